@@ -1,0 +1,54 @@
+"""Genarium: every classic family of deep generative image models in one workbench.
+
+Train, sample, measure, compare and explore; the library has the same verbs as the command.
+Importing this package does not import torch: each name is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genarium.api import Trained, compare, evaluate, load, resume, save_grid, train
+    from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
+    from genarium.errors import RunError, UserError
+    from genarium.recipes import recipe
+
+_HOMES = {
+    "genarium.api": ("Trained", "compare", "evaluate", "load", "resume", "save_grid", "train"),
+    "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step"),
+    "genarium.errors": ("RunError", "UserError"),
+    "genarium.recipes": ("recipe",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 (in the order of use)
+    "train",
+    "resume",
+    "load",
+    "evaluate",
+    "compare",
+    "save_grid",
+    "Trained",
+    "recipe",
+    "Spec",
+    "Batch",
+    "Phase",
+    "Optim",
+    "Step",
+    "Model",
+    "UserError",
+    "RunError",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        import importlib
+
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'genarium' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

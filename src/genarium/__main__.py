@@ -1,0 +1,7 @@
+"""`python -m genarium`, for launchers that start modules."""
+
+import sys
+
+from genarium.cli import main
+
+sys.exit(main())

@@ -1,0 +1,98 @@
+"""The command `genarium`: one thin file a verb, all of them over `genarium.api`.
+
+Parsing needs no torch: `genarium --help` answers at once. Every error that a user can cause is
+one line on stderr and exit status 2; a run that had to stop is one line and status 1.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from genarium.cli.parser import Parser
+
+VERBS = {
+    "models": "list every recipe as the tree of families, with what each can do",
+    "data": "list, show and prepare data sets",
+    "train": "train a recipe on images",
+    "resume": "go on with a run exactly where it stopped",
+    "sample": "draw new images from a trained model",
+    "reconstruct": "send images through a model's code and back",
+    "evaluate": "score a trained model",
+    "compare": "write a page that compares trained models",
+    "demo": "train four families on digits and compare them",
+}
+
+EXAMPLES = """examples:
+  genarium demo                                    four families side by side, some minutes
+  genarium train vae --data digits --steps 1000    a run folder under runs/
+  genarium train dcgan --data PHOTOS --size 64     your own folder of images
+  genarium sample runs/vae-digits-1 --out grid.png
+  genarium compare runs/* --out report.html
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; gives the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except BrokenPipeError:
+        # the reader of a pipe went away: say nothing, as other commands do
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("genarium: interrupted", file=sys.stderr)
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
+    from genarium.errors import Interrupted, RunError, UserError
+
+    warnings.showwarning = _one_line
+    logging.basicConfig(format="genarium: warning: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="genarium: warning: %(message)s", level=logging.WARNING)
+    parser = Parser(
+        prog="genarium",
+        description="Train, sample, measure and compare every classic family of deep "
+        "generative image models.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    wanted = next((a for a in arguments if not a.startswith("-")), None)
+    try:
+        modules = {}
+        for name, summary in VERBS.items():
+            sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+            if name == wanted:
+                modules[name] = importlib.import_module(f"genarium.cli.{name}")
+                modules[name].add_arguments(sub, arguments[arguments.index(name) + 1 :])
+        found = parser.parse_args(arguments)
+        if found.version:
+            from importlib.metadata import version
+
+            print(f"genarium {version('genarium')}")
+            return 0
+        if found.verb is None:
+            parser.print_help()
+            return 0
+        status: int = modules[found.verb].run(found)
+        return status
+    except UserError as error:
+        print(f"genarium: error: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"genarium: stopped: {error}", file=sys.stderr)
+        return 1
+    except Interrupted as stop:
+        print(f"genarium: {stop}", file=sys.stderr)
+        return stop.status
+
+
+def _one_line(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"genarium: warning: {message}", file=sys.stderr)

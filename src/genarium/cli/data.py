@@ -1,0 +1,54 @@
+"""`genarium data list|show|prepare`: what can be trained on."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from genarium import config
+from genarium.cli.parser import add_settings, given
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the built-in data sets")
+    listing.add_argument("--json", action="store_true", help="print as JSON")
+    for name, text in (
+        ("show", "what a data set holds: shape, splits, classes, what was left out"),
+        ("prepare", "download and cache a data set, so that training starts at once"),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
+        action.add_argument("source", metavar="DATA", help="a built-in data set or a folder")
+        action.add_argument("--json", action="store_true", help="print as JSON")
+        from genarium.data import DataOptions
+
+        settings = config.dataclass_fields("data", DataOptions)
+        add_settings(action, "how the images are read", settings)
+        action.set_defaults(settings=settings)
+
+
+def run(found: Any) -> int:
+    from genarium import data
+    from genarium.cli import show
+
+    if found.action == "list":
+        rows = data.list_sources()
+        if found.json:
+            show.as_json([row._asdict() for row in rows])
+            return 0
+        for row in rows:
+            print(f"{row.name:<14} {row.summary}")
+            print(f"{'':<14} {row.licence}")
+        return 0
+    values = {
+        setting.name: config.check(setting, value)
+        for setting in found.settings
+        for value in given(found, [setting]).get("data", {}).values()
+    }
+    action = data.prepare if found.action == "prepare" else data.describe
+    facts = action(found.source, data.DataOptions(**values), progress=True)
+    if found.json:
+        show.as_json(facts)
+    else:
+        show.facts(facts)
+    return 0

@@ -1,0 +1,49 @@
+"""`genarium reconstruct RUN [IMAGES...]`: images beside what the model's code keeps of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from genarium.cli.parser import positive
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        nargs="?",
+        help="a folder of images (default: the test split of the run's data)",
+    )
+    parser.add_argument("-n", type=positive("-n"), default=32, help="how many (default: 32)")
+    parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
+    parser.add_argument(
+        "--out",
+        metavar="FILE.png",
+        help="original | reconstruction (default: RUN/reconstructions.png)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the errors as JSON")
+
+
+def run(found: Any) -> int:
+    import torch
+
+    from genarium import api
+    from genarium.cli import show
+    from genarium.contract import from_uint8
+
+    trained = api.load(found.run, found.step)
+    trained.can("reconstruct")
+    images = api.images_for(trained, found.images)[: found.n]
+    again = trained.reconstruct(images)
+    originals = from_uint8(images)
+    error = ((again - originals) / 2).square().mean().item()
+    out = Path(found.out) if found.out else trained.path / "reconstructions.png"
+    api.write_images(torch.stack([originals, again], 1).flatten(0, 1), out, columns=8)
+    if found.json:
+        show.as_json({"run": str(trained.path), "n": len(images), "mse": error, "out": str(out)})
+    else:
+        print(f"{len(images)} reconstructions, mean squared error {error:.5f} a pixel: {out}")
+    return 0

@@ -1,0 +1,315 @@
+"""What every family shares: batches, players' turns, one obligation, and the capabilities.
+
+Training is a game of one or more players. A `Phase` is one player's turn: which sub-modules it
+updates, how often, and with which optimizer. The trainer drives any game through `Model.step`;
+it never names a model. What else a model can do (sample, give a likelihood, encode ...) it says
+by having the method: the capabilities below are runtime-checkable protocols of one method each,
+and no capability is ever faked.
+
+Shapes used throughout
+    B batch · C channels (1 or 3) · H, W height, width · D latent size · K classes · L grey levels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+# ---------------------------------------------------------------------------------------------
+# What a model is told about the data
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the data look like; the first argument of every recipe.
+
+    channels: 1 (grey) or 3 (RGB). height, width: pixels. classes: the class names, in label
+    order; empty when the data carry no labels.
+    """
+
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def dims(self) -> int:
+        """C·H·W, the number of dimensions that bits per dimension divides by."""
+        return self.channels * self.height * self.width
+
+
+# ---------------------------------------------------------------------------------------------
+# Noise and batches
+
+
+class Noise:
+    """Random numbers of one turn, the same however many processes share the batch.
+
+    Every draw is made for the *global* batch from a generator seeded by (seed, step, phase,
+    turn), and each process keeps its own rows. So a run on two processes sees the numbers of a
+    run on one, and a resumed run the numbers of an unbroken one. A model's `step` takes all its
+    randomness from here (`batch.noise`), never from torch's global generator.
+
+    rows: this process's rows of the global batch. total: the size of the global batch.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        total: int,
+        rows: slice | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        # Drawn on the CPU and moved: a CPU generator gives the same numbers for every device.
+        self.generator = torch.Generator().manual_seed(seed)
+        self.total = total
+        self.rows = rows if rows is not None else slice(0, total)
+        self.device = torch.device(device)
+
+    def _mine(self, full: Tensor) -> Tensor:
+        return full[self.rows].to(self.device, non_blocking=True)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal draws, [B, *shape] float32."""
+        return self._mine(torch.randn(self.total, *shape, generator=self.generator))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1), [B, *shape] float32."""
+        return self._mine(torch.rand(self.total, *shape, generator=self.generator))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform integers 0 .. high-1, [B, *shape] int64."""
+        return self._mine(torch.randint(high, (self.total, *shape), generator=self.generator))
+
+    def shared_normal(self, *shape: int) -> Tensor:
+        """Standard normal draws that every process sees alike (no batch axis), float32."""
+        return torch.randn(*shape, generator=self.generator).to(self.device)
+
+
+@dataclass
+class Batch:
+    """Images as they are stored (uint8), and what goes with them.
+
+    Models ask for the view they need: `signed()`, `unit()`, `levels(n)` or `bits()`.
+
+    images: [B,C,H,W] uint8. labels: [B] int64 or None. noise: this turn's random numbers.
+    extra: further aligned tensors of a data set (a caption's tokens, a paired image), by name.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    noise: Noise = field(default_factory=lambda: Noise(0, 1))
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def signed(self) -> Tensor:
+        """Pixels on [-1, 1]: x/127.5 - 1, [B,C,H,W] float32 (memory layout of `images`)."""
+        return self.images.to(torch.float32).div_(127.5).sub_(1.0)
+
+    def unit(self) -> Tensor:
+        """Pixels on [0, 1]: x/255, [B,C,H,W] float32."""
+        return self.images.to(torch.float32).div_(255.0)
+
+    def levels(self, n: int = 256) -> Tensor:
+        """Grey levels 0 .. n-1, [B,C,H,W] int64: floor(x·n/256)."""
+        return quantize(self.images, n)
+
+    def bits(self) -> Tensor:
+        """Dynamic binarization: a fresh Bernoulli(x/255) draw a pixel, [B,C,H,W] of 0.0 or 1.0."""
+        return (self.noise.uniform(*self.images.shape[1:]) < self.unit()).to(torch.float32)
+
+
+def quantize(images: Tensor, levels: int) -> Tensor:
+    """uint8 -> grey levels 0 .. levels-1 (int64): floor(x·levels/256)."""
+    return (images.to(torch.int64) * levels) >> 8
+
+
+def dequantize(levels: Tensor, n: int) -> Tensor:
+    """Grey levels 0 .. n-1 -> floats on [-1, 1], the end levels on the end points."""
+    return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Floats on [-1, 1] -> uint8 0 .. 255 (clamped, rounded): the inverse of `Batch.signed`."""
+    return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """uint8 -> floats on [-1, 1]: x/127.5 - 1."""
+    return images.to(torch.float32) / 127.5 - 1.0
+
+
+# ---------------------------------------------------------------------------------------------
+# The game
+
+
+@dataclass(frozen=True)
+class Optim:
+    """One player's optimizer, with PyTorch's names for its settings."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+    eps: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One player's turn.
+
+    nets: names of the sub-modules it updates; "" is the whole model. repeat: turns in a row a
+    step (critic turns). every: take part only in each n-th step (lazy regularisation).
+    A step consumes max(repeat) batches; turn j of every phase sees batch j.
+    """
+
+    name: str
+    nets: tuple[str, ...] = ("",)
+    optim: Optim = Optim()
+    repeat: int = 1
+    every: int = 1
+
+
+class Step(NamedTuple):
+    """What one turn gives back: scalars to minimise (their sum) and detached scalars to log."""
+
+    losses: dict[str, Tensor]
+    metrics: dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """A generative model: networks plus the game that trains them.
+
+    Subclasses set `phases` and `spec` and write `step`: no backward and no optimizer in there.
+    """
+
+    phases: tuple[Phase, ...]
+    spec: Spec
+    density: str = ""  # what log_prob or elbo is a density of, e.g. "256 grey levels"
+    conditional: bool = False  # does `condition` (class labels) mean anything to it?
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        """The losses of one turn of `phase` on `batch`; all randomness from `batch.noise`."""
+        raise NotImplementedError
+
+    def after(self, phase: str) -> None:
+        """Called after the optimizer's step of `phase`: weight clipping and the like."""
+
+    def forward(self, batch: Batch, phase: str) -> Step:
+        return self.step(batch, phase)
+
+
+# ---------------------------------------------------------------------------------------------
+# Capabilities: verbs, evaluation and reports switch their features by these
+
+Condition = Tensor | None
+"""[n] int64 class labels, or None for unconditional."""
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """Can draw new images."""
+
+    def sample(
+        self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n new images, [n,C,H,W] float32 on [-1, 1]; all randomness from `generator`."""
+        ...
+
+
+@runtime_checkable
+class HasLogProb(Protocol):
+    """Has an exact likelihood."""
+
+    def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
+        """ln p(x), [B] nats, exact, of uint8 images [B,C,H,W] under the model's `density`."""
+        ...
+
+
+@runtime_checkable
+class HasElbo(Protocol):
+    """Has a lower bound on its likelihood."""
+
+    def elbo(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """[B] nats: the k-sample importance-weighted bound on ln p(x); k=1 is the ELBO."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Turns images into codes."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> codes [B,D] float32 (the mean, where the code is a distribution)."""
+        ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """Turns codes into images."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    """Knows where the codes that it can decode lie."""
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws from the prior of the codes, [n,D] float32."""
+        ...
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Gives an image back through its code."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Turns an image of one domain into one of another."""
+
+    def translate(self, images: Tensor, *, direction: str = "a2b") -> Tensor:
+        """uint8 [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    "sample": Samples,
+    "log_prob": HasLogProb,
+    "elbo": HasElbo,
+    "encode": Encodes,
+    "decode": Decodes,
+    "prior": HasPrior,
+    "reconstruct": Reconstructs,
+    "translate": Translates,
+}
+
+
+def capabilities(model: Any) -> tuple[str, ...]:
+    """Names of what `model` (an instance or a class) can do, in the order of `CAPABILITIES`."""
+    return tuple(name for name in CAPABILITIES if callable(getattr(model, name, None)))

@@ -1,0 +1,76 @@
+"""load, prepare and describe: from a source's name to a data set."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from genarium.data.collection import Collection, complete, conform, fingerprint, policy
+from genarium.data.options import DataOptions
+from genarium.data.registry import Request, Source, find
+
+if TYPE_CHECKING:
+    from genarium.data.dataset import Dataset
+
+log = logging.getLogger("genarium.data")
+
+
+def collect(
+    source: str, options: DataOptions, *, progress: bool = True
+) -> tuple[Source, Collection, str]:
+    """The source, its images as numpy arrays, and the manifest; imports no torch."""
+    found = find(source)
+    collection = found.read(Request(source, options, progress))
+    collection = conform(complete(collection), options)
+    rules = policy(options, collection.shape)
+    manifest = fingerprint({"identity": collection.identity, "policy": rules})
+    counts = {name: len(part) for name, part in collection.parts.items()}
+    collection.info = {
+        "source": source,
+        "licence": found.licence,
+        "classes": list(collection.classes),
+        **collection.info,
+        "policy": {**rules, **collection.info.get("policy", {})},
+        "counts": {**counts, "total": sum(counts.values())},
+    }
+    for warning in collection.info.get("warnings", ()):
+        log.warning("%s: %s", source, warning)
+    return found, collection, manifest
+
+
+def load(
+    source: str, options: DataOptions | None = None, *, progress: bool = True
+) -> Dataset:
+    """A data set by the name of its source, or by the path of a folder or archive of images.
+
+    Built once and cached where that takes time. UserError: the source does not exist, is broken
+    beyond `max_bad`, leaks images between splits, or the cache cannot be written.
+    """
+    from genarium.data.dataset import to_dataset
+
+    found, collection, manifest = collect(source, options or DataOptions(), progress=progress)
+    name = collection.info.get("name", found.name)
+    return to_dataset(collection, name, manifest)
+
+
+def describe(
+    source: str, options: DataOptions | None = None, *, progress: bool = True
+) -> dict[str, Any]:
+    """JSON-able facts of a data set (shape, counts, policy, what was skipped ...); no torch."""
+    found, collection, manifest = collect(source, options or DataOptions(), progress=progress)
+    channels, height, width = collection.shape
+    return {
+        "name": collection.info.get("name", found.name),
+        "manifest": manifest,
+        "channels": channels,
+        "height": height,
+        "width": width,
+        **collection.info,
+    }
+
+
+def prepare(
+    source: str, options: DataOptions | None = None, *, progress: bool = True
+) -> dict[str, Any]:
+    """Download and cache a data set so that later verbs start at once; gives `describe`."""
+    return describe(source, options, progress=progress)

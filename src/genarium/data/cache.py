@@ -1,0 +1,255 @@
+"""The uint8 cache on disk: one folder for each data set, size and policy, memory-mapped.
+
+    <root>/images/<name>-<H>x<W>x<C>-<key>/
+        meta.json                 key, shape, classes, info; size and CRC-32 of the other files
+        train.bin ...             uint8 [N,C,H,W], C order, no header
+        train.npz ...             labels and extra arrays
+        train.json ...            captions, where there are any
+
+A folder is built under a temporary name and renamed when it is whole, so a cache is either absent
+or complete. A damaged one (wrong size or checksum) is built again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genarium.data.collection import Collection, Part, complete, conform, fingerprint, policy
+from genarium.data.options import DataOptions
+from genarium.data.registry import Request
+from genarium.errors import UserError
+
+FORMAT = 1
+STALE = 24 * 3600  # seconds after which an unfinished folder is nobody's
+
+
+def root(options: DataOptions) -> Path:
+    """The cache folder: the option, GENARIUM_CACHE, or the user's cache folder."""
+    named = options.cache or os.environ.get("GENARIUM_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "genarium"
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns a full, read-only or missing disk into a `UserError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cache folder {folder} cannot be written ({error.strerror or error}): free some "
+            "space, or name another folder with --cache DIR or GENARIUM_CACHE"
+        ) from error
+
+
+@contextmanager
+def lock(folder: Path, name: str) -> Iterator[None]:
+    """Only one process at a time inside; freed by the system when a process dies.
+
+    It saves double work. Correctness never depends on it (every result is renamed into place),
+    so a system or disk without such locks goes on without.
+    """
+    with writing(folder):
+        (folder / "locks").mkdir(parents=True, exist_ok=True)
+        file = (folder / "locks" / f"{name}.lock").open("w")
+    with file:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def entry(options: DataOptions, name: str, shape: tuple[int, int, int], identity: str) -> Path:
+    """The folder of a data set at (C, H, W) `shape` under the policy of `options`."""
+    channels, height, width = shape
+    key = fingerprint({"format": FORMAT, "identity": identity, "policy": policy(options, shape)})
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:40].strip("._") or "images"
+    return root(options) / "images" / f"{slug}-{height}x{width}x{channels}-{key[:24]}"
+
+
+class Writer:
+    """Writes one cache folder, image by image."""
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int]):
+        self.folder, self.shape = folder, shape
+        self.counts: dict[str, int] = {}
+        self._open: dict[str, Any] = {}
+        self._sums: dict[str, int] = {}
+
+    def append(self, split: str, images: NDArray[np.uint8]) -> None:
+        """Add images [N,C,H,W] to a split."""
+        assert images.shape[1:] == self.shape, (images.shape, self.shape)
+        data = np.ascontiguousarray(images).data
+        if split not in self._open:
+            self._open[split] = (self.folder / f"{split}.bin").open("wb")
+            self.counts[split] = self._sums[split] = 0
+        self._open[split].write(data)
+        self._sums[split] = zlib.crc32(data, self._sums[split])
+        self.counts[split] += len(images)
+
+    def finish(self, collection: Collection) -> None:
+        """Write all but the images of `collection`, then meta.json."""
+        files = {}
+        for split, stream in self._open.items():
+            stream.flush()
+            os.fsync(stream.fileno())
+            files[f"{split}.bin"] = [stream.tell(), self._sums[split]]
+        for split, part in collection.parts.items():
+            arrays = dict(part.extra) if part.labels is None else {"": part.labels, **part.extra}
+            if arrays:
+                # a prefix keeps the label's empty name apart and extra's names free
+                np.savez(self.folder / f"{split}.npz", **{f"_{k}": v for k, v in arrays.items()})
+                files[f"{split}.npz"] = _sum(self.folder / f"{split}.npz")
+            if part.captions is not None:
+                (self.folder / f"{split}.json").write_text(json.dumps(part.captions))
+                files[f"{split}.json"] = _sum(self.folder / f"{split}.json")
+        meta = {
+            "format": FORMAT,
+            "identity": collection.identity,
+            "shape": self.shape,
+            "counts": {split: self.counts.get(split, 0) for split in collection.parts},
+            "classes": collection.classes,
+            "info": collection.info,
+            "files": files,
+        }
+        with (self.folder / "meta.json").open("w") as stream:
+            json.dump(meta, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def close(self) -> None:
+        for stream in self._open.values():
+            # closing flushes; on a full disk that raises what writing has said already
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+@contextmanager
+def building(options: DataOptions, place: Path, shape: tuple[int, int, int]) -> Iterator[Writer]:
+    """A `Writer` on a temporary folder that becomes `place` when the block ends well."""
+    with writing(root(options)):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place.parent)
+        folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
+    writer = Writer(folder, shape)
+    try:
+        yield writer
+        writer.close()
+        with writing(root(options)):
+            if place.exists():  # a damaged one, or another process was faster
+                place.rename(Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent)) / "old")
+            with contextlib.suppress(FileExistsError):
+                folder.rename(place)
+    finally:
+        writer.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        _sweep_old(place.parent)
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob(".tmp-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _sweep_old(folder: Path) -> None:
+    for left in folder.glob(".tmp-*/old"):
+        shutil.rmtree(left.parent, ignore_errors=True)
+
+
+def _sum(path: Path) -> list[int]:
+    """[bytes, CRC-32] of a file."""
+    size = total = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            total = zlib.crc32(block, total)
+            size += len(block)
+    return [size, total]
+
+
+def read(place: Path) -> Collection | None:
+    """The cached collection, images memory-mapped; None where it is absent or damaged."""
+    try:
+        meta = json.loads((place / "meta.json").read_text())
+        if meta["format"] != FORMAT:
+            return None
+        if any(_sum(place / name) != said for name, said in meta["files"].items()):
+            return None
+        shape = tuple(meta["shape"])
+        parts = {split: _part(place, split, (n, *shape)) for split, n in meta["counts"].items()}
+        return Collection(parts, tuple(meta["classes"]), meta["info"], meta["identity"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
+        return None  # whatever is wrong with it, it can be built again
+
+
+def _part(place: Path, split: str, shape: tuple[int, ...]) -> Part:
+    if shape[0] == 0:  # nothing cannot be mapped
+        images = np.empty(shape, np.uint8)
+    else:
+        # copy-on-write: a stray in-place change stays private to the process
+        images = np.memmap(place / f"{split}.bin", np.uint8, "c", shape=shape)
+    arrays: dict[str, NDArray] = {}
+    if (place / f"{split}.npz").exists():
+        with np.load(place / f"{split}.npz", allow_pickle=False) as stored:
+            arrays = {name[1:]: stored[name] for name in stored.files}
+    captions = None
+    if (place / f"{split}.json").exists():
+        captions = json.loads((place / f"{split}.json").read_text())
+    return Part(images, arrays.pop("", None), arrays, captions)
+
+
+def cached(
+    request: Request,
+    name: str,
+    identity: str,
+    native: tuple[int, int, int],
+    make: Callable[[], Collection],
+) -> Collection:
+    """`make()` at the size that the request asks for, from the cache if it is there.
+
+    identity: what `make` would read, in words that need no reading. native: (C, H, W) of what
+    `make` gives.
+    """
+    options = request.options
+    height, width = options.height_width or native[1:]
+    shape = (options.channels or native[0], height, width)
+    place = entry(options, name, shape, identity)
+    found = read(place)
+    if found is not None:
+        return found
+    with lock(root(options), place.name):
+        found = read(place)  # another process may have built it meanwhile
+        if found is not None:
+            return found
+        made = make()
+        made.identity = identity
+        made = conform(complete(made), options)
+        with building(options, place, shape) as writer, writing(root(options)):
+            for split, part in made.parts.items():
+                for start in range(0, len(part), 4096):
+                    writer.append(split, part.images[start : start + 4096])
+            writer.finish(made)
+    return read(place) or made

@@ -1,0 +1,121 @@
+"""What a source gives back: plain numpy arrays a split, before any tensor is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genarium.data import resize
+from genarium.data.options import DataOptions
+from genarium.data.splits import SPLITS, digest, divide
+
+
+@dataclass
+class Part:
+    """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
+    captions: N texts. All but the images may be missing."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer] | None = None
+    extra: dict[str, NDArray] = field(default_factory=dict)
+    captions: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: NDArray) -> Part:
+        """The rows chosen by an index or a mask."""
+        captions = self.captions
+        if captions is not None:
+            captions = [captions[i] for i in np.arange(len(self))[rows]]
+        return Part(
+            self.images[rows],
+            None if self.labels is None else self.labels[rows],
+            {name: values[rows] for name, values in self.extra.items()},
+            captions,
+        )
+
+
+@dataclass
+class Collection:
+    """What a source function returns.
+
+    parts: splits by name; those missing are cut from "train" by content (a tenth each).
+    classes: names in label order. info: JSON-able facts for reports (licence, attribution ...).
+    identity: what went in, if cheaper to say than to hash; default: SHA-256 of the arrays.
+    """
+
+    parts: dict[str, Part]
+    classes: tuple[str, ...] = ()
+    info: dict[str, Any] = field(default_factory=dict)
+    identity: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        c, h, w = self.parts["train"].images.shape[1:]
+        return c, h, w
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 (hex) of a JSON-able value in canonical form."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def policy(options: DataOptions, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """The resize policy in force for images of `shape` (C, H, W), as reported and hashed."""
+    channels, height, width = shape
+    return {
+        "size": [height, width],
+        "channels": channels,
+        "fit": options.fit,
+        "background": "#{:02x}{:02x}{:02x}".format(*options.colour),
+        "filter": resize.FILTER,
+    }
+
+
+def complete(collection: Collection) -> Collection:
+    """The collection with identity and all three splits."""
+    parts = dict(collection.parts)
+    identity = collection.identity or _hash_parts(parts)
+    missing = {name: 0.1 for name in SPLITS if name not in parts}
+    if missing:
+        train = parts["train"]
+        names = np.array(divide([digest(image) for image in train.images], missing))
+        parts.update({name: train.take(names == name) for name in ("train", *missing)})
+    return replace(collection, parts=parts, identity=identity)
+
+
+def conform(collection: Collection, options: DataOptions) -> Collection:
+    """The collection at the size and channels that `options` ask for."""
+    channels, height, width = collection.shape
+    height, width = options.height_width or (height, width)
+    channels = options.channels or channels
+    parts = {
+        name: replace(
+            part,
+            images=resize.fit_array(
+                part.images, height, width, channels, options.fit, options.colour
+            ),
+        )
+        for name, part in collection.parts.items()
+    }
+    return replace(collection, parts=parts)
+
+
+def _hash_parts(parts: dict[str, Part]) -> str:
+    found = hashlib.sha256()
+    for name, part in sorted(parts.items()):
+        arrays = {"images": part.images, "labels": part.labels, **part.extra}
+        for key, values in sorted(arrays.items()):
+            if values is not None:
+                found.update(f"{name}/{key}/{values.dtype.str}/{values.shape}".encode())
+                found.update(np.ascontiguousarray(values).data)
+        found.update(json.dumps(part.captions).encode())
+    return found.hexdigest()

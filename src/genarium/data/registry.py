@@ -1,0 +1,179 @@
+"""Sources: typed functions that read images, registered by a decorator.
+
+    @source("blobs", summary="Two blobs", licence="CC0-1.0")
+    def blobs(request: Request, *, n: int = 1000, seed: int = 0) -> Collection:
+        images = ...                                     # uint8 [n,C,H,W]
+        return Collection({"train": Part(images)})
+
+The keyword arguments are what a user may add to the name: "blobs:n=500,seed=3". Every module in
+`genarium/data/sources` is a source; so is any file that uses the decorator in a folder of
+GENARIUM_PATH.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import pkgutil
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genarium.data.collection import Collection
+from genarium.data.options import DataOptions
+from genarium.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a source function is asked: the source as the user wrote it and the options."""
+
+    source: str
+    options: DataOptions
+    progress: bool = True
+
+
+class SourceInfo(NamedTuple):
+    """One line of the list of sources."""
+
+    name: str
+    summary: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A registered source.
+
+    matches: for sources addressed by something other than their name (a folder's path): whether
+    a string is theirs. files: whether it takes official files from `from_dir`.
+    """
+
+    name: str
+    function: Callable[..., Collection]
+    summary: str
+    licence: str
+    matches: Callable[[str], bool] | None = None
+    files: bool = False
+
+    def arguments(self, text: str) -> dict[str, Any]:
+        """"n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
+        hints = typing.get_type_hints(self.function)
+        known = list(inspect.signature(self.function).parameters)[1:]
+        found: dict[str, Any] = {}
+        for item in filter(None, text.split(",")):
+            key, equals, value = (piece.strip() for piece in item.partition("="))
+            if key not in known or not equals:
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {close[0]}=...?" if close else f"it takes {known or 'none'}"
+                raise UserError(f"data source {self.name}: unknown argument {item!r}: {hint}")
+            try:
+                found[key] = hints[key](value)
+            except ValueError:
+                kind = hints[key].__name__
+                raise UserError(
+                    f"data source {self.name}: {key}={value!r} is not of type {kind}"
+                ) from None
+        return found
+
+    def read(self, request: Request) -> Collection:
+        """Call the function for this request."""
+        if request.options.from_dir is not None and not self.files:
+            raise UserError(f"--from: {self.name} is not read from official files, leave it out")
+        if self.matches is not None:
+            return self.function(request)
+        return self.function(request, **self.arguments(request.source.partition(":")[2]))
+
+
+_registered: dict[str, Source] = {}
+
+
+def source(
+    name: str,
+    *,
+    summary: str,
+    licence: str,
+    matches: Callable[[str], bool] | None = None,
+    files: bool = False,
+) -> Callable[[Callable[..., Collection]], Callable[..., Collection]]:
+    """Decorator that registers a function `(request, *, argument: type = default)`."""
+
+    def wrap(function: Callable[..., Collection]) -> Callable[..., Collection]:
+        _registered[name] = Source(name, function, summary, licence, matches, files)
+        return function
+
+    return wrap
+
+
+@cache
+def _discover(extra: str) -> None:
+    """Import every module of the sources folder, and files of `extra` that use the decorator."""
+    from genarium.data import sources
+
+    for module in pkgutil.iter_modules(sources.__path__):
+        importlib.import_module(f"{sources.__name__}.{module.name}")
+    for folder in filter(None, extra.split(os.pathsep)):
+        for file in sorted(Path(folder).glob("*.py")):
+            if _uses_decorator(file):
+                _import_file(file)
+
+
+def _uses_decorator(file: Path) -> bool:
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    return any(
+        isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "source"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+    )
+
+
+def _import_file(file: Path) -> None:
+    name = f"genarium_user_{file.stem}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def registered() -> dict[str, Source]:
+    """Every source by name."""
+    _discover(os.environ.get("GENARIUM_PATH", ""))
+    return _registered
+
+
+def list_sources() -> list[SourceInfo]:
+    """Name, summary and licence of every source; imports no torch."""
+    return [SourceInfo(s.name, s.summary, s.licence) for s in registered().values()]
+
+
+def find(text: str) -> Source:
+    """The source that `text` names: a registered name (with arguments), or a path."""
+    known = registered()
+    name = text.partition(":")[0].strip()
+    if name in known and known[name].matches is None:
+        return known[name]
+    for candidate in known.values():
+        if candidate.matches is not None and candidate.matches(text):
+            return candidate
+    names = [s.name for s in known.values() if s.matches is None]
+    path = Path(text).expanduser()
+    if path.exists():
+        raise UserError(f"--data {text}: not a folder of images, nor a .zip or .tar of one")
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
+    if close and len(path.parts) == 1:
+        raise UserError(f"--data {text!r} is no data source: did you mean {close[0]!r}?")
+    raise UserError(
+        f"--data {text!r} does not exist: name a folder of images, or one of {', '.join(names)}"
+    )

@@ -1,0 +1,1 @@
+"""One module a source; each is found by being here."""

@@ -1,0 +1,137 @@
+"""Fréchet distance between Gaussians, from statistics or from features.
+
+    d² = |μ₁ - μ₂|² + tr Σ₁ + tr Σ₂ - 2 tr (Σ₁ Σ₂)^½
+
+On features of the Inception network this is the FID (Heusel et al. 2017); on other features it is
+the same formula and another number. Here everything is float64, and the root of the product is
+never formed: its trace is the nuclear norm of AᵀB for any factors Σ₁ = A Aᵀ, Σ₂ = B Bᵀ, which
+symmetric decompositions give without complex numbers, regularisation or NaN.
+
+Shapes: N samples · D features
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+EPS = torch.finfo(torch.float64).eps
+
+
+class Moments:
+    """Mean and covariance of a stream of features, in float64: `add` batches, `merge` streams.
+
+    Merging is exact up to rounding (Chan, Golub & LeVeque 1983), so processes may count apart.
+    """
+
+    def __init__(self, dims: int):
+        self.count = 0
+        self.mean = torch.zeros(dims, dtype=torch.float64)
+        self.scatter = torch.zeros(dims, dims, dtype=torch.float64)  # Σ (x-μ)(x-μ)ᵀ
+
+    def add(self, features: Tensor) -> Moments:
+        """Count in features [N,D]. Raises ValueError if they are of another size or not finite."""
+        if features.ndim != 2 or features.shape[1] != len(self.mean):
+            raise ValueError(f"features must be [N,{len(self.mean)}], not {list(features.shape)}")
+        if not torch.isfinite(features).all():
+            raise ValueError("features hold a value that is not finite")
+        if len(features):
+            x = features.detach().to("cpu", torch.float64)
+            mean = x.mean(dim=0)
+            x = x - mean
+            self._combine(len(x), mean, x.T @ x)
+        return self
+
+    def merge(self, other: Moments) -> Moments:
+        """Count in what another stream has counted."""
+        if other.count:
+            self._combine(other.count, other.mean, other.scatter)
+        return self
+
+    def _combine(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        total = self.count + count
+        gap = mean - self.mean
+        self.scatter = self.scatter + scatter + torch.outer(gap, gap) * (self.count * count / total)
+        self.mean = self.mean + gap * (count / total)
+        self.count = total
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """(mean [D], unbiased covariance [D,D]). Raises ValueError for fewer than two samples."""
+        if self.count < 2:
+            raise ValueError(f"a covariance needs at least 2 samples, not {self.count}")
+        return self.mean, self.scatter / (self.count - 1)
+
+
+def statistics(features: Tensor) -> tuple[Tensor, Tensor]:
+    """(mean [D], unbiased covariance [D,D]) of features [N,D], float64."""
+    if features.ndim != 2:
+        raise ValueError(f"features must be [N,D], not {list(features.shape)}")
+    return Moments(features.shape[1]).add(features).statistics()
+
+
+def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> float:
+    """Squared Fréchet distance (the FID's formula) of two Gaussians, from their statistics.
+
+    means [D], covariances [D,D] symmetric positive semi-definite, of any rank. Never negative,
+    never NaN. Raises ValueError for shapes that do not fit or values that are not finite.
+    """
+    tensors = [t.detach().to("cpu", torch.float64) for t in (mean1, cov1, mean2, cov2)]
+    mean1, cov1, mean2, cov2 = tensors
+    dims = len(mean1)
+    if any(t.shape != s for t, s in zip(tensors, [(dims,), (dims, dims)] * 2)):
+        raise ValueError(f"statistics do not fit: {[list(t.shape) for t in tensors]}")
+    if not all(torch.isfinite(t).all() for t in tensors):
+        raise ValueError("statistics hold a value that is not finite")
+    gap = (mean1 - mean2).square().sum()
+    traces = cov1.trace() + cov2.trace()
+    # Equal covariances have an exact answer; rounding would make it a small negative number.
+    root = cov1.trace() if torch.equal(cov1, cov2) else _trace_root(cov1, cov2)
+    return max(0.0, (gap + traces - 2 * root).item())
+
+
+def frechet_distance_of_features(features1: Tensor, features2: Tensor) -> float:
+    """The same from features [N,D] and [M,D], by the cheaper way.
+
+    Where there are fewer samples than features the covariances are singular, and the root's trace
+    is the sum of the singular values of Xc Ycᵀ / √((N-1)(M-1)), N x M instead of D x D.
+    """
+    dims = features1.shape[-1]
+    counts = (len(features1), len(features2))
+    if min(counts) < 2 or max(counts) > dims:
+        return frechet_distance(*statistics(features1), *statistics(features2))
+    x, y = (f.detach().to("cpu", torch.float64) for f in (features1, features2))
+    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+        raise ValueError("features hold a value that is not finite")
+    gap = (x.mean(dim=0) - y.mean(dim=0)).square().sum()
+    x, y = ((f - f.mean(dim=0)) / (len(f) - 1) ** 0.5 for f in (x, y))
+    root = torch.linalg.svdvals(x @ y.T).sum()
+    return max(0.0, (gap + x.square().sum() + y.square().sum() - 2 * root).item())
+
+
+def _trace_root(cov1: Tensor, cov2: Tensor) -> Tensor:
+    """tr (Σ₁ Σ₂)^½ = Σ √λ(AᵀΣ₂A) = Σ σ(AᵀB)."""
+    factor1, factor2 = _factor(cov1), _factor(cov2)
+    if factor1.shape[1] > factor2.shape[1]:  # the smaller problem of the two
+        factor1, factor2, cov2 = factor2, factor1, cov1
+    if not factor1.shape[1]:
+        return cov1.new_zeros(())
+    values = torch.linalg.eigvalsh(factor1.T @ cov2 @ factor1)
+    if values[0] > 1e-10 * values[-1]:
+        return values.sqrt().sum()
+    # Eigenvalues know the small ones to ε·λmax only, and the root makes that √ε. Singular values
+    # cost twice as much and know their roots to ε.
+    return torch.linalg.svdvals(factor1.T @ factor2).sum()
+
+
+def _factor(cov: Tensor) -> Tensor:
+    """A [D,R] with A Aᵀ = cov: Cholesky's, or if cov is singular the R eigenvectors that count."""
+    lower, failed = torch.linalg.cholesky_ex(cov)
+    tolerance = len(cov) * EPS
+    if not failed:
+        pivots = lower.diagonal().square()
+        # Rounding can let a singular matrix pass: its last pivots are then noise.
+        if pivots.min() > 10 * tolerance * pivots.max():
+            return lower
+    values, vectors = torch.linalg.eigh(cov)
+    keep = values > tolerance * values[-1].clamp(min=0)
+    return vectors[:, keep] * values[keep].sqrt()

@@ -1,0 +1,136 @@
+"""What an evaluation gives back: scores, each with what must agree before two may be compared."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from genarium.errors import UserError
+
+ARROWS = {"higher": "↑", "lower": "↓", None: ""}
+
+
+class Undefined(ValueError):
+    """A score that has no value for these images; the text says why. It becomes a warning."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of the table.
+
+    name: with the extractor where there is one. std: its spread, as `note` says. better: the
+    direction, None where there is none. unit, note: for the reader. reference: the same score of
+    the reference images. basis: what has to agree for two scores of this name to be comparable.
+
+    Raises ValueError if the value is not a finite number.
+    """
+
+    name: str
+    value: float
+    std: float | None = None
+    better: Literal["higher", "lower"] | None = None
+    unit: str = ""
+    note: str = ""
+    reference: float | None = None
+    basis: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers = (self.value, self.std, self.reference)
+        if not all(number is None or math.isfinite(number) for number in numbers):
+            raise ValueError(f"{self.name} is not a finite number: {numbers}")
+
+
+def differences(a: Score, b: Score) -> list[str]:
+    """What differs in the basis of two scores, in words; empty if they may be compared."""
+    found = [f"score {a.name} against {b.name}"] if a.name != b.name else []
+    for key in sorted({*a.basis, *b.basis}):
+        left, right = a.basis.get(key, "unknown"), b.basis.get(key, "unknown")
+        if left != right:
+            found.append(f"{key} {left} against {right}")
+    return found
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The result of an evaluation.
+
+    rows: the scores. context: extractor (name, hash), resize, counts, reference split, seed, class
+    histograms. warnings: what was left out, and why.
+    """
+
+    rows: list[Score]
+    context: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+    def get(self, name: str) -> Score | None:
+        """The score of this name, or whose name without the extractor in brackets is this."""
+        for row in self.rows:
+            if name in (row.name, row.name.split(" (")[0]):
+                return row
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(saved: Mapping[str, Any]) -> Scores:
+        """The inverse of `to_dict`."""
+        rows = [Score(**row) for row in saved["rows"]]
+        return Scores(rows, dict(saved["context"]), list(saved["warnings"]))
+
+    def to_json(self) -> str:
+        """`to_dict` as standard JSON (no NaN, no Infinity)."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def table(self) -> str:
+        """The scores as aligned text, the warnings below."""
+        heads = ["score", "value", "reference", "unit", "note"]
+        lines = [
+            [
+                f"{row.name} {ARROWS[row.better]}".rstrip(),
+                number(row.value) + ("" if row.std is None else f" ± {number(row.std)}"),
+                "" if row.reference is None else number(row.reference),
+                row.unit,
+                row.note,
+            ]
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads) - 1)]
+        text = [
+            "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]])
+            for line in [heads, *lines]
+        ]
+        return "\n".join(
+            [line.rstrip() for line in text] + [f"warning: {w}" for w in self.warnings]
+        )
+
+
+def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str]) -> None:
+    """Raise UserError unless both hold a score `name` and its bases agree.
+
+    labels: what to call the two in the message, e.g. the names of their runs.
+    """
+    one, other = a.get(name), b.get(name)
+    if one is None or other is None:
+        missing = labels[0] if one is None else labels[1]
+        raise UserError(f"{missing} has no score {name!r}; evaluate it with one that both have")
+    found = differences(one, other)
+    if found:
+        raise UserError(
+            f"{name} of {labels[0]} and {labels[1]} cannot be compared ({'; '.join(found)}); "
+            "evaluate both the same way"
+        )
+
+
+def number(value: float) -> str:
+    """Four significant digits; whole numbers from 1,000 on with separators."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if value == int(value):
+        return f"{value:.0f}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}" if digits <= 7 else f"{value:.3g}"

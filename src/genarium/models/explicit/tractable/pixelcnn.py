@@ -1,0 +1,260 @@
+"""PixelCNN: an image's probability as a product of one conditional a pixel and colour.
+
+    ln p(x) = sum_i ln p(x_i | x_<i),    p(x_i = l | x_<i) = softmax_l of a causal network
+
+van den Oord, Kalchbrenner, Kavukcuoglu 2016, "Pixel Recurrent Neural Networks" (masked
+convolutions, residual blocks, 256-way softmax); van den Oord et al. 2016, "Conditional Image
+Generation with PixelCNN Decoders" (gated layers; a vertical and a horizontal stack, so that no
+pixel of the past is hidden in a blind spot).
+
+Shapes: B batch · C colours · L grey levels · O = L outputs a pixel and colour
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Gt, Le
+from torch import Tensor, nn
+
+from genarium.contract import (
+    Batch,
+    Condition,
+    Model,
+    Optim,
+    Phase,
+    Spec,
+    Step,
+    dequantize,
+    quantize,
+)
+from genarium.distributions import bits_per_dim, categorical_log_prob, per_image
+from genarium.nn.masked import MaskedConv2d
+from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
+from genarium.recipes import recipe
+
+
+class ResidualBlock(nn.Module):
+    """x + 1x1(relu(3x3(relu(1x1(relu(x)))))), the 3x3 on half the channels, all mask B."""
+
+    def __init__(self, width: int, colours: int):
+        super().__init__()
+        half = colours * max(1, width // colours // 2)
+        self.reduce = _features(width, half, 1, colours)
+        self.look = _features(half, half, 3, colours)
+        self.expand = _features(half, width, 1, colours)
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        h = self.reduce(F.relu(x), front)
+        h = self.look(F.relu(h), front)
+        return x + self.expand(F.relu(h), front)
+
+
+class PlainNet(nn.Module):
+    """7x7 mask A, residual blocks, a head of two 1x1 layers: [B,C,H,W] -> [B,C·O,H,W]."""
+
+    def __init__(self, colours: int, outputs: int, *, blocks: int, width: int, head: int):
+        super().__init__()
+        self.first = MaskedConv2d(colours, width, 7, "A", in_colours=colours, out_colours=colours)
+        self.blocks = nn.ModuleList(ResidualBlock(width, colours) for _ in range(blocks))
+        self.head = Head(width, head, colours, outputs)
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        x = self.first(x, front)
+        for block in self.blocks:
+            x = block(x, front)
+        return self.head(x, front)
+
+
+class GatedLayer(nn.Module):
+    """One layer of both stacks: tanh(a)·sigmoid(b) of a convolution, in each.
+
+    The vertical stack sees the rows above to their ends; the horizontal one sees it and the own
+    row up to the pixel. No residual in the first layer, whose input is the image. ahead: columns
+    that the vertical stack's (input, output) runs ahead.
+    """
+
+    def __init__(self, width: int, colours: int, ahead: tuple[int, int], first: bool = False):
+        super().__init__()
+        c, k, into = colours, 7 if first else 3, colours if first else width
+        self.first = first
+        self.vertical = MaskedConv2d(
+            into, 2 * width, k, "VA" if first else "VB", in_colours=c if first else 1, ahead=ahead
+        )
+        self.horizontal = MaskedConv2d(
+            into,
+            2 * width,
+            k,
+            "A" if first else "B",
+            horizontal=True,
+            in_colours=c,
+            out_colours=c,
+            out_parts=2,
+        )
+        self.down = MaskedConv2d(
+            2 * width, 2 * width, out_colours=c, out_parts=2, ahead=(ahead[1], 0)
+        )
+        self.out = _features(width, width, 1, c)
+
+    def forward(
+        self, v: Tensor, h: Tensor, front: Wavefront | None = None
+    ) -> tuple[Tensor, Tensor]:
+        v = self.vertical(v if self.first else _gate(v), front)
+        out = self.out(_gate(self.horizontal(h, front) + self.down(v, front)), front)
+        return v, out if self.first else h + out
+
+
+class GatedNet(nn.Module):
+    """Gated layers and the same head: [B,C,H,W] -> [B,C·O,H,W]. No blind spot."""
+
+    def __init__(self, colours: int, outputs: int, *, blocks: int, width: int, head: int):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            # Every later layer looks one column to the right.
+            GatedLayer(width, colours, (blocks - i, blocks - i), first=True)
+            if i == 0
+            else GatedLayer(width, colours, (blocks - i + 1, blocks - i))
+            for i in range(blocks + 1)
+        )
+        self.head = Head(width, head, colours, outputs)
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        v = h = x
+        for layer in self.layers:
+            v, h = layer(v, h, front)
+        return self.head(h, front)
+
+
+class Head(nn.Module):
+    """relu, 1x1, relu, 1x1, mask B: the outputs of R before those of G before those of B."""
+
+    def __init__(self, width: int, hidden: int, colours: int, outputs: int):
+        super().__init__()
+        self.hidden = _features(width, hidden, 1, colours)
+        self.out = _features(hidden, colours * outputs, 1, colours)
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        return self.out(F.relu(self.hidden(F.relu(x), front)), front)
+
+
+def _features(into: int, out: int, kernel: int, colours: int) -> MaskedConv2d:
+    return MaskedConv2d(into, out, kernel, "B", in_colours=colours, out_colours=colours)
+
+
+def _gate(x: Tensor) -> Tensor:
+    a, b = x.chunk(2, dim=1)
+    return torch.tanh(a) * torch.sigmoid(b)
+
+
+class PixelCNN(Model):
+    """A causal network with a softmax over L levels for every pixel and colour.
+
+    network: [B,C,H,W] floats on [-1, 1] -> [B,C·L,H,W] logits. levels: L; an image's uint8 x
+    becomes level floor(x·L/256), for training, likelihood and sampling alike.
+    """
+
+    def __init__(self, spec: Spec, network: nn.Module, levels: int, optim: Optim):
+        super().__init__()
+        self.spec, self.levels = spec, levels
+        self.network = network
+        self.phases = (Phase("model", optim=optim),)
+        what = "grey levels" if spec.channels == 1 else "levels a colour"
+        how = {256: "", 2: ", threshold at 128"}.get(levels, f", floor(x·{levels}/256)")
+        self.density = f"{levels} {what}{how}"
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        nats = self._log_prob(batch.levels(self.levels)).mean()
+        bits = bits_per_dim(nats, self.spec.dims)
+        return Step({"bits_per_dim": bits}, {"log_prob": nats.detach()})
+
+    def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
+        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`)."""
+        return self._log_prob(quantize(images, self.levels))
+
+    def _log_prob(self, levels: Tensor) -> Tensor:
+        logits = self.network(self._embed(levels))
+        b, c, h, w = levels.shape
+        # The channels-last view: the levels of a pixel and colour lie together.
+        logits = logits.permute(0, 2, 3, 1).reshape(-1, self.levels)
+        terms = categorical_log_prob(logits, levels.permute(0, 2, 3, 1).reshape(-1))
+        return per_image(terms.view(b, h * w * c))
+
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n exact ancestral samples by the wavefront, [n,C,H,W] on [-1, 1]."""
+        return dequantize(self.sample_levels(n, generator=generator), self.levels)
+
+    def sample_levels(
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        given: Given | None = None,
+        naive: bool = False,
+        chunk: int = 256,
+    ) -> Tensor:
+        """n samples as grey levels, [n,C,H,W] int64 in 0 .. L-1.
+
+        given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
+        chunk: images drawn together; changes memory and time, not the samples.
+        """
+        weight = next(self.parameters())
+        # One number decides each pixel, so the samples do not depend on how they are computed.
+        noise = torch.rand(n, *self.spec.shape, generator=generator).to(weight)
+        draw = sample_naive if naive else sample_wavefront
+        parts = []
+        for start in range(0, n, chunk):
+            mine = slice(start, start + chunk)
+            kept = None if given is None else Given(*(t[mine] for t in given))
+            parts.append(draw(self.network, noise[mine], choose_level, self._embed, kept))
+        return torch.cat(parts) if parts else noise.long()
+
+    def _embed(self, levels: Tensor) -> Tensor:
+        return dequantize(levels, self.levels).to(next(self.parameters()).dtype)
+
+
+def choose_level(logits: Tensor, noise: Tensor) -> Tensor:
+    """Inverse of the distribution function: logits [M,L], uniform noise [M] -> levels [M]."""
+    cumulative = torch.softmax(logits, dim=1).cumsum(dim=1)
+    # The last step is left out: rounding may leave it below 1.
+    return (cumulative[:, :-1] <= noise[:, None]).sum(dim=1)
+
+
+@recipe(
+    tiny={"levels": 4, "blocks": 1, "width": 6, "head": 6},
+    paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
+    batch=64,
+    steps=3000,
+)
+def pixelcnn(
+    spec: Spec,
+    *,
+    net: Literal["plain", "gated"] = "plain",
+    levels: Annotated[int, Ge(2), Le(256)] = 256,
+    blocks: Annotated[int, Ge(0)] = 5,
+    width: Annotated[int, Ge(1)] = 64,
+    head: Annotated[int, Ge(1)] = 64,
+    lr: Annotated[float, Gt(0)] = 1e-3,
+) -> PixelCNN:
+    """Autoregressive model with masked convolutions; exact likelihood, exact fast sampling.
+
+    net: plain residual blocks, or gated layers with a vertical and a horizontal stack.
+    levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
+    blocks: residual blocks, or gated layers after the first.
+    width: channels of the features (rounded up to a multiple of the colours).
+    head: channels of the layer before the softmax (rounded up likewise).
+    lr: learning rate of Adam.
+    """
+    c = spec.channels
+    build = {"plain": PlainNet, "gated": GatedNet}[net]
+    network = build(
+        c, levels, blocks=blocks, width=-(-width // c) * c, head=-(-head // c) * c
+    )
+    return PixelCNN(spec, network, levels, Optim("adam", lr=lr))

@@ -1,0 +1,255 @@
+"""Generative adversarial networks (Goodfellow et al. 2014), as axes that compose.
+
+    GAN(spec, generator, discriminator, objective, conditioning, tricks, critic_steps)
+
+generator, discriminator: networks. objective: two pure functions of the discriminator's logits
+(`objectives`). conditioning: what else the generator is told, and how the discriminator sees it.
+tricks: named losses, an augmentation, a hook after an update. Layers that help (minibatch
+discrimination, virtual batch norm) are part of the networks.
+
+    B batch · Z latent size · S size of the condition · F features of the discriminator
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import Batch, Condition, Model, Optim, Phase, Spec, Step
+from genarium.errors import UserError
+from genarium.models.implicit.objectives import NonSaturating, Objective
+
+ADAM = Optim("adam", lr=2e-4, betas=(0.5, 0.999))
+"""Radford, Metz & Chintala 2016: at β1 = 0.9 the game oscillates."""
+
+
+class Generator(Protocol):
+    """A network [B, Z+S] -> images [B,C,H,W] on [-1, 1] that knows its input's size Z+S."""
+
+    inputs: int
+
+    def __call__(self, z: Tensor) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """A network in two parts: logits [B] = head(features(images)), features [B, F]."""
+
+    def features(self, images: Tensor) -> Tensor: ...
+
+    def head(self, features: Tensor) -> Tensor: ...
+
+
+class Judged(NamedTuple):
+    """What the discriminator makes of some images: features [B,F] and logits [B]."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Conditioning(nn.Module):
+    """What the generator is told besides noise; this base class tells it nothing.
+
+    size: S, numbers added to the generator's input. channels: added to the discriminator's.
+    """
+
+    size: int = 0
+    channels: int = 0
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        """The condition of each image of a training batch, [B,S]."""
+        return torch.empty(len(batch), 0, device=batch.images.device)
+
+    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        """What was asked for by `condition`, else draws from its prior: [n,S] on the CPU."""
+        if condition is not None:
+            raise UserError("this model was trained without classes: leave out --class")
+        return torch.empty(n, 0)
+
+    def join(self, images: Tensor, code: Tensor) -> Tensor:
+        """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
+        return images
+
+    def losses(self, turn: Turn) -> dict[str, Tensor]:
+        """Losses added in both players' turns (an information term, say)."""
+        return {}
+
+
+class Trick(nn.Module):
+    """An addition to the game; this base class adds nothing. Override what the trick needs."""
+
+    def augment(self, images: Tensor, turn: Turn) -> Tensor:
+        """What the discriminator gets for images [B,C,H,W], real or fake; differentiable."""
+        return images
+
+    def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
+        """Named losses of the discriminator's turn; "discriminator" replaces the objective's."""
+        return {}
+
+    def generator_losses(self, turn: Turn) -> dict[str, Tensor]:
+        """Named losses of the generator's turn; the name "generator" replaces the objective's."""
+        return {}
+
+    def after(self, gan: GAN, phase: str) -> None:
+        """Called after the optimizer's step of `phase`."""
+
+
+class Turn:
+    """One player's turn as conditioning and tricks see it. What nobody asks for is not computed.
+
+    batch: the images and this turn's noise. code: conditions [B,S]. fake: generated images.
+    """
+
+    def __init__(self, gan: GAN, batch: Batch, code: Tensor, fake: Tensor):
+        self.gan, self.batch, self.code, self.fake = gan, batch, code, fake
+
+    @cached_property
+    def real(self) -> Tensor:
+        """The real images, [B,C,H,W] on [-1, 1]."""
+        return self.batch.signed()
+
+    def judge(self, images: Tensor) -> Judged:
+        """One pass of the discriminator over images [B,C,H,W] with this turn's conditions."""
+        for trick in self.gan.each_trick():
+            images = trick.augment(images, self)
+        discriminator = cast(Discriminator, self.gan.discriminator)
+        features = discriminator.features(self.gan.conditioning.join(images, self.code))
+        return Judged(features, discriminator.head(features))
+
+    # Real and fake go through in two passes: batch norm keeps their statistics apart.
+
+    @cached_property
+    def of_real(self) -> Judged:
+        """The discriminator on the real images."""
+        return self.judge(self.real)
+
+    @cached_property
+    def of_fake(self) -> Judged:
+        """The discriminator on the fake images."""
+        return self.judge(self.fake)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within, `network` passes gradients on but its parameters get none; then all is as before."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+class GAN(Model):
+    """A generator and a discriminator that train each other. Samples; has no likelihood.
+
+    generator, discriminator: modules that are a `Generator` and a `Discriminator`.
+    objective: see `objectives`. conditioning, tricks: see above. critic_steps: turns of the
+    discriminator for each one of the generator. optimizers: of the discriminator and of the
+    generator.
+
+    A code z [B, Z+S] is the generator's whole input: the noise N(0, I), then the condition.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        objective: Objective | None = None,
+        *,
+        conditioning: Conditioning | None = None,
+        tricks: Sequence[Trick] = (),
+        critic_steps: int = 1,
+        optimizers: tuple[Optim, Optim] = (ADAM, ADAM),
+    ):
+        super().__init__()
+        self.spec = spec
+        self.generator = generator
+        self.discriminator = discriminator
+        self.objective: Objective = objective if objective is not None else NonSaturating()
+        self.conditioning = conditioning if conditioning is not None else Conditioning()
+        self.tricks = nn.ModuleList(tricks)
+        self.latent = cast(Generator, generator).inputs - self.conditioning.size
+        # Networks that read the condition back train with the discriminator, whose trunk they use.
+        readers = ("conditioning",) if any(self.conditioning.parameters()) else ()
+        self.phases = (
+            Phase("discriminator", ("discriminator", *readers), optimizers[0], critic_steps),
+            Phase("generator", ("generator",), optimizers[1]),
+        )
+
+    def each_trick(self) -> Iterator[Trick]:
+        """The tricks, in order."""
+        return (cast(Trick, trick) for trick in self.tricks)
+
+    def _turn(self, batch: Batch) -> Turn:
+        code = self.conditioning.of_batch(batch)
+        z = torch.cat([batch.noise.normal(self.latent), code], 1)
+        return Turn(self, batch, code, self.generator(z))
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        """Losses by name; D(real) and D(fake) as `objective.output` reads them, to log."""
+        if phase == "discriminator":
+            return self._discriminator_turn(batch)
+        # Whoever steps the model: the generator's loss leaves no gradient on the discriminator.
+        with frozen(self.discriminator), frozen(self.conditioning):
+            return self._generator_turn(batch)
+
+    def _discriminator_turn(self, batch: Batch) -> Step:
+        with torch.no_grad():
+            turn = self._turn(batch)
+        real, fake = turn.of_real.logits, turn.of_fake.logits
+        losses = {"discriminator": self.objective.discriminator_loss(real, fake)}
+        losses |= self.conditioning.losses(turn)
+        for trick in self.each_trick():
+            losses |= trick.discriminator_losses(turn)
+        metrics = {
+            "d_real": self.objective.output(real.detach()).mean(),
+            "d_fake": self.objective.output(fake.detach()).mean(),
+        }
+        return Step(losses, metrics)
+
+    def _generator_turn(self, batch: Batch) -> Step:
+        turn = self._turn(batch)
+        losses = {"generator": self.objective.generator_loss(turn.of_fake.logits)}
+        losses |= self.conditioning.losses(turn)
+        for trick in self.each_trick():
+            losses |= trick.generator_losses(turn)
+        return Step(losses, {})
+
+    def after(self, phase: str) -> None:
+        for trick in self.each_trick():
+            trick.after(self, phase)
+
+    # -- capabilities -------------------------------------------------------------------------
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n codes [n, Z+S]: noise N(0, I), then conditions from their own prior."""
+        return self._codes(n, None, generator)
+
+    def _codes(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        # Drawn where `generator` lives (the CPU by default): the same numbers on every device.
+        at = generator.device if generator is not None else torch.device("cpu")
+        noise = torch.randn(n, self.latent, generator=generator, device=at)
+        code = self.conditioning.draw(n, condition, generator)
+        return torch.cat([noise, code.to(at)], 1).to(next(self.parameters()).device)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [B, Z+S] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
+        images: Tensor = self.generator(z)
+        return images
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n new images [n,C,H,W] on [-1, 1], with the running statistics in evaluation mode."""
+        codes = self._codes(n, condition, generator)
+        # In pieces, so that ten thousand samples need no more memory than a training batch.
+        return torch.cat([self.decode(z) for z in codes.split(256)])

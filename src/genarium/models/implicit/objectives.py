@@ -1,0 +1,99 @@
+"""Objectives of the adversarial game: two pure functions each, of the discriminator's logits.
+
+    l_r, l_f [B]  logits of real and of fake images · σ the logistic function · s the smoothing
+    softplus(l) = ln(1 + eˡ), so -ln σ(l) = softplus(-l) and -ln(1 - σ(l)) = softplus(l)
+
+Both functions give a scalar to minimise: the mean over the batch, in float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from genarium.errors import UserError
+
+
+class Objective(Protocol):
+    """What the two players minimise."""
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The discriminator's loss, [], of its logits [B] on real and on fake images."""
+        ...
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """The generator's loss, [], of the discriminator's logits [B] on fake images."""
+        ...
+
+    def output(self, logits: Tensor) -> Tensor:
+        """The discriminator's output as the objective reads it (a probability, a score), [B]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Minimax:
+    """The game's value as both players' loss (Goodfellow et al. 2014, equation 1).
+
+    L_D = -E[(1-s)·ln σ(l_r) + s·ln(1 - σ(l_r))] - E[ln(1 - σ(l_f))];  L_G = E[ln(1 - σ(l_f))].
+    Its generator's gradient vanishes where the discriminator is sure: dL_G/dl_f = -σ(l_f).
+
+    smoothing: s, one-sided: the target of real images is 1-s, that of fakes stays 0 (a smoothed
+    fake side would reward the generator where there are no data: Salimans et al. 2016, 3.4).
+    """
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.smoothing < 0.5:
+            raise UserError(f"--smoothing {self.smoothing}: give 0 or more and less than 0.5")
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        real, fake = real.float(), fake.float()
+        # (1-s)·softplus(-l) + s·softplus(l) = softplus(-l) + s·l
+        return (softplus(-real) + self.smoothing * real).mean() + softplus(fake).mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -softplus(fake.float()).mean()
+
+    def output(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(logits.float())
+
+
+@dataclass(frozen=True)
+class NonSaturating(Minimax):
+    """The discriminator of `Minimax`; the generator maximises ln D (Goodfellow et al. 2014, 3).
+
+    L_G = -E[ln σ(l_f)], whose gradient is largest where the discriminator is sure:
+    dL_G/dl_f = -σ(-l_f).
+    """
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return softplus(-fake.float()).mean()
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """LSGAN (Mao et al. 2017), equation 9: targets 0 for fakes, 1 for reals and for the generator.
+
+    L_D = ½E[(l_r - (1-s))²] + ½E[l_f²];  L_G = ½E[(l_f - 1)²].  smoothing: s, real side only.
+    """
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.smoothing < 0.5:
+            raise UserError(f"--smoothing {self.smoothing}: give 0 or more and less than 0.5")
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        target = 1.0 - self.smoothing
+        return 0.5 * ((real.float() - target).square().mean() + fake.float().square().mean())
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return 0.5 * (fake.float() - 1.0).square().mean()
+
+    def output(self, logits: Tensor) -> Tensor:
+        return logits.float()

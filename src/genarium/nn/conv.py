@@ -1,0 +1,103 @@
+"""Convolutional networks between images and codes: one pair for autoencoders and VAEs alike.
+
+Strided 4×4 convolutions halve the sides until the smaller one is below `SMALLEST`·2, then dense
+layers take over; the decoder is the mirror image and gives back every size exactly, odd ones too.
+No normalisation over the batch: an image's code and likelihood never depend on its neighbours.
+
+Shapes: B batch · C channels · H, W pixels · h, w sides of the smallest map
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from genarium.errors import UserError
+
+SMALLEST = 4
+"""The smallest map keeps at least this many pixels a side."""
+
+
+def pyramid(height: int, width: int) -> list[tuple[int, int]]:
+    """Sizes (H, W) of the maps, from the image's down: [(28, 28), (14, 14), (7, 7)]."""
+    if min(height, width) < 2 * SMALLEST:
+        raise UserError(
+            f"--size: a convolutional network needs images of at least {2 * SMALLEST} pixels "
+            f"a side, these are {height}x{width}: ask for a larger --size or for --net dense"
+        )
+    sizes = [(height, width)]
+    while min(sizes[-1]) >= 2 * SMALLEST:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
+
+
+def channels(width: int, levels: int) -> list[int]:
+    """Channels of the strided maps, doubling from `width` up to 8·width."""
+    return [width * min(2**i, 8) for i in range(levels)]
+
+
+def _he(layer: nn.Module, taps: int) -> None:
+    """He's initialisation, with the number of inputs that one output really sees."""
+    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    nn.init.normal_(layer.weight, std=(2.0 / taps) ** 0.5)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+class ConvEncoder(nn.Module):
+    """Images [B,C,H,W] -> `features` numbers each, [B, features].
+
+    shape: (C, H, W), at least 8 pixels a side. width: channels of the first map, doubled with
+    each halving of the sides. hidden: units of the dense layer before the output.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], features: int, width: int = 32, hidden: int = 256
+    ):
+        super().__init__()
+        sizes = pyramid(*shape[1:])
+        maps = [shape[0], *channels(width, len(sizes) - 1)]
+        convolutions: list[nn.Module] = []
+        for inputs, outputs in zip(maps, maps[1:]):
+            layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+            _he(layer, inputs * 16)
+            convolutions += [layer, nn.ReLU()]
+        self.convolutions = nn.Sequential(*convolutions)
+        flat = maps[-1] * sizes[-1][0] * sizes[-1][1]
+        dense = nn.Linear(flat, hidden)
+        _he(dense, flat)
+        self.head = nn.Sequential(dense, nn.ReLU(), nn.Linear(hidden, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.convolutions(x).flatten(1))
+
+
+class ConvDecoder(nn.Module):
+    """Codes [B, latent] -> [B,C,H,W]; no output non-linearity. The mirror image of ConvEncoder.
+
+    shape: (C, H, W) of what comes out, at least 8 pixels a side. width: channels of the last
+    hidden map, doubled with each halving of the sides. hidden: units of the first dense layer.
+    """
+
+    def __init__(
+        self, latent: int, shape: tuple[int, int, int], width: int = 32, hidden: int = 256
+    ):
+        super().__init__()
+        sizes = pyramid(*shape[1:])[::-1]
+        maps = [*channels(width, len(sizes) - 1)[::-1], shape[0]]
+        self.smallest = (maps[0], *sizes[0])
+        dense = nn.Linear(latent, hidden)
+        _he(dense, latent)
+        spread = nn.Linear(hidden, maps[0] * sizes[0][0] * sizes[0][1])
+        _he(spread, hidden)
+        self.head = nn.Sequential(dense, nn.ReLU(), spread, nn.ReLU())
+        convolutions: list[nn.Module] = []
+        for inputs, outputs, (height, width_) in zip(maps, maps[1:], sizes[1:]):
+            # A side of 2m + 1 pixels was halved to m: the odd pixel is asked back here.
+            odd = (height % 2, width_ % 2)
+            layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, output_padding=odd)
+            _he(layer, inputs * 4)
+            convolutions += [layer, nn.ReLU()]
+        self.convolutions = nn.Sequential(*convolutions[:-1])
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.convolutions(self.head(z).unflatten(1, self.smallest))

@@ -1,0 +1,158 @@
+"""Generator and discriminator of DCGAN (Radford, Metz & Chintala 2016), for any image size.
+
+The paper's rules: no pooling, strided convolutions down and up, batch norm in both networks but
+not at the generator's output and the discriminator's input, no hidden dense layers, ReLU and a
+last tanh in the generator, LeakyReLU(0.2) in the discriminator.
+
+The paper has 64×64 images and a 4×4 start map. Here the sides are halved (rounding down) while
+the shorter one is at least 8, so the start map's shorter side is 4 to 7: 28 -> 14 -> 7,
+64 -> 32 -> 16 -> 8 -> 4, 30 -> 15 -> 7. The generator walks the same sizes back up; where a side
+was odd its transposed convolution adds one line, so every output size is exact.
+
+    B batch · C image channels · D inputs of the generator · F channels of a map · h, w its sides
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genarium.errors import UserError
+from genarium.nn.norm import BatchNorm2d
+
+Norm = Callable[[int], nn.Module]
+"""Makes the normalization of a map with that many channels."""
+
+WIDEST = 8
+"""No map has more than 8 × width channels; four halvings from 64×64 reach it, as in the paper."""
+
+
+def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """The (height, width) of every map from the image down to the start map.
+
+    Raises UserError for sides under 16, where fewer than two strided layers would be left.
+    """
+    if min(height, width) < 16:
+        raise UserError(f"{height}x{width} pixels are too few for DCGAN: give --size 16 or more")
+    sizes = [(height, width)]
+    while min(sizes[-1]) >= 8:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
+
+
+def map_channels(sizes: list[tuple[int, int]], channels: int, width: int) -> list[int]:
+    """Channels of the maps of `sizes`: the image's, then width, 2·width ... at most 8·width."""
+    return [channels, *(width * min(2**i, WIDEST) for i in range(len(sizes) - 1))]
+
+
+def initialize(network: nn.Module) -> None:
+    """The paper's start: weights N(0, 0.02), batch-norm gains N(1, 0.02), biases 0. In place."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+            nn.init.normal_(module.weight, 1.0, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+class Up(nn.Module):
+    """Transposed 4×4 convolution of stride 2, norm, ReLU: [B,F,h,w] -> [B,F',2h(+1),2w(+1)]."""
+
+    def __init__(self, inputs: int, outputs: int, odd: tuple[int, int], norm: Norm):
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(
+            inputs, outputs, 4, stride=2, padding=1, output_padding=odd, bias=False
+        )
+        self.norm = norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.convolution(x)))
+
+
+class Down(nn.Module):
+    """4×4 convolution of stride 2, norm, LeakyReLU(0.2): [B,F,h,w] -> [B,F',⌊h/2⌋,⌊w/2⌋]."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm | None):
+        super().__init__()
+        # A bias before a norm would be subtracted again with the mean.
+        self.convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm is None)
+        self.norm = norm(outputs) if norm is not None else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
+
+
+class DCGANGenerator(nn.Module):
+    """Codes [B,D] -> images [B,C,H,W] on (-1, 1).
+
+    inputs: D, the length of the code (with whatever a condition adds to it).
+    shape: (C, H, W) of the images. width: channels of the map nearest the image; each map further
+    in has twice as many, at most 8 × width. norm: makes the norm of every map but the image.
+    """
+
+    def __init__(
+        self, inputs: int, shape: tuple[int, int, int], width: int = 64, norm: Norm = BatchNorm2d
+    ):
+        super().__init__()
+        channels, *sides = shape
+        sizes = map_sizes(*sides)
+        maps = map_channels(sizes, channels, width)
+        # An output side of 2h + 1 lines asks for one line of output padding.
+        odds = [(h % 2, w % 2) for h, w in sizes[:-1]]
+        self.inputs = inputs
+        self.start = (*sizes[-1], maps[-1])
+        self.project = nn.Linear(inputs, sizes[-1][0] * sizes[-1][1] * maps[-1], bias=False)
+        self.norm = norm(maps[-1])
+        self.up = nn.Sequential(
+            *(Up(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(1, len(odds))))
+        )
+        self.image = nn.ConvTranspose2d(
+            maps[1], channels, 4, stride=2, padding=1, output_padding=odds[0]
+        )
+        initialize(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        # The dense layer's units are laid out channels-last, so the map needs no copy for it.
+        x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)
+        x = self.up(functional.relu(self.norm(x)))
+        return torch.tanh(self.image(x))
+
+
+class DCGANDiscriminator(nn.Module):
+    """Images [B,C,H,W] on [-1, 1] -> logits [B] of being real; `head(features(x))`.
+
+    shape: (C, H, W), with whatever channels a condition adds. width: channels of the first map;
+    each next one has twice as many, at most 8 × width. norm: makes the norm of every layer but
+    the first; None for none (a critic under a gradient penalty must not mix the batch).
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 64, norm: Norm | None = BatchNorm2d
+    ):
+        super().__init__()
+        channels, *sides = shape
+        sizes = map_sizes(*sides)
+        maps = map_channels(sizes, channels, width)
+        self.down = nn.Sequential(
+            *(Down(maps[i], maps[i + 1], norm if i else None) for i in range(len(maps) - 1))
+        )
+        self.outputs = maps[-1] * sizes[-1][0] * sizes[-1][1]
+        self.score = nn.Linear(self.outputs, 1)
+        initialize(self)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last map, flattened: [B, `outputs`]."""
+        return self.down(images).permute(0, 2, 3, 1).flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits [B] of features [B, `outputs`]."""
+        return self.score(features).squeeze(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))

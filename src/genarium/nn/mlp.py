@@ -1,0 +1,75 @@
+"""Dense networks between images and codes: one pair for autoencoders and VAEs alike.
+
+Shapes: B batch · C channels · H, W pixels
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+def _layers(widths: Sequence[int], activation: str) -> nn.Sequential:
+    """Linear layers from widths[0] to widths[-1] with `activation` between them."""
+    parts: list[nn.Module] = []
+    for inputs, outputs in zip(widths, widths[1:]):
+        linear = nn.Linear(inputs, outputs)
+        if activation in ("relu", "silu"):
+            # He's gain for the rectified layers; Glorot's for the rest and the last.
+            gain = math.sqrt(2.0) if len(parts) // 2 < len(widths) - 2 else 1.0
+            nn.init.normal_(linear.weight, std=gain / math.sqrt(inputs))
+        else:
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        parts += [linear, ACTIVATIONS[activation]()]
+    return nn.Sequential(*parts[:-1])
+
+
+class DenseEncoder(nn.Module):
+    """Images [B,C,H,W] -> `features` numbers each, [B, features], through fully connected layers.
+
+    shape: (C, H, W). hidden: units of the layers in between, first to last; none makes it linear.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        features: int,
+        hidden: Sequence[int] = (512, 512),
+        activation: str = "relu",
+    ):
+        super().__init__()
+        self.layers = _layers((math.prod(shape), *hidden, features), activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.flatten(1))
+
+
+class DenseDecoder(nn.Module):
+    """Codes [B, latent] -> [B,C,H,W] through fully connected layers; no output non-linearity.
+
+    shape: (C, H, W) of what comes out. hidden: units of the layers in between, first to last.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        shape: tuple[int, int, int],
+        hidden: Sequence[int] = (512, 512),
+        activation: str = "relu",
+    ):
+        super().__init__()
+        self.shape = shape
+        self.layers = _layers((latent, *hidden, math.prod(shape)), activation)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z).unflatten(1, self.shape)

@@ -1,0 +1,113 @@
+"""Batch normalization over the global batch.
+
+Two processes that share a batch must train the model that one process would train, so in
+training the mean and the variance are those of the *global* batch (Ioffe & Szegedy 2015, taken
+over every process). On one process this is PyTorch's own kernel at its full speed.
+
+Each call normalizes with the statistics of its own input. A discriminator that sees the real and
+the fake images in two calls therefore keeps the two halves apart, as the GAN literature asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """Sum over processes. Every process's loss sees every addend, so backward is a sum again.
+
+    Because the backward calls the function itself, gradients of gradients (penalties) are right.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return all_reduce_sum(grad)
+
+
+def all_reduce_sum(x: Tensor) -> Tensor:
+    """Σ over processes of x, differentiable any number of times; x itself on one process.
+
+    The gradient is that of the *sum* of the processes' losses: with DistributedDataParallel,
+    which averages gradients, that is the gradient of the mean loss.
+    """
+    if not several_processes():
+        return x
+    total: Tensor = _AllReduceSum.apply(x)
+    return total
+
+
+def several_processes() -> bool:
+    """Whether torch.distributed is running with more than one process."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
+    def forward(self, input: Tensor) -> Tensor:
+        statistics_of_batch = self.training or self.running_mean is None
+        if not (statistics_of_batch and several_processes()):
+            return super().forward(input)
+        self._check_input_dim(input)
+        axes = [0, *range(2, input.dim())]
+        shape = [1, -1, *[1] * (input.dim() - 2)]
+        x = input if input.dtype == torch.float64 else input.float()
+        mean, variance, count = _global_moments(x, axes)
+        if self.training and self.running_mean is not None:
+            self._update(mean.detach(), variance.detach(), count)
+        scale = torch.rsqrt(variance + self.eps).to(x.dtype)
+        mean = mean.to(x.dtype)
+        if self.weight is not None:
+            scale = scale * self.weight
+        shift = -mean * scale
+        if self.bias is not None:
+            shift = shift + self.bias
+        return torch.addcmul(shift.view(shape), x, scale.view(shape)).to(input.dtype)
+
+    @torch.no_grad()
+    def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        momentum: Any = self.momentum
+        if momentum is None:  # PyTorch's meaning of None: the plain average over all batches
+            momentum = 1.0 / float(self.num_batches_tracked)
+        unbiased = variance * (count / (count - 1).clamp_min(1))
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+
+
+def _global_moments(x: Tensor, axes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean [C], biased variance [C] and element count [] over all processes, in float64.
+
+    One collective carries count·(mean, E[x²], 1). Each process's own moments are taken stably;
+    E[x²] - mean² cancels, so that last step is done in float64, on C numbers.
+    """
+    variance, mean = torch.var_mean(x, axes, correction=0)
+    variance, mean = variance.double(), mean.double()
+    count = x.numel() // x.shape[1]
+    total = all_reduce_sum(torch.cat([mean, variance + mean**2, mean.new_ones(1)]) * count)
+    means, squares = (total[:-1] / total[-1]).chunk(2)
+    return means, (squares - means**2).clamp_min(0), total[-1].detach()
+
+
+class BatchNorm1d(_GlobalBatchNorm, nn.BatchNorm1d):
+    """y = γ·(x - E[x]) / √(Var[x] + ε) + β per channel, for x [B,C] or [B,C,L].
+
+    In training E and Var are taken over the global batch (all processes) and the running
+    statistics move by `momentum` towards them (the variance unbiased); in evaluation the running
+    statistics are used. Arguments and state dict are those of `torch.nn.BatchNorm1d`.
+    """
+
+
+class BatchNorm2d(_GlobalBatchNorm, nn.BatchNorm2d):
+    """y = γ·(x - E[x]) / √(Var[x] + ε) + β per channel, for x [B,C,H,W]; see `BatchNorm1d`."""

@@ -1,0 +1,222 @@
+"""Recipes: typed functions that build a model. A recipe's signature *is* its configuration.
+
+The command line makes its flags from the signature, a run stores the arguments, and calling the
+recipe again with them builds the model again. Recipes live in their model's own file; the
+catalogue finds them by reading the source (no import, so no torch) and imports on use.
+
+A recipe:
+
+    @recipe(tiny={"latent": 2, "width": 8}, paper="Kingma & Welling 2014", batch=128, steps=3000)
+    def vae(spec: Spec, *, latent: int = 20, width: int = 32, lr: float = 1e-3) -> VAE:
+        '''Variational autoencoder. (The first line is the catalogue's description.)
+
+        latent: size of the code.     (One line an argument: the help text of its flag.)
+        '''
+
+Own recipes need no place in the package: a file in a folder named by the environment variable
+GENARIUM_PATH joins the catalogue, and any decorated function may be passed to `genarium.train`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from genarium.contract import Model, Spec
+
+PositiveInt = Annotated[int, Gt(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+
+MODELS = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as the decorator leaves it: call it with a Spec and arguments to get the model.
+
+    tiny: arguments of the smallest sensible size, for tests. paper: where it comes from.
+    batch, steps: training defaults. needs: what the data must have ("labels", ...).
+    """
+
+    function: Callable[..., Model]
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    paper: str = ""
+    batch: int = 128
+    steps: int = 2000
+    needs: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__.replace("_", "-")
+
+    @property
+    def doc(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The configurable arguments (all but the Spec), annotations resolved."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        found = list(inspect.signature(self.function).parameters.values())[1:]
+        return {p.name: p.replace(annotation=hints[p.name]) for p in found}
+
+    def defaults(self) -> dict[str, Any]:
+        return {name: p.default for name, p in self.parameters().items()}
+
+    def returns(self) -> type[Model]:
+        """The model's class, from the return annotation."""
+        found: type[Model] = typing.get_type_hints(self.function)["return"]
+        return found
+
+    def __call__(self, spec: Spec, **arguments: Any) -> Model:
+        return self.function(spec, **arguments)
+
+
+def recipe(
+    *,
+    tiny: Mapping[str, Any],
+    paper: str = "",
+    batch: int = 128,
+    steps: int = 2000,
+    needs: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Recipe]:
+    """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`."""
+
+    def wrap(function: Callable[..., Any]) -> Recipe:
+        made = Recipe(function, dict(tiny), paper, batch, steps, needs)
+        for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            if parameter.default is inspect.Parameter.empty:
+                raise TypeError(f"recipe {made.name}: argument {name!r} needs a default")
+        _registered[made.name] = made
+        return made
+
+    return wrap
+
+
+_registered: dict[str, Recipe] = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where the catalogue found a recipe, read from the source without importing it."""
+
+    name: str
+    function: str
+    file: Path
+    taxonomy: tuple[str, ...]  # e.g. ("explicit", "approximate")
+    summary: str
+
+    def load(self) -> Recipe:
+        """Import the file and give the recipe."""
+        if self.file.is_relative_to(MODELS):
+            relative = self.file.relative_to(MODELS.parent).with_suffix("")
+            module = importlib.import_module(".".join(("genarium", *relative.parts)))
+        else:
+            name = f"genarium_user_{self.file.stem}"
+            if name in sys.modules:
+                module = sys.modules[name]
+            else:
+                spec = importlib.util.spec_from_file_location(name, self.file)
+                assert spec is not None
+                assert spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[name] = module
+                spec.loader.exec_module(module)
+        found = getattr(module, self.function)
+        assert isinstance(found, Recipe)
+        return found
+
+
+def _is_recipe(node: ast.FunctionDef) -> bool:
+    for decorator in node.decorator_list:
+        target = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(target, ast.Name) and target.id == "recipe":
+            return True
+        if isinstance(target, ast.Attribute) and target.attr == "recipe":
+            return True
+    return False
+
+
+def _scan(file: Path, taxonomy: tuple[str, ...]) -> list[Entry]:
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    entries = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and _is_recipe(node):
+            doc = ast.get_docstring(node) or ""
+            entries.append(
+                Entry(
+                    name=node.name.replace("_", "-"),
+                    function=node.name,
+                    file=file,
+                    taxonomy=taxonomy,
+                    summary=doc.split("\n", 1)[0],
+                )
+            )
+    return entries
+
+
+@lru_cache
+def _catalogue(extra: str) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for file in sorted(MODELS.rglob("*.py")):
+        for entry in _scan(file, file.relative_to(MODELS).parts[:-1]):
+            found[entry.name] = entry
+    for folder in filter(None, extra.split(os.pathsep)):
+        for file in sorted(Path(folder).glob("*.py")):
+            for entry in _scan(file, ("yours",)):
+                found[entry.name] = entry
+    return found
+
+
+def catalogue() -> dict[str, Entry]:
+    """Every recipe by name: those under `models/`, then those of GENARIUM_PATH."""
+    return _catalogue(os.environ.get("GENARIUM_PATH", ""))
+
+
+def get(name: str | Recipe) -> Recipe:
+    """The recipe of that name; a misspelt one is a `UserError` that suggests the nearest."""
+    if isinstance(name, Recipe):
+        return name
+    key = name.replace("_", "-")
+    entries = catalogue()
+    if key in entries:
+        return entries[key].load()
+    if key in _registered:
+        return _registered[key]
+    close = difflib.get_close_matches(key, [*entries, *_registered], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(entries))}"
+    raise UserError(f"recipe {name!r} is not in the catalogue: {hint}")
+
+
+def argument_help(doc: str) -> dict[str, str]:
+    """The `name: text` lines of a docstring, as the help texts of the flags."""
+    found: dict[str, str] = {}
+    last = None
+    for line in doc.splitlines():
+        match = re.match(r"^([a-z][a-z0-9_]*): (.+)$", line)
+        if match:
+            last = match.group(1)
+            found[last] = match.group(2).strip()
+        elif last and line.startswith("    "):
+            found[last] += " " + line.strip()
+        else:
+            last = None
+    return found

@@ -1,0 +1,118 @@
+"""What the numbers of each family mean, in words.
+
+The words hang on the taxonomy and on the capabilities, never on a recipe's name: a new recipe
+gets the right ones by where its file lies and by what its model can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """A branch of the taxonomy. speaks_of: the capabilities that `text` has already explained."""
+
+    title: str
+    text: str
+    speaks_of: frozenset[str] = frozenset()
+
+
+FAMILIES: dict[tuple[str, ...], Family] = {
+    ("nonprobabilistic",): Family(
+        "Non-probabilistic",
+        "An autoencoder learns to give an image back through a narrow code. It defines no "
+        "distribution over images: there is nothing to sample from and no likelihood to report, "
+        "and scores of samples do not apply. Judge it by its reconstructions of test images, "
+        "which it has never seen: what survives is what the code keeps, and blur is what its "
+        "error counts as noise. Interpolations pass through codes that no image was encoded to; "
+        "what looks wrong there is a hole in the code space, and the reason why decoding random "
+        "codes would be no fair sample.",
+        frozenset({"encode", "decode", "reconstruct"}),
+    ),
+    ("explicit", "tractable"): Family(
+        "Explicit density, tractable",
+        "The model writes p(x) as a product of conditional probabilities, one pixel value after "
+        "the other, so its likelihood is exact. Bits per dimension, −log₂ p(x) / D averaged "
+        "over the test images, is the length of the shortest code that the model allows for one "
+        "pixel value: lower is better, and log₂ of the number of grey levels (8 for 256) is what "
+        "knowing nothing costs. Two such figures compare when they are of the same density on "
+        "the same images. A better likelihood does not promise better-looking samples, nor the "
+        "other way round (Theis et al. 2016). Sampling visits the pixels in turn, which is why "
+        "it takes the longest.",
+        frozenset({"log_prob", "sample"}),
+    ),
+    ("explicit", "approximate"): Family(
+        "Explicit density, approximate",
+        "The likelihood needs an integral over codes that cannot be computed; training raises a "
+        "lower bound on it, the ELBO: ln p(x) ≥ E[ln p(x|z)] − KL(q(z|x) ‖ p(z)). The bits or "
+        "nats in the table are therefore an upper bound on the true cost: the model may be "
+        "better than its figure, never worse, and the gap is how far q(z|x) is from the true "
+        "posterior. The decoder's kind decides what is measured: a Bernoulli decoder gives a "
+        "density of black-and-white pixels and is not comparable to one over 256 grey levels. "
+        "Samples decode draws of the prior and show the mean of the pixels, so they are smoother "
+        "than the data.",
+        frozenset({"elbo", "sample", "encode", "decode", "prior", "reconstruct"}),
+    ),
+    ("implicit",): Family(
+        "Implicit density",
+        "The generator turns noise into images and never says how probable an image is: there is "
+        "no likelihood, neither exact nor a bound, and an empty cell in the table means just "
+        "that. Only samples can be judged. The losses are those of a game: neither player's "
+        "falls to zero while both learn, a falling loss is not progress in the pictures, and a "
+        "discriminator's loss near zero means that the generator has stopped learning from it. "
+        "Look for samples that repeat (mode collapse) and for samples too close to training "
+        "images: neither shows in the loss, and the Fréchet distance does not see copying.",
+        frozenset({"sample", "decode", "prior"}),
+    ),
+    ("hybrid",): Family(
+        "Hybrid",
+        "The model joins objectives of several families, for example the code of a variational "
+        "autoencoder with the judgement of a discriminator. Its pictures gain from the one and "
+        "its codes from the other, and its losses are on no common scale: each is read by itself.",
+    ),
+    ("yours",): Family(
+        "Your recipes",
+        "Recipes from outside the package: the notes below follow from what the models can do.",
+    ),
+}
+
+CAPABILITIES: dict[str, str] = {
+    "sample": "Its samples are judged like those of any other family: by eye, by the scores on "
+    "features, and by their distance to the training images.",
+    "log_prob": "It has an exact likelihood: bits per dimension are those of its own density, "
+    "and compare with other models of the same density only.",
+    "elbo": "It has a lower bound on its likelihood: the figure in the table is an upper bound "
+    "on the true cost.",
+    "reconstruct": "Its reconstructions of test images show what its code keeps.",
+    "translate": "It turns an image of one domain into one of another: each translation is to be "
+    "judged beside the image that it was made from.",
+}
+
+
+def family(taxonomy: Sequence[str]) -> Family:
+    """The entry with the longest prefix of `taxonomy`; unknown branches get their own names."""
+    for length in range(len(taxonomy), 0, -1):
+        found = FAMILIES.get(tuple(taxonomy[:length]))
+        if found:
+            return found
+    title = ", ".join(taxonomy).capitalize() if taxonomy else "Other"
+    return Family(title, "The notes below follow from what the models of this branch can do.")
+
+
+def meaning(taxonomy: Sequence[str], capabilities: Iterable[str]) -> list[str]:
+    """The paragraphs for models of one family: its own, then what else these models can do."""
+    found = family(taxonomy)
+    able = set(capabilities)
+    extra = [text for name, text in CAPABILITIES.items() if name in able - found.speaks_of]
+    return [found.text, *([" ".join(extra)] if extra else [])]
+
+
+def no_samples(taxonomy: Sequence[str], capabilities: Iterable[str]) -> str:
+    """Why a model without `sample` shows none."""
+    if tuple(taxonomy[:1]) == ("nonprobabilistic",):
+        return "An autoencoder has no distribution to sample from."
+    if "translate" in capabilities:
+        return "This model turns given images into others: it draws none from nothing."
+    return "This model does not draw images."

@@ -1,0 +1,252 @@
+"""Everything that the report shows of one run: pictures, scores, distances, cost.
+
+Each part hangs on a capability of the model, never on its name: what a model cannot do is left
+out, and nothing is put in its place.
+
+Shapes: N, M counts · C channels · H, W height and width
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genarium.errors import UserError
+from genarium.report.facts import Data, Matches, ModelReport, Pairs, Trained
+from genarium.report.images import as_uint8
+from genarium.report.walks import ROWS, interpolate
+
+if TYPE_CHECKING:
+    from genarium.evaluation.scores import Scores
+
+SHOWN = 8  # pairs of nearest neighbours, rows of two
+RECONSTRUCTED = 10
+HELD_OUT = 512  # test images whose distances make the baseline
+CORPUS = 50_000_000  # pixels of training images searched at a time
+
+
+def collect(
+    trained: Trained,
+    *,
+    dataset: Any,
+    n: int = 64,
+    seed: int = 0,
+    scores: Scores | None = None,
+    evaluate: bool = True,
+    extractor: Any = None,
+    evaluation_samples: int = 1000,
+    batch: int = 256,
+    progress: Callable[[str], None] | None = None,
+) -> ModelReport:
+    """Draw, measure and time all that the report shows of one run.
+
+    dataset: a `genarium.data.Dataset` (its train and test splits are used). n: samples in the
+    grid; they are also the ones that the sampling time and the nearest images are of.
+    seed: of the samples and of the choice of test images, the same ones for every run.
+    scores: what `evaluate_model` gave for this run; None computes it, on `evaluation_samples`
+    samples with `extractor` (an Extractor or a name; None takes the data set's default),
+    unless `evaluate` is False. progress: called with the name of each part as it begins.
+    Raises UserError when the data set is not what the run was trained on.
+    """
+    if n < 1:
+        raise UserError(f"-n {n}: a report needs at least 1 sample")
+    if not len(dataset.test):
+        raise UserError(f"data {dataset.name}: no test images to report on: give more images")
+    _expect_same_data(trained, dataset)
+    say = progress or (lambda part: None)
+    model, test, able = trained.model, dataset.test.images, trained.capabilities
+    recipe, config = trained.recipe, trained.config
+    report = ModelReport(
+        name=trained.name,
+        recipe=recipe.name,
+        summary=recipe.doc.split("\n", 1)[0],
+        paper=recipe.paper,
+        taxonomy=tuple(trained.taxonomy),
+        capabilities=tuple(able),
+        density=getattr(model, "density", ""),
+        parameters=sum(p.numel() for p in model.parameters()),
+        data=describe_data(dataset),
+        seed=seed,
+        config=config,
+        about=trained.about,
+        history=list(trained.history()),
+        hardware=hardware(),
+    )
+    chosen = choose(dataset.test, seed)
+    with _evaluating(model, seed):
+        if "sample" in able:
+            say("samples")
+            condition = _classes_in_turn(trained, n)
+            start = time.perf_counter()
+            drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
+            report.sampling_seconds = time.perf_counter() - start
+            report.conditions = condition is not None
+            report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())
+            report.samples = as_uint8(drawn)
+            say("nearest training images")
+            train, held_out = dataset.train.images, test[chosen[:HELD_OUT]]
+            found = train[nearest_index(torch.cat([report.samples, held_out]), train)]
+            report.copies = matches(report.samples, found[: len(drawn)])
+            report.baseline = matches(held_out, found[len(drawn) :])
+        if "reconstruct" in able:
+            say("reconstructions")
+            shown = test[chosen[:RECONSTRUCTED]]
+            report.reconstructions = Pairs(shown, _made(model, model.reconstruct, shown))
+        if "translate" in able:
+            say("translations")
+            shown = test[chosen[:RECONSTRUCTED]]
+            report.translations = Pairs(shown, _made(model, model.translate, shown))
+        if "decode" in able and ("encode" in able or "prior" in able):
+            say("interpolations")
+            report.interpolations = interpolate(model, able, test[chosen[: 2 * ROWS]], seed)
+    if scores is None and evaluate:
+        say("scores")
+        scores = _evaluate(trained, dataset, extractor, evaluation_samples, seed, batch)
+    report.scores = scores
+    return report
+
+
+def describe_data(dataset: Any) -> Data:
+    """The facts of a data set that identify it."""
+    splits = ("train", "validation", "test")
+    return Data(
+        name=dataset.name,
+        manifest=dataset.manifest,
+        shape=dataset.spec.shape,
+        counts={name: len(getattr(dataset, name)) for name in splits},
+        attribution=str(dataset.info.get("attribution") or ""),
+    )
+
+
+def _expect_same_data(trained: Trained, dataset: Any) -> None:
+    if trained.spec.shape != dataset.spec.shape:
+        mine, given = ("x".join(map(str, s)) for s in (trained.spec.shape, dataset.spec.shape))
+        raise UserError(
+            f"run {trained.name} was trained on images of {mine} (channels x height x width), the "
+            f"data {dataset.name} have {given}: give the data and the --size of its training"
+        )
+    known = trained.about.get("data", {})
+    if known.get("manifest", dataset.manifest) != dataset.manifest:
+        raise UserError(
+            f"run {trained.name} was trained on other data ({known.get('name')}) than "
+            f"{dataset.name} as they are now: restore the data of its training"
+        )
+
+
+@contextmanager
+def _evaluating(model: Any, seed: int) -> Iterator[None]:
+    """Evaluation mode, no gradients, the global generator seeded and put back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        model.train(training)
+
+
+def _made(model: Any, method: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    device = next((p.device for p in model.parameters()), images.device)
+    return as_uint8(method(images.to(device)))
+
+
+def _classes_in_turn(trained: Trained, n: int) -> Tensor | None:
+    """Labels 0, 1, ... for a model that samples by class; None for any other."""
+    if not (getattr(trained.model, "conditional", False) and trained.spec.classes):
+        return None
+    return torch.arange(n) % len(trained.spec.classes)
+
+
+def choose(test: Any, seed: int) -> Tensor:
+    """All test indices, shuffled by `seed`; the first ones are of different classes in order.
+
+    So every run of a comparison shows the same test images, and ten of them show ten classes.
+    """
+    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
+    if test.labels is None:
+        return order
+    labels = test.labels[order]
+    firsts = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()]
+    firsts = firsts[:RECONSTRUCTED]
+    rest = torch.ones(len(order), dtype=torch.bool)
+    rest[firsts] = False
+    return torch.cat([order[firsts], order[rest]])
+
+
+def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:
+    """Index of the nearest of `corpus` [M,C,H,W] for each of `queries` [N,C,H,W], both uint8."""
+    from genarium.evaluation.neighbours import nearest
+
+    # In parts, so that a large training set is never in memory as floats.
+    part = max(1, CORPUS // queries[0].numel())
+    distance = torch.full((len(queries),), torch.inf, dtype=torch.float64)
+    index = torch.zeros(len(queries), dtype=torch.int64)
+    for start in range(0, len(corpus), part):
+        here, found = nearest(queries, corpus[start : start + part])
+        closer = here < distance
+        distance[closer], index[closer] = here[closer], found[closer] + start
+    return index
+
+
+def matches(queries: Tensor, found: Tensor, shown: int = SHOWN) -> Matches:
+    """`queries` beside the images found for them, both uint8 [N,C,H,W], with their distances.
+
+    Kept are `shown` pairs, at even steps from the closest to the farthest.
+    """
+    distance = (queries.double() - found.double()).div_(255).flatten(1).norm(dim=1)
+    ranked = distance.argsort()
+    kept = ranked[torch.linspace(0, len(ranked) - 1, min(shown, len(ranked))).round().long()]
+    return Matches(
+        images=queries[kept].clone(),
+        nearest=found[kept].clone(),
+        distances=tuple(distance[kept].tolist()),
+        median=float(distance.quantile(0.5)),
+        count=len(queries),
+    )
+
+
+def _evaluate(
+    trained: Trained, dataset: Any, extractor: Any, samples: int, seed: int, batch: int
+) -> Scores:
+    from genarium.evaluation import features
+    from genarium.evaluation.evaluate import evaluate_model
+
+    if extractor is None:
+        extractor = features.default_for(dataset.name, dataset.spec)
+    if isinstance(extractor, str):
+        extractor = features.extractor(extractor)
+    test = dataset.test
+    found: Scores = evaluate_model(
+        trained.model,
+        reference=test.images,
+        labels=test.labels,
+        heldout=test.images,
+        extractor=extractor,
+        n=samples,
+        seed=seed,
+        batch=batch,
+    )
+    return found
+
+
+def hardware() -> str:
+    """The machine in words: processor, cores that this process may use, GPU."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{name}, {cores} {'core' if cores == 1 else 'cores'}, {gpu}"

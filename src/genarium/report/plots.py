@@ -1,0 +1,296 @@
+"""Line and bar charts as inline SVG: no library, no script, coloured by the page's CSS.
+
+The charts use the classes of `style.css`: `.s0` to `.s5` colour a series (the page sets the
+colours for light and dark), and a dash pattern tells the series apart without colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from genarium.report.markup import Markup, join, tag
+
+Scale = Literal["auto", "linear", "log"]
+
+WIDTH, HEIGHT = 380, 230
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 40
+COLOURS = 6
+POINTS = 300  # more than a chart has pixels for; longer series are thinned to this
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart: values y over x; a y that is None or not finite leaves a gap."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A value for reading: `digits` significant digits, thousands by comma."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e7 or size < 1e-4:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
+    return f"{value:,.{decimals}f}".replace("-", "−")
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def tick_label(value: float) -> str:
+    """A tick: 0.5, 250, 20k, 1.5M, 10⁻⁵."""
+    size = abs(value)
+    for unit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= unit and (size >= 1e4 or unit > 1e3):
+            return f"{value / unit:g}{suffix}".replace("-", "−")
+    if 0 < size < 1e-3:
+        return number(value, 1).replace("1·", "")
+    return f"{value:g}".replace("-", "−")
+
+
+def linear_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) within [low, high], at most `most`+1."""
+    span = high - low
+    if span <= 0:
+        return [low]
+    step = 10.0 ** math.floor(math.log10(span / most))
+    step *= next(m for m in (1, 2, 5, 10, 20) if span / (step * m) <= most)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Powers of ten within [low, high]; 1-2-5 steps where fewer than two of them fit."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    if last - first >= 1:
+        stride = math.ceil((last - first + 1) / most)
+        return [10.0**e for e in range(first, last + 1, stride)]
+    ticks = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 2, 5)]
+    inside = [t for t in ticks if low * (1 - 1e-9) <= t <= high * (1 + 1e-9)]
+    return inside if len(inside) >= 2 else linear_ticks(low, high, 3)
+
+
+def smooth(values: Sequence[float | None], window: float = 0.04) -> list[float | None]:
+    """Exponential moving average over about `window` of the series, without its starting bias.
+
+    Gaps (None or not finite) stay gaps and leave the average as it was.
+    """
+    decay = math.exp(-1.0 / max(1.0, window * len(values)))
+    total = weight = 0.0
+    smoothed: list[float | None] = []
+    for value in values:
+        if value is None or not math.isfinite(value):
+            smoothed.append(None)
+            continue
+        total = decay * total + (1 - decay) * value
+        weight = decay * weight + (1 - decay)
+        smoothed.append(total / weight)
+    return smoothed
+
+
+def thin(series: Series, points: int = POINTS) -> Series:
+    """At most `points` points: lowest and highest of each stretch, so that no spike is lost."""
+    count = len(series.y)
+    if count <= points:
+        return series
+    chosen: list[int] = []
+    stretches = points // 2
+    for i in range(stretches):
+        stretch = range(i * count // stretches, (i + 1) * count // stretches)
+        known = [j for j in stretch if _finite(series.y[j])]
+        if not known:
+            chosen.append(stretch[0])
+            continue
+        ends = {
+            min(known, key=lambda j: _value(series, j)),
+            max(known, key=lambda j: _value(series, j)),
+        }
+        chosen += sorted(ends)
+    return Series(series.label, [series.x[j] for j in chosen], [series.y[j] for j in chosen])
+
+
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _value(series: Series, index: int) -> float:
+    value = series.y[index]
+    assert value is not None
+    return value
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """From data to the chart's units."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    log: bool
+
+    def left(self, x: float) -> float:
+        low, high = self.x
+        share = (x - low) / (high - low) if high > low else 0.5
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def top(self, y: float) -> float:
+        low, high = self.y
+        if self.log:
+            low, high, y = math.log(low), math.log(high), math.log(y)
+        share = (y - low) / (high - low) if high > low else 0.5
+        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
+
+    def path(self, series: Series) -> str:
+        """The `d` of the line, a new stroke after each gap."""
+        commands: list[str] = []
+        pen = "M"
+        for x, y in zip(series.x, series.y):
+            if y is None or not math.isfinite(y) or (self.log and y <= 0):
+                pen = "M"
+                continue
+            commands.append(f"{pen}{self.left(x):.1f} {self.top(y):.1f}")
+            pen = "L"
+        return "".join(commands)
+
+
+def _axes(series: Sequence[Series], scale: Scale) -> _Axes | None:
+    pairs = [(x, y) for s in series for x, y in zip(s.x, s.y) if y is not None and _finite(y)]
+    if not pairs:
+        return None
+    xs, ys = [x for x, _ in pairs], [y for _, y in pairs]
+    low, high = min(ys), max(ys)
+    log = low > 0 and (scale == "log" or (scale == "auto" and high / low > 30))
+    if low == high:
+        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+    elif not log:
+        margin = 0.04 * (high - low)
+        # Zero stays the floor of what cannot be negative.
+        low, high = (low - margin if low < 0 or low > margin else 0.0), high + margin
+    return _Axes((min(xs), max(xs)), (low, high), log)
+
+
+def line_chart(
+    series: Sequence[Series],
+    *,
+    title: str,
+    x_label: str = "step",
+    y_label: str = "",
+    scale: Scale = "auto",
+    raw: bool = True,
+) -> Markup:
+    """A figure with the smoothed lines of `series`, the raw values faint behind, and a legend.
+
+    title: what the chart shows, for readers who cannot see it (the page prints its own heading).
+    scale: of the y axis; auto takes log where all values are positive and span a factor over 30;
+    log falls back to linear where a value is not positive. raw: draw the values themselves too.
+    """
+    axes = _axes(series, scale)
+    if axes is None:
+        return tag("p", "No values were recorded.", class_="note")
+    ticks = log_ticks(*axes.y) if axes.log else linear_ticks(*axes.y)
+    bottom = HEIGHT - BOTTOM
+    marks: list[Markup] = []
+    for value in ticks:
+        y = f"{axes.top(value):.1f}"
+        marks.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="rule"))
+        marks.append(tag("text", tick_label(value), x=LEFT - 6, y=y, dy="0.35em", class_="ty"))
+    for value in linear_ticks(*axes.x, most=4):
+        x = f"{axes.left(value):.1f}"
+        marks.append(tag("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="axis"))
+        marks.append(tag("text", tick_label(value), x=x, y=bottom + 16, class_="tx"))
+    marks.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    marks.append(tag("text", x_label, x=f"{middle:g}", y=HEIGHT - 5, class_="tx label"))
+
+    lines: list[Markup] = []
+    for i, one in enumerate(series):
+        colour = f"s{i % COLOURS}"
+        if raw:
+            lines.append(tag("path", d=axes.path(thin(one)), class_=f"raw {colour}"))
+    for i, one in enumerate(series):
+        drawn = Series(one.label, one.x, smooth(one.y)) if raw else one
+        lines.append(tag("path", d=axes.path(thin(drawn)), class_=f"line s{i % COLOURS}"))
+
+    log_note = " (log scale)" if axes.log else ""
+    drawing = tag(
+        "svg",
+        *marks,
+        *lines,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_label=f"{title}: {describe(series)}{log_note}",
+        class_="chart",
+    )
+    return tag("figure", _legend(series, y_label + log_note), drawing, class_="plot")
+
+
+def describe(series: Sequence[Series]) -> str:
+    """Each series' first and last value in words, for a chart's alternative text."""
+    parts = []
+    for one in series:
+        known = [y for y in one.y if y is not None and math.isfinite(y)]
+        if known:
+            parts.append(f"{one.label} from {number(known[0])} to {number(known[-1])}")
+    return "; ".join(parts)
+
+
+def _legend(series: Sequence[Series], y_label: str) -> Markup:
+    keys = []
+    for i, one in enumerate(series):
+        stroke = tag("path", d="M0 5L22 5", class_=f"line s{i % COLOURS}")
+        swatch = tag("svg", stroke, viewBox="0 0 22 10", class_="swatch", aria_hidden="true")
+        keys.append(tag("li", swatch, one.label))
+    unit = tag("li", y_label.strip(), class_="unit") if y_label.strip() else None
+    return tag("ul", *keys, unit, class_="legend")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: what it is of, how long, and the words at its end (default: the number)."""
+
+    label: str
+    value: float | None
+    text: str = ""
+
+
+def bar_chart(bars: Sequence[Bar], *, title: str) -> Markup:
+    """Horizontal bars from zero, one a row, label above and value beside: a figure.
+
+    A value that is None has no bar; its text says why. Widths are percentages, so that the
+    lettering keeps its size on a narrow screen.
+    """
+    longest = max(
+        (b.value for b in bars if b.value is not None and math.isfinite(b.value)), default=0
+    )
+    row, rows = 42, []
+    for i, bar in enumerate(bars):
+        top = i * row
+        words = bar.text or number(bar.value)
+        rows.append(tag("text", bar.label, x=0, y=top + 14, class_="bar-label"))
+        rows.append(tag("text", words, x="100%", y=top + 14, class_="bar-value"))
+        rows.append(tag("rect", x=0, y=top + 21, width="100%", height=9, rx=2, class_="track"))
+        if longest > 0 and bar.value is not None and math.isfinite(bar.value):
+            width = f"{max(0.0, 100 * bar.value / longest):.2f}%"
+            rows.append(tag("rect", x=0, y=top + 21, width=width, height=9, rx=2, class_="bar"))
+    spoken = "; ".join(f"{b.label}: {b.text or number(b.value)}" for b in bars)
+    drawing = tag(
+        "svg",
+        join(*rows),
+        width="100%",
+        height=len(bars) * row,
+        role="img",
+        aria_label=f"{title}. {spoken}",
+        class_="bars",
+    )
+    caption = tag("figcaption", title)
+    return tag("figure", caption, drawing, class_="plot")

@@ -1,0 +1,71 @@
+"""Which scores stand beside each other, and which of them is best."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genarium.report.facts import ModelReport
+
+if TYPE_CHECKING:
+    from genarium.evaluation.scores import Score
+
+
+@dataclass(frozen=True)
+class Column:
+    """One score over all runs: cells[i] is that of run i, None where it has none.
+
+    best: the runs whose value is the best of those that it may be compared with.
+    """
+
+    name: str
+    cells: tuple[Score | None, ...]
+    best: frozenset[int]
+
+    @property
+    def first(self) -> Score:
+        return next(cell for cell in self.cells if cell is not None)
+
+
+def basis(report: ModelReport, score: Score) -> tuple[object, ...]:
+    """What has to agree before two scores of one name may be compared.
+
+    The score's own basis (the density of a likelihood, the extractor, the counts, the reference)
+    and the shape of the images.
+    """
+    own = tuple(sorted((key, str(value)) for key, value in score.basis.items()))
+    return (own, report.data.shape)
+
+
+def columns(reports: Sequence[ModelReport]) -> list[Column]:
+    """The scores of all runs by name, in the order in which they first appear."""
+    sheets = [
+        {row.name: row for row in report.scores.rows} if report.scores else {} for report in reports
+    ]
+    names = dict.fromkeys(name for sheet in sheets for name in sheet)
+    found = []
+    for name in names:
+        cells = tuple(sheet.get(name) for sheet in sheets)
+        found.append(Column(name, cells, _best(reports, cells)))
+    return found
+
+
+def _best(reports: Sequence[ModelReport], cells: Sequence[Score | None]) -> frozenset[int]:
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, cell in enumerate(cells):
+        if cell is not None and cell.better is not None:
+            groups[basis(reports[i], cell)].append(i)
+    best: set[int] = set()
+    for group in groups.values():
+        if len(group) < 2:
+            continue  # the only one of its kind has nothing to be better than
+        values = {i: cell.value for i in group if (cell := cells[i]) is not None}
+        first = cells[group[0]]
+        assert first is not None
+        top = max(values.values()) if first.better == "higher" else min(values.values())
+        winners = {i for i, value in values.items() if value == top}
+        if len(winners) < len(group):
+            best |= winners
+    return frozenset(best)

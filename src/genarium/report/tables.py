@@ -1,0 +1,202 @@
+"""The tables of the page: scores, stability, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genarium.report.facts import ModelReport
+from genarium.report.history import stability, training_cost
+from genarium.report.markup import Child, Markup, join, tag
+from genarium.report.plots import number
+from genarium.report.standing import Column, columns
+
+WORDS = {"higher": "higher is better", "lower": "lower is better", None: ""}
+
+
+def table(heads: Sequence[Child], rows: Sequence[Markup], caption: Child, name: str) -> Markup:
+    """A table that scrolls in its own box where the page is narrow."""
+    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
+    inner = tag("table", tag("caption", caption), head, tag("tbody", *rows))
+    return tag("div", inner, class_="wide", tabindex="0", role="region", aria_label=name)
+
+
+def _cell(text: str | None, small: str | None = None, best: bool = False) -> Markup:
+    if text is None:
+        return tag("td", "–", tag("span", "none", class_="hidden"), class_="none")
+    mark = tag("span", " (best)", class_="hidden") if best else None
+    detail = tag("small", small) if small else None
+    return tag("td", text, mark, detail, class_="best" if best else None)
+
+
+def score_table(reports: Sequence[ModelReport]) -> Markup | None:
+    """Runs by scores, the best of each comparable group marked; None when nothing was scored."""
+    found = columns(reports)
+    if not found:
+        return None
+    heads: list[Child] = ["Run"]
+    heads += [join(c.name, tag("small", WORDS[c.first.better])) for c in found]
+    rows = []
+    for i, report in enumerate(reports):
+        cells = [_score(column, i) for column in found]
+        rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
+    if any(cell and cell.reference is not None for c in found for cell in c.cells):
+        rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, found)))
+    return join(table(heads, rows, _conditions(reports), "Scores"), _glossary(reports, found))
+
+
+def _score(column: Column, run: int) -> Markup:
+    cell = column.cells[run]
+    if cell is None:
+        return _cell(None)
+    spread = None if cell.std is None else f"± {number(cell.std, 2)}"
+    return _cell(number(cell.value, 4), spread, run in column.best)
+
+
+def _real(column: Column) -> Markup:
+    known = {cell.reference for cell in column.cells if cell and cell.reference is not None}
+    return _cell(number(known.pop(), 4) if len(known) == 1 else None)
+
+
+def _conditions(reports: Sequence[ModelReport]) -> str:
+    """What the scores were measured with, one sentence for each way that was used."""
+    ways: dict[str, list[str]] = {}
+    for report in reports:
+        if report.scores:
+            ways.setdefault(_way(report.scores.context), []).append(report.name)
+    named = len(ways) > 1
+    parts = [f"{', '.join(runs)}: {way}" if named else way for way, runs in ways.items()]
+    parts.append(
+        "The best value of a column is set in bold among scores that were measured alike; "
+        "likelihoods are compared only where they are of the same density."
+    )
+    return " ".join(parts)
+
+
+def _way(context: Mapping[str, Any]) -> str:
+    extractor, reference = context["extractor"], context["reference"]
+    return (
+        f"Features by {extractor['name']} (weights {extractor['hash']}; {context['resize']}). "
+        f"Reference: {reference['count']:,} images of the {reference['split']} split, and as "
+        f"many samples of each model that draws any, seed {context['seed']}."
+    )
+
+
+def _glossary(reports: Sequence[ModelReport], found: Sequence[Column]) -> Markup:
+    entries = []
+    for column in found:
+        notes: dict[str, list[str]] = {}
+        for report, cell in zip(reports, column.cells):
+            if cell is not None and cell.note:
+                notes.setdefault(cell.note, []).append(report.name)
+        alike = len(notes) == 1
+        words = [note if alike else f"{', '.join(runs)}: {note}" for note, runs in notes.items()]
+        unit = [f"in {column.first.unit}"] if column.first.unit else []
+        text = ". ".join([*unit, *words])
+        if text:
+            term = tag("dt", column.name)
+            entries.append(tag("div", term, Markup(" "), tag("dd", text + ".")))
+    warnings = dict.fromkeys(
+        f"{report.name}: {warning}."
+        for report in reports
+        if report.scores
+        for warning in report.scores.warnings
+    )
+    notes_ = [tag("p", warning, class_="note") for warning in warnings]
+    return join(tag("dl", *entries, class_="glossary"), *notes_)
+
+
+def stability_table(reports: Sequence[ModelReport]) -> Markup | None:
+    """One row a loss: mean and spread over the last quarter, and what failed."""
+    rows = []
+    for report in reports:
+        found = stability(report.history)
+        count = max(1, len(found.spreads))
+        failed = _failures(found.rollbacks, found.lost, found.nonfinite)
+        for i in range(count if report.history else 0):
+            spread = found.spreads[i] if found.spreads else None
+            first = tag("th", report.name, scope="rowgroup", rowspan=count) if i == 0 else None
+            last = tag("td", failed, rowspan=count, class_="words") if i == 0 else None
+            numbers = (
+                [
+                    tag("td", spread.loss, class_="words"),
+                    _cell(number(spread.mean)),
+                    _cell(number(spread.deviation)),
+                    _cell(None if spread.relative is None else number(spread.relative, 2)),
+                ]
+                if spread
+                else [tag("td", "–", colspan=4, class_="none")]
+            )
+            rows.append(tag("tr", first, *numbers, last))
+    if not rows:
+        return None
+    heads = ["Run", "Loss", "Mean", "Deviation", "Variance / mean²", "Failed steps"]
+    caption = (
+        "Over the logged values of the last quarter of the training; each is the mean of the "
+        "steps since the one before. Losses of different models are on different scales: compare "
+        "the relative variance, and that of a loss near zero with care. A failed step is one "
+        "with a loss or weight that is not finite: the run then goes back to its last good "
+        "checkpoint."
+    )
+    return table(heads, rows, caption, "Stability of the training")
+
+
+def _failures(rollbacks: int, lost: int, nonfinite: int) -> str:
+    if not rollbacks and not nonfinite:
+        return "none"
+    words = []
+    if rollbacks:
+        times = "once" if rollbacks == 1 else f"{rollbacks} times"
+        words.append(f"rolled back {times}, {lost:,} steps lost")
+    if nonfinite:
+        words.append(f"{nonfinite:,} logged losses not finite")
+    return "; ".join(words)
+
+
+def cost_table(reports: Sequence[ModelReport]) -> Markup:
+    """What training and sampling took."""
+    rows = []
+    for report in reports:
+        cost = training_cost(report.history)
+        cells = [
+            _cell(f"{report.parameters:,}"),
+            _cell(f"{cost.steps:,}" if cost.steps else None),
+            _cell(None if cost.images is None else f"{cost.images:,}"),
+            _cell(None if cost.seconds is None else duration(cost.seconds)),
+            _cell(None if cost.rate is None else number(cost.rate)),
+            _cell(None if (s := per_64(report)) is None else number(s)),
+        ]
+        rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
+    heads = [
+        "Run",
+        "Parameters",
+        "Steps",
+        "Images seen",
+        "Training time",
+        "Training, images/s",
+        "Sampling, s per 64",
+    ]
+    caption = (
+        "Training time counts the steps, not the pictures and checkpoints between them. Sampling "
+        "is timed on the samples of this page, drawn once"
+    )
+    measured = {report.hardware for report in reports if report.hardware}
+    caption += f", on {'; '.join(sorted(measured))}." if measured else "."
+    return table(heads, rows, caption, "Cost")
+
+
+def per_64(report: ModelReport) -> float | None:
+    """Seconds for 64 samples, from the time that the samples of the page took."""
+    if report.sampling_seconds is None or report.samples is None or not len(report.samples):
+        return None
+    return report.sampling_seconds * 64 / len(report.samples)
+
+
+def duration(seconds: float) -> str:
+    """42.0 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 100:
+        return f"{number(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

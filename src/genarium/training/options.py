@@ -1,0 +1,54 @@
+"""Everything that a training run can be told, beside the recipe's arguments and the data's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Lt
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Settings of a training run.
+
+    steps: stop after this many steps (default: the recipe's).
+    epochs: stop after this many passes over the training split.
+    minutes: stop after this many minutes of training.
+    batch: images a step, over all processes together (default: the recipe's).
+    seed: seeds the weights, the order of the images and all noise.
+    schedule: how the learning rate falls over the budget.
+    warmup: steps over which the learning rate rises from 0.
+    clip: largest gradient norm of a player; larger gradients are scaled down (0: off).
+    ema: decay of the exponential moving average of the weights, which then samples (0: off).
+    flip: mirror each training image left to right with probability 1/2.
+    precision: auto takes bf16 where the hardware has bf16 matrix units, else fp32.
+    device: auto takes a GPU where there is one.
+    channels_last: keep images and convolutions in channels-last memory order.
+    compile: compile the networks with torch.compile (first step takes long).
+    log_every: write a row of metrics.jsonl every so many steps.
+    sample_every: draw a sample grid every so many steps (0: at checkpoints).
+    checkpoint_every: save a checkpoint every so many steps.
+    keep: how many checkpoints to keep.
+    tensorboard: also write TensorBoard event files (needs the extra `track`).
+    """
+
+    steps: Annotated[int, Gt(0)] | None = None
+    epochs: Annotated[float, Gt(0)] | None = None
+    minutes: Annotated[float, Gt(0)] | None = None
+    batch: Annotated[int, Gt(0)] | None = None
+    seed: Annotated[int, Ge(0)] = 0
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup: Annotated[int, Ge(0)] = 0
+    clip: Annotated[float, Ge(0)] = 0.0
+    ema: Annotated[float, Ge(0), Lt(1)] = 0.0
+    flip: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    log_every: Annotated[int, Gt(0)] = 50
+    sample_every: Annotated[int, Ge(0)] = 0
+    checkpoint_every: Annotated[int, Gt(0)] = 500
+    keep: Annotated[int, Gt(0)] = 2
+    tensorboard: bool = False

@@ -1,0 +1,108 @@
+"""Live progress of a run on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """Told about each step; `row` is given when one was just written to the log."""
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None: ...
+    def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None: ...
+    def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def describe(row: dict[str, Any]) -> str:
+    """The losses of a row in short: `generator/loss 0.71`."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in row.get("losses", {}).items())
+
+
+class Lines:
+    """A line every `every` seconds, for logs and pipes."""
+
+    def __init__(self, name: str, every: float = 15.0):
+        self.name, self.every = name, every
+        self.start = time.monotonic()
+        self.last = self.start
+        self.first_share: float | None = None
+        self.losses = ""
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+        if row:
+            self.losses = describe(row)
+        if self.first_share is None:
+            self.first_share = share
+        now = time.monotonic()
+        if now - self.last < self.every:
+            return
+        self.last = now
+        gained = share - self.first_share
+        left = (now - self.start) * (1 - share) / gained if gained > 0 else 0.0
+        print(
+            f"{self.name}  step {step}  {100 * share:.0f} %  {rate:.0f} images/s  "
+            f"{clock(left)} left  {self.losses}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None: ...
+
+
+class Bar:
+    """A live bar for a terminal."""
+
+    def __init__(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(name, total=1.0, text="")
+        self._losses = ""
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+        if row:
+            self._losses = describe(row)
+        text = f"step {step}  {rate:.0f} images/s  {self._losses}"
+        self._bar.update(self._task, completed=share, text=text)
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def for_terminal(name: str) -> Progress:
+    """A bar where stderr is a terminal, else lines."""
+    return Bar(name) if sys.stderr.isatty() else Lines(name)

@@ -1,0 +1,71 @@
+"""What every test may use: tiny data, every recipe at its tiny size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from genarium import recipes
+from genarium.contract import Spec
+from genarium.data import Dataset
+from genarium.data.dataset import Split
+from genarium.training.options import TrainOptions
+from genarium.training.trainer import Trainer, TrainingData
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read nor fill the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GENARIUM_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+def tiny_spec(channels: int = 1, size: int = 16) -> Spec:
+    return Spec(channels, size, size, ("dark", "light"))
+
+
+def tiny_images(spec: Spec, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Blurred blobs in two brightnesses: images with structure, labels = brightness."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (n,), generator=generator)
+    coarse = torch.rand(n, spec.channels, 4, 4, generator=generator)
+    fine = torch.nn.functional.interpolate(coarse, (spec.height, spec.width), mode="bilinear")
+    images = fine * (80 + 120 * labels.view(-1, 1, 1, 1))
+    return images.to(torch.uint8), labels
+
+
+def tiny_dataset(channels: int = 1, size: int = 16, n: int = 64) -> Dataset:
+    spec = tiny_spec(channels, size)
+    splits = [Split(*tiny_images(spec, n, seed)) for seed in range(3)]
+    return Dataset("tiny", spec, "0" * 64, {"source": "tiny"}, *splits)
+
+
+def make_trainer(
+    name: str, dataset: Dataset, *, batch: int = 8, seed: int = 0, **options: object
+) -> Trainer:
+    """A trainer of the recipe's tiny size, on the CPU, that keeps nothing on disk."""
+    from genarium.api import build
+
+    recipe = recipes.get(name)
+    model = build(recipe, dataset.spec, dict(recipe.tiny), seed)
+    settings: dict[str, object] = {"steps": 4, "device": "cpu", **options}
+    data = TrainingData(dataset.train.images, dataset.train.labels, dict(dataset.train.extra))
+    return Trainer(model, data, TrainOptions(batch=batch, seed=seed, **settings))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return tiny_dataset()
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+RECIPES = sorted(recipes.catalogue())

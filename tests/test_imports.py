@@ -1,0 +1,95 @@
+"""Who imports whom, read from the source, and what stays free of torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import genarium
+
+PACKAGE = Path(genarium.__file__).parent
+
+# What each part may import of the others; a part that is not named may import all but cli, studio.
+GROUND = {"nn", "distributions", "contract", "data"}
+ALLOWED = {
+    **dict.fromkeys(GROUND, GROUND),
+    "errors": set(),
+    "recipes": {"contract"},
+    "models": {"nn", "distributions", "contract", "recipes"},
+    "training": {"contract"},
+    "evaluation": {"contract"},
+}
+TOP = {"cli", "studio"}  # nothing else imports these
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """The dotted names that `source`, the text of `module`, imports, relative ones resolved."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def wrong_imports(source: str, module: str) -> list[str]:
+    """What `module` (e.g. genarium.training.trainer) imports against the rules."""
+    part = module.split(".")[1]
+    found = {tuple(name.split(".")) for name in imported(source, module)}
+    others = {name[1] for name in found if name[0] == "genarium" and len(name) > 1}
+    others -= {part, "errors"}
+    allowed = ALLOWED.get(part, others - TOP if part not in TOP else others)
+    return sorted(others - allowed)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
+def test_who_imports_whom(file: Path) -> None:
+    module = ".".join(("genarium", *file.relative_to(PACKAGE).with_suffix("").parts))
+    assert wrong_imports(file.read_text(encoding="utf-8"), module) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "wrong"),
+    [
+        ("import genarium.models.explicit", "genarium.training.trainer", ["models"]),
+        ("from genarium import models", "genarium.training.trainer", ["models"]),
+        ("from ..models import implicit", "genarium.training.trainer", ["models"]),
+        ("from .. import cli", "genarium.report.html", ["cli"]),
+        ("def f():\n    from genarium.cli import main", "genarium.api", ["cli"]),
+        ("from genarium.training import trainer", "genarium.cli.train", []),
+        ("from .loop import Loop\nimport genarium.errors, torch", "genarium.training.trainer", []),
+    ],
+)
+def test_the_rule_sees_each_form_of_import(source: str, module: str, wrong: list[str]) -> None:
+    assert wrong_imports(source, module) == wrong
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import genarium",
+        "import genarium.cli",
+        "import genarium.recipes; genarium.recipes.catalogue()",
+        "import genarium.cli; genarium.cli.main()",  # --help
+    ],
+)
+def test_starts_without_torch(code: str) -> None:
+    program = f"""
+import sys
+sys.argv = ["genarium", "--help"]
+try:
+    {code}
+except SystemExit as end:
+    assert not end.code, end.code
+assert "torch" not in sys.modules, "torch was imported"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

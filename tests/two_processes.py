@@ -1,0 +1,33 @@
+"""One of two processes that train every recipe together; see test_conformance.py."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.conftest import RECIPES, make_trainer, tiny_dataset
+
+STEPS = 3
+
+
+def dataset():
+    return tiny_dataset(n=32)
+
+
+def main(folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    torch.set_num_threads(1)
+    for name in RECIPES:
+        trainer = make_trainer(name, dataset(), steps=STEPS)
+        assert trainer.engine.world == 2
+        trainer.fit()
+        if trainer.engine.main:
+            state = {k: v.contiguous() for k, v in trainer.model.state_dict().items()}
+            save_file(state, folder / f"{name}.safetensors")
+        trainer.engine.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
