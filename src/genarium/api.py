@@ -40,6 +40,7 @@ from genarium.training.trainer import Trainer, TrainingData
 if TYPE_CHECKING:
     from genarium.data import Dataset
     from genarium.evaluation.scores import Scores
+    from genarium.report.compare import Comparison
 
 CHUNK = 256
 """Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
@@ -405,12 +406,19 @@ def compare(
     out: str | os.PathLike[str] = "comparison.html",
     n: int = 1000,
     seed: int = 0,
-) -> Path:
-    """Write one self-contained HTML page that compares runs on the same data; gives its path."""
+    title: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Write one self-contained HTML page that compares runs on the same data.
+
+    n: samples a model for the scores. progress: called with what is being done. The result has
+    the page's `path`, the scores as `table()` and every number as `to_dict()`, which is also in
+    results.json beside the page.
+    """
     from genarium.report import compare as report
 
     trained = [_trained(run) for run in runs]
-    return report.write(trained, Path(out), n=n, seed=seed)
+    return report.write(trained, out, n=n, seed=seed, title=title, progress=progress)
 
 
 def images_for(trained: Trained, source: str | None) -> Tensor:

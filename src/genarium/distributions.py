@@ -90,7 +90,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
 def discretized_logistic_log_prob(
     location: Tensor, log_scale: Tensor, levels: Tensor, n: int = 256
 ) -> Tensor:
-    """Log probability of a grey level under a logistic integrated over the level's bin, elementwise.
+    """Log probability of a grey level under a logistic integrated over its bin, elementwise.
 
     Level v of n lies at x = 2v/(n−1) − 1 on [−1, 1], its bin reaches h = 1/(n−1) to either side,
     and the end bins are open. With a = (x + h − μ)/s and b = (x − h − μ)/s,

@@ -182,11 +182,14 @@ def hardware() -> dict[str, Any]:
     """What the run computes on, as far as it decides numbers and speed."""
     import torch
 
+    from genarium.training import allocator
+
     found: dict[str, Any] = {
         "machine": platform.machine(),
         "system": platform.system(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "allocator": allocator.state(),
     }
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name(0)

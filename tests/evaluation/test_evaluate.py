@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,6 @@ from genarium.contract import Model, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.features import from_module
-from genarium.evaluation.measure import METRICS, Metric
 from genarium.evaluation.scores import Score, Scores, number, require_comparable
 
 SPEC = Spec(1, 8, 8, ("dark", "middle", "bright"))
@@ -102,7 +102,7 @@ class Darkener(Bare):
 
 
 def evaluate(model, n=60, **options):
-    reference, labels = made(200, seed=99)
+    reference, labels = made(60, seed=99)
     options = {"extractor": brightness(), "reference": reference, "labels": labels} | options
     return evaluate_model(model, n=n, **options)
 
@@ -268,16 +268,20 @@ def test_few_images_warn_and_never_give_nan():
     assert math.isfinite(scores.get("FID").value)
     assert "strongly biased" in scores.get("FID").note
     scores = evaluate(Sampler(), n=500)
-    assert scores.context["samples"] == 200
-    assert "only 200 test images" in scores.warnings[-1]
+    assert scores.context["samples"] == 60
+    assert "only 60 test images" in scores.warnings[-1]
     json.loads(scores.to_json())
 
 
-def test_the_reference_keeps_all_classes_when_sorted():
-    reference, labels = made(90)
-    order = labels.argsort()
-    scores = evaluate(Sampler(), n=30, reference=reference[order], labels=labels[order])
-    assert scores.context["classes"]["reference"] == [10, 10, 10]
+@pytest.mark.parametrize("arrange", [torch.arange, lambda n: made(n)[1].argsort()])
+def test_a_part_of_the_reference_keeps_all_classes(arrange):
+    """Whether it is sorted by class or goes through the classes in turn."""
+    reference, labels = made(300)
+    order = arrange(300)
+    scores = evaluate(Sampler(), n=100, reference=reference[order], labels=labels[order])
+    assert scores.warnings == []
+    assert min(scores.context["classes"]["reference"]) > 20
+    assert sum(scores.context["classes"]["reference"]) == 100
 
 
 def test_an_extractor_that_does_not_know_the_classes_says_so():
@@ -366,7 +370,7 @@ def test_scores_of_another_basis_refuse_comparison():
         (evaluate(Sampler(), n=30), "samples 60 against 30"),
         (evaluate(Sampler(), extractor=brightness("dim")), "extractor bright"),
         (evaluate(Sampler(), split="validation"), "split test against validation"),
-        (evaluate(Sampler(), reference=made(200, seed=7)[0]), "SHA-256"),
+        (evaluate(Sampler(), reference=made(60, seed=7)[0]), "SHA-256"),
     ]:
         with pytest.raises(UserError, match=word):
             require_comparable(scores, other, "FID", labels)
@@ -388,7 +392,7 @@ def test_a_score_is_a_finite_number():
 
 
 @pytest.mark.parametrize(
-    "value,text",
+    ("value", "text"),
     [
         (0, "0"),
         (12.3456, "12.35"),
@@ -403,15 +407,14 @@ def test_numbers_are_short(value, text):
     assert number(value) == text
 
 
-def test_own_metric():
-    def level(samples, reference):
-        ours, theirs = samples.per_image["level"], reference.per_image["level"]
-        return Score("level", ours.mean().item(), reference=theirs.mean().item())
-
-    def mean_pixel(images):
-        return images.flatten(1).float().mean(dim=1)
-
-    mine = Metric(level, {"level": mean_pixel}, on_features=False)
-    scores = evaluate(Sampler(), metrics=(*METRICS, mine))
-    assert scores.get("level").value == pytest.approx(scores.get("level").reference, rel=0.02)
-    assert scores.get("level").basis["samples"] == 60
+def test_the_metric_of_the_documentation():
+    """The code under "Adding a metric" runs as it stands."""
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    section = text.split("## Adding a metric")[1]
+    names_there = {}
+    exec(section.split("```python")[1].split("```")[0], names_there)
+    scores = evaluate(Sampler(), metrics=names_there["metrics"])
+    row = scores.get("brightness")
+    assert row.value == pytest.approx(row.reference, rel=0.02)
+    assert row.basis["samples"] == 60
+    assert "extractor" not in row.basis

@@ -46,7 +46,7 @@ def test_agrees_with_scipy_for_any_size(dims, seed):
     assert frechet_distance(*one, *two) == pytest.approx(by_scipy(*one, *two), rel=1e-6)
 
 
-@pytest.mark.parametrize("rank1,rank2", [(5, 5), (5, 40), (40, 7), (1, 1)])
+@pytest.mark.parametrize(("rank1", "rank2"), [(5, 5), (5, 40), (40, 7), (1, 1)])
 def test_singular_covariances(rank1, rank2):
     """Against scipy's root of the symmetric form, which is accurate for singular matrices too."""
     one, two = statistics(gaussian(200, 40, 0, rank1)), statistics(gaussian(200, 40, 1, rank2))
@@ -60,7 +60,7 @@ def test_singular_covariances(rank1, rank2):
     assert frechet_distance(*one, *two) == pytest.approx(by_scipy(*one, *two), rel=1e-6)
 
 
-@pytest.mark.parametrize("n,m", [(10, 20), (2, 2), (30, 64), (64, 64)])
+@pytest.mark.parametrize(("n", "m"), [(10, 20), (2, 2), (30, 64), (64, 64)])
 def test_fewer_samples_than_features(n, m):
     """Statistics and Gram form agree, and both agree with scipy."""
     x, y = gaussian(n, 64, 0), gaussian(m, 64, 1)
@@ -130,7 +130,7 @@ def test_streaming_equals_all_at_once():
 
 
 @pytest.mark.parametrize(
-    "call,word",
+    ("call", "word"),
     [
         (lambda: statistics(torch.zeros(1, 3)), "2 samples"),
         (lambda: statistics(torch.zeros(3)), r"\[N,D\]"),

@@ -1,4 +1,4 @@
-"""Inception Score, bits per dimension, sharpness, nearest neighbours: closed forms and definitions."""
+"""The pure scores (and the neighbour search) against closed forms and definitions."""
 
 import math
 
@@ -109,7 +109,7 @@ def bytes_(*shape, seed=0):
 
 
 @pytest.mark.parametrize(
-    "queries,corpus",
+    ("queries", "corpus"),
     [
         (numbers(70, 40), numbers(130, 40, seed=1)),
         (bytes_(30, 1, 8, 8), bytes_(90, 1, 8, 8, seed=1)),
@@ -156,7 +156,7 @@ def test_nearest_of_nothing():
 
 
 @pytest.mark.parametrize(
-    "queries,corpus,word",
+    ("queries", "corpus", "word"),
     [
         (numbers(2, 3), numbers(0, 3), "no rows"),
         (numbers(2, 3), numbers(2, 4), "fit"),

@@ -27,6 +27,8 @@ VERBS = {
     "demo": "train four families on digits and compare them",
 }
 
+COMPUTES = {"train", "resume", "sample", "reconstruct", "evaluate", "compare", "demo"}
+
 EXAMPLES = """examples:
   genarium demo                                    four families side by side, some minutes
   genarium train vae --data digits --steps 1000    a run folder under runs/
@@ -55,7 +57,6 @@ def _main(arguments: list[str]) -> int:
 
     warnings.showwarning = _one_line
     logging.basicConfig(format="genarium: warning: %(message)s", level=logging.WARNING)
-    logging.basicConfig(format="genarium: warning: %(message)s", level=logging.WARNING)
     parser = Parser(
         prog="genarium",
         description="Train, sample, measure and compare every classic family of deep "
@@ -81,6 +82,10 @@ def _main(arguments: list[str]) -> int:
         if found.verb is None:
             parser.print_help()
             return 0
+        if found.verb in COMPUTES:
+            from genarium.training.allocator import keep_memory
+
+            keep_memory()
         status: int = modules[found.verb].run(found)
         return status
     except UserError as error:

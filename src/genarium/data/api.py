@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from genarium.data.collection import Collection, complete, conform, fingerprint, policy
+from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request, Source, find
 
@@ -26,7 +27,7 @@ def collect(
     manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
     collection.info = {
-        "source": source,
+        "source": shown(source),
         "licence": found.licence,
         "classes": list(collection.classes),
         **collection.info,
@@ -34,13 +35,11 @@ def collect(
         "counts": {**counts, "total": sum(counts.values())},
     }
     for warning in collection.info.get("warnings", ()):
-        log.warning("%s: %s", source, warning)
+        log.warning("%s: %s", shown(source), warning)
     return found, collection, manifest
 
 
-def load(
-    source: str, options: DataOptions | None = None, *, progress: bool = True
-) -> Dataset:
+def load(source: str, options: DataOptions | None = None, *, progress: bool = True) -> Dataset:
     """A data set by the name of its source, or by the path of a folder or archive of images.
 
     Built once and cached where that takes time. UserError: the source does not exist, is broken

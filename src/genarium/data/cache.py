@@ -18,13 +18,13 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -90,54 +90,59 @@ def entry(options: DataOptions, name: str, shape: tuple[int, int, int], identity
 
 
 class Writer:
-    """Writes one cache folder, image by image."""
+    """Writes one cache folder, image by image. A failing disk is a `UserError`."""
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int]):
-        self.folder, self.shape = folder, shape
+    def __init__(self, folder: Path, shape: tuple[int, int, int], base: Path):
+        self.folder, self.shape, self.base = folder, shape, base
         self.counts: dict[str, int] = {}
-        self._open: dict[str, Any] = {}
+        self._open: dict[str, IO[bytes]] = {}
         self._sums: dict[str, int] = {}
 
     def append(self, split: str, images: NDArray[np.uint8]) -> None:
         """Add images [N,C,H,W] to a split."""
         assert images.shape[1:] == self.shape, (images.shape, self.shape)
         data = np.ascontiguousarray(images).data
-        if split not in self._open:
-            self._open[split] = (self.folder / f"{split}.bin").open("wb")
-            self.counts[split] = self._sums[split] = 0
-        self._open[split].write(data)
+        with writing(self.base):
+            if split not in self._open:
+                self._open[split] = (self.folder / f"{split}.bin").open("wb")
+                self.counts[split] = self._sums[split] = 0
+            self._open[split].write(data)
         self._sums[split] = zlib.crc32(data, self._sums[split])
         self.counts[split] += len(images)
 
     def finish(self, collection: Collection) -> None:
         """Write all but the images of `collection`, then meta.json."""
         files = {}
-        for split, stream in self._open.items():
-            stream.flush()
-            os.fsync(stream.fileno())
-            files[f"{split}.bin"] = [stream.tell(), self._sums[split]]
-        for split, part in collection.parts.items():
-            arrays = dict(part.extra) if part.labels is None else {"": part.labels, **part.extra}
-            if arrays:
-                # a prefix keeps the label's empty name apart and extra's names free
-                np.savez(self.folder / f"{split}.npz", **{f"_{k}": v for k, v in arrays.items()})
-                files[f"{split}.npz"] = _sum(self.folder / f"{split}.npz")
-            if part.captions is not None:
-                (self.folder / f"{split}.json").write_text(json.dumps(part.captions))
-                files[f"{split}.json"] = _sum(self.folder / f"{split}.json")
-        meta = {
-            "format": FORMAT,
-            "identity": collection.identity,
-            "shape": self.shape,
-            "counts": {split: self.counts.get(split, 0) for split in collection.parts},
-            "classes": collection.classes,
-            "info": collection.info,
-            "files": files,
-        }
-        with (self.folder / "meta.json").open("w") as stream:
-            json.dump(meta, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with writing(self.base):
+            for split, stream in self._open.items():
+                stream.flush()
+                os.fsync(stream.fileno())
+                files[f"{split}.bin"] = [stream.tell(), self._sums[split]]
+            for split, part in collection.parts.items():
+                arrays = (
+                    dict(part.extra) if part.labels is None else {"": part.labels, **part.extra}
+                )
+                if arrays:
+                    # a prefix leaves every name to the extra arrays, and "" to the labels
+                    prefixed = {f"_{name}": values for name, values in arrays.items()}
+                    np.savez(self.folder / f"{split}.npz", allow_pickle=False, **prefixed)
+                    files[f"{split}.npz"] = _sum(self.folder / f"{split}.npz")
+                if part.captions is not None:
+                    (self.folder / f"{split}.json").write_text(json.dumps(part.captions))
+                    files[f"{split}.json"] = _sum(self.folder / f"{split}.json")
+            meta = {
+                "format": FORMAT,
+                "identity": collection.identity,
+                "shape": self.shape,
+                "counts": {split: self.counts.get(split, 0) for split in collection.parts},
+                "classes": collection.classes,
+                "info": collection.info,
+                "files": files,
+            }
+            with (self.folder / "meta.json").open("w") as out:
+                json.dump(meta, out, indent=1)
+                out.flush()
+                os.fsync(out.fileno())
 
     def close(self) -> None:
         for stream in self._open.values():
@@ -146,38 +151,72 @@ class Writer:
                 stream.close()
 
 
+def obtain(
+    options: DataOptions,
+    name: str,
+    shape: tuple[int, int, int],
+    identity: str,
+    fill: Callable[[Writer], Collection],
+) -> Collection:
+    """The collection from the cache; built first by `fill` where it is absent or damaged.
+
+    fill: appends all images to the writer and returns everything else (its images are ignored).
+    """
+    place = entry(options, name, shape, identity)
+    found = read(place)
+    if found is not None:
+        return found
+    base = root(options)
+    with lock(base, place.name):
+        found = read(place)  # another process may have built it meanwhile
+        if found is not None:
+            return found
+        with _building(base, place, shape) as writer:
+            made = fill(writer)
+            made.identity = identity
+            writer.finish(made)
+    found = read(place)
+    if found is None:
+        raise UserError(
+            f"cache folder {base} does not give back what was written to it: name another one "
+            "with --cache DIR or GENARIUM_CACHE"
+        )
+    return found
+
+
 @contextmanager
-def building(options: DataOptions, place: Path, shape: tuple[int, int, int]) -> Iterator[Writer]:
+def _building(base: Path, place: Path, shape: tuple[int, int, int]) -> Iterator[Writer]:
     """A `Writer` on a temporary folder that becomes `place` when the block ends well."""
-    with writing(root(options)):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(place.parent)
-        folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent))
-    writer = Writer(folder, shape)
+    with writing(base):
+        folder = temporary(place.parent)
+    writer = Writer(folder, shape, base)
     try:
         yield writer
         writer.close()
-        with writing(root(options)):
-            if place.exists():  # a damaged one, or another process was faster
-                place.rename(Path(tempfile.mkdtemp(prefix=".tmp-", dir=place.parent)) / "old")
+        with writing(base):
+            if place.exists():  # a damaged one: out of the way in one step
+                place.rename(folder.with_name(folder.name + "-damaged"))
             with contextlib.suppress(FileExistsError):
                 folder.rename(place)
     finally:
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
-        _sweep_old(place.parent)
+        shutil.rmtree(folder.with_name(folder.name + "-damaged"), ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
-    for left in folder.glob(".tmp-*"):
+def temporary(parent: Path) -> Path:
+    """A new folder in `parent` to build in, with the permissions that the user's folders have.
+
+    Sweeps away what builds that were killed have left.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(".tmp-*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _sweep_old(folder: Path) -> None:
-    for left in folder.glob(".tmp-*/old"):
-        shutil.rmtree(left.parent, ignore_errors=True)
+    folder = parent / f".tmp-{uuid.uuid4().hex}"
+    folder.mkdir()
+    return folder
 
 
 def _sum(path: Path) -> list[int]:
@@ -235,21 +274,13 @@ def cached(
     """
     options = request.options
     height, width = options.height_width or native[1:]
+
+    def fill(writer: Writer) -> Collection:
+        made = conform(complete(make()), options)
+        for split, part in made.parts.items():
+            for start in range(0, len(part), 4096):
+                writer.append(split, part.images[start : start + 4096])
+        return made
+
     shape = (options.channels or native[0], height, width)
-    place = entry(options, name, shape, identity)
-    found = read(place)
-    if found is not None:
-        return found
-    with lock(root(options), place.name):
-        found = read(place)  # another process may have built it meanwhile
-        if found is not None:
-            return found
-        made = make()
-        made.identity = identity
-        made = conform(complete(made), options)
-        with building(options, place, shape) as writer, writing(root(options)):
-            for split, part in made.parts.items():
-                for start in range(0, len(part), 4096):
-                    writer.append(split, part.images[start : start + 4096])
-            writer.finish(made)
-    return read(place) or made
+    return obtain(options, name, shape, identity, fill)

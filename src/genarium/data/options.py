@@ -67,7 +67,7 @@ class DataOptions:
         from PIL import ImageColor
 
         try:
-            return ImageColor.getrgb(self.background)[:3]  # type: ignore[return-value]
+            return ImageColor.getrgb(self.background)[:3]
         except ValueError:
             raise UserError(
                 f"--background {self.background!r} is no colour: say white, black, #ff8800 ..."

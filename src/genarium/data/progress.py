@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(label: str, total: int, enabled: bool, *, size: bool = False) -> Iterator[Callable[[int], None]]:
+def bar(
+    label: str, total: int, enabled: bool, *, size: bool = False
+) -> Iterator[Callable[[int], None]]:
     """Gives a function to call with the amount done since the last call.
 
     total: items, or bytes when `size` is true. Silent unless `enabled` and stderr is a terminal.

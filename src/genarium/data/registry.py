@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genarium.data.collection import Collection
+from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.errors import UserError
 
@@ -39,6 +40,11 @@ class Request:
     source: str
     options: DataOptions
     progress: bool = True
+
+    @property
+    def label(self) -> str:
+        """The source as it may be printed."""
+        return shown(self.source)
 
 
 class SourceInfo(NamedTuple):
@@ -65,7 +71,7 @@ class Source:
     files: bool = False
 
     def arguments(self, text: str) -> dict[str, Any]:
-        """"n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
+        """ "n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
         hints = typing.get_type_hints(self.function)
         known = list(inspect.signature(self.function).parameters)[1:]
         found: dict[str, Any] = {}
@@ -141,7 +147,8 @@ def _import_file(file: Path) -> None:
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -161,6 +168,8 @@ def list_sources() -> list[SourceInfo]:
 def find(text: str) -> Source:
     """The source that `text` names: a registered name (with arguments), or a path."""
     known = registered()
+    if not text.strip():
+        raise UserError("--data is empty: name a folder of images or a data source")
     name = text.partition(":")[0].strip()
     if name in known and known[name].matches is None:
         return known[name]
@@ -168,12 +177,19 @@ def find(text: str) -> Source:
         if candidate.matches is not None and candidate.matches(text):
             return candidate
     names = [s.name for s in known.values() if s.matches is None]
-    path = Path(text).expanduser()
-    if path.exists():
-        raise UserError(f"--data {text}: not a folder of images, nor a .zip or .tar of one")
+    if _exists(text):
+        raise UserError(f"--data {shown(text)}: not a folder of images, nor a .zip or .tar of one")
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
-    if close and len(path.parts) == 1:
-        raise UserError(f"--data {text!r} is no data source: did you mean {close[0]!r}?")
+    if close and "/" not in text and os.sep not in text:
+        raise UserError(f"--data {shown(text)!r} is no data source: did you mean {close[0]!r}?")
     raise UserError(
-        f"--data {text!r} does not exist: name a folder of images, or one of {', '.join(names)}"
+        f"--data {shown(text)!r} does not exist: name a folder of images, or one of "
+        f"{', '.join(names)}"
     )
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # no permission, a NUL, an unknown ~user
+        return False

@@ -72,6 +72,8 @@ def fit_array(
 
     if images.shape[1:] == (channels, height, width):
         return images
+    if images.shape[1:] == (1, height, width):
+        return np.repeat(images, channels, axis=1)
     out = np.empty((len(images), channels, height, width), np.uint8)
     for i, image in enumerate(images):
         if image.shape[0] == 1:

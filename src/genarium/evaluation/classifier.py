@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Five convolutions, global average pooling, one linear layer; 158,730 weights when folded.
+    """Four convolutions, global average pooling, one linear layer; 158,730 weights when folded.
 
     classes: K. folded: without batch normalisation, as it ships (see `fold`).
     """

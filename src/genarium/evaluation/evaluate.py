@@ -69,8 +69,8 @@ def evaluate_model(
         raise UserError(f"--n {n}, --batch {batch}: both must be at least 1")
     chosen = _extractor(extractor)
     labels = _labels_of(reference, labels, n)
-    reference = _even(reference, n, split)
-    heldout = reference if heldout is None else _even(heldout, n, split)
+    reference = _thin(reference, n, split)
+    heldout = reference if heldout is None else _thin(heldout, n, split)
     report = progress or (lambda what, done, total: None)
     context = _context(chosen, reference, split) | {
         "heldout": {"split": split, "count": len(heldout), "sha256": _digest(heldout)},
@@ -119,7 +119,7 @@ def evaluate_images(
 ) -> Scores:
     """Score plain images, uint8 [N,C,H,W], against reference images uint8 [M,C',H',W'].
 
-    The larger set is thinned evenly to the size of the smaller, and both to `n` if given. Other
+    The larger set is thinned to the size of the smaller, and both to `n` if given. Other
     arguments and errors as in `evaluate_model`.
     """
     chosen = _extractor(extractor)
@@ -133,7 +133,7 @@ def evaluate_images(
             "comparable, and the resize before the extractor differs"
         )
     labels = _labels_of(reference, labels, count)
-    images, reference = _even(images, count, "given"), _even(reference, count, split)
+    images, reference = _thin(images, count, "given"), _thin(reference, count, split)
     report = progress or (lambda what, done, total: None)
     ours = _measure("sample", chosen, metrics, images, batch, None, report, warnings)
     theirs = _measure(split, chosen, metrics, reference, batch, labels, report, warnings)
@@ -177,10 +177,16 @@ def _measure(
     return measured
 
 
-def _even_rows(values: Tensor, n: int) -> Tensor:
-    """At most n rows, evenly spaced, so that a set sorted by class keeps its classes."""
+def _thin_rows(values: Tensor, n: int) -> Tensor:
+    """At most n rows, the same random ones for the same sizes, in their order.
+
+    Not the first n and not each k-th: a set may be sorted by class, or go through them in turn.
+    """
     total = len(values)
-    return values if total <= n else values[torch.arange(n) * total // n]
+    if total <= n:
+        return values
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(0))
+    return values[order[:n].sort().values]
 
 
 def _labels_of(images: Tensor, labels: Tensor | None, n: int) -> Tensor | None:
@@ -188,14 +194,14 @@ def _labels_of(images: Tensor, labels: Tensor | None, n: int) -> Tensor | None:
         return None
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} labels for {len(images)} images")
-    return _even_rows(labels, n)
+    return _thin_rows(labels, n)
 
 
-def _even(images: Tensor, n: int, split: str) -> Tensor:
+def _thin(images: Tensor, n: int, split: str) -> Tensor:
     features.check_images(images)
     if not len(images):
         raise UserError(f"the {split} split holds no images; evaluation needs some")
-    return _even_rows(images, n)
+    return _thin_rows(images, n)
 
 
 def _size(images: Tensor) -> str:

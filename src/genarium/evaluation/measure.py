@@ -1,16 +1,8 @@
 """Scores of a set of images against a reference set: the metrics, and what they are computed from.
 
 `Measured` takes in batches of images and keeps what is needed of them, never the images. A
-`Metric` makes one score of two measured sets. To add one, append it to the tuple:
-
-    def brightness(samples: Measured, reference: Measured) -> Score:
-        ours, theirs = samples.per_image["brightness"], reference.per_image["brightness"]
-        return Score("brightness", ours.mean().item(), reference=theirs.mean().item())
-
-    def mean_pixel(images: Tensor) -> Tensor:
-        return images.flatten(1).float().mean(dim=1) / 255
-
-    metrics = (*METRICS, Metric(brightness, {"brightness": mean_pixel}, on_features=False))
+`Metric` makes one score of two measured sets; `METRICS` are those of every table, and
+docs/evaluation.md adds one in ten lines.
 
 Shapes: N images · D pooled features · K classes
 """

@@ -1,6 +1,6 @@
 """Convolutional networks between images and codes: one pair for autoencoders and VAEs alike.
 
-Strided 4×4 convolutions halve the sides until the smaller one is below `SMALLEST`·2, then dense
+Strided 4×4 convolutions halve the sides until the smaller one is below 2·`SMALLEST`, then dense
 layers take over; the decoder is the mirror image and gives back every size exactly, odd ones too.
 No normalisation over the batch: an image's code and likelihood never depend on its neighbours.
 
@@ -9,6 +9,9 @@ Shapes: B batch · C channels · H, W pixels · h, w sides of the smallest map
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.errors import UserError
@@ -43,6 +46,29 @@ def _he(layer: nn.Module, taps: int) -> None:
         nn.init.zeros_(layer.bias)
 
 
+class Upsample(nn.Module):
+    """Strided 4×4 transposed convolution that doubles the sides, as a convolution and a shuffle.
+
+    Output pixel 2i + a (a = 0, 1) of such a layer is a 2×2 filter on the input pixels i − 1 + a and
+    i + a, one filter a phase. So a padded 2×2 convolution with 4 outputs, its phases interleaved
+    and the rim cut off, is the same map. For the last layer, with its one or three channels, that
+    is some three times faster on a CPU; between wide maps the transposed convolution is.
+
+    [B, inputs, h, w] -> [B, outputs, height, width] with height in {2h, 2h + 1}, width alike.
+    """
+
+    def __init__(self, inputs: int, outputs: int, height: int, width: int):
+        super().__init__()
+        self.size = (height, width)
+        self.convolution = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)
+        _he(self.convolution, inputs * 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = self.size
+        x = F.pixel_shuffle(self.convolution(x), 2)
+        return x[:, :, 1 : 1 + height, 1 : 1 + width]
+
+
 class ConvEncoder(nn.Module):
     """Images [B,C,H,W] -> `features` numbers each, [B, features].
 
@@ -57,7 +83,7 @@ class ConvEncoder(nn.Module):
         sizes = pyramid(*shape[1:])
         maps = [shape[0], *channels(width, len(sizes) - 1)]
         convolutions: list[nn.Module] = []
-        for inputs, outputs in zip(maps, maps[1:]):
+        for inputs, outputs in pairwise(maps):
             layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
             _he(layer, inputs * 16)
             convolutions += [layer, nn.ReLU()]
@@ -91,13 +117,14 @@ class ConvDecoder(nn.Module):
         _he(spread, hidden)
         self.head = nn.Sequential(dense, nn.ReLU(), spread, nn.ReLU())
         convolutions: list[nn.Module] = []
-        for inputs, outputs, (height, width_) in zip(maps, maps[1:], sizes[1:]):
+        for inputs, outputs, (height, width_) in zip(maps[:-1], maps[1:-1], sizes[1:-1]):
             # A side of 2m + 1 pixels was halved to m: the odd pixel is asked back here.
             odd = (height % 2, width_ % 2)
             layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, output_padding=odd)
             _he(layer, inputs * 4)
             convolutions += [layer, nn.ReLU()]
-        self.convolutions = nn.Sequential(*convolutions[:-1])
+        convolutions.append(Upsample(maps[-2], maps[-1], *sizes[-1]))
+        self.convolutions = nn.Sequential(*convolutions)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.convolutions(self.head(z).unflatten(1, self.smallest))

@@ -5,8 +5,8 @@ not at the generator's output and the discriminator's input, no hidden dense lay
 last tanh in the generator, LeakyReLU(0.2) in the discriminator.
 
 The paper has 64×64 images and a 4×4 start map. Here the sides are halved (rounding down) while
-the shorter one is at least 8, so the start map's shorter side is 4 to 7: 28 -> 14 -> 7,
-64 -> 32 -> 16 -> 8 -> 4, 30 -> 15 -> 7. The generator walks the same sizes back up; where a side
+the shorter one is at least 6, so the start map's shorter side is 3 to 5: 28 -> 14 -> 7 -> 3,
+64 -> 32 -> 16 -> 8 -> 4, 20 -> 10 -> 5. The generator walks the same sizes back up; where a side
 was odd its transposed convolution adds one line, so every output size is exact.
 
     B batch · C image channels · D inputs of the generator · F channels of a map · h, w its sides
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genarium.errors import UserError
+from genarium.nn.conv import Upsample
 from genarium.nn.norm import BatchNorm2d
 
 Norm = Callable[[int], nn.Module]
@@ -38,7 +39,7 @@ def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
     if min(height, width) < 16:
         raise UserError(f"{height}x{width} pixels are too few for DCGAN: give --size 16 or more")
     sizes = [(height, width)]
-    while min(sizes[-1]) >= 8:
+    while min(sizes[-1]) >= 6:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
     return sizes
 
@@ -72,7 +73,7 @@ class Up(nn.Module):
         self.norm = norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.norm(self.convolution(x)))
+        return functional.relu(self.norm(self.convolution(x)), inplace=True)
 
 
 class Down(nn.Module):
@@ -85,7 +86,7 @@ class Down(nn.Module):
         self.norm = norm(outputs) if norm is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.norm(self.convolution(x)), 0.2)
+        return functional.leaky_relu(self.norm(self.convolution(x)), 0.2, inplace=True)
 
 
 class DCGANGenerator(nn.Module):
@@ -112,16 +113,18 @@ class DCGANGenerator(nn.Module):
         self.up = nn.Sequential(
             *(Up(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(1, len(odds))))
         )
-        self.image = nn.ConvTranspose2d(
-            maps[1], channels, 4, stride=2, padding=1, output_padding=odds[0]
-        )
+        # A transposed convolution too, in the form that is fast for few channels. Its one bias a
+        # channel stands apart, since that form would learn one for each of its four phases.
+        self.image = Upsample(maps[1], channels, *sides)
+        self.image.convolution.register_parameter("bias", None)
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
         initialize(self)
 
     def forward(self, z: Tensor) -> Tensor:
         # The dense layer's units are laid out channels-last, so the map needs no copy for it.
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)
-        x = self.up(functional.relu(self.norm(x)))
-        return torch.tanh(self.image(x))
+        x = self.up(functional.relu(self.norm(x), inplace=True))
+        return torch.tanh(self.image(x) + self.bias)
 
 
 class DCGANDiscriminator(nn.Module):

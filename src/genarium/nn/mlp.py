@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 def _layers(widths: Sequence[int], activation: str) -> nn.Sequential:
     """Linear layers from widths[0] to widths[-1] with `activation` between them."""
     parts: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:]):
+    for inputs, outputs in pairwise(widths):
         linear = nn.Linear(inputs, outputs)
         if activation in ("relu", "silu"):
             # He's gain for the rectified layers; Glorot's for the rest and the last.

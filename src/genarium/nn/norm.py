@@ -64,13 +64,13 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         if self.training and self.running_mean is not None:
             self._update(mean.detach(), variance.detach(), count)
         scale = torch.rsqrt(variance + self.eps).to(x.dtype)
-        mean = mean.to(x.dtype)
         if self.weight is not None:
             scale = scale * self.weight
-        shift = -mean * scale
+        # Centred first: x·scale - mean·scale would cancel where the mean is far from 0.
+        y = (x - mean.to(x.dtype).view(shape)) * scale.view(shape)
         if self.bias is not None:
-            shift = shift + self.bias
-        return torch.addcmul(shift.view(shape), x, scale.view(shape)).to(input.dtype)
+            y = y + self.bias.view(shape)
+        return y.to(input.dtype)
 
     @torch.no_grad()
     def _update(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

@@ -40,7 +40,7 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "knowing nothing costs. Two such figures compare when they are of the same density on "
         "the same images. A better likelihood does not promise better-looking samples, nor the "
         "other way round (Theis et al. 2016). Sampling visits the pixels in turn, which is why "
-        "it takes the longest.",
+        "it is slow.",
         frozenset({"log_prob", "sample"}),
     ),
     ("explicit", "approximate"): Family(
@@ -51,8 +51,8 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "better than its figure, never worse, and the gap is how far q(z|x) is from the true "
         "posterior. The decoder's kind decides what is measured: a Bernoulli decoder gives a "
         "density of black-and-white pixels and is not comparable to one over 256 grey levels. "
-        "Samples decode draws of the prior and show the mean of the pixels, so they are smoother "
-        "than the data.",
+        "Samples decode draws of the prior and mostly show the mean of the pixels: they are then "
+        "smoother than the data.",
         frozenset({"elbo", "sample", "encode", "decode", "prior", "reconstruct"}),
     ),
     ("implicit",): Family(

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from genarium.evaluation.scores import Scores
 
 SHOWN = 8  # pairs of nearest neighbours, rows of two
-RECONSTRUCTED = 10
+RECONSTRUCTED = 32  # test images to reconstruct or translate
 HELD_OUT = 512  # test images whose distances make the baseline
+CLASSES = 10  # different ones among the first test images
 CORPUS = 50_000_000  # pixels of training images searched at a time
 
 
@@ -86,7 +87,7 @@ def collect(
             say("samples")
             condition = _classes_in_turn(trained, n)
             start = time.perf_counter()
-            drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
+            drawn = trained.sample(n, seed=0, condition=condition).detach().cpu()
             report.sampling_seconds = time.perf_counter() - start
             report.conditions = condition is not None
             report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())
@@ -176,7 +177,7 @@ def choose(test: Any, seed: int) -> Tensor:
         return order
     labels = test.labels[order]
     firsts = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()]
-    firsts = firsts[:RECONSTRUCTED]
+    firsts = firsts[:CLASSES]
     rest = torch.ones(len(order), dtype=torch.bool)
     rest[firsts] = False
     return torch.cat([order[firsts], order[rest]])

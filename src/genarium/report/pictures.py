@@ -15,7 +15,9 @@ from genarium.report.images import FILL, data_uri, grid
 from genarium.report.markup import Child, Markup, tag
 
 LARGE = 420  # wider pictures are shrunk on most screens, which looks better smoothed
-MOST = 3  # the largest enlargement of a strip of images
+PAD = 1
+MOST = 3  # the largest enlargement
+WIDEST = 960  # and the widest picture that is still enlarged, in pixels
 
 
 def picture(
@@ -24,11 +26,10 @@ def picture(
     caption: Child = None,
     *,
     under: Sequence[str] = (),
-    most: int | None = None,
 ) -> Markup:
     """A figure of one image, uint8 [C,H,W], in whole multiples of its size where it fits.
 
-    under: words in equal columns below it. most: the largest multiple (default: what fits).
+    under: words in equal columns below it.
     """
     height, width = image.shape[-2:]
     drawn = tag(
@@ -40,25 +41,25 @@ def picture(
         class_="large" if width > LARGE else None,
     )
     words = tag("ol", *(tag("li", word) for word in under), class_="under") if under else None
-    limit = f";--most:{max(width * most, min(width, LARGE))}px" if most else ""
-    frame = tag("div", drawn, words, class_="pix", style=f"--w:{width}px{limit}")
+    most = max(width, min(MOST * width, WIDEST))
+    frame = tag("div", drawn, words, class_="pix", style=f"--w:{width}px;--most:{most}px")
     note = tag("figcaption", caption) if caption else None
     return tag("figure", tag("div", frame, class_="fit"), note)
 
 
 def strip(images: Tensor) -> Tensor:
     """Images [N,C,H,W] in one row."""
-    return grid(images, columns=len(images))
+    return grid(images, columns=len(images), pad=PAD)
 
 
-def pairs(found: Pairs, columns: int = 5) -> Tensor:
+def pairs(found: Pairs, columns: int = 8) -> Tensor:
     """Rows of originals, each with the row of what was made of them below, as one image."""
     rows = [
         part
         for start in range(0, len(found.originals), columns)
         for part in _padded(found, start, columns)
     ]
-    return grid(torch.cat(rows), columns=columns)
+    return grid(torch.cat(rows), columns=columns, pad=PAD)
 
 
 def _padded(found: Pairs, start: int, columns: int) -> list[Tensor]:
@@ -69,21 +70,20 @@ def _padded(found: Pairs, start: int, columns: int) -> list[Tensor]:
 
 def walks(found: Interpolations) -> Tensor:
     """The walks as rows; the test images at their ends, where there are any, set a little apart."""
-    middle = grid(found.images.flatten(0, 1), columns=found.images.shape[1])
+    middle = grid(found.images.flatten(0, 1), columns=found.images.shape[1], pad=PAD)
     if found.ends is None:
         return middle
-    first, last = (grid(end, columns=1) for end in found.ends.unbind(1))
+    first, last = (grid(end, columns=1, pad=PAD) for end in found.ends.unbind(1))
     gap = torch.full((*middle.shape[:2], 4), FILL, dtype=torch.uint8)
     return torch.cat([first, gap, middle, gap, last], dim=2)
 
 
 def neighbours(found: Matches, what: str) -> Markup:
     """Images above, their nearest training images below, and the distances under them."""
-    image = grid([found.images, found.nearest], columns=len(found.images))
+    image = grid([found.images, found.nearest], columns=len(found.images), pad=PAD)
     return picture(
         image,
         alt=f"Upper row: {len(found.images)} {what}. Lower row: the training image nearest to "
         f"each. Distances {', '.join(f'{d:.2f}' for d in found.distances)}.",
         under=[f"{distance:.1f}" for distance in found.distances],
-        most=MOST,
     )

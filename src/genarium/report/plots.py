@@ -15,8 +15,10 @@ from genarium.report.markup import Markup, join, tag
 
 Scale = Literal["auto", "linear", "log"]
 
-WIDTH, HEIGHT = 380, 230
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 40
+# A chart is as wide as its place and HEIGHT pixels high. The lines are drawn WIDTH units wide and
+# stretched to that; lettering is placed in percent, so that it keeps its size.
+WIDTH, HEIGHT = 1000, 180
+BELOW = 40  # pixels for the ticks and the name of the x axis
 COLOURS = 6
 POINTS = 300  # more than a chart has pixels for; longer series are thinned to this
 
@@ -34,9 +36,9 @@ def number(value: float | None, digits: int = 3) -> str:
     """A value for reading: `digits` significant digits, thousands by comma."""
     if value is None or not math.isfinite(value):
         return "–"
-    if value == 0:
-        return "0"
     size = abs(value)
+    if value == round(value) and size < 1e7:
+        return f"{value:,.0f}".replace("-", "−")
     if size >= 1e7 or size < 1e-4:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
@@ -81,22 +83,31 @@ def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     return inside if len(inside) >= 2 else linear_ticks(low, high, 3)
 
 
-def smooth(values: Sequence[float | None], window: float = 0.04) -> list[float | None]:
-    """Exponential moving average over about `window` of the series, without its starting bias.
+def smooth(values: Sequence[float | None], window: float = 0.015) -> list[float | None]:
+    """Weighted means whose weights fall off to both sides, as exp(-distance / reach).
 
-    Gaps (None or not finite) stay gaps and leave the average as it was.
+    The reach is `window` of the length. Both sides count, so that the line does not lag behind
+    the values. Gaps (None or not finite) stay gaps and weigh nothing.
     """
-    decay = math.exp(-1.0 / max(1.0, window * len(values)))
-    total = weight = 0.0
+    decay = math.exp(-1.0 / max(0.5, window * len(values)))
+    known = [(v, 1.0) if v is not None and math.isfinite(v) else (0.0, 0.0) for v in values]
+    before, after = _decayed(known, decay), _decayed(known[::-1], decay)[::-1]
     smoothed: list[float | None] = []
-    for value in values:
-        if value is None or not math.isfinite(value):
-            smoothed.append(None)
-            continue
-        total = decay * total + (1 - decay) * value
-        weight = decay * weight + (1 - decay)
-        smoothed.append(total / weight)
+    for (value, there), (total, weight), (later, more) in zip(known, before, after):
+        # both sums hold the value itself: once is enough
+        whole = weight + more - there
+        smoothed.append((total + later - value) / whole if there else None)
     return smoothed
+
+
+def _decayed(known: Sequence[tuple[float, float]], decay: float) -> list[tuple[float, float]]:
+    """Running sums of values and of their weights, all of it multiplied by `decay` a place."""
+    total = weight = 0.0
+    sums = []
+    for value, there in known:
+        total, weight = decay * total + value, decay * weight + there
+        sums.append((total, weight))
+    return sums
 
 
 def thin(series: Series, points: int = POINTS) -> Series:
@@ -132,7 +143,7 @@ def _value(series: Series, index: int) -> float:
 
 @dataclass(frozen=True)
 class _Axes:
-    """From data to the chart's units."""
+    """From data to a share of the chart's width, and to pixels from its top."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -141,14 +152,14 @@ class _Axes:
     def left(self, x: float) -> float:
         low, high = self.x
         share = (x - low) / (high - low) if high > low else 0.5
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return share
 
     def top(self, y: float) -> float:
         low, high = self.y
         if self.log:
             low, high, y = math.log(low), math.log(high), math.log(y)
         share = (y - low) / (high - low) if high > low else 0.5
-        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT * (1 - min(1.0, max(0.0, share)))
 
     def path(self, series: Series) -> str:
         """The `d` of the line, a new stroke after each gap."""
@@ -158,7 +169,7 @@ class _Axes:
             if y is None or not math.isfinite(y) or (self.log and y <= 0):
                 pen = "M"
                 continue
-            commands.append(f"{pen}{self.left(x):.1f} {self.top(y):.1f}")
+            commands.append(f"{pen}{WIDTH * self.left(x):.1f} {self.top(y):.1f}")
             pen = "L"
         return "".join(commands)
 
@@ -184,7 +195,6 @@ def line_chart(
     *,
     title: str,
     x_label: str = "step",
-    y_label: str = "",
     scale: Scale = "auto",
     raw: bool = True,
 ) -> Markup:
@@ -198,19 +208,17 @@ def line_chart(
     if axes is None:
         return tag("p", "No values were recorded.", class_="note")
     ticks = log_ticks(*axes.y) if axes.log else linear_ticks(*axes.y)
-    bottom = HEIGHT - BOTTOM
     marks: list[Markup] = []
     for value in ticks:
         y = f"{axes.top(value):.1f}"
-        marks.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="rule"))
-        marks.append(tag("text", tick_label(value), x=LEFT - 6, y=y, dy="0.35em", class_="ty"))
+        marks.append(tag("line", x1=0, x2="100%", y1=y, y2=y, class_="rule"))
+        marks.append(tag("text", tick_label(value), x=-7, y=y, dy="0.35em", class_="ty"))
     for value in linear_ticks(*axes.x, most=4):
-        x = f"{axes.left(value):.1f}"
-        marks.append(tag("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="axis"))
-        marks.append(tag("text", tick_label(value), x=x, y=bottom + 16, class_="tx"))
-    marks.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    marks.append(tag("text", x_label, x=f"{middle:g}", y=HEIGHT - 5, class_="tx label"))
+        x = f"{100 * axes.left(value):.2f}%"
+        marks.append(tag("line", x1=x, x2=x, y1=HEIGHT, y2=HEIGHT + 4, class_="axis"))
+        marks.append(tag("text", tick_label(value), x=x, y=HEIGHT + 17, class_="tx"))
+    marks.append(tag("line", x1=0, x2="100%", y1=HEIGHT, y2=HEIGHT, class_="axis"))
+    marks.append(tag("text", x_label, x="50%", y=HEIGHT + 34, class_="tx"))
 
     lines: list[Markup] = []
     for i, one in enumerate(series):
@@ -221,17 +229,25 @@ def line_chart(
         drawn = Series(one.label, one.x, smooth(one.y)) if raw else one
         lines.append(tag("path", d=axes.path(thin(drawn)), class_=f"line s{i % COLOURS}"))
 
-    log_note = " (log scale)" if axes.log else ""
+    stretched = tag(
+        "svg",
+        *lines,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+        width="100%",
+        height=HEIGHT,
+        class_="lines",
+    )
     drawing = tag(
         "svg",
         *marks,
-        *lines,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        stretched,
+        height=HEIGHT + BELOW,
         role="img",
-        aria_label=f"{title}: {describe(series)}{log_note}",
+        aria_label=f"{title}: {describe(series)}{' (log scale)' if axes.log else ''}",
         class_="chart",
     )
-    return tag("figure", _legend(series, y_label + log_note), drawing, class_="plot")
+    return tag("figure", _legend(series, "log scale" if axes.log else None), drawing, class_="plot")
 
 
 def describe(series: Sequence[Series]) -> str:
@@ -244,14 +260,20 @@ def describe(series: Sequence[Series]) -> str:
     return "; ".join(parts)
 
 
-def _legend(series: Sequence[Series], y_label: str) -> Markup:
+def _legend(series: Sequence[Series], scale: str | None) -> Markup:
     keys = []
     for i, one in enumerate(series):
         stroke = tag("path", d="M0 5L22 5", class_=f"line s{i % COLOURS}")
         swatch = tag("svg", stroke, viewBox="0 0 22 10", class_="swatch", aria_hidden="true")
         keys.append(tag("li", swatch, one.label))
-    unit = tag("li", y_label.strip(), class_="unit") if y_label.strip() else None
+    unit = tag("li", scale, class_="unit") if scale else None
     return tag("ul", *keys, unit, class_="legend")
+
+
+def _short(label: str, most: int = 28) -> str:
+    """SVG text does not wrap: a long label keeps both its ends."""
+    half = most // 2
+    return label if len(label) <= most else f"{label[:half]}…{label[-half:]}"
 
 
 @dataclass(frozen=True)
@@ -276,7 +298,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str) -> Markup:
     for i, bar in enumerate(bars):
         top = i * row
         words = bar.text or number(bar.value)
-        rows.append(tag("text", bar.label, x=0, y=top + 14, class_="bar-label"))
+        rows.append(tag("text", _short(bar.label), x=0, y=top + 14, class_="bar-label"))
         rows.append(tag("text", words, x="100%", y=top + 14, class_="bar-value"))
         rows.append(tag("rect", x=0, y=top + 21, width="100%", height=9, rx=2, class_="track"))
         if longest > 0 and bar.value is not None and math.isfinite(bar.value):

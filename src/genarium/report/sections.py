@@ -13,11 +13,12 @@ from genarium.report.facts import ModelReport
 from genarium.report.history import curves, training_cost
 from genarium.report.images import grid
 from genarium.report.markup import Child, Markup, join, tag
-from genarium.report.pictures import MOST, neighbours, pairs, picture, strip, walks
+from genarium.report.pictures import PAD, neighbours, pairs, picture, strip, walks
 from genarium.report.plots import Bar, bar_chart, line_chart, number
 from genarium.report.tables import cost_table, duration, per_64, stability_table
 
 Reports = Sequence[ModelReport]
+STRIP = 10  # images in a row of reconstructions
 
 
 def facts(entries: Mapping[str, Child]) -> Markup:
@@ -64,10 +65,13 @@ def _sample_card(report: ModelReport) -> Markup:
     paper = tag("cite", report.paper) if report.paper else None
     head = tag(
         "header",
-        tag("p", name, class_="family"),
         tag("h3", report.name),
+        tag("p", name, class_="family"),
         tag("p", report.recipe, ": " if report.summary else None, report.summary, class_="recipe"),
         tag("p", paper, class_="recipe") if paper else None,
+        tag("p", families.no_samples(report.taxonomy, report.capabilities), class_="missing")
+        if report.samples is None
+        else None,
     )
     cost = training_cost(report.history)
     tail = rows(
@@ -86,25 +90,20 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
         words = f"{count} samples, seed {report.seed}"
         if report.conditions:
             words += ", classes in turn"
-        image = grid(report.samples, columns=min(8, count))
+        image = grid(report.samples, columns=min(8, count), pad=PAD)
         found = [picture(image, f"{count} samples of {report.name}", words)]
         if report.nonfinite:
             warning = f"{report.nonfinite} of them hold pixels that are not finite."
             found.append(tag("p", warning, class_="note"))
         return found
-    found = [tag("p", families.no_samples(report.taxonomy, report.capabilities))]
-    made, word = report.reconstructions, "reconstructions"
-    if made is None:
-        made, word = report.translations, "translations"
-    if made is not None:
-        found.append(
-            picture(
-                pairs(made),
-                f"Test images and, below each, their {word} by {report.name}",
-                f"Instead: test images, and below each row their {word}.",
-            )
-        )
-    return found
+    for made, word in (
+        (report.reconstructions, "reconstructions"),
+        (report.translations, "translations"),
+    ):
+        if made is not None:
+            alt = f"Test images and, below each, their {word} by {report.name}"
+            return [picture(pairs(made), alt, f"Rows of test images, each above its {word}")]
+    return [tag("div")]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -142,7 +141,7 @@ def nearest(reports: Reports) -> Markup | None:
         "copies has distances far below those of real test images. Beware of the reverse: blurred "
         "or empty samples are close to everything, and noisy ones far from all."
     )
-    return join(lead(text), cards(content, "20rem"))
+    return join(lead(text), cards(content, "26rem"))
 
 
 def _card(title: Child, *content: Child) -> Markup:
@@ -161,12 +160,12 @@ def reconstructions(reports: Reports) -> Markup | None:
         found = report.reconstructions
         assert found is not None
         if last is None or not torch.equal(last, found.originals):
-            lines.append(_strip("Test images", None, strip(found.originals), "Test images"))
+            lines.append(_strip("Test images", None, strip(found.originals[:STRIP]), "Test images"))
             last = found.originals
         row = report.scores.get("reconstruction MSE") if report.scores else None
         note = f"mean squared error {number(row.value)}" if row else None
         alt = f"Their reconstructions by {report.name}"
-        lines.append(_strip(report.name, note, strip(found.made), alt))
+        lines.append(_strip(report.name, note, strip(found.made[:STRIP]), alt))
     if not lines:
         return None
     text = "Test images, which no model was trained on, and what comes back through the code."
@@ -175,7 +174,7 @@ def reconstructions(reports: Reports) -> Markup | None:
 
 def _strip(name: str, note: str | None, image: torch.Tensor, alt: str) -> Markup:
     words = tag("div", tag("h3", name), tag("p", note, class_="note") if note else None)
-    return tag("div", words, picture(image, alt, most=MOST), class_="strip")
+    return tag("div", words, picture(image, alt), class_="strip")
 
 
 def translations(reports: Reports) -> Markup | None:
@@ -225,12 +224,13 @@ def learning(reports: Reports) -> Markup | None:
         losses = curves(report.history)
         if not losses:
             continue
-        chart = line_chart(losses, title=f"Losses of {report.name}", y_label="loss")
+        chart = line_chart(losses, title=f"Losses of {report.name}")
         more = [
             line_chart([one], title=f"{one.label} of {report.name}")
             for one in curves(report.history, "metrics")
         ]
-        fold = tag("summary", f"{len(more)} further measurements")
+        noun = "measurement" if len(more) == 1 else "measurements"
+        fold = tag("summary", f"{len(more)} further {noun}")
         details = tag("details", fold, *more) if more else tag("div")
         content.append(_card(report.name, chart, details))
     if not content:
@@ -239,7 +239,7 @@ def learning(reports: Reports) -> Markup | None:
         "Smoothed, with the logged values faint behind. The curves of one model tell whether it "
         "still learns; the losses of different models are on different scales."
     )
-    return join(lead(text), cards(content, "20rem"), stability_table(reports))
+    return join(lead(text), cards(content, "26rem"), stability_table(reports))
 
 
 def cost(reports: Reports) -> Markup:
@@ -283,8 +283,8 @@ def meaning(reports: Reports) -> Markup:
             for further in families.meaning(report.taxonomy, report.capabilities)[1:]:
                 text.append(tag("p", tag("b", f"{report.name}."), Markup(" "), further))
         names = tag("p", ", ".join(report.name for report in group), class_="note")
-        content.append(tag("article", tag("h3", name), names, *text, class_="family-text"))
-    return join(*content)
+        content.append(tag("article", tag("h3", name), names, *text, class_="card essay"))
+    return cards(content, "26rem")
 
 
 def origin(reports: Reports) -> Markup:

@@ -40,11 +40,17 @@ def basis(report: ModelReport, score: Score) -> tuple[object, ...]:
 
 
 def columns(reports: Sequence[ModelReport]) -> list[Column]:
-    """The scores of all runs by name, in the order in which they first appear."""
+    """The scores of all runs by name, in the order of the fullest sheets.
+
+    A number that is neither good nor bad and has no reference is no score: it is left out.
+    """
     sheets = [
-        {row.name: row for row in report.scores.rows} if report.scores else {} for report in reports
+        {row.name: row for row in report.scores.rows if row.better or row.reference is not None}
+        if report.scores
+        else {}
+        for report in reports
     ]
-    names = dict.fromkeys(name for sheet in sheets for name in sheet)
+    names = dict.fromkeys(name for sheet in sorted(sheets, key=len)[::-1] for name in sheet)
     found = []
     for name in names:
         cells = tuple(sheet.get(name) for sheet in sheets)

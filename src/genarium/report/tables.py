@@ -11,12 +11,19 @@ from genarium.report.markup import Child, Markup, join, tag
 from genarium.report.plots import number
 from genarium.report.standing import Column, columns
 
-WORDS = {"higher": "higher is better", "lower": "lower is better", None: ""}
+ARROWS = {"higher": ("↑", "higher is better"), "lower": ("↓", "lower is better")}
 
 
-def table(heads: Sequence[Child], rows: Sequence[Markup], caption: Child, name: str) -> Markup:
-    """A table that scrolls in its own box where the page is narrow."""
-    head = tag("thead", tag("tr", *(tag("th", h, scope="col") for h in heads)))
+def table(
+    heads: Sequence[Child],
+    rows: Sequence[Markup],
+    caption: Child,
+    name: str,
+    words: Sequence[str] = (),
+) -> Markup:
+    """A table that scrolls in its own box where the page is narrow; `words`: columns of text."""
+    cells = (tag("th", h, scope="col", class_="words" if h in words else None) for h in heads)
+    head = tag("thead", tag("tr", *cells))
     inner = tag("table", tag("caption", caption), head, tag("tbody", *rows))
     return tag("div", inner, class_="wide", tabindex="0", role="region", aria_label=name)
 
@@ -35,7 +42,7 @@ def score_table(reports: Sequence[ModelReport]) -> Markup | None:
     if not found:
         return None
     heads: list[Child] = ["Run"]
-    heads += [join(c.name, tag("small", WORDS[c.first.better])) for c in found]
+    heads += [_head(column) for column in found]
     rows = []
     for i, report in enumerate(reports):
         cells = [_score(column, i) for column in found]
@@ -43,6 +50,16 @@ def score_table(reports: Sequence[ModelReport]) -> Markup | None:
     if any(cell and cell.reference is not None for c in found for cell in c.cells):
         rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, found)))
     return join(table(heads, rows, _conditions(reports), "Scores"), _glossary(reports, found))
+
+
+def _head(column: Column) -> Markup:
+    name, _, detail = column.name.partition(" (")
+    small = tag("small", detail.removesuffix(")")) if detail else None
+    if column.first.better is None:
+        return join(name, small)
+    arrow, words = ARROWS[column.first.better]
+    sign = tag("span", f"\u00a0{arrow}", aria_hidden="true")
+    return join(name, sign, tag("span", f" ({words})", class_="hidden"), small)
 
 
 def _score(column: Column, run: int) -> Markup:
@@ -67,8 +84,9 @@ def _conditions(reports: Sequence[ModelReport]) -> str:
     named = len(ways) > 1
     parts = [f"{', '.join(runs)}: {way}" if named else way for way, runs in ways.items()]
     parts.append(
-        "The best value of a column is set in bold among scores that were measured alike; "
-        "likelihoods are compared only where they are of the same density."
+        "↑ higher is better, ↓ lower is better. The best value of a column is set in bold among "
+        "scores that were measured alike; likelihoods are compared only where they are of the "
+        "same density."
     )
     return " ".join(parts)
 
@@ -91,19 +109,23 @@ def _glossary(reports: Sequence[ModelReport], found: Sequence[Column]) -> Markup
                 notes.setdefault(cell.note, []).append(report.name)
         alike = len(notes) == 1
         words = [note if alike else f"{', '.join(runs)}: {note}" for note, runs in notes.items()]
-        unit = [f"in {column.first.unit}"] if column.first.unit else []
-        text = ". ".join([*unit, *words])
-        if text:
-            term = tag("dt", column.name)
-            entries.append(tag("div", term, Markup(" "), tag("dd", text + ".")))
-    warnings = dict.fromkeys(
-        f"{report.name}: {warning}."
-        for report in reports
-        if report.scores
-        for warning in report.scores.warnings
-    )
-    notes_ = [tag("p", warning, class_="note") for warning in warnings]
-    return join(tag("dl", *entries, class_="glossary"), *notes_)
+        unit = f", {column.first.unit}" if column.first.unit else ""
+        text = ". ".join(word[:1].upper() + word[1:] for word in words)
+        if unit or text:
+            term = tag("dt", f"{column.name}{unit}:" if text else f"{column.name}{unit}")
+            entries.append(tag("div", term, Markup(" "), tag("dd", text + "." if text else "")))
+    return join(tag("dl", *entries, class_="glossary"), *_warnings(reports))
+
+
+def _warnings(reports: Sequence[ModelReport]) -> list[Markup]:
+    """What the evaluations warned of, each warning once, with the runs it is about."""
+    found: dict[str, list[str]] = {}
+    for report in reports:
+        for warning in report.scores.warnings if report.scores else ():
+            found.setdefault(warning, []).append(report.name)
+    return [
+        tag("p", f"{', '.join(runs)}: {warning}.", class_="note") for warning, runs in found.items()
+    ]
 
 
 def stability_table(reports: Sequence[ModelReport]) -> Markup | None:
@@ -138,7 +160,7 @@ def stability_table(reports: Sequence[ModelReport]) -> Markup | None:
         "with a loss or weight that is not finite: the run then goes back to its last good "
         "checkpoint."
     )
-    return table(heads, rows, caption, "Stability of the training")
+    return table(heads, rows, caption, "Stability of the training", ("Loss", "Failed steps"))
 
 
 def _failures(rollbacks: int, lost: int, nonfinite: int) -> str:

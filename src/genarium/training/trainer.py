@@ -244,7 +244,7 @@ class Trainer:
         self._logged = (self.step, self.seconds)
         self._since = time.monotonic()
         try:
-            with self._signals(), self._memory():
+            with self._signals(), self._explained():
                 while not self._finished():
                     if stop := self.engine.any(self._signal):
                         self._stop(stop)
@@ -452,9 +452,16 @@ class Trainer:
                 signal.signal(number, handler)
 
     @contextmanager
-    def _memory(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
+        """Full disks and full memory as a `RunError`; any other error passes."""
         try:
             yield
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(
+                f"could not write {error.filename or self.folder} at step {self.step}: {reason}; "
+                "free some space, then `genarium resume`"
+            ) from error
         except (MemoryError, RuntimeError) as error:
             text = str(error)
             if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (

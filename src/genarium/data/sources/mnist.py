@@ -12,7 +12,6 @@ from genarium.data.collection import Collection, Part
 from genarium.data.download import Official, fetch, from_folder
 from genarium.data.registry import Request, source
 from genarium.data.splits import digest, holdout
-from genarium.errors import UserError
 
 VALIDATION = 5_000
 NATIVE = (1, 28, 28)
@@ -102,8 +101,6 @@ def _read(
             },
         )
 
-    if request.options.from_dir is not None and not Path(request.options.from_dir).expanduser().is_dir():
-        raise UserError(f"--from {request.options.from_dir}: there is no such folder")
     identity = ":".join((name, "1", *(f.sha256 for f in files)))
     return cache.cached(request, name, identity, NATIVE, make)
 

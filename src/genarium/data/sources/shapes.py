@@ -24,7 +24,7 @@ from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.registry import Request, source
 from genarium.errors import UserError
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 VERSION = 1  # part of the identity: raise it with every change of the pictures
 MOST = 1_000_000
 LARGEST_ALL = 1_200_000_000  # pixels of the training split, which is made in memory
@@ -65,9 +65,7 @@ def _cross(x: Floats, y: Floats, r: Floats) -> Floats:
     x, y = np.abs(x), np.abs(y)
     arm = 0.33 * r
     reach = math.sqrt(1 - 0.33**2) * r  # the corners of the arms lie on the circumcircle
-    return np.minimum(
-        np.maximum(x - reach, y - arm), np.maximum(y - reach, x - arm), dtype=np.float32
-    )
+    return np.minimum(np.maximum(x - reach, y - arm), np.maximum(y - reach, x - arm))
 
 
 def _star(x: Floats, y: Floats, r: Floats) -> Floats:

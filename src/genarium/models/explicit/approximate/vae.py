@@ -85,7 +85,7 @@ class VAE(Model):
         *,
         latent: int,
         beta: float = 1.0,
-        optim: Optim = Optim(),
+        optim: Optim | None = None,
     ):
         super().__init__()
         self.spec = spec
@@ -95,7 +95,7 @@ class VAE(Model):
         self.latent = latent
         self.beta = beta
         self.density = likelihood.density
-        self.phases = (Phase("vae", optim=optim),)
+        self.phases = (Phase("vae", optim=optim or Optim()),)
 
     # The game ------------------------------------------------------------------------------
 
@@ -163,7 +163,9 @@ class VAE(Model):
             log_likelihood, kl, _ = self.terms(target, noise)
             return log_likelihood.double() - kl.double().sum(1)
         q = self.posterior(self.likelihood.signed(target))
-        z = dist.reparametrize(q.mean[:, None], q.log_variance[:, None], noise.normal(k, self.latent))
+        z = dist.reparametrize(
+            q.mean[:, None], q.log_variance[:, None], noise.normal(k, self.latent)
+        )
         owner = torch.arange(len(target), device=z.device).repeat_interleave(k)
         weights = [
             self.log_weights(target[i], part, Posterior(q.mean[i], q.log_variance[i]))
@@ -199,7 +201,7 @@ class VAE(Model):
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the mean of q(z|x), [B,D]. Grey values stand for their expected bits."""
+        """uint8 [B,C,H,W] -> the mean of q(z|x), [B,D]; grey values stand for expected bits."""
         return self.posterior(from_uint8(images)).mean
 
     def decode(self, z: Tensor) -> Tensor:

@@ -1,0 +1,78 @@
+"""`genarium demo`: the main job in small. Four families learn the same digits, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from genarium.cli.parser import positive
+
+# Sizes and budgets for a laptop without a GPU: some minutes for all four together. The steps are
+# fixed, not the minutes, so that everybody sees the same pictures.
+PROGRAMME: dict[str, dict[str, Any]] = {
+    "autoencoder": {"steps": 600},
+    "vae": {"steps": 2000},
+    "dcgan": {"steps": 1500},
+    "pixelcnn": {"steps": 1000},
+}
+TITLE = "Four families of generative models on the same handwritten digits"
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    parser.add_argument("--out", metavar="DIR", help="where the runs and the report go")
+    parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="default: 0")
+    parser.add_argument(
+        "-n", type=positive("-n", 2), default=1000, help="images drawn a model (default: 1000)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def run(found: Any) -> int:
+    from genarium import api
+    from genarium.cli import show
+    from genarium.runs import RunFolder
+
+    begin = time.monotonic()
+    home = Path(found.out) if found.out else next_free(Path("runs") / "demo")
+    RunFolder.create(home, "demo", "digits")
+
+    def say(text: str) -> None:
+        if not found.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    runs = []
+    for number, (recipe, settings) in enumerate(PROGRAMME.items(), 1):
+        say(f"[{number}/{len(PROGRAMME)}] training {recipe}")
+        runs.append(
+            api.train(
+                recipe,
+                "digits",
+                out=home / recipe,
+                seed=found.seed,
+                progress=not found.quiet,
+                **settings,
+            )
+        )
+    say("scoring and comparing")
+    comparison = api.compare(
+        runs, out=home / "report.html", n=found.n, seed=found.seed, title=TITLE
+    )
+    if found.json:
+        show.as_json(comparison.to_dict())
+        return 0
+    print(comparison.table())
+    print(f"\n{time.monotonic() - begin:.0f} seconds. Open the report: {comparison.path}")
+    return 0
+
+
+def next_free(path: Path) -> Path:
+    """`path`, or path-2, path-3 ...: the first that does not exist."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found

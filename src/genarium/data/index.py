@@ -1,0 +1,114 @@
+"""What has been learnt about the files of a folder, remembered by size and time of change.
+
+Decoding every file costs seconds to minutes, so the facts are kept in the cache folder. A file
+whose size, modification time or status-change time differs is read again; so is one that was
+touched within two seconds of the index being written, as clocks are not finer than that on some
+disks. The facts, not the times, go into the manifest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genarium.data.cache import root
+from genarium.data.decode import Facts, inspect, strict
+from genarium.data.options import DataOptions
+from genarium.data.progress import bar
+from genarium.data.scan import Found
+
+FORMAT = 1
+RACY = 2_000_000_000  # nanoseconds
+BLOCK = 256  # items in flight: bounds memory, and the wait after Ctrl-C
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """function(item) for each item, in order, on several threads (decoders release the GIL)."""
+    items = list(items)
+    with strict(), ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(items), BLOCK):
+            yield from pool.map(function, items[start : start + BLOCK])
+
+
+class Index:
+    """The facts of the files below one folder."""
+
+    def __init__(self, folder: Path, options: DataOptions):
+        self.root = root(options)
+        self.strip = len(str(folder))
+        key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
+        self.path = self.root / "index" / f"{key[:32]}.json"
+        self.saved_ns = 0
+        self.known: dict[str, Any] = {}
+        self.changed = False
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            stored = json.loads(self.path.read_text())
+            if stored["format"] == FORMAT:
+                self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
+
+    def facts(self, files: Sequence[Found], progress: bool) -> list[Facts]:
+        """The facts of each file, read only where they are not known."""
+        stamps = [_stamp(file.path) for file in files]
+        facts: list[Facts | None] = [self._recall(f, s) for f, s in zip(files, stamps, strict=True)]
+        unknown = [i for i, found in enumerate(facts) if found is None]
+        with bar("reading images", len(unknown), progress) as advance:
+            results = parallel(lambda i: inspect(files[i].path), unknown)
+            for i, found in zip(unknown, results, strict=True):
+                facts[i] = found
+                advance(1)
+        complete = [found for found in facts if found is not None]
+        known = {
+            self._key(file): [stamp, asdict(found)]
+            for file, stamp, found in zip(files, stamps, complete, strict=True)
+            if found.sha256  # what could not be read may be readable next time
+        }
+        self.changed = bool(unknown) or known.keys() != self.known.keys()
+        self.known = known
+        return complete
+
+    def _recall(self, file: Found, stamp: list[int] | None) -> Facts | None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            then, stored = self.known[self._key(file)]
+            if stamp is not None and then == stamp and stamp[2] < self.saved_ns - RACY:
+                return Facts(**stored)
+        return None
+
+    def _key(self, file: Found) -> str:
+        return str(file.path)[self.strip :]
+
+    def save(self) -> None:
+        """Write the index; called only when the data are found to be good.
+
+        It only saves time, so a cache folder that cannot be written (a shared, read-only one) is
+        no error here.
+        """
+        if not self.changed:
+            return
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+            # the clock of the disk, not of this machine
+            temporary.write_text("")
+            now = temporary.stat().st_mtime_ns
+            record = {"format": FORMAT, "saved_ns": now, "files": self.known}
+            temporary.write_text(json.dumps(record))
+            temporary.replace(self.path)
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    changed = status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns
+    return [status.st_size, status.st_mtime_ns, changed]

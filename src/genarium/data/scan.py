@@ -1,0 +1,82 @@
+"""The image files below a folder: every real folder once, in an order that never changes."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genarium.data.decode import SUFFIXES
+from genarium.data.names import shown
+from genarium.errors import UserError
+
+LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file by its image suffix. name: relative, with "/", in Unicode's form NFC."""
+
+    path: Path
+    name: str
+
+
+@dataclass
+class Scan:
+    """files, sorted; folders: relative names of all folders; others: how many files have no image
+    suffix; aliases: links to a folder that was visited already."""
+
+    files: list[Found] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    others: int = 0
+    aliases: list[str] = field(default_factory=list)
+
+
+def scan(root: Path) -> Scan:
+    """Everything below `root`; a folder that cannot be read is a `UserError`.
+
+    Hidden files and system litter (.DS_Store, ._x.jpg, Thumbs.db ...) are passed over. Links are
+    followed after all real folders, each folder (device, inode) once, so loops end.
+    """
+    result = Scan()
+    seen: set[tuple[int, int]] = set()
+    plain, links = [(root, "")], list[tuple[Path, str]]()
+    while plain or links:
+        linked = not plain
+        folder, name = (links if linked else plain).pop(0 if linked else -1)
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                result.aliases.append(name)
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except OSError as error:
+            raise UserError(
+                f"--data {shown(str(folder))}: the folder cannot be read ({error.strerror})"
+            ) from error
+        if name:
+            result.folders.add(name)
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower() in LITTER:
+                continue
+            below = f"{name}/{entry.name}" if name else entry.name
+            if _is_folder(entry):
+                (links if entry.is_symlink() else plain).append((Path(entry.path), below))
+            elif Path(entry.name).suffix.lower() in SUFFIXES:
+                result.files.append(Found(Path(entry.path), unicodedata.normalize("NFC", below)))
+            else:
+                result.others += 1
+    # forms that NFC makes equal keep apart by their bytes
+    result.files.sort(key=lambda f: (f.name, os.fsencode(f.path)))
+    return result
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads in a circle

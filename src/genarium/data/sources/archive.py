@@ -1,0 +1,175 @@
+"""A .zip or .tar of images: unpacked once into the cache, then read like a folder.
+
+An archive is refused as a whole when it tries to reach outside (`../`, absolute paths, links),
+when it would grow beyond reason (a bomb), or when it is encrypted or damaged. Only image files
+are unpacked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import lzma
+import re
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from genarium.data import cache
+from genarium.data.collection import Collection
+from genarium.data.decode import SUFFIXES
+from genarium.data.layout import SPLIT_NAMES
+from genarium.data.names import shown
+from genarium.data.registry import Request, source
+from genarium.data.scan import LITTER
+from genarium.data.sources.folder import read_folder
+from genarium.errors import UserError
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ALWAYS_ALLOWED = 1 << 30  # bytes unpacked; beyond it the growth decides
+GROWTH = 100  # images hardly compress, so this is far beyond any honest archive
+MEMBERS = 2_000_000
+DAMAGED = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+)
+
+
+class _Refused(Exception):
+    """The reason why an archive is not unpacked."""
+
+
+class _Member(NamedTuple):
+    name: str
+    size: int
+    kind: str  # "file", "folder" or what else it is
+    stream: IO[bytes] | None
+
+
+def _is_archive(text: str) -> bool:
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        return text.lower().endswith(ENDINGS) and Path(text).expanduser().is_file()
+    return False
+
+
+@source(
+    "ARCHIVE",
+    summary="a .zip or .tar of such a folder",
+    licence="yours",
+    matches=_is_archive,
+)
+def archive(request: Request) -> Collection:
+    """An archive named by its path."""
+    path = Path(request.source).expanduser()
+    try:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"--data {request.label}: cannot be read ({error.strerror})") from error
+    root = cache.root(request.options)
+    place = root / "archives" / sha256[:32]
+    if not place.is_dir():
+        try:
+            with cache.lock(root, f"archive-{place.name}"):
+                if not place.is_dir():
+                    _unpack(path, place, root)
+        except _Refused as reason:
+            raise UserError(
+                f"--data {request.label}: the archive is refused: {reason}; "
+                "unpack it yourself and name the folder"
+            ) from reason
+        except DAMAGED as error:
+            raise UserError(
+                f"--data {request.label}: the archive is damaged or encrypted ({error}): "
+                "get it again, or unpack it yourself and name the folder"
+            ) from error
+    collection = read_folder(_heart(place), request)
+    collection.info["name"] = shown(path.name)
+    return collection
+
+
+def _heart(place: Path) -> Path:
+    """Below folders that hold nothing but one folder: most archives wrap theirs into one."""
+    while True:
+        inside = list(place.iterdir())
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name.lower() in SPLIT_NAMES:
+            return place
+        place = inside[0]
+
+
+def _unpack(path: Path, place: Path, root: Path) -> None:
+    allowed = max(ALWAYS_ALLOWED, GROWTH * path.stat().st_size)
+    with cache.writing(root):
+        folder = cache.temporary(place.parent)
+    try:
+        total = 0
+        for count, member in enumerate(_members(path)):
+            target = _safe(member)
+            total += member.size
+            if total > allowed or count > MEMBERS:
+                raise _Refused(f"it unpacks to more than {GROWTH} times its size (a bomb)")
+            if target is not None and member.stream is not None:
+                with cache.writing(root):
+                    (folder / target).parent.mkdir(parents=True, exist_ok=True)
+                    with (folder / target).open("wb") as out:
+                        shutil.copyfileobj(member.stream, out)
+        with cache.writing(root):
+            folder.rename(place)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _members(path: Path) -> Iterator[_Member]:
+    if path.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(path) as zipped:
+            for info in zipped.infolist():
+                mode = info.external_attr >> 16
+                kind = "link" if stat.S_ISLNK(mode) else "folder" if info.is_dir() else "file"
+                if kind == "file":
+                    with zipped.open(info) as stream:
+                        yield _Member(info.filename, info.file_size, kind, stream)
+                else:
+                    yield _Member(info.filename, info.file_size, kind, None)
+    else:
+        with tarfile.open(path, "r:*") as tar:
+            for item in tar:
+                link = item.issym() or item.islnk()
+                kind = "folder" if item.isdir() else "link" if link else "special file"
+                if item.isfile():
+                    yield _Member(item.name, item.size, "file", tar.extractfile(item))
+                else:
+                    yield _Member(item.name, item.size, kind, None)
+            # tarfile takes the end of the file for the end of the archive; a whole one ends in
+            # a block of zeros, which it has read by now
+            if tar.fileobj is None or tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
+                raise EOFError("it is cut short")
+
+
+def _safe(member: _Member) -> Path | None:
+    """Where below the folder a member belongs; None for what is left packed."""
+    name = member.name.replace("\\", "/")
+    label = shown(member.name)
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        raise _Refused(f"{label} is an absolute path")
+    if ".." in parts or "\0" in name:
+        raise _Refused(f"{label} leads outside")
+    if member.kind not in ("file", "folder"):
+        raise _Refused(f"{label} is a {member.kind}")
+    if member.kind == "folder" or not parts:
+        return None
+    hidden = any(part.startswith(".") or part.lower() in LITTER for part in parts)
+    if hidden or Path(parts[-1]).suffix.lower() not in SUFFIXES:
+        return None
+    return Path(*parts)

@@ -1,0 +1,106 @@
+"""Autoencoders: a code that an image can be rebuilt from. No prior, so nothing to sample from.
+
+    Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
+    Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks
+
+Shapes: B batch · C channels · H, W pixels · D latent size
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
+from genarium.nn.conv import ConvDecoder, ConvEncoder
+from genarium.nn.mlp import DenseDecoder, DenseEncoder
+from genarium.recipes import recipe
+
+
+class Autoencoder(Model):
+    """Minimises the squared error of x̂ = output(decoder(encoder(x))).
+
+    The loss is Σ (x̂ − x)² over pixels and channels, with pixels on [0, 1], averaged over the batch;
+    the metric `mse` is the same per pixel and channel, and `psnr` = −10 log₁₀ mse in dB.
+
+    encoder: [B,C,H,W] on [−1, 1] -> codes [B,D]. decoder: [B,D] -> [B,C,H,W].
+    output: brings the decoder's outputs to [0, 1]; by default the logistic sigmoid.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        output: nn.Module | None = None,
+        optim: Optim | None = None,
+    ):
+        super().__init__()
+        self.spec = spec
+        self.encoder = encoder
+        self.decoder = decoder
+        self.output = output if output is not None else nn.Sigmoid()
+        self.phases = (Phase("autoencoder", optim=optim or Optim()),)
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        return self.squared_error(batch.signed(), batch.unit())
+
+    def squared_error(self, seen: Tensor, wanted: Tensor) -> Step:
+        """The loss of rebuilding `wanted` (on [0, 1]) from `seen` (on [−1, 1])."""
+        rebuilt = self.output(self.decoder(self.encoder(seen))).float()
+        loss = (rebuilt - wanted).square().sum() / len(wanted)
+        mse = loss.detach() / self.spec.dims
+        return Step({"squared_error": loss}, {"mse": mse, "psnr": -10.0 * mse.log10()})
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> codes [B,D] float32."""
+        return self.encoder(from_uint8(images))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [B,D] -> images [B,C,H,W] float32 on [−1, 1]; differentiable in z."""
+        return self.output(self.decoder(z)).clamp(0.0, 1.0) * 2.0 - 1.0
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [−1, 1]."""
+        return self.decode(self.encode(images))
+
+
+@recipe(
+    tiny={"latent": 2, "width": 4, "hidden": 16},
+    paper="Hinton & Salakhutdinov 2006",
+    batch=128,
+    steps=1500,
+)
+def autoencoder(
+    spec: Spec,
+    *,
+    net: Literal["conv", "dense"] = "conv",
+    latent: int = 32,
+    width: int = 16,
+    hidden: int = 256,
+    activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
+    lr: float = 2e-3,
+) -> Autoencoder:
+    """Autoencoder: squeezes images through a small code and rebuilds them; it cannot sample.
+
+    net: conv (strided convolutions) or dense (two fully connected layers each way).
+    latent: size of the code.
+    width: channels of the first convolution (conv only), doubled with each halving of the sides.
+    hidden: units of the dense layers.
+    activation: between the layers of the dense net (dense only); sigmoid is the original.
+    lr: learning rate of Adam.
+    """
+    encoder: nn.Module
+    decoder: nn.Module
+    if net == "conv":
+        encoder = ConvEncoder(spec.shape, latent, width, hidden)
+        decoder = ConvDecoder(latent, spec.shape, width, hidden)
+    else:
+        encoder = DenseEncoder(spec.shape, latent, (hidden, hidden), activation)
+        decoder = DenseDecoder(latent, spec.shape, (hidden, hidden), activation)
+    return Autoencoder(spec, encoder, decoder, optim=Optim(lr=lr))

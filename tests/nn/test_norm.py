@@ -1,0 +1,129 @@
+"""Batch norm: PyTorch's own on one process, and the same numbers when two share the batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from genarium.nn.norm import BatchNorm1d, BatchNorm2d, all_reduce_sum
+
+SHAPES = {"1d": (6, 3), "1d-long": (6, 3, 5), "2d": (6, 3, 4, 5)}
+CUT = 2  # the first process has 2 of the 6 rows, the second 4: shares need not be equal
+
+
+def make(name: str, **arguments: Any) -> nn.Module:
+    kind = BatchNorm2d if name == "2d" else BatchNorm1d
+    module = kind(3, **arguments).train()
+    if module.weight is not None:
+        nn.init.uniform_(module.weight, 0.5, 1.5, generator=torch.Generator().manual_seed(1))
+    return module
+
+
+def data(name: str, seed: int) -> Tensor:
+    """A mean far from 0 beside a small spread: E[x²] - mean² in float32 would fail here."""
+    generator = torch.Generator().manual_seed(seed)
+    return 30.0 + torch.randn(SHAPES[name], generator=generator)
+
+
+def play(name: str, rows: slice, **arguments: Any) -> dict[str, Tensor]:
+    """Two calls a step, as of a discriminator; outputs, gradients, gradients of gradients."""
+    module = make(name, **arguments)
+    real = data(name, 2)[rows].requires_grad_()
+    fake = (2 * data(name, 3) - 7)[rows].requires_grad_()
+    target = data(name, 4)[rows] - 30
+    a, b = module(real), module(fake)
+    loss = ((a - target) ** 3).sum() + (b**2 * target).sum()
+    parameters = list(module.parameters())
+    grads = torch.autograd.grad(loss, [real, fake, *parameters], create_graph=True)
+    # A penalty on the gradients, as R1 has: the backward pass is itself differentiated.
+    second = torch.autograd.grad(grads[0].square().sum(), [real])
+    with torch.no_grad():
+        module(fake)
+    found = {"real out": a, "fake out": b, "second": second[0]}
+    found |= {"real grad": grads[0], "fake grad": grads[1]}
+    found |= {f"sum grad {i}": g for i, g in enumerate(grads[2:])}
+    found |= {f"state {k}": v.float() for k, v in module.state_dict().items()}
+    module.eval()
+    found["eval out"] = module(real)
+    return {k: v.detach() for k, v in found.items()}
+
+
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("2d", {}),
+    ("2d", {"momentum": None}),
+    ("1d", {"affine": False}),
+    ("1d-long", {"track_running_stats": False}),
+]
+
+
+def worker(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    rows = slice(0, CUT) if rank == 0 else slice(CUT, None)
+    found = [play(name, rows, **arguments) for name, arguments in CASES]
+    x = torch.full((2,), float(rank + 1), requires_grad=True)
+    total = all_reduce_sum(x)
+    (total * (10.0 + rank)).sum().backward()
+    torch.save({"cases": found, "sum": total.detach(), "grad": x.grad}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    mp.spawn(worker, (str(tmp_path),), nprocs=2)
+    halves = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for half in halves:
+        assert half["sum"].tolist() == [3.0, 3.0]
+        assert half["grad"].tolist() == [21.0, 21.0]  # of both processes' losses, 10 + 11
+    for number, (name, arguments) in enumerate(CASES):
+        whole = play(name, slice(None), **arguments)
+        first, second = (half["cases"][number] for half in halves)
+        assert whole.keys() == first.keys()
+        for key, expected in whole.items():
+            if key.startswith("state "):
+                together = first[key]
+                assert torch.equal(first[key], second[key]), (name, key)
+            elif key.startswith("sum grad"):
+                together = first[key] + second[key]
+            elif key == "eval out" and not arguments.get("track_running_stats", True):
+                continue  # without running statistics the batch's own are used: compared above
+            else:
+                together = torch.cat([first[key], second[key]])
+            error = (together - expected).abs().max()
+            assert error <= 2e-5 * expected.abs().max().clamp_min(1), (name, key)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_one_process_is_torchs_own(name: str) -> None:
+    ours = make(name)
+    theirs = (nn.BatchNorm2d if name == "2d" else nn.BatchNorm1d)(3)
+    theirs.load_state_dict(ours.state_dict())
+    x = data(name, 5)
+    assert torch.equal(ours(x), theirs(x))
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for key, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[key], value)
+    assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+def test_running_statistics_move_by_the_momentum_with_the_unbiased_variance() -> None:
+    module = BatchNorm1d(2, momentum=0.25)
+    x = torch.tensor([[0.0, 4.0], [2.0, 4.0], [4.0, 7.0]])
+    module(x)
+    torch.testing.assert_close(module.running_mean, 0.25 * torch.tensor([2.0, 5.0]))
+    torch.testing.assert_close(module.running_var, 0.75 + 0.25 * torch.tensor([4.0, 3.0]))
+
+
+def test_each_call_has_the_statistics_of_its_own_input() -> None:
+    module = make("1d", affine=False)
+    real, fake = data("1d", 6), 5 * data("1d", 7) - 100
+    for x in (module(real), module(fake)):
+        torch.testing.assert_close(x.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(x.var(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
+    mixed = module(torch.cat([real, fake]))[: len(real)]
+    assert mixed.mean().abs() > 0.3

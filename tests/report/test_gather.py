@@ -1,0 +1,225 @@
+"""What is collected of a run: everything that its model can do, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from genarium.contract import Spec, to_uint8
+from genarium.errors import UserError
+from genarium.evaluation import features
+from genarium.report.compare import collect
+from genarium.report.gather import choose, matches, nearest_index
+from genarium.report.walks import linear, spherical
+from tests.report.fakes import METHODS, Part, data, fid, run, scores
+
+PARTS = {
+    "samples": {"sample"},
+    "sampling_seconds": {"sample"},
+    "copies": {"sample"},
+    "baseline": {"sample"},
+    "reconstructions": {"reconstruct"},
+    "translations": {"translate"},
+}
+
+
+@pytest.mark.parametrize(
+    "able", [c for n in (0, 1, 2, len(METHODS)) for c in itertools.combinations(METHODS, n)]
+)
+def test_each_part_hangs_on_its_capability(able: tuple[str, ...]) -> None:
+    found = collect(run(*able), dataset=data(), n=4, evaluate=False)
+    for part, needed in PARTS.items():
+        assert (getattr(found, part) is not None) == (needed <= set(able)), part
+    walks = "decode" in able and ("encode" in able or "prior" in able)
+    assert (found.interpolations is not None) == walks
+
+
+def test_samples_are_those_of_the_seed() -> None:
+    one = run("sample")
+    found = collect(one, dataset=data(), n=5, seed=3, evaluate=False)
+    assert torch.equal(found.samples, to_uint8(one.sample(5, seed=3)))
+    assert not torch.equal(found.samples, to_uint8(one.sample(5, seed=4)))
+
+
+def test_the_global_generator_and_the_mode_are_left_alone() -> None:
+    one = run("sample", "encode", "decode", "reconstruct")
+    one.model.train()
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    collect(one, dataset=data(), n=4, evaluate=False)
+    assert torch.equal(torch.rand(3), expected)
+    assert one.model.training
+
+
+def test_a_conditional_model_gets_the_classes_in_turn() -> None:
+    one = run("sample")
+    one.model.conditional = True
+    assert collect(one, dataset=data(), n=5, evaluate=False).conditions
+    assert one.model.seen[-1].tolist() == [0, 1, 0, 1, 0]
+    plain = run("sample")
+    assert not collect(plain, dataset=data(), n=5, evaluate=False).conditions
+    assert plain.model.seen == [None]
+
+
+def test_samples_that_are_not_finite_are_counted_and_shown_grey() -> None:
+    one = run("sample")
+    draw = one.sample
+
+    def spoiled(n: int, seed: int = 0, condition: object = None) -> torch.Tensor:
+        images = draw(n, seed)
+        images[1, 0, 2, 3] = math.nan
+        images[2] = math.inf
+        return images
+
+    one.sample = spoiled  # type: ignore[method-assign]
+    found = collect(one, dataset=data(), n=4, evaluate=False)
+    assert found.nonfinite == 2
+    assert found.samples[1, 0, 2, 3] == 128
+
+
+def test_planted_copies_are_found() -> None:
+    on = data()
+    one = run("sample", on=on)
+    one.sample = lambda n, seed=0, condition=None: on.train.images[:n].float() / 127.5 - 1  # type: ignore[method-assign]
+    found = collect(one, dataset=on, n=6, evaluate=False)
+    assert found.copies.median == 0.0
+    assert torch.equal(found.copies.images, found.copies.nearest)
+    assert found.baseline.median > 1
+    assert found.baseline.count == len(on.test)
+
+
+def test_distances_are_euclidean_on_unit_pixels_from_closest_to_farthest() -> None:
+    queries = torch.zeros(5, 1, 2, 2, dtype=torch.uint8)
+    found = torch.tensor([255, 0, 51, 102, 204], dtype=torch.uint8).view(5, 1, 1, 1)
+    answer = matches(queries, found.expand(5, 1, 2, 2), shown=3)
+    assert answer.distances == pytest.approx((0.0, 0.8, 2.0))
+    assert answer.median == pytest.approx(0.8)
+    assert answer.count == 5
+
+
+def test_the_search_in_parts_is_the_search_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randint(256, (7, 1, 3, 3), generator=generator, dtype=torch.uint8)
+    corpus = torch.randint(256, (50, 1, 3, 3), generator=generator, dtype=torch.uint8)
+    naive = torch.cdist(queries.flatten(1).double(), corpus.flatten(1).double()).argmin(1)
+    monkeypatch.setattr("genarium.report.gather.CORPUS", 9 * 8)
+    assert torch.equal(nearest_index(queries, corpus), naive)
+
+
+def test_the_chosen_test_images_are_a_permutation_that_begins_with_the_classes() -> None:
+    labels = torch.arange(30).sort(descending=True)[0] % 3
+    part = Part(torch.zeros(30, 1, 2, 2, dtype=torch.uint8), labels)
+    order = choose(part, 0)
+    assert order.sort()[0].tolist() == list(range(30))
+    assert labels[order[:3]].tolist() == [0, 1, 2]
+    assert torch.equal(order, choose(part, 0))
+    assert not torch.equal(order, choose(part, 1))
+    assert choose(Part(part.images), 0).sort()[0].tolist() == list(range(30))
+
+
+def test_every_run_shows_the_same_test_images() -> None:
+    first = collect(run("reconstruct"), dataset=data(), evaluate=False)
+    second = collect(run("reconstruct", "sample"), dataset=data(), evaluate=False)
+    assert torch.equal(first.reconstructions.originals, second.reconstructions.originals)
+    assert torch.equal(first.reconstructions.made, first.reconstructions.originals.flip(3))
+
+
+def test_linear_walks_are_straight_and_keep_their_ends() -> None:
+    a, b = torch.randn(3, 4), torch.randn(3, 4)
+    walk = linear(a, b, 5)
+    assert torch.equal(walk[:, 0], a)
+    assert torch.equal(walk[:, -1], b)
+    torch.testing.assert_close(walk[:, 2], (a + b) / 2)
+
+
+def test_spherical_walks_stay_on_the_sphere_at_equal_angles() -> None:
+    a = torch.nn.functional.normalize(torch.randn(6, 5, dtype=torch.float64), dim=1)
+    b = torch.nn.functional.normalize(torch.randn(6, 5, dtype=torch.float64), dim=1)
+    walk = spherical(a, b, 9)
+    torch.testing.assert_close(
+        walk.norm(dim=2), torch.ones(6, 9, dtype=torch.float64), atol=1e-6, rtol=0
+    )
+    steps = torch.acos((walk[:, 1:] * walk[:, :-1]).sum(2))
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), atol=1e-6, rtol=0)
+    torch.testing.assert_close(walk[:, 0], a)
+    torch.testing.assert_close(walk[:, -1], b)
+
+
+def test_parallel_ends_fall_back_to_the_straight_line() -> None:
+    a = torch.tensor([[1.0, 2.0], [1.0, 0.0]])
+    b = torch.tensor([[2.0, 4.0], [-1.0, 0.0]])
+    assert torch.equal(spherical(a, b, 4), linear(a, b, 4))
+
+
+def test_walks_use_codes_of_test_images_before_draws_of_the_prior() -> None:
+    with_codes = collect(run("encode", "decode", "prior"), dataset=data(), evaluate=False)
+    assert with_codes.interpolations.kind == "linear"
+    assert with_codes.interpolations.images.shape == (4, 9, 1, 8, 8)
+    assert with_codes.interpolations.ends.shape == (4, 2, 1, 8, 8)
+    of_prior = collect(run("decode", "prior"), dataset=data(), evaluate=False)
+    assert of_prior.interpolations.kind == "spherical"
+    assert of_prior.interpolations.ends is None
+
+
+def test_one_test_image_is_enough() -> None:
+    on = data(counts=(3, 0, 1))
+    found = collect(run(*METHODS, on=on), dataset=on, n=1, evaluate=False)
+    assert found.interpolations.images.shape[0] == 1
+    assert found.copies.count == 1
+
+
+def test_data_of_another_shape_are_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"1x8x8.*3x4x4") as caught:
+        collect(run("sample"), dataset=data(spec=Spec(3, 4, 4)), evaluate=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_that_changed_since_the_training_are_refused() -> None:
+    with pytest.raises(UserError, match="other data"):
+        collect(run("sample"), dataset=data(seed=1), evaluate=False)
+
+
+def test_no_samples_and_no_test_images_are_refused() -> None:
+    with pytest.raises(UserError, match="-n 0"):
+        collect(run("sample"), dataset=data(), n=0, evaluate=False)
+    on = data(counts=(3, 0, 0))
+    with pytest.raises(UserError, match="no test images"):
+        collect(run("sample", on=on), dataset=on, evaluate=False)
+
+
+def test_given_scores_are_kept() -> None:
+    given = scores(fid(3.0))
+    assert collect(run("sample"), dataset=data(), n=2, scores=given).scores is given
+
+
+def test_own_scores_are_computed_with_the_default_extractor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Flat(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x.flatten(1)[:, :4], x.new_empty(len(x), 0)
+
+    flat = features.from_module(
+        Flat(), name="flat", dims=4, prepare=lambda images: images.float(), resize="none"
+    )
+    asked: list[str] = []
+    monkeypatch.setattr(features, "extractor", lambda name: (asked.append(name), flat)[1])
+    parts: list[str] = []
+    found = collect(
+        run("sample", "reconstruct"),
+        dataset=data(),
+        n=2,
+        evaluation_samples=8,
+        progress=parts.append,
+    )
+    assert asked == [features.default_for("blobs", data().spec)]
+    assert found.scores is not None
+    assert found.scores.get("FID (flat)") is not None
+    assert found.scores.get("reconstruction MSE") is not None
+    assert found.scores.context["reference"]["count"] == 8
+    assert parts == ["samples", "nearest training images", "reconstructions", "scores"]
