@@ -1,6 +1,7 @@
 """Make the embedded data set `digits` from the official MNIST files.
 
-    python tools/make_digits.py --from DIR
+    python tools/make_digits.py --from DIR            # writes the files
+    python tools/make_digits.py --from DIR --check    # compares what they hold, pixel by pixel
 
 DIR holds the four idx files of MNIST, gzip-compressed or not; each is checked by SHA-256. The
 first 12,000 training and the first 2,000 test images with their labels are written, in this
@@ -33,13 +34,22 @@ def write(name: str, array: NDArray[np.uint8]) -> None:
     print(f"{OUT / name}: {array.shape}, {len(data):,} bytes")
 
 
+def check(name: str, array: NDArray[np.uint8]) -> None:
+    if lzma.decompress((OUT / name).read_bytes()) != idx.dump(array):
+        raise SystemExit(f"{OUT / name} does not hold the official data")
+    print(f"{OUT / name}: {array.shape}, as in the official files")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--from", dest="folder", type=Path, required=True, metavar="DIR")
-    arrays = read_official(MNIST, parser.parse_args().folder)
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    arguments = parser.parse_args()
+    arrays = read_official(MNIST, arguments.folder)
     n = TRAIN + VALIDATION
-    write(IMAGES, np.concatenate([arrays["train-images"][:n], arrays["t10k-images"][:TEST]]))
-    write(LABELS, np.concatenate([arrays["train-labels"][:n], arrays["t10k-labels"][:TEST]]))
+    do = check if arguments.check else write
+    do(IMAGES, np.concatenate([arrays["train-images"][:n], arrays["t10k-images"][:TEST]]))
+    do(LABELS, np.concatenate([arrays["train-labels"][:n], arrays["t10k-labels"][:TEST]]))
 
 
 if __name__ == "__main__":

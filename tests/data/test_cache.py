@@ -59,7 +59,12 @@ def test_made_once_for_each_size_and_policy(slow, cache_root):
     data.load("slow", DataOptions(size="8", fit="pad"))
     data.load("slow", DataOptions(size="8", fit="pad"))
     assert len(slow) == 2
-    assert len(list((cache_root / "images").iterdir())) == 2
+    cropped = data.load("slow", DataOptions(size="8", fit="crop"))
+    assert len(slow) == 3
+    assert not cropped.train.images.equal(
+        data.load("slow", DataOptions(size="8", fit="pad")).train.images
+    )
+    assert len(list((cache_root / "images").iterdir())) == 3
 
 
 def flip(path: Path) -> None:

@@ -137,6 +137,7 @@ def test_a_server_without_ranges(server, cache_root):
     folder.mkdir(parents=True)
     (folder / f"{FILES[0].name}.part").write_bytes(PACKED[FILES[0].name][:1000])
     assert images_of(data.load("mnist")) == 80
+    assert len(server.log) == 4  # it starts anew in the same answer
 
 
 def test_a_damaged_download_is_fetched_again(server, cache_root):

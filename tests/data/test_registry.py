@@ -1,4 +1,5 @@
-import textwrap
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +16,17 @@ def forget(monkeypatch):
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
 
 
-TEN_LINES = """
-import numpy as np
-from genarium.data import Collection, Part, Request, source
+DOCS = Path(__file__).parents[2] / "docs" / "data.md"
+(TEN_LINES,) = re.findall(r"```python\n([^`]*@source[^`]*)```", DOCS.read_text(encoding="utf-8"))
 
-@source("blobs", summary="noise", licence="CC0-1.0")
-def blobs(request: Request, *, n: int = 40, seed: int = 0) -> Collection:
-    images = np.random.default_rng(seed).integers(0, 256, (n, 1, 6, 6), dtype=np.uint8)
-    return Collection({"train": Part(images, np.arange(n) % 2)}, classes=("even", "odd"))
-"""
+
+def test_the_documented_source_is_ten_lines_at_most():
+    assert "blobs" in TEN_LINES
+    assert len(TEN_LINES.splitlines()) <= 10
 
 
 def test_adding_a_data_set_touches_one_file(tmp_path, monkeypatch, forget):
-    (tmp_path / "blobs.py").write_text(textwrap.dedent(TEN_LINES))
+    (tmp_path / "blobs.py").write_text(TEN_LINES)
     (tmp_path / "other.py").write_text("raise SystemExit('must not be imported')")
     monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
     assert "blobs" in [s.name for s in data.list_sources()]
@@ -82,3 +81,30 @@ def test_a_file_is_no_folder(tmp_path):
         data.load(str(tmp_path / "x.png"))
     with pytest.raises(AttributeError):
         _ = data.no_such_thing
+
+
+def test_a_broken_file_of_the_user_is_named(tmp_path, monkeypatch, forget):
+    (tmp_path / "broken.py").write_text("def (")
+    monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"GENARIUM_PATH.*broken\.py"):
+        data.list_sources()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        data.Part(np.zeros((4, 1, 2, 2), np.float32)),
+        data.Part(np.zeros((4, 2, 2), np.uint8)),
+        data.Part(np.zeros((4, 2, 2, 1), np.uint8)),
+        data.Part(np.zeros((4, 1, 2, 2), np.uint8), np.zeros(3, int)),
+        data.Part(np.zeros((4, 1, 2, 2), np.uint8), extra={"x": np.zeros(5)}),
+        data.Part(np.zeros((4, 1, 2, 2), np.uint8), captions=["one"]),
+    ],
+)
+def test_a_source_that_gives_wrong_arrays_is_told(part, forget):
+    @data.source("wrong", summary="", licence="")
+    def wrong(request: data.Request) -> data.Collection:
+        return data.Collection({"train": part})
+
+    with pytest.raises(ValueError, match="train: "):
+        data.load("wrong")

@@ -32,12 +32,13 @@ def test_litter_is_passed_over_and_other_files_are_counted(tmp_path):
 
 def test_loops_and_aliases_are_visited_once(tmp_path):
     touch(tmp_path, "real/a.png", "real/deep/b.png")
-    (tmp_path / "again").symlink_to(tmp_path / "real")  # sorts before the real one
+    for alias in ("again", "zebra"):  # sorted before and after the real one
+        (tmp_path / alias).symlink_to(tmp_path / "real")
     (tmp_path / "real/up").symlink_to(tmp_path)
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
     found = scan(tmp_path)
     assert [f.name for f in found.files] == ["real/a.png", "real/deep/b.png", "self.png"]
-    assert sorted(found.aliases) == ["again", "real/up"]
+    assert sorted(found.aliases) == ["again", "real/up", "zebra"]
 
 
 def test_linked_folders_and_files_from_elsewhere_are_followed(tmp_path):

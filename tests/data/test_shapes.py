@@ -58,6 +58,19 @@ def test_the_picture_shows_what_the_factors_say():
         assert (cover.sum(1) @ rows) / cover.sum() == pytest.approx(32 + row[4] * room, abs=0.1)
 
 
+def test_rotation_is_clockwise_and_keeps_the_area():
+    def drawn(kind: int, rotation: float) -> np.ndarray:
+        row = [kind, 0, 0.3, 0, 0, rotation, 0]
+        return shapes.render(np.array([row], np.float32), 64, 64)[0, 0].astype(float)
+
+    triangle = list(shapes.SHAPES).index("triangle")
+    assert np.abs(drawn(triangle, math.pi / 2) - np.rot90(drawn(triangle, 0), -1)).max() <= 2
+    square = list(shapes.SHAPES).index("square")
+    area = 2 * (0.3 * 64) ** 2 * shapes.COLOURS["red"][0]
+    for rotation in (0.0, 0.4, 1.0):
+        assert drawn(square, rotation).sum() == pytest.approx(area, rel=0.01)
+
+
 @pytest.mark.parametrize("name", list(shapes.SHAPES))
 def test_every_shape_fits_its_circumcircle_and_repeats_after_its_period(name):
     distance, period = shapes.SHAPES[name]

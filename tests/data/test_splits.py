@@ -50,6 +50,7 @@ def test_holdout_is_exact_fixed_and_keeps_duplicates_together():
     digests = [str(i // 2) for i in range(200)]  # everything twice
     chosen = holdout(digests, 20)
     assert chosen.sum() == 20
+    assert holdout(digests, 21).sum() == 20  # a pair that does not fit stays outside
     assert np.array_equal(chosen[::2], chosen[1::2])
     assert np.array_equal(chosen, holdout(digests, 20))
 

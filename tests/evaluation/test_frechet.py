@@ -73,8 +73,41 @@ def test_fewer_samples_than_features(n, m):
 @pytest.mark.parametrize("n", [2, 10, 63, 64, 65, 500])
 def test_identical_sets_are_at_distance_zero(n):
     x = gaussian(n, 64, 3)
-    assert abs(frechet_distance(*statistics(x), *statistics(x))) < 1e-9
+    assert frechet_distance(*statistics(x), *statistics(x)) == 0
     assert abs(frechet_distance_of_features(x, x.clone())) < 1e-9
+
+
+def test_few_samples_never_form_a_covariance(monkeypatch):
+    monkeypatch.setattr("genarium.evaluation.frechet.statistics", None)
+    assert frechet_distance_of_features(gaussian(5, 64, 0), gaussian(6, 64, 1)) > 0
+
+
+def rotated(*spectra):
+    """Covariances with these eigenvalues and the same random eigenvectors."""
+    basis, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((len(spectra[0]),) * 2))
+    return [torch.from_numpy((basis * d) @ basis.T) for d in spectra]
+
+
+@pytest.mark.parametrize("smallest", [1e-2, 1e-6, 1e-10])
+def test_close_and_ill_conditioned_covariances(smallest):
+    """Σ (√λ₁-√λ₂)² where eigenvectors agree; the root of rounding in λ would swamp it."""
+    first = np.geomspace(1, smallest, 50)
+    second = first * (1 + 1e-3 * np.cos(np.arange(50)))
+    cov1, cov2 = rotated(first, second)
+    expected = ((np.sqrt(first) - np.sqrt(second)) ** 2).sum()
+    found = frechet_distance(torch.zeros(50), cov1, torch.zeros(50), cov2)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_rounding_that_makes_a_singular_matrix_pass_as_regular():
+    """Noise in the null space of one must not meet variance of the other there."""
+    first, second = np.zeros(40), np.ones(40)
+    first[:3] = 1
+    cov1, cov2 = rotated(first, second)
+    cov1 = cov1 + 3e-15 * torch.eye(40)
+    assert not torch.linalg.cholesky_ex(cov1)[1]
+    found = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
+    assert found == pytest.approx(37, rel=1e-9)
 
 
 def test_nearly_identical_covariances_are_near_zero():

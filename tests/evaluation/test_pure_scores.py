@@ -103,6 +103,12 @@ def numbers(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def sphere(n, dims):
+    """Points at distance 1 + 1e-9 t of the origin, t standard normal."""
+    unit = torch.nn.functional.normalize(numbers(n, dims).double(), dim=1)
+    return unit * (1 + 1e-9 * numbers(n, 1, seed=1).double())
+
+
 def bytes_(*shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, shape, generator=generator).to(torch.uint8)
@@ -116,8 +122,8 @@ def bytes_(*shape, seed=0):
         # Far from zero and close together: float32 alone cannot tell these apart.
         (1000 + 1e-3 * numbers(40, 6).double(), 1000 + 1e-3 * numbers(80, 6, seed=1).double()),
         (1e30 * numbers(20, 5).double(), 1e30 * numbers(20, 5, seed=1).double()),
-        # Near ties within the error of float32.
-        (torch.zeros(3, 16), torch.ones(50, 16) + 1e-7 * numbers(50, 16)),
+        # On a sphere around the query: float32 sees equal distances with errors at random.
+        (torch.zeros(1, 16).double(), sphere(200, 16)),
     ],
     ids=["features", "images", "cancellation", "huge", "near ties"],
 )

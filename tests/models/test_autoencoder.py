@@ -35,7 +35,7 @@ def test_any_size_goes_through(net, shape):
 
 def test_every_output_pixel_is_reached_at_odd_sizes():
     torch.manual_seed(0)
-    decoder = ConvDecoder(6, (1, 33, 21), width=4, hidden=16)
+    decoder = ConvDecoder(6, (1, 33, 21), width=4, hidden=(16,))
     spread = decoder(torch.randn(64, 6)).std(0)
     assert (spread > 0).all()
 

@@ -31,12 +31,12 @@ def data(name: str, seed: int) -> Tensor:
     return 30.0 + torch.randn(SHAPES[name], generator=generator)
 
 
-def play(name: str, rows: slice, **arguments: Any) -> dict[str, Tensor]:
+def play(name: str, kind: torch.dtype, rows: slice, **arguments: Any) -> dict[str, Tensor]:
     """Two calls a step, as of a discriminator; outputs, gradients, gradients of gradients."""
-    module = make(name, **arguments)
-    real = data(name, 2)[rows].requires_grad_()
-    fake = (2 * data(name, 3) - 7)[rows].requires_grad_()
-    target = data(name, 4)[rows] - 30
+    module = make(name, **arguments).to(kind)
+    real = data(name, 2)[rows].to(kind).requires_grad_()
+    fake = (2 * data(name, 3) - 7)[rows].to(kind).requires_grad_()
+    target = data(name, 4)[rows].to(kind) - 30
     a, b = module(real), module(fake)
     loss = ((a - target) ** 3).sum() + (b**2 * target).sum()
     parameters = list(module.parameters())
@@ -48,17 +48,18 @@ def play(name: str, rows: slice, **arguments: Any) -> dict[str, Tensor]:
     found = {"real out": a, "fake out": b, "second": second[0]}
     found |= {"real grad": grads[0], "fake grad": grads[1]}
     found |= {f"sum grad {i}": g for i, g in enumerate(grads[2:])}
-    found |= {f"state {k}": v.float() for k, v in module.state_dict().items()}
+    found |= {f"state {k}": v.to(kind) for k, v in module.state_dict().items()}
     module.eval()
     found["eval out"] = module(real)
     return {k: v.detach() for k, v in found.items()}
 
 
-CASES: list[tuple[str, dict[str, Any]]] = [
-    ("2d", {}),
-    ("2d", {"momentum": None}),
-    ("1d", {"affine": False}),
-    ("1d-long", {"track_running_stats": False}),
+CASES: list[tuple[str, torch.dtype, dict[str, Any]]] = [
+    ("2d", torch.float64, {}),
+    ("2d", torch.float32, {}),
+    ("2d", torch.float64, {"momentum": None}),
+    ("1d", torch.float64, {"affine": False}),
+    ("1d-long", torch.float64, {"track_running_stats": False}),
 ]
 
 
@@ -66,7 +67,7 @@ def worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     rows = slice(0, CUT) if rank == 0 else slice(CUT, None)
-    found = [play(name, rows, **arguments) for name, arguments in CASES]
+    found = [play(name, kind, rows, **arguments) for name, kind, arguments in CASES]
     x = torch.full((2,), float(rank + 1), requires_grad=True)
     total = all_reduce_sum(x)
     (total * (10.0 + rank)).sum().backward()
@@ -80,8 +81,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     for half in halves:
         assert half["sum"].tolist() == [3.0, 3.0]
         assert half["grad"].tolist() == [21.0, 21.0]  # of both processes' losses, 10 + 11
-    for number, (name, arguments) in enumerate(CASES):
-        whole = play(name, slice(None), **arguments)
+    for number, (name, kind, arguments) in enumerate(CASES):
+        whole = play(name, kind, slice(None), **arguments)
+        tolerance = 1e-10 if kind == torch.float64 else 1e-5
         first, second = (half["cases"][number] for half in halves)
         assert whole.keys() == first.keys()
         for key, expected in whole.items():
@@ -95,7 +97,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
             else:
                 together = torch.cat([first[key], second[key]])
             error = (together - expected).abs().max()
-            assert error <= 2e-5 * expected.abs().max().clamp_min(1), (name, key)
+            assert error <= tolerance * expected.abs().max().clamp_min(1), (name, kind, key)
 
 
 @pytest.mark.parametrize("name", SHAPES)

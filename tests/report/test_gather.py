@@ -160,7 +160,10 @@ def test_walks_use_codes_of_test_images_before_draws_of_the_prior() -> None:
     with_codes = collect(run("encode", "decode", "prior"), dataset=data(), evaluate=False)
     assert with_codes.interpolations.kind == "linear"
     assert with_codes.interpolations.images.shape == (4, 9, 1, 8, 8)
-    assert with_codes.interpolations.ends.shape == (4, 2, 1, 8, 8)
+    test = data().test
+    chosen = test.images[choose(test, 0)[:8]]
+    assert torch.equal(with_codes.interpolations.ends[:, 0], chosen[:4])
+    assert torch.equal(with_codes.interpolations.ends[:, 1], chosen[4:])
     of_prior = collect(run("decode", "prior"), dataset=data(), evaluate=False)
     assert of_prior.interpolations.kind == "spherical"
     assert of_prior.interpolations.ends is None
@@ -223,3 +226,21 @@ def test_own_scores_are_computed_with_the_default_extractor(
     assert found.scores.get("reconstruction MSE") is not None
     assert found.scores.context["reference"]["count"] == 8
     assert parts == ["samples", "nearest training images", "reconstructions", "scores"]
+
+
+def test_the_baseline_is_that_of_the_test_images() -> None:
+    on = data()
+    on.test.images[:] = on.train.images[: len(on.test)]  # so each has a distance of 0
+    found = collect(run("sample", on=on), dataset=on, n=6, evaluate=False)
+    assert found.baseline.median == 0.0
+    assert found.copies.median > 1
+
+
+def test_models_that_draw_from_the_global_generator_give_the_same_pictures() -> None:
+    def made(seed: int) -> torch.Tensor:
+        one = run("reconstruct")
+        one.model.reconstruct = lambda images: torch.rand(images.shape) * 2 - 1
+        return collect(one, dataset=data(), seed=seed, evaluate=False).reconstructions.made
+
+    assert torch.equal(made(0), made(0))
+    assert not torch.equal(made(0), made(1))

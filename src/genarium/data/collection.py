@@ -81,8 +81,10 @@ def policy(options: DataOptions, shape: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def complete(collection: Collection) -> Collection:
-    """The collection with identity and all three splits."""
+    """The collection with identity and all three splits; ValueError if its arrays are wrong."""
     parts = dict(collection.parts)
+    for name, part in parts.items():
+        _check(name, part)
     identity = collection.identity or _hash_parts(parts)
     missing = {name: 0.1 for name in SPLITS if name not in parts}
     if missing:
@@ -90,6 +92,17 @@ def complete(collection: Collection) -> Collection:
         names = np.array(divide([digest(image) for image in train.images], missing))
         parts.update({name: train.take(names == name) for name in ("train", *missing)})
     return replace(collection, parts=parts, identity=identity)
+
+
+def _check(name: str, part: Part) -> None:
+    images = part.images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        found = f"{images.dtype} {images.shape}"
+        raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {found}")
+    rows = {"labels": part.labels, "captions": part.captions, **part.extra}
+    for key, values in rows.items():
+        if values is not None and len(values) != len(part):
+            raise ValueError(f"{name}: {len(values)} {key} for {len(part)} images")
 
 
 def conform(collection: Collection, options: DataOptions) -> Collection:

@@ -133,7 +133,10 @@ def _discover(extra: str) -> None:
 
 
 def _uses_decorator(file: Path) -> bool:
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise UserError(f"GENARIUM_PATH: {shown(str(file))} cannot be read: {error}") from error
     return any(
         isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "source"
         for node in tree.body

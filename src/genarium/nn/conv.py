@@ -9,12 +9,14 @@ Shapes: B batch · C channels · H, W pixels · h, w sides of the smallest map
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.errors import UserError
+from genarium.nn.mlp import dense
 
 SMALLEST = 4
 """The smallest map keeps at least this many pixels a side."""
@@ -40,7 +42,7 @@ def channels(width: int, levels: int) -> list[int]:
 
 def _he(layer: nn.Module, taps: int) -> None:
     """He's initialisation, with the number of inputs that one output really sees."""
-    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     nn.init.normal_(layer.weight, std=(2.0 / taps) ** 0.5)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -73,11 +75,15 @@ class ConvEncoder(nn.Module):
     """Images [B,C,H,W] -> `features` numbers each, [B, features].
 
     shape: (C, H, W), at least 8 pixels a side. width: channels of the first map, doubled with
-    each halving of the sides. hidden: units of the dense layer before the output.
+    each halving of the sides. hidden: units of the dense layers between the maps and the output.
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], features: int, width: int = 32, hidden: int = 256
+        self,
+        shape: tuple[int, int, int],
+        features: int,
+        width: int = 32,
+        hidden: Sequence[int] = (256, 256),
     ):
         super().__init__()
         sizes = pyramid(*shape[1:])
@@ -89,9 +95,7 @@ class ConvEncoder(nn.Module):
             convolutions += [layer, nn.ReLU()]
         self.convolutions = nn.Sequential(*convolutions)
         flat = maps[-1] * sizes[-1][0] * sizes[-1][1]
-        dense = nn.Linear(flat, hidden)
-        _he(dense, flat)
-        self.head = nn.Sequential(dense, nn.ReLU(), nn.Linear(hidden, features))
+        self.head = dense((flat, *hidden, features))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.convolutions(x).flatten(1))
@@ -101,21 +105,24 @@ class ConvDecoder(nn.Module):
     """Codes [B, latent] -> [B,C,H,W]; no output non-linearity. The mirror image of ConvEncoder.
 
     shape: (C, H, W) of what comes out, at least 8 pixels a side. width: channels of the last
-    hidden map, doubled with each halving of the sides. hidden: units of the first dense layer.
+    hidden map, doubled with each halving of the sides. hidden: units of the dense layers between
+    the code and the maps; with several of them the decoder can fold the Gaussian prior into
+    separate kinds of image, which makes the codes between two kinds rarer.
     """
 
     def __init__(
-        self, latent: int, shape: tuple[int, int, int], width: int = 32, hidden: int = 256
+        self,
+        latent: int,
+        shape: tuple[int, int, int],
+        width: int = 32,
+        hidden: Sequence[int] = (256, 256),
     ):
         super().__init__()
         sizes = pyramid(*shape[1:])[::-1]
         maps = [*channels(width, len(sizes) - 1)[::-1], shape[0]]
         self.smallest = (maps[0], *sizes[0])
-        dense = nn.Linear(latent, hidden)
-        _he(dense, latent)
-        spread = nn.Linear(hidden, maps[0] * sizes[0][0] * sizes[0][1])
-        _he(spread, hidden)
-        self.head = nn.Sequential(dense, nn.ReLU(), spread, nn.ReLU())
+        flat = maps[0] * sizes[0][0] * sizes[0][1]
+        self.head = dense((latent, *hidden, flat))
         convolutions: list[nn.Module] = []
         for inputs, outputs, (height, width_) in zip(maps[:-1], maps[1:-1], sizes[1:-1]):
             # A side of 2m + 1 pixels was halved to m: the odd pixel is asked back here.
@@ -127,4 +134,4 @@ class ConvDecoder(nn.Module):
         self.convolutions = nn.Sequential(*convolutions)
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.convolutions(self.head(z).unflatten(1, self.smallest))
+        return self.convolutions(F.relu(self.head(z)).unflatten(1, self.smallest))

@@ -77,7 +77,9 @@ class MaskedConv2d(nn.Module):
         if mask in ("VA", "VB") and (horizontal or out_colours > 1):
             raise ValueError("features that see rows above only are neither horizontal nor grouped")
         if mask in ("A", "B") and in_colours > 1 and out_colours != in_colours:
-            raise ValueError(f"{in_colours} colours cannot become {out_colours} at the pixel itself")
+            raise ValueError(
+                f"{in_colours} colours cannot become {out_colours} at the pixel itself"
+            )
         self.in_channels, self.out_channels = in_channels, out_channels
         self.mask_kind: Mask = mask
         self.dilation = dilation
@@ -106,7 +108,9 @@ class MaskedConv2d(nn.Module):
         # PyTorch's default for a convolution, with the fan-in of what is really seen.
         bound = 1.0 / math.sqrt(max(1.0, float(weight_mask.sum()) / out_channels))
         self.weight = nn.Parameter(torch.empty(weight_mask.shape).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
+        self.bias = (
+            nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
+        )
 
     @property
     def reads_image(self) -> bool:
@@ -115,9 +119,7 @@ class MaskedConv2d(nn.Module):
 
     def _mask(self) -> Tensor:
         """[out, in, rows, columns] float32 of zeros and ones."""
-        mask = torch.ones(
-            self.out_channels, self.in_channels, len(self.rows), len(self.columns)
-        )
+        mask = torch.ones(self.out_channels, self.in_channels, len(self.rows), len(self.columns))
         if self.mask_kind in ("A", "B") and self.rows[-1] == 0:
             seen, seer = self.in_groups[None, :], self.out_groups[:, None]
             centre = seen < seer if self.mask_kind == "A" else seen <= seer
@@ -149,3 +151,25 @@ class MaskedConv2d(nn.Module):
             + (f", dilation={self.dilation}" if self.dilation > 1 else "")
             + (f", colours={self.out_colours}" if self.out_colours > 1 else "")
         )
+
+
+class PixelBias(nn.Module):
+    """x + b with a learned b for every channel and pixel, at first zero.
+
+    What is usual at a place may depend on the place: p(x_i | x_<i) is free to know i. A network
+    of convolutions alone learns it from the border only. channels, height, width: of b.
+    """
+
+    def __init__(self, channels: int, height: int, width: int, *, colours: int = 1):
+        super().__init__()
+        self.colours = colours
+        self.bias = nn.Parameter(torch.zeros(channels, height, width))
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        """[B,C,H,W] -> the same; with `front`, [rows·B, C of one colour] -> the same."""
+        if front is None:
+            return x + self.bias
+        mine = self.bias.chunk(self.colours)[min(front.colour, self.colours - 1)]
+        at_pixels = mine.flatten(1).t()[front.pixels()]  # [rows, C of the colour]
+        rows, width = at_pixels.shape
+        return (x.view(rows, front.batch, width) + at_pixels[:, None]).view_as(x)

@@ -19,17 +19,18 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def _layers(widths: Sequence[int], activation: str) -> nn.Sequential:
-    """Linear layers from widths[0] to widths[-1] with `activation` between them."""
+def dense(widths: Sequence[int], activation: str = "relu") -> nn.Sequential:
+    """Linear layers from widths[0] to widths[-1] with `activation` between them, none after.
+
+    He's initialisation before a rectifier, Glorot's elsewhere.
+    """
     parts: list[nn.Module] = []
-    for inputs, outputs in pairwise(widths):
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
         linear = nn.Linear(inputs, outputs)
-        if activation in ("relu", "silu"):
-            # He's gain for the rectified layers; Glorot's for the rest and the last.
-            gain = math.sqrt(2.0) if len(parts) // 2 < len(widths) - 2 else 1.0
-            nn.init.normal_(linear.weight, std=gain / math.sqrt(inputs))
+        if activation in ("relu", "silu") and number < len(widths) - 2:
+            nn.init.normal_(linear.weight, std=math.sqrt(2.0 / inputs))
         else:
-            nn.init.xavier_uniform_(linear.weight)
+            nn.init.xavier_normal_(linear.weight)
         nn.init.zeros_(linear.bias)
         parts += [linear, ACTIVATIONS[activation]()]
     return nn.Sequential(*parts[:-1])
@@ -49,7 +50,7 @@ class DenseEncoder(nn.Module):
         activation: str = "relu",
     ):
         super().__init__()
-        self.layers = _layers((math.prod(shape), *hidden, features), activation)
+        self.layers = dense((math.prod(shape), *hidden, features), activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1))
@@ -70,7 +71,7 @@ class DenseDecoder(nn.Module):
     ):
         super().__init__()
         self.shape = shape
-        self.layers = _layers((latent, *hidden, math.prod(shape)), activation)
+        self.layers = dense((latent, *hidden, math.prod(shape)), activation)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z).unflatten(1, self.shape)

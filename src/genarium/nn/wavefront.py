@@ -68,6 +68,7 @@ class Wavefront:
     def __init__(self, network: nn.Module, batch: int, height: int, width: int):
         self.batch, self.height, self.width = batch, height, width
         convolutions = [m for m in network.modules() if isinstance(m, MaskedConv2d)]
+        self.device = convolutions[0].weight.device
         self.lag = required_lag(convolutions)
         self.first = -max(max(conv.ahead) for conv in convolutions)
         self.last = width - 1 + self.lag * (height - 1)
@@ -80,8 +81,15 @@ class Wavefront:
         high = min(self.height, step // self.lag + 1)
         return min(low, self.height), max(high, 0)
 
+    def pixels(self) -> Tensor:
+        """[rows] int64: where in the image, r·W + c, the pixels at the front are."""
+        low, high = self.rows_at(self.step)
+        # Row r has its pixel of this step in column step - lag·r.
+        rows = torch.arange(low, max(low, high), device=self.device)
+        return rows * (self.width - self.lag) + self.step
+
     def convolve(self, conv: MaskedConv2d, x: Tensor) -> Tensor:
-        """What `conv` gives for the pixels at the front: [rows·B, in of the colour] -> [.., out]."""
+        """`conv` of the pixels at the front: [rows·B, in of the colour] -> [rows·B, out of it]."""
         return self._columns[conv](x)
 
 
@@ -235,19 +243,17 @@ def sample_wavefront(
     drawn = noise.new_zeros(0, 1)
     for step in range(front.first, front.last + 1):
         front.step = step
-        low, high = front.rows_at(step)
-        # Row r has its pixel of this step in column step - lag·r.
-        where = torch.arange(low, high, device=noise.device) * (width - front.lag) + step
+        where = front.pixels()
         for colour in range(colours):
             front.colour = colour
             outputs = network(drawn, front)
             drawn = noise.new_zeros(0, 1)
-            if high > low:
+            if len(where):
                 value = choose(outputs, noise[colour, where].flatten())
                 if fixed is not None:
                     keep = fixed.keep[colour, where].flatten()
                     value = torch.where(keep, fixed.levels[colour, where].flatten(), value)
-                levels[colour, where] = value.view(high - low, batch)
+                levels[colour, where] = value.view(-1, batch)
                 drawn = embed(value)[:, None]
     return levels.view(colours, height, width, batch).permute(3, 0, 1, 2).contiguous()
 

@@ -87,7 +87,7 @@ def collect(
             say("samples")
             condition = _classes_in_turn(trained, n)
             start = time.perf_counter()
-            drawn = trained.sample(n, seed=0, condition=condition).detach().cpu()
+            drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
             report.sampling_seconds = time.perf_counter() - start
             report.conditions = condition is not None
             report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())

@@ -65,13 +65,11 @@ def _best(reports: Sequence[ModelReport], cells: Sequence[Score | None]) -> froz
             groups[basis(reports[i], cell)].append(i)
     best: set[int] = set()
     for group in groups.values():
-        if len(group) < 2:
-            continue  # the only one of its kind has nothing to be better than
         values = {i: cell.value for i in group if (cell := cells[i]) is not None}
         first = cells[group[0]]
         assert first is not None
         top = max(values.values()) if first.better == "higher" else min(values.values())
         winners = {i for i, value in values.items() if value == top}
-        if len(winners) < len(group):
+        if len(winners) < len(group):  # what stands alone is better than nothing
             best |= winners
     return frozenset(best)

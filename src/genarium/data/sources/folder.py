@@ -158,7 +158,7 @@ def _skipped(text: str, found: Scan, facts: list[Facts], options: DataOptions) -
             raise UserError(f"--data {text}: all {many} ({first})")
         raise UserError(
             f"--data {text}: {many} ({first}): mend them, or allow more than "
-            f"{options.max_bad:.0%} with --max-bad {min(1.0, fraction + 0.005):.2f}"
+            f"{100 * options.max_bad:g} % with --max-bad {min(1.0, fraction + 0.005):.2f}"
         )
     return {
         "count": len(bad),

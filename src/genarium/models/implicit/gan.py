@@ -178,7 +178,7 @@ class GAN(Model):
         self.tricks = nn.ModuleList(tricks)
         self.latent = cast(Generator, generator).inputs - self.conditioning.size
         # Networks that read the condition back train with the discriminator, whose trunk they use.
-        readers = ("conditioning",) if any(self.conditioning.parameters()) else ()
+        readers = ("conditioning",) if [*self.conditioning.parameters()] else ()
         self.phases = (
             Phase("discriminator", ("discriminator", *readers), optimizers[0], critic_steps),
             Phase("generator", ("generator",), optimizers[1]),

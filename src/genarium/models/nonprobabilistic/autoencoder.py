@@ -83,6 +83,7 @@ def autoencoder(
     latent: int = 32,
     width: int = 16,
     hidden: int = 256,
+    layers: int = 2,
     activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
     lr: float = 2e-3,
 ) -> Autoencoder:
@@ -91,16 +92,18 @@ def autoencoder(
     net: conv (strided convolutions) or dense (two fully connected layers each way).
     latent: size of the code.
     width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of the dense layers.
+    hidden: units of a dense layer.
+    layers: dense layers between the image (or its smallest map) and the code, each way.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
     lr: learning rate of Adam.
     """
     encoder: nn.Module
     decoder: nn.Module
+    units = (hidden,) * layers
     if net == "conv":
-        encoder = ConvEncoder(spec.shape, latent, width, hidden)
-        decoder = ConvDecoder(latent, spec.shape, width, hidden)
+        encoder = ConvEncoder(spec.shape, latent, width, units)
+        decoder = ConvDecoder(latent, spec.shape, width, units)
     else:
-        encoder = DenseEncoder(spec.shape, latent, (hidden, hidden), activation)
-        decoder = DenseDecoder(latent, spec.shape, (hidden, hidden), activation)
+        encoder = DenseEncoder(spec.shape, latent, units, activation)
+        decoder = DenseDecoder(latent, spec.shape, units, activation)
     return Autoencoder(spec, encoder, decoder, optim=Optim(lr=lr))

@@ -240,6 +240,7 @@ def vae(
     latent: int = 16,
     width: int = 32,
     hidden: int = 256,
+    layers: int = 2,
     beta: float = 1.0,
     lr: float = 1e-3,
 ) -> VAE:
@@ -250,7 +251,8 @@ def vae(
         variance) or logistic (256 grey levels).
     latent: size of the code.
     width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of the dense layers.
+    hidden: units of a dense layer.
+    layers: dense layers between the image (or its smallest map) and the code, each way.
     beta: weight of the KL; 1 trains the ELBO, more asks for simpler codes.
     lr: learning rate of Adam.
     """
@@ -258,12 +260,13 @@ def vae(
     out = (likelihood.outputs * spec.channels, spec.height, spec.width)
     encoder_net: nn.Module
     decoder_net: nn.Module
+    units = (hidden,) * layers
     if net == "conv":
-        encoder_net = ConvEncoder(spec.shape, 2 * latent, width, hidden)
-        decoder_net = ConvDecoder(latent, out, width, hidden)
+        encoder_net = ConvEncoder(spec.shape, 2 * latent, width, units)
+        decoder_net = ConvDecoder(latent, out, width, units)
     else:
-        encoder_net = DenseEncoder(spec.shape, 2 * latent, (hidden, hidden))
-        decoder_net = DenseDecoder(latent, out, (hidden, hidden))
+        encoder_net = DenseEncoder(spec.shape, 2 * latent, units)
+        decoder_net = DenseDecoder(latent, out, units)
     return VAE(
         spec, encoder_net, decoder_net, likelihood, latent=latent, beta=beta, optim=Optim(lr=lr)
     )

@@ -12,7 +12,8 @@ Shapes: B batch · C colours · L grey levels · O = L outputs a pixel and colou
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,19 +32,29 @@ from genarium.contract import (
     quantize,
 )
 from genarium.distributions import bits_per_dim, categorical_log_prob, per_image
-from genarium.nn.masked import MaskedConv2d
+from genarium.nn.masked import MaskedConv2d, PixelBias
 from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
 from genarium.recipes import recipe
+
+
+class Sizes(NamedTuple):
+    """The arguments of the recipe that shape a network; see `pixelcnn`."""
+
+    blocks: int
+    width: int
+    head: int
+    dilation: int
+    position: bool
 
 
 class ResidualBlock(nn.Module):
     """x + 1x1(relu(3x3(relu(1x1(relu(x)))))), the 3x3 on half the channels, all mask B."""
 
-    def __init__(self, width: int, colours: int):
+    def __init__(self, width: int, colours: int, dilation: int = 1):
         super().__init__()
         half = colours * max(1, width // colours // 2)
         self.reduce = _features(width, half, 1, colours)
-        self.look = _features(half, half, 3, colours)
+        self.look = _features(half, half, 3, colours, dilation)
         self.expand = _features(half, width, 1, colours)
 
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
@@ -53,16 +64,26 @@ class ResidualBlock(nn.Module):
 
 
 class PlainNet(nn.Module):
-    """7x7 mask A, residual blocks, a head of two 1x1 layers: [B,C,H,W] -> [B,C·O,H,W]."""
+    """7x7 mask A, residual blocks, a head of two 1x1 layers: [B,C,H,W] -> [B,C·O,H,W].
 
-    def __init__(self, colours: int, outputs: int, *, blocks: int, width: int, head: int):
+    dilation: the blocks' dilations are 1, 2, 4 .. up to this one, over and over.
+    """
+
+    def __init__(self, spec: Spec, outputs: int, sizes: Sizes):
         super().__init__()
-        self.first = MaskedConv2d(colours, width, 7, "A", in_colours=colours, out_colours=colours)
-        self.blocks = nn.ModuleList(ResidualBlock(width, colours) for _ in range(blocks))
-        self.head = Head(width, head, colours, outputs)
+        c, width = spec.channels, sizes.width
+        self.first = MaskedConv2d(c, width, 7, "A", in_colours=c, out_colours=c)
+        self.position = _position(spec, sizes)
+        cycle = sizes.dilation.bit_length()
+        self.blocks = nn.ModuleList(
+            ResidualBlock(width, c, 2 ** (i % cycle)) for i in range(sizes.blocks)
+        )
+        self.head = Head(c, outputs, sizes)
 
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
         x = self.first(x, front)
+        if self.position is not None:
+            x = self.position(x, front)
         for block in self.blocks:
             x = block(x, front)
         return self.head(x, front)
@@ -109,19 +130,23 @@ class GatedLayer(nn.Module):
 class GatedNet(nn.Module):
     """Gated layers and the same head: [B,C,H,W] -> [B,C·O,H,W]. No blind spot."""
 
-    def __init__(self, colours: int, outputs: int, *, blocks: int, width: int, head: int):
+    def __init__(self, spec: Spec, outputs: int, sizes: Sizes):
         super().__init__()
+        c, width = spec.channels, sizes.width
+        # How far the vertical stack must run ahead after each layer: what later layers look
+        # to the right.
+        ahead = list(range(sizes.blocks, -1, -1))
+        self.first = GatedLayer(width, c, (ahead[0], ahead[0]), first=True)
+        self.position = _position(spec, sizes)
         self.layers = nn.ModuleList(
-            # Every later layer looks one column to the right.
-            GatedLayer(width, colours, (blocks - i, blocks - i), first=True)
-            if i == 0
-            else GatedLayer(width, colours, (blocks - i + 1, blocks - i))
-            for i in range(blocks + 1)
+            GatedLayer(width, c, (before, after)) for before, after in pairwise(ahead)
         )
-        self.head = Head(width, head, colours, outputs)
+        self.head = Head(c, outputs, sizes)
 
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
-        v = h = x
+        v, h = self.first(x, x, front)
+        if self.position is not None:
+            h = self.position(h, front)
         for layer in self.layers:
             v, h = layer(v, h, front)
         return self.head(h, front)
@@ -130,17 +155,24 @@ class GatedNet(nn.Module):
 class Head(nn.Module):
     """relu, 1x1, relu, 1x1, mask B: the outputs of R before those of G before those of B."""
 
-    def __init__(self, width: int, hidden: int, colours: int, outputs: int):
+    def __init__(self, colours: int, outputs: int, sizes: Sizes):
         super().__init__()
-        self.hidden = _features(width, hidden, 1, colours)
-        self.out = _features(hidden, colours * outputs, 1, colours)
+        self.hidden = _features(sizes.width, sizes.head, 1, colours)
+        self.out = _features(sizes.head, colours * outputs, 1, colours)
 
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
         return self.out(F.relu(self.hidden(F.relu(x), front)), front)
 
 
-def _features(into: int, out: int, kernel: int, colours: int) -> MaskedConv2d:
-    return MaskedConv2d(into, out, kernel, "B", in_colours=colours, out_colours=colours)
+def _features(into: int, out: int, kernel: int, colours: int, dilation: int = 1) -> MaskedConv2d:
+    return MaskedConv2d(
+        into, out, kernel, "B", in_colours=colours, out_colours=colours, dilation=dilation
+    )
+
+
+def _position(spec: Spec, sizes: Sizes) -> PixelBias | None:
+    c, height, width = spec.shape
+    return PixelBias(sizes.width, height, width, colours=c) if sizes.position else None
 
 
 def _gate(x: Tensor) -> Tensor:
@@ -207,7 +239,8 @@ class PixelCNN(Model):
         """
         weight = next(self.parameters())
         # One number decides each pixel, so the samples do not depend on how they are computed.
-        noise = torch.rand(n, *self.spec.shape, generator=generator).to(weight)
+        device = "cpu" if generator is None else generator.device
+        noise = torch.rand(n, *self.spec.shape, generator=generator, device=device).to(weight)
         draw = sample_naive if naive else sample_wavefront
         parts = []
         for start in range(0, n, chunk):
@@ -238,10 +271,12 @@ def pixelcnn(
     *,
     net: Literal["plain", "gated"] = "plain",
     levels: Annotated[int, Ge(2), Le(256)] = 256,
-    blocks: Annotated[int, Ge(0)] = 5,
-    width: Annotated[int, Ge(1)] = 64,
-    head: Annotated[int, Ge(1)] = 64,
-    lr: Annotated[float, Gt(0)] = 1e-3,
+    blocks: Annotated[int, Ge(0)] = 8,
+    width: Annotated[int, Ge(1)] = 32,
+    head: Annotated[int, Ge(1)] = 32,
+    dilation: Annotated[int, Ge(1)] = 8,
+    position: bool = True,
+    lr: Annotated[float, Gt(0)] = 3e-3,
 ) -> PixelCNN:
     """Autoregressive model with masked convolutions; exact likelihood, exact fast sampling.
 
@@ -250,11 +285,11 @@ def pixelcnn(
     blocks: residual blocks, or gated layers after the first.
     width: channels of the features (rounded up to a multiple of the colours).
     head: channels of the layer before the softmax (rounded up likewise).
+    dilation: the plain blocks look 1, 2, 4 .. pixels far, up to this many, over and over.
+    position: learn a bias for every pixel after the first layer (the paper has none).
     lr: learning rate of Adam.
     """
     c = spec.channels
-    build = {"plain": PlainNet, "gated": GatedNet}[net]
-    network = build(
-        c, levels, blocks=blocks, width=-(-width // c) * c, head=-(-head // c) * c
-    )
+    sizes = Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position)
+    network = {"plain": PlainNet, "gated": GatedNet}[net](spec, levels, sizes)
     return PixelCNN(spec, network, levels, Optim("adam", lr=lr))
