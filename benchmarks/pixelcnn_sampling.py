@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 import torch
+
 from genarium.contract import Spec, dequantize
 from genarium.models.explicit.tractable.pixelcnn import pixelcnn
 

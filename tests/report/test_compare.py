@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ def test_the_file_fetches_nothing() -> None:
     assert addresses
     assert all(str(a).startswith(("data:image/png;base64,", "#")) for a in addresses)
     assert "url(" not in content
+    assert (files("genarium.report") / "style.css").read_text(encoding="utf-8") in content
     assert "@import" not in content
     assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", content)
     policy = next(m for m in found.all("meta") if m.get("http-equiv"))
@@ -219,6 +221,13 @@ def test_capabilities_that_the_paragraph_does_not_cover_are_explained() -> None:
     assert families.family(("explicit", "tractable", "deeper")).title.endswith("tractable")
     assert families.family(("explicit", "new")).title == "Explicit, new"
     assert families.no_samples(("implicit",), ["translate"]).startswith("This model turns")
+
+
+def test_the_longest_known_branch_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    deeper = families.Family("Deeper", "Words.")
+    monkeypatch.setitem(families.FAMILIES, ("implicit", "deeper"), deeper)
+    assert families.family(("implicit", "deeper", "still")) is deeper
+    assert families.family(("implicit",)) is not deeper
 
 
 def test_two_models_of_one_family_share_its_paragraph() -> None:

@@ -166,7 +166,7 @@ def class_entropy(samples: Measured, reference: Measured) -> Score | None:
         if not counts.sum():
             raise Undefined(f"class entropy: no {each.name} image was recognised")
         share = counts / counts.sum()
-        found.append(-torch.xlogy(share, share).sum().item())
+        found.append(max(0.0, -torch.xlogy(share, share).sum().item()))
     return Score(
         "class entropy",
         found[0],
