@@ -353,6 +353,11 @@ def test_scores_survive_json():
     assert again == scores
 
 
+def test_json_is_standard():
+    with pytest.raises(ValueError, match="JSON"):
+        Scores([], {"seconds": math.nan}).to_json()
+
+
 def test_the_table_is_aligned_and_complete():
     scores = evaluate(Sampler())
     lines = scores.table().splitlines()

@@ -99,6 +99,16 @@ def test_close_and_ill_conditioned_covariances(smallest):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("shared", [0, 2])
+def test_supports_that_hardly_meet(shared):
+    """Only the directions that both have count in the root; the rest are exact zeros there."""
+    first, second = np.zeros(40), np.zeros(40)
+    first[:20] = second[20 - shared : 40 - shared] = 1
+    cov1, cov2 = rotated(first, second)
+    found = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
+    assert found == pytest.approx(40 - 2 * shared, rel=1e-12)
+
+
 def test_rounding_that_makes_a_singular_matrix_pass_as_regular():
     """Noise in the null space of one must not meet variance of the other there."""
     first, second = np.zeros(40), np.ones(40)

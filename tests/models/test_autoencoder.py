@@ -11,7 +11,7 @@ from genarium.models.nonprobabilistic.autoencoder import Autoencoder, autoencode
 from genarium.nn.conv import ConvDecoder, ConvEncoder, Upsample
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 
-SIZES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 33, 20), (1, 9, 31), (3, 64, 48)]
+SIZES = [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 33, 20), (1, 9, 31), (1, 37, 30), (3, 64, 48)]
 
 
 def pictures(n: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Spec, dequantize, quantize
+from genarium.errors import UserError
 from genarium.models.explicit.tractable.pixelcnn import PixelCNN, choose_level, pixelcnn
 from genarium.nn.masked import MaskedConv2d
 from genarium.nn.wavefront import Given, required_lag
@@ -240,3 +241,64 @@ def test_every_parameter_gets_a_gradient():
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, name
             assert parameter.grad.isfinite().all(), name
+
+
+CLASSES = ("a", "b", "c")
+
+
+def build_conditional(net: str, shape: tuple[int, int, int], levels: int) -> PixelCNN:
+    torch.manual_seed(0)
+    spec = Spec(*shape, CLASSES)
+    sizes = {"blocks": 2, "width": 6, "head": 6, "dilation": 2}
+    model = pixelcnn(spec, net=net, levels=levels, conditional=True, **sizes).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter)).mul_(2.0)
+    return model.eval()
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("shape", [(1, 4, 5), (3, 3, 4)])
+def test_conditional_samples_fast_and_naive(net, shape):
+    model = build_conditional(net, shape, 3)
+    labels = torch.tensor([0, 1, 2, 2, 1])
+    for condition in (labels, None):
+        fast, naive = (
+            model.sample_levels(
+                5,
+                condition=condition,
+                generator=torch.Generator().manual_seed(1),
+                naive=naive,
+                chunk=3,
+            )
+            for naive in (False, True)
+        )
+        assert torch.equal(fast, naive)
+    zeros = model.sample_levels(
+        5, condition=torch.zeros_like(labels), generator=torch.Generator().manual_seed(1)
+    )
+    drawn = model.sample_levels(5, condition=labels, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(zeros[0], drawn[0])
+    assert not torch.equal(zeros[1:], drawn[1:])
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_conditional_probabilities_sum_to_one(net):
+    model = build_conditional(net, (1, 2, 3), 2)
+    images = all_images(2, (1, 2, 3))
+    with torch.inference_mode():
+        each = [
+            model.log_prob(images, torch.full((len(images),), label)).exp() for label in range(3)
+        ]
+        mixture = model.log_prob(images).exp()
+    for found in (*each, mixture):
+        assert abs(float(found.sum()) - 1) < 1e-9
+    assert not torch.allclose(each[0], each[1])
+    torch.testing.assert_close(mixture, torch.stack(each).mean(0))
+
+
+def test_classes_need_labels_and_a_conditional_model():
+    with pytest.raises(UserError, match="--conditional needs class labels"):
+        pixelcnn(Spec(1, 4, 4), conditional=True)
+    with pytest.raises(UserError, match="--class"):
+        build((1, 4, 4)).sample(1, condition=torch.tensor([0]))

@@ -30,6 +30,11 @@ def test_spread_is_that_of_the_last_quarter() -> None:
     assert (spread.mean, spread.deviation, spread.relative) == (2.0, 1.0, 0.25)
 
 
+def test_a_single_value_has_no_spread() -> None:
+    (spread,) = stability([row(10, a=1.0), row(100, a=5.0)]).spreads
+    assert (spread.mean, spread.deviation, spread.relative, spread.rows) == (5.0, None, None, 1)
+
+
 def test_a_mean_of_zero_has_no_relative_variance() -> None:
     (spread,) = stability([row(99, a=-1.0), row(100, a=1.0)]).spreads
     assert spread.relative is None

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from genarium.report.numbers import duration, number, tick_label
 from genarium.report.plots import (
     HEIGHT,
     WIDTH,
@@ -17,10 +18,8 @@ from genarium.report.plots import (
     line_chart,
     linear_ticks,
     log_ticks,
-    number,
     smooth,
     thin,
-    tick_label,
 )
 
 
@@ -117,6 +116,13 @@ def test_numbers_keep_their_significant_digits() -> None:
     values = [0.0, 1.0, 12345.0, 9.8765, 0.00123456, 123.456, -0.5, 3e8, 0.00002, math.nan, None]
     assert [number(v) for v in values] == [
         "0", "1", "12,345", "9.88", "0.00123", "123", "−0.500", "3.00·10⁸", "2.00·10⁻⁵", "–", "–",
+    ]  # fmt: skip
+
+
+def test_durations_are_read_at_a_glance() -> None:
+    values = [0.5, 42.0, 99.9, 200.0, 3599.7, 7500.0]
+    assert [duration(v) for v in values] == [
+        "0.500 s", "42 s", "99.9 s", "3 min 20 s", "60 min 00 s", "2 h 05 min",
     ]  # fmt: skip
 
 

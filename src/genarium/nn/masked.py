@@ -173,3 +173,29 @@ class PixelBias(nn.Module):
         at_pixels = mine.flatten(1).t()[front.pixels()]  # [rows, C of the colour]
         rows, width = at_pixels.shape
         return (x.view(rows, front.batch, width) + at_pixels[:, None]).view_as(x)
+
+
+class ClassBias(nn.Module):
+    """x + b[y]: a learned b for every class, channel and pixel, at first zero.
+
+    The location-dependent conditioning of van den Oord et al. 2016 ("Conditional Image Generation
+    with PixelCNN Decoders", section 2.3) for a one-hot code, where its map is a table.
+    classes: K. channels, height, width: of b.
+    """
+
+    def __init__(self, classes: int, channels: int, height: int, width: int, *, colours: int = 1):
+        super().__init__()
+        self.colours = colours
+        # Channels last, as the features lie in memory.
+        self.bias = nn.Parameter(torch.zeros(classes, height, width, channels))
+
+    def forward(self, x: Tensor, labels: Tensor, front: Wavefront | None = None) -> Tensor:
+        """[B,C,H,W], labels [B] -> [B,C,H,W]; with `front`, [rows·B, C of one colour] alike."""
+        if front is None:
+            # A product with one-hot rows: its backward is one too, and no scatter.
+            codes = nn.functional.one_hot(labels, len(self.bias)).to(x.dtype)
+            mine = (codes @ self.bias.flatten(1)).unflatten(1, self.bias.shape[1:])
+            return x + mine.permute(0, 3, 1, 2)
+        of_colour = self.bias.chunk(self.colours, dim=3)[min(front.colour, self.colours - 1)]
+        at_pixels = of_colour.flatten(1, 2)[:, front.pixels()]  # [K, rows, C of the colour]
+        return x + at_pixels[labels].transpose(0, 1).reshape(x.shape)

@@ -24,8 +24,8 @@ from genarium.report.facts import Matches, ModelReport, Trained
 from genarium.report.files import write as write_file
 from genarium.report.gather import collect
 from genarium.report.history import stability, training_cost
+from genarium.report.numbers import number
 from genarium.report.page import page
-from genarium.report.plots import number
 from genarium.report.standing import columns
 from genarium.report.tables import per_64
 

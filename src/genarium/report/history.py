@@ -41,12 +41,12 @@ class Spread:
 
     mean, deviation: of the logged values (each the mean of the steps since the last row).
     relative: variance / mean², the squared coefficient of variation; None for a mean of 0.
-    rows: how many values that is.
+    rows: how many values that is; a single one has no spread (deviation and relative are None).
     """
 
     loss: str
     mean: float
-    deviation: float
+    deviation: float | None
     relative: float | None
     rows: int
 
@@ -83,8 +83,9 @@ def stability(history: Sequence[Row]) -> Stability:
         values = [y for y in series.y if y is not None]
         if not values:
             continue
-        mean, deviation = statistics.fmean(values), statistics.pstdev(values)
-        relative = deviation**2 / mean**2 if mean else None
+        mean = statistics.fmean(values)
+        deviation = statistics.pstdev(values) if len(values) > 1 else None
+        relative = deviation**2 / mean**2 if mean and deviation is not None else None
         spreads.append(Spread(series.label, mean, deviation, relative, len(values)))
     return Stability(tuple(spreads), len(events), lost, failed, bad)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genarium.report.markup import Markup, join, tag
+from genarium.report.numbers import number, tick_label
 
 Scale = Literal["auto", "linear", "log"]
 
@@ -30,34 +31,6 @@ class Series:
     label: str
     x: Sequence[float]
     y: Sequence[float | None]
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A value for reading: `digits` significant digits, thousands by comma."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    size = abs(value)
-    if value == round(value) and size < 1e7:
-        return f"{value:,.0f}".replace("-", "−")
-    if size >= 1e7 or size < 1e-4:
-        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}·10{str(int(exponent)).translate(_SUPERSCRIPT)}".replace("-", "−")
-    decimals = max(0, digits - 1 - math.floor(math.log10(size)))
-    return f"{value:,.{decimals}f}".replace("-", "−")
-
-
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def tick_label(value: float) -> str:
-    """A tick: 0.5, 250, 20k, 1.5M, 10⁻⁵."""
-    size = abs(value)
-    for unit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size >= unit and (size >= 1e4 or unit > 1e3):
-            return f"{value / unit:g}{suffix}".replace("-", "−")
-    if 0 < size < 1e-3:
-        return number(value, 1).replace("1·", "")
-    return f"{value:g}".replace("-", "−")
 
 
 def linear_ticks(low: float, high: float, most: int = 5) -> list[float]:

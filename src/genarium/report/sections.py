@@ -13,9 +13,10 @@ from genarium.report.facts import ModelReport
 from genarium.report.history import curves, training_cost
 from genarium.report.images import grid
 from genarium.report.markup import Child, Markup, join, tag
+from genarium.report.numbers import duration, number
 from genarium.report.pictures import PAD, neighbours, pairs, picture, strip, walks
-from genarium.report.plots import Bar, bar_chart, line_chart, number
-from genarium.report.tables import cost_table, duration, per_64, stability_table
+from genarium.report.plots import Bar, bar_chart, line_chart
+from genarium.report.tables import cost_table, per_64, stability_table
 
 Reports = Sequence[ModelReport]
 STRIP = 10  # images in a row of reconstructions
@@ -67,7 +68,7 @@ def _sample_card(report: ModelReport) -> Markup:
         "header",
         tag("h3", report.name),
         tag("p", name, class_="family"),
-        tag("p", report.recipe, ": " if report.summary else None, report.summary, class_="recipe"),
+        tag("p", report.summary, class_="recipe") if report.summary else None,
         tag("p", paper, class_="recipe") if paper else None,
         tag("p", families.no_samples(report.taxonomy, report.capabilities), class_="missing")
         if report.samples is None
@@ -76,6 +77,7 @@ def _sample_card(report: ModelReport) -> Markup:
     cost = training_cost(report.history)
     tail = rows(
         {
+            "Recipe": report.recipe,
             "Parameters": f"{report.parameters:,}",
             "Trained": duration(cost.seconds) if cost.seconds is not None else None,
             "Images seen": f"{cost.images:,}" if cost.images else None,

@@ -8,7 +8,7 @@ from typing import Any
 from genarium.report.facts import ModelReport
 from genarium.report.history import stability, training_cost
 from genarium.report.markup import Child, Markup, join, tag
-from genarium.report.plots import number
+from genarium.report.numbers import duration, number
 from genarium.report.standing import Column, columns
 
 ARROWS = {"higher": ("↑", "higher is better"), "lower": ("↓", "lower is better")}
@@ -143,7 +143,7 @@ def stability_table(reports: Sequence[ModelReport]) -> Markup | None:
                 [
                     tag("td", spread.loss, class_="words"),
                     _cell(number(spread.mean)),
-                    _cell(number(spread.deviation)),
+                    _cell(None if spread.deviation is None else number(spread.deviation)),
                     _cell(None if spread.relative is None else number(spread.relative, 2)),
                 ]
                 if spread
@@ -212,13 +212,3 @@ def per_64(report: ModelReport) -> float | None:
     if report.sampling_seconds is None or report.samples is None or not len(report.samples):
         return None
     return report.sampling_seconds * 64 / len(report.samples)
-
-
-def duration(seconds: float) -> str:
-    """42.0 s, 3 min 20 s, 2 h 05 min."""
-    if seconds < 100:
-        return f"{number(seconds)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 100:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

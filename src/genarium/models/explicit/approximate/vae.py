@@ -229,7 +229,7 @@ def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
 @recipe(
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Kingma & Welling 2014",
-    batch=128,
+    batch=64,
     steps=2000,
 )
 def vae(
@@ -238,11 +238,11 @@ def vae(
     net: Literal["conv", "dense"] = "conv",
     decoder: Literal["bernoulli", "gaussian", "logistic"] = "bernoulli",
     latent: int = 16,
-    width: int = 32,
+    width: int = 16,
     hidden: int = 256,
-    layers: int = 2,
+    layers: int = 4,
     beta: float = 1.0,
-    lr: float = 1e-3,
+    lr: float = 2e-3,
 ) -> VAE:
     """Variational autoencoder: a smooth code with a Gaussian prior and a bound on the likelihood.
 

@@ -12,6 +12,7 @@ Shapes: B batch · C colours · L grey levels · O = L outputs a pixel and colou
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
@@ -32,7 +33,8 @@ from genarium.contract import (
     quantize,
 )
 from genarium.distributions import bits_per_dim, categorical_log_prob, per_image
-from genarium.nn.masked import MaskedConv2d, PixelBias
+from genarium.errors import UserError
+from genarium.nn.masked import ClassBias, MaskedConv2d, PixelBias
 from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
 from genarium.recipes import recipe
 
@@ -45,6 +47,7 @@ class Sizes(NamedTuple):
     head: int
     dilation: int
     position: bool
+    classes: int
 
 
 class ResidualBlock(nn.Module):
@@ -73,17 +76,17 @@ class PlainNet(nn.Module):
         super().__init__()
         c, width = spec.channels, sizes.width
         self.first = MaskedConv2d(c, width, 7, "A", in_colours=c, out_colours=c)
-        self.position = _position(spec, sizes)
+        self.place = Place(spec, sizes)
         cycle = sizes.dilation.bit_length()
         self.blocks = nn.ModuleList(
             ResidualBlock(width, c, 2 ** (i % cycle)) for i in range(sizes.blocks)
         )
         self.head = Head(c, outputs, sizes)
 
-    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
-        x = self.first(x, front)
-        if self.position is not None:
-            x = self.position(x, front)
+    def forward(
+        self, x: Tensor, front: Wavefront | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        x = self.place(self.first(x, front), front, labels)
         for block in self.blocks:
             x = block(x, front)
         return self.head(x, front)
@@ -137,16 +140,17 @@ class GatedNet(nn.Module):
         # to the right.
         ahead = list(range(sizes.blocks, -1, -1))
         self.first = GatedLayer(width, c, (ahead[0], ahead[0]), first=True)
-        self.position = _position(spec, sizes)
+        self.place = Place(spec, sizes)
         self.layers = nn.ModuleList(
             GatedLayer(width, c, (before, after)) for before, after in pairwise(ahead)
         )
         self.head = Head(c, outputs, sizes)
 
-    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, front: Wavefront | None = None, labels: Tensor | None = None
+    ) -> Tensor:
         v, h = self.first(x, x, front)
-        if self.position is not None:
-            h = self.position(h, front)
+        h = self.place(h, front, labels)
         for layer in self.layers:
             v, h = layer(v, h, front)
         return self.head(h, front)
@@ -170,9 +174,38 @@ def _features(into: int, out: int, kernel: int, colours: int, dilation: int = 1)
     )
 
 
-def _position(spec: Spec, sizes: Sizes) -> PixelBias | None:
-    c, height, width = spec.shape
-    return PixelBias(sizes.width, height, width, colours=c) if sizes.position else None
+class Place(nn.Module):
+    """What the features are told after the first layer: where the pixel is, and of which class."""
+
+    def __init__(self, spec: Spec, sizes: Sizes):
+        super().__init__()
+        c, height, width = spec.shape
+        self.position = PixelBias(sizes.width, height, width, colours=c) if sizes.position else None
+        self.classes = (
+            ClassBias(sizes.classes, sizes.width, height, width, colours=c)
+            if sizes.classes
+            else None
+        )
+
+    def forward(self, x: Tensor, front: Wavefront | None, labels: Tensor | None) -> Tensor:
+        if self.position is not None:
+            x = self.position(x, front)
+        if self.classes is not None:
+            assert labels is not None
+            x = self.classes(x, labels, front)
+        return x
+
+
+class Told(nn.Module):
+    """A conditional network with its labels [B] filled in: what a sampler can run."""
+
+    def __init__(self, network: nn.Module, labels: Tensor | None):
+        super().__init__()
+        self.network, self.labels = network, labels
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        outputs: Tensor = self.network(x, front, self.labels)
+        return outputs
 
 
 def _gate(x: Tensor) -> Tensor:
@@ -183,13 +216,15 @@ def _gate(x: Tensor) -> Tensor:
 class PixelCNN(Model):
     """A causal network with a softmax over L levels for every pixel and colour.
 
-    network: [B,C,H,W] floats on [-1, 1] -> [B,C·L,H,W] logits. levels: L; an image's uint8 x
-    becomes level floor(x·L/256), for training, likelihood and sampling alike.
+    network: [B,C,H,W] floats on [-1, 1] -> [B,C·L,H,W] logits; a conditional one takes labels [B]
+    too. levels: L; an image's uint8 x becomes level floor(x·L/256), for training, likelihood and
+    sampling alike. classes: K of a conditional network, whose prior is p(y) = 1/K.
     """
 
-    def __init__(self, spec: Spec, network: nn.Module, levels: int, optim: Optim):
+    def __init__(self, spec: Spec, network: nn.Module, levels: int, optim: Optim, classes: int = 0):
         super().__init__()
-        self.spec, self.levels = spec, levels
+        self.spec, self.levels, self.classes = spec, levels, classes
+        self.conditional = classes > 0
         self.network = network
         self.phases = (Phase("model", optim=optim),)
         what = "grey levels" if spec.channels == 1 else "levels a colour"
@@ -197,16 +232,33 @@ class PixelCNN(Model):
         self.density = f"{levels} {what}{how}"
 
     def step(self, batch: Batch, phase: str) -> Step:
-        nats = self._log_prob(batch.levels(self.levels)).mean()
+        labels = batch.labels if self.conditional else None
+        nats = self._log_prob(batch.levels(self.levels), labels).mean()
         bits = bits_per_dim(nats, self.spec.dims)
         return Step({"bits_per_dim": bits}, {"log_prob": nats.detach()})
 
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`)."""
-        return self._log_prob(quantize(images, self.levels))
+        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`).
 
-    def _log_prob(self, levels: Tensor) -> Tensor:
-        logits = self.network(self._embed(levels))
+        With a condition [B] it is ln p(x|y). A conditional model without one gives the mixture
+        ln Σ_y p(x|y)/K, at the cost of K passes.
+        """
+        self._expect(condition)
+        levels = quantize(images, self.levels)
+        if not self.conditional or condition is not None:
+            return self._log_prob(levels, condition)
+        each = [self._log_prob(levels, self._labels(len(levels), y)) for y in range(self.classes)]
+        return torch.stack(each).logsumexp(0) - math.log(self.classes)
+
+    def _labels(self, n: int, label: int) -> Tensor:
+        return torch.full((n,), label, device=next(self.parameters()).device)
+
+    def _expect(self, condition: Condition) -> None:
+        if condition is not None and not self.conditional:
+            raise UserError("--class: this PixelCNN was trained without labels: leave it out")
+
+    def _log_prob(self, levels: Tensor, labels: Tensor | None) -> Tensor:
+        logits = self.network(self._embed(levels), None, labels)
         b, c, h, w = levels.shape
         # The channels-last view: the levels of a pixel and colour lie together.
         logits = logits.permute(0, 2, 3, 1).reshape(-1, self.levels)
@@ -220,13 +272,18 @@ class PixelCNN(Model):
         condition: Condition = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """n exact ancestral samples by the wavefront, [n,C,H,W] on [-1, 1]."""
-        return dequantize(self.sample_levels(n, generator=generator), self.levels)
+        """n exact ancestral samples by the wavefront, [n,C,H,W] on [-1, 1].
+
+        A conditional model without a condition draws the classes too, uniformly.
+        """
+        drawn = self.sample_levels(n, condition=condition, generator=generator)
+        return dequantize(drawn, self.levels)
 
     def sample_levels(
         self,
         n: int,
         *,
+        condition: Condition = None,
         generator: torch.Generator | None = None,
         given: Given | None = None,
         naive: bool = False,
@@ -237,16 +294,21 @@ class PixelCNN(Model):
         given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
         chunk: images drawn together; changes memory and time, not the samples.
         """
+        self._expect(condition)
         weight = next(self.parameters())
         # One number decides each pixel, so the samples do not depend on how they are computed.
         device = "cpu" if generator is None else generator.device
         noise = torch.rand(n, *self.spec.shape, generator=generator, device=device).to(weight)
+        labels = condition
+        if self.conditional and labels is None:
+            labels = torch.randint(self.classes, (n,), generator=generator, device=device)
         draw = sample_naive if naive else sample_wavefront
         parts = []
         for start in range(0, n, chunk):
             mine = slice(start, start + chunk)
             kept = None if given is None else Given(*(t[mine] for t in given))
-            parts.append(draw(self.network, noise[mine], choose_level, self._embed, kept))
+            told = Told(self.network, None if labels is None else labels[mine].to(weight.device))
+            parts.append(draw(told, noise[mine], choose_level, self._embed, kept))
         return torch.cat(parts) if parts else noise.long()
 
     def _embed(self, levels: Tensor) -> Tensor:
@@ -276,6 +338,7 @@ def pixelcnn(
     head: Annotated[int, Ge(1)] = 32,
     dilation: Annotated[int, Ge(1)] = 8,
     position: bool = True,
+    conditional: bool = False,
     lr: Annotated[float, Gt(0)] = 3e-3,
 ) -> PixelCNN:
     """Autoregressive model with masked convolutions; exact likelihood, exact fast sampling.
@@ -287,9 +350,12 @@ def pixelcnn(
     head: channels of the layer before the softmax (rounded up likewise).
     dilation: the plain blocks look 1, 2, 4 .. pixels far, up to this many, over and over.
     position: learn a bias for every pixel after the first layer (the paper has none).
+    conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
     lr: learning rate of Adam.
     """
-    c = spec.channels
-    sizes = Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position)
+    c, classes = spec.channels, len(spec.classes) if conditional else 0
+    if conditional and not classes:
+        raise UserError("--conditional needs class labels and the data have none: leave it out")
+    sizes = Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position, classes)
     network = {"plain": PlainNet, "gated": GatedNet}[net](spec, levels, sizes)
-    return PixelCNN(spec, network, levels, Optim("adam", lr=lr))
+    return PixelCNN(spec, network, levels, Optim("adam", lr=lr), classes)
