@@ -13,10 +13,32 @@ from genarium.cli.parser import positive
 # Sizes and budgets for a laptop without a GPU: some minutes for all four together. The steps are
 # fixed, not the minutes, so that everybody sees the same pictures.
 PROGRAMME: dict[str, dict[str, Any]] = {
-    "autoencoder": {"steps": 600},
-    "vae": {"steps": 2000},
-    "dcgan": {"steps": 1500},
-    "pixelcnn": {"steps": 1000},
+    "autoencoder": {"steps": 400, "schedule": "cosine", "warmup": 50},
+    "vae": {"latent": 8, "steps": 1500, "schedule": "cosine", "warmup": 50, "ema": 0.995},
+    "dcgan": {
+        "width": 16,
+        "latent": 16,
+        "lr": 2e-3,
+        "beta1": 0.0,
+        "smoothing": 0.1,
+        "batch": 64,
+        "steps": 3000,
+        "schedule": "linear",
+        "ema": 0.99,
+    },
+    # Two levels and the class as a condition: the likelihood of 256 levels takes hours to learn.
+    "pixelcnn": {
+        "levels": 2,
+        "conditional": True,
+        "blocks": 5,
+        "dilation": 4,
+        "batch": 16,
+        "steps": 1600,
+        "schedule": "cosine",
+        "warmup": 50,
+        "clip": 1.0,
+        "ema": 0.998,
+    },
 }
 TITLE = "Four families of generative models on the same handwritten digits"
 

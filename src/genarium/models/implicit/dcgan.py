@@ -10,7 +10,7 @@ from genarium.contract import Optim, Spec
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from genarium.recipes import recipe
+from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
 
 
 @recipe(
@@ -22,11 +22,11 @@ from genarium.recipes import recipe
 def dcgan(
     spec: Spec,
     *,
-    latent: int = 100,
-    width: int = 64,
-    lr: float = 2e-4,
-    beta1: float = 0.5,
-    smoothing: float = 0.0,
+    latent: PositiveInt = 100,
+    width: PositiveInt = 64,
+    lr: PositiveFloat = 2e-4,
+    beta1: Probability = 0.5,
+    smoothing: Probability = 0.0,
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss.
 

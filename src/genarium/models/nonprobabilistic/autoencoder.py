@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.recipes import recipe
+from genarium.recipes import PositiveFloat, PositiveInt, recipe
 
 
 class Autoencoder(Model):
@@ -80,12 +80,12 @@ def autoencoder(
     spec: Spec,
     *,
     net: Literal["conv", "dense"] = "conv",
-    latent: int = 32,
-    width: int = 16,
-    hidden: int = 256,
-    layers: int = 2,
+    latent: PositiveInt = 32,
+    width: PositiveInt = 16,
+    hidden: PositiveInt = 256,
+    layers: PositiveInt = 2,
     activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
-    lr: float = 2e-3,
+    lr: PositiveFloat = 2e-3,
 ) -> Autoencoder:
     """Autoencoder: squeezes images through a small code and rebuilds them; it cannot sample.
 

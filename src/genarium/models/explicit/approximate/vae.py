@@ -20,7 +20,7 @@ from genarium.contract import Batch, Condition, Model, Noise, Optim, Phase, Spec
 from genarium.errors import UserError
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.recipes import recipe
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
 
 PIXELS_AT_ONCE = 2**19
 """Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
@@ -237,12 +237,12 @@ def vae(
     *,
     net: Literal["conv", "dense"] = "conv",
     decoder: Literal["bernoulli", "gaussian", "logistic"] = "bernoulli",
-    latent: int = 16,
-    width: int = 16,
-    hidden: int = 256,
-    layers: int = 4,
-    beta: float = 1.0,
-    lr: float = 2e-3,
+    latent: PositiveInt = 16,
+    width: PositiveInt = 16,
+    hidden: PositiveInt = 256,
+    layers: PositiveInt = 4,
+    beta: NonNegativeFloat = 1.0,
+    lr: PositiveFloat = 2e-3,
 ) -> VAE:
     """Variational autoencoder: a smooth code with a Gaussian prior and a bound on the likelihood.
 
