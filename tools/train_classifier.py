@@ -17,7 +17,6 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -47,6 +46,7 @@ SETS: dict[str, dict[str, Any]] = {
             "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
+        "augmentation": {"degrees": 10.0, "scale": 0.1, "shift": 2.0, "flip": False},
     },
     "fashion": {
         "data": "Fashion-MNIST",
@@ -68,6 +68,7 @@ SETS: dict[str, dict[str, Any]] = {
             "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         ),
+        "augmentation": {"degrees": 0.0, "scale": 0.05, "shift": 1.5, "flip": True},
     },
 }
 
@@ -84,20 +85,31 @@ def read_idx(path: Path, sha256: str) -> Tensor:
     return torch.from_numpy(body.copy())
 
 
-def warp(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Random rotation by 10 degrees, scale by .1 and shift by 2 pixels of [B,1,28,28]."""
+def augment(
+    x: Tensor,
+    generator: torch.Generator,
+    *,
+    degrees: float,
+    scale: float,
+    shift: float,
+    flip: bool,
+) -> Tensor:
+    """Random rotation, scale, shift (pixels) and mirror image of [B,1,28,28] on [0, 1]."""
 
     def symmetric(bound: float) -> Tensor:
         return (torch.rand(len(x), generator=generator) * 2 - 1) * bound
 
-    angle = symmetric(math.radians(10))
-    size = 1 + symmetric(0.1)
+    angle = symmetric(math.radians(degrees))
+    size = 1 + symmetric(scale)
+    mirror = torch.ones(len(x))
+    if flip:
+        mirror = torch.randint(2, (len(x),), generator=generator) * 2.0 - 1
     cos, sin = angle.cos() * size, angle.sin() * size
-    offset = 2 * 2 / SIDE  # the grid spans [-1, 1]
+    offset = 2 * shift / SIDE  # the grid spans [-1, 1]
     theta = torch.stack(
         [
-            torch.stack([cos, -sin, symmetric(offset)], 1),
-            torch.stack([sin, cos, symmetric(offset)], 1),
+            torch.stack([cos * mirror, -sin, symmetric(offset)], 1),
+            torch.stack([sin * mirror, cos, symmetric(offset)], 1),
         ],
         dim=1,
     )
@@ -105,25 +117,8 @@ def warp(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(x, grid, align_corners=False)
 
 
-def flip_and_shift(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Random mirror images and shifts by whole pixels, one at most, of [B,1,28,28].
-
-    Interpolation would blur the textures that tell clothes apart, and the test images are sharp.
-    """
-    mirrored = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
-    x = F.pad(torch.where(mirrored, x.flip(3), x), (1, 1, 1, 1))
-    first = torch.randint(3, (2, len(x), 1), generator=generator)
-    rows, columns = first + torch.arange(SIDE)
-    each = torch.arange(len(x))[:, None, None]
-    return x[each, 0, rows[:, :, None], columns[:, None, :]].unsqueeze(1)
-
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-AUGMENT: dict[str, Augment] = {"digits": warp, "fashion": flip_and_shift}
-
-
 def train(
-    images: Tensor, labels: Tensor, *, epochs: int, seed: int, augment: Augment
+    images: Tensor, labels: Tensor, *, epochs: int, seed: int, augmentation: dict[str, Any]
 ) -> Classifier:
     """AdamW under one warm-up and cosine cycle; the average of the weights comes back."""
     torch.manual_seed(seed)
@@ -145,7 +140,7 @@ def train(
             rate = peak * warm * 0.5 * (1 + math.cos(math.pi * max(0.0, progress - 0.15) / 0.85))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            x = augment(images[rows].unsqueeze(1) / 255.0, generator)
+            x = augment(images[rows].unsqueeze(1) / 255.0, generator, **augmentation)
             loss = F.cross_entropy(
                 model(x.contiguous(memory_format=torch.channels_last))[1], labels[rows].long()
             )
@@ -209,7 +204,7 @@ def main() -> None:
         labels,
         epochs=arguments.epochs,
         seed=arguments.seed,
-        augment=AUGMENT[arguments.name],
+        augmentation=chosen["augmentation"],
     )
 
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ def test_shipped_extractor_states_its_weights(name):
     assert pool.dtype == logits.dtype == torch.float32
 
 
-@pytest.mark.parametrize(("name", "accuracy"), [("digits", 0.99), ("fashion", 0.92)])
+@pytest.mark.parametrize(("name", "accuracy"), [("digits", 0.99), ("fashion", 0.90)])
 def test_cards_state_the_accuracy_on_the_whole_test_split(name, accuracy):
     card = features.card(name)
     assert card["test"]["accuracy"] >= accuracy

@@ -14,7 +14,7 @@ from genarium.cli.parser import positive
 # fixed, not the minutes, so that everybody sees the same pictures.
 PROGRAMME: dict[str, dict[str, Any]] = {
     "autoencoder": {"steps": 400, "schedule": "cosine", "warmup": 50},
-    "vae": {"latent": 8, "steps": 1500, "schedule": "cosine", "warmup": 50, "ema": 0.995},
+    "vae": {"latent": 8, "steps": 1800, "schedule": "cosine", "warmup": 50, "ema": 0.995},
     "dcgan": {
         "width": 16,
         "latent": 16,

@@ -6,6 +6,10 @@ game. z ~ N(0, I) where the paper draws it uniform on a cube, so that codes inte
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from annotated_types import Ge, Lt
+
 from genarium.contract import Optim, Spec
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
@@ -25,7 +29,7 @@ def dcgan(
     latent: PositiveInt = 100,
     width: PositiveInt = 64,
     lr: PositiveFloat = 2e-4,
-    beta1: Probability = 0.5,
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.5,
     smoothing: Probability = 0.0,
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss.
