@@ -46,13 +46,22 @@ def tiny_dataset(channels: int = 1, size: int = 16, n: int = 64) -> Dataset:
 
 
 def make_trainer(
-    name: str, dataset: Dataset, *, batch: int = 8, seed: int = 0, **options: object
+    name: str,
+    dataset: Dataset,
+    *,
+    batch: int = 8,
+    seed: int = 0,
+    arguments: dict[str, object] | None = None,
+    **options: object,
 ) -> Trainer:
-    """A trainer of the recipe's tiny size, on the CPU, that keeps nothing on disk."""
+    """A trainer of the recipe's tiny size, on the CPU, that keeps nothing on disk.
+
+    arguments: of the recipe, beside those of its tiny size.
+    """
     from genarium.api import build
 
     recipe = recipes.get(name)
-    model = build(recipe, dataset.spec, dict(recipe.tiny), seed)
+    model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)
     settings: dict[str, object] = {"steps": 4, "device": "cpu", **options}
     data = TrainingData(dataset.train.images, dataset.train.labels, dict(dataset.train.extra))
     return Trainer(model, data, TrainOptions(batch=batch, seed=seed, **settings))  # type: ignore[arg-type]
@@ -69,3 +78,27 @@ def run_folder(tmp_path: Path) -> Path:
 
 
 RECIPES = sorted(recipes.catalogue())
+
+_TRICKS = (
+    "diffaugment",
+    "feature-matching",
+    "gradient-penalty",
+    "minibatch-discrimination",
+    "r1",
+    "spectral-norm",
+    "weight-clipping",
+)
+CASES: dict[str, tuple[str, dict[str, object]]] = {
+    **{name: (name, {}) for name in RECIPES},
+    "gan-dcgan": ("gan", {"architecture": "dcgan", "width": 2}),
+    "gan-residual": ("gan", {"architecture": "residual", "width": 2}),
+    "gan-packing": ("gan", {"packing": 2}),
+    "gan-minimax": ("gan", {"objective": "minimax"}),
+    "gan-wasserstein": ("gan", {"objective": "wasserstein", "critic_steps": 2}),
+    **{
+        f"gan-{trick}": ("gan", {"architecture": "dcgan", "width": 2, "tricks": (trick,)})
+        for trick in _TRICKS
+    },
+}
+"""Every recipe, and every value of the adversarial axes: a recipe and arguments beside its tiny
+ones, by name."""

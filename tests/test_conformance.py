@@ -20,7 +20,7 @@ from genarium.contract import (
     Noise,
     capabilities,
 )
-from tests.conftest import RECIPES, make_trainer, tiny_dataset, tiny_spec
+from tests.conftest import CASES, RECIPES, make_trainer, tiny_dataset, tiny_spec
 
 COLOURS = (1, 3)
 
@@ -127,14 +127,15 @@ def test_same_seed_same_run_and_other_seed_other_run(name: str) -> None:
     assert any(not torch.equal(first[k], third[k]) for k in first)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_resume_is_exact(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_resume_is_exact(case: str, tmp_path: Path) -> None:
     """Six steps, against three, a checkpoint read by a new trainer, and three more."""
     from genarium.training import checkpoint as checkpoints
 
-    whole = make_trainer(name, tiny_dataset(), steps=6, ema=0.9, schedule="cosine", flip=True)
+    name, arguments = CASES[case]
+    options = {"steps": 6, "ema": 0.9, "schedule": "cosine", "flip": True, "arguments": arguments}
+    whole = make_trainer(name, tiny_dataset(), **options)
     whole.fit()
-    options = {"steps": 6, "ema": 0.9, "schedule": "cosine", "flip": True}
     first = make_trainer(name, tiny_dataset(), **options)
     first.model.train()
     for _ in range(3):
@@ -255,17 +256,18 @@ def by_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_two_processes_equal_one(name: str, by_two_processes: Path) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_equal_one(case: str, by_two_processes: Path) -> None:
     from safetensors.torch import load_file
 
     from tests.two_processes import STEPS, dataset
 
-    single = make_trainer(name, dataset(), steps=STEPS)
+    name, arguments = CASES[case]
+    single = make_trainer(name, dataset(), steps=STEPS, arguments=arguments)
     single.fit()
     one = weights(single.model)
-    two = load_file(by_two_processes / f"{name}.safetensors")
-    start = weights(make_trainer(name, dataset()).model)
+    two = load_file(by_two_processes / f"{case}.safetensors")
+    start = weights(make_trainer(name, dataset(), arguments=arguments).model)
     for key in one:
         # equal up to the order of summation, on the scale of what training changed
         assert not torch.equal(start[key], one[key]) or torch.equal(one[key], two[key]), key

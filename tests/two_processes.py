@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.conftest import RECIPES, make_trainer, tiny_dataset
+from tests.conftest import CASES, make_trainer, tiny_dataset
 
 STEPS = 3
 
@@ -19,8 +19,8 @@ def main(folder: Path) -> None:
     from safetensors.torch import save_file
 
     torch.set_num_threads(1)
-    for name in RECIPES:
-        trainer = make_trainer(name, dataset(), steps=STEPS)
+    for name, (recipe, arguments) in CASES.items():
+        trainer = make_trainer(recipe, dataset(), steps=STEPS, arguments=arguments)
         assert trainer.engine.world == 2
         trainer.fit()
         if trainer.engine.main:

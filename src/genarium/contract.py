@@ -45,6 +45,11 @@ class Spec:
         """C·H·W, the number of dimensions that bits per dimension divides by."""
         return self.channels * self.height * self.width
 
+    @property
+    def planar(self) -> bool:
+        """Whether an image is a point of the plane: one row of two grey pixels, x and y."""
+        return self.shape == (1, 1, 2)
+
 
 # ---------------------------------------------------------------------------------------------
 # Noise and batches
@@ -198,6 +203,7 @@ class Model(nn.Module):
     spec: Spec
     density: str = ""  # what log_prob or elbo is a density of, e.g. "256 grey levels"
     conditional: bool = False  # does `condition` (class labels) mean anything to it?
+    codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses of one turn of `phase` on `batch`; all randomness from `batch.noise`."""
@@ -214,7 +220,8 @@ class Model(nn.Module):
 # Capabilities: verbs, evaluation and reports switch their features by these
 
 Condition = Tensor | None
-"""[n] int64 class labels, or None for unconditional."""
+"""[n] int64 class labels; [n, codes] float values of a learned code (NaN leaves one to chance);
+or None for unconditional."""
 
 
 @runtime_checkable

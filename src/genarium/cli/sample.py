@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.cli.parser import positive
+from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -16,12 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         "--seed", type=positive("--seed", 0), default=0, help="same seed, same images"
     )
     parser.add_argument("--class", dest="condition", help="draw this class (name or number)")
+    parser.add_argument(
+        "--code",
+        help="draw this learned code: 3,0.5,* is category 3, number 0.5, the rest left to chance",
+    )
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help="FILE.png: one grid; FILE.npz: uint8 [N,H,W,C]; a folder: single PNG files "
-        "(default: RUN/samples.png)",
+        help="FILE.png: one grid (points of the plane: a plot); FILE.npz: uint8 [N,H,W,C]; "
+        "a folder: single PNG files (default: RUN/samples.png)",
     )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
@@ -31,9 +36,12 @@ def run(found: Any) -> int:
     from genarium.cli import show
 
     trained = api.load(found.run, found.step)
-    images = trained.sample(found.n, found.seed, found.condition)
+    if found.code is not None and found.condition is not None:
+        raise UserError("--class and --code: give one of the two")
+    condition = found.condition if found.code is None else trained.code(found.code, found.n)
+    images = trained.sample(found.n, found.seed, condition)
     out = Path(found.out) if found.out else trained.path / "samples.png"
-    api.write_images(images, out)
+    api.write_images(images, out, mixture=trained.mixture)
     if found.json:
         show.as_json({"run": str(trained.path), "n": found.n, "seed": found.seed, "out": str(out)})
     else:

@@ -146,7 +146,7 @@ class DCGANDiscriminator(nn.Module):
             *(Down(maps[i], maps[i + 1], norm if i else None) for i in range(len(maps) - 1))
         )
         self.outputs = maps[-1] * sizes[-1][0] * sizes[-1][1]
-        self.score = nn.Linear(self.outputs, 1)
+        self.score: nn.Module = nn.Linear(self.outputs, 1)
         initialize(self)
 
     def features(self, images: Tensor) -> Tensor:

@@ -51,6 +51,31 @@ def several_processes() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """x in float32, where mixed precision made it less; float64 stays."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def gather_rows(x: Tensor) -> Tensor:
+    """The rows [n,...] of every process, [world·n, ...] in the order of the ranks; differentiable
+    any number of times, with the gradient that `all_reduce_sum` documents; x on one process."""
+    if not several_processes():
+        return x
+    world, rank = dist.get_world_size(), dist.get_rank()
+    # Own rows among zeros, then a sum: one collective whose backward is right by construction.
+    before, after = (
+        x.new_zeros(rank * len(x), *x.shape[1:]),
+        x.new_zeros((world - rank - 1) * len(x), *x.shape[1:]),
+    )
+    return all_reduce_sum(torch.cat([before, x, after]))
+
+
+def global_mean(x: Tensor) -> Tensor:
+    """Mean over the rows [n,...] of every process; gradients as for `all_reduce_sum`."""
+    mean = x.mean(0)
+    return all_reduce_sum(mean) / dist.get_world_size() if several_processes() else mean
+
+
 class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         statistics_of_batch = self.training or self.running_mean is None
@@ -59,7 +84,7 @@ class _GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         self._check_input_dim(input)
         axes = [0, *range(2, input.dim())]
         shape = [1, -1, *[1] * (input.dim() - 2)]
-        x = input if input.dtype == torch.float64 else input.float()
+        x = full_precision(input)
         mean, variance, count = _global_moments(x, axes)
         if self.training and self.running_mean is not None:
             self._update(mean.detach(), variance.detach(), count)

@@ -55,10 +55,13 @@ class Conditioning(nn.Module):
     """What the generator is told besides noise; this base class tells it nothing.
 
     size: S, numbers added to the generator's input. channels: added to the discriminator's.
+    classes: whether it is the images' classes. codes: how many values a code of it has.
     """
 
     size: int = 0
     channels: int = 0
+    classes: bool = False
+    codes: int = 0
 
     def of_batch(self, batch: Batch) -> Tensor:
         """The condition of each image of a training batch, [B,S]."""
@@ -80,7 +83,15 @@ class Conditioning(nn.Module):
 
 
 class Trick(nn.Module):
-    """An addition to the game; this base class adds nothing. Override what the trick needs."""
+    """An addition to the game; this base class adds nothing. Override what the trick needs.
+
+    real_gradient: whether it differentiates the discriminator by the real images.
+    """
+
+    real_gradient: bool = False
+
+    def prepare(self, gan: GAN) -> None:
+        """Called once, when `gan` is made: a change of the networks."""
 
     def augment(self, images: Tensor, turn: Turn) -> Tensor:
         """What the discriminator gets for images [B,C,H,W], real or fake; differentiable."""
@@ -110,7 +121,8 @@ class Turn:
     @cached_property
     def real(self) -> Tensor:
         """The real images, [B,C,H,W] on [-1, 1]."""
-        return self.batch.signed()
+        wanted = any(trick.real_gradient for trick in self.gan.each_trick())
+        return self.batch.signed().requires_grad_(wanted and torch.is_grad_enabled())
 
     def judge(self, images: Tensor) -> Judged:
         """One pass of the discriminator over images [B,C,H,W] with this turn's conditions."""
@@ -176,6 +188,7 @@ class GAN(Model):
         self.objective: Objective = objective if objective is not None else NonSaturating()
         self.conditioning = conditioning if conditioning is not None else Conditioning()
         self.tricks = nn.ModuleList(tricks)
+        self.conditional, self.codes = self.conditioning.classes, self.conditioning.codes
         self.latent = cast(Generator, generator).inputs - self.conditioning.size
         # Networks that read the condition back train with the discriminator, whose trunk they use.
         readers = ("conditioning",) if [*self.conditioning.parameters()] else ()
@@ -183,6 +196,8 @@ class GAN(Model):
             Phase("discriminator", ("discriminator", *readers), optimizers[0], critic_steps),
             Phase("generator", ("generator",), optimizers[1]),
         )
+        for trick in self.each_trick():
+            trick.prepare(self)
 
     def each_trick(self) -> Iterator[Trick]:
         """The tricks, in order."""
@@ -229,11 +244,14 @@ class GAN(Model):
 
     # -- capabilities -------------------------------------------------------------------------
 
-    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """n codes [n, Z+S]: noise N(0, I), then conditions from their own prior."""
-        return self._codes(n, None, generator)
-
-    def _codes(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+    def prior(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        condition: Condition = None,
+    ) -> Tensor:
+        """n codes [n, Z+S]: noise N(0, I), then what `condition` asks for, else its own prior."""
         # Drawn where `generator` lives (the CPU by default): the same numbers on every device.
         at = generator.device if generator is not None else torch.device("cpu")
         noise = torch.randn(n, self.latent, generator=generator, device=at)
@@ -250,6 +268,6 @@ class GAN(Model):
         self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """n new images [n,C,H,W] on [-1, 1], with the running statistics in evaluation mode."""
-        codes = self._codes(n, condition, generator)
+        codes = self.prior(n, generator, condition=condition)
         # In pieces, so that ten thousand samples need no more memory than a training batch.
         return torch.cat([self.decode(z) for z in codes.split(256)])

@@ -97,3 +97,22 @@ class LeastSquares:
 
     def output(self, logits: Tensor) -> Tensor:
         return logits.float()
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """The earth mover's distance as its dual sees it (Arjovsky et al. 2017, equation 2).
+
+    L_D = E[l_f] - E[l_r];  L_G = -E[l_f]. The logits are scores without bounds: -L_D estimates
+    K·W₁(data, samples) as far as the critic is kept K-Lipschitz, by the trick `WeightClipping`
+    or `GradientPenalty`; alone it has no minimum.
+    """
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.float().mean() - real.float().mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return -fake.float().mean()
+
+    def output(self, logits: Tensor) -> Tensor:
+        return logits.float()

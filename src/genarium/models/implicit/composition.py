@@ -1,0 +1,126 @@
+"""The axes by name, for recipes whose arguments choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from torch import nn
+
+from genarium.contract import Spec
+from genarium.models.implicit.gan import Conditioning, Trick
+from genarium.models.implicit.objectives import (
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+    Wasserstein,
+)
+from genarium.models.implicit.tricks import (
+    R1,
+    DiffAugment,
+    FeatureMatching,
+    GradientPenalty,
+    MinibatchDiscrimination,
+    SpectralNorm,
+    WeightClipping,
+)
+from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
+from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, Norm
+from genarium.nn.norm import BatchNorm2d
+from genarium.nn.packing import Packed
+from genarium.nn.residual_gan import ResidualDiscriminator, ResidualGenerator
+
+Shape = tuple[int, int, int]
+ArchitectureName = Literal["dense", "dcgan", "residual"]
+ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
+TrickName = Literal[
+    "diffaugment",
+    "feature-matching",
+    "gradient-penalty",
+    "minibatch-discrimination",
+    "r1",
+    "spectral-norm",
+    "weight-clipping",
+]
+
+
+class Architecture(NamedTuple):
+    """A pair of networks. width: the default. generator: (inputs, shape, width) -> network.
+    discriminator: (shape, width, norm) -> network."""
+
+    width: int
+    generator: Callable[[int, Shape, int], nn.Module]
+    discriminator: Callable[[Shape, int, Norm | None], nn.Module]
+
+
+ARCHITECTURES: dict[ArchitectureName, Architecture] = {
+    "dense": Architecture(
+        1200,
+        DenseGenerator,
+        # the paper's ratio of units, 1200 to 240; the dense discriminator has no norm to leave out
+        lambda shape, width, norm: DenseDiscriminator(shape, max(1, width // 5)),
+    ),
+    "dcgan": Architecture(64, DCGANGenerator, DCGANDiscriminator),
+    "residual": Architecture(64, ResidualGenerator, ResidualDiscriminator),
+}
+
+OBJECTIVES: dict[ObjectiveName, Callable[[float], Objective]] = {
+    "minimax": Minimax,
+    "non-saturating": NonSaturating,
+    "least-squares": LeastSquares,
+    "wasserstein": lambda smoothing: Wasserstein(),
+}
+
+TRICKS: dict[TrickName, Callable[[], Trick]] = {
+    "diffaugment": DiffAugment,
+    "feature-matching": FeatureMatching,
+    "gradient-penalty": GradientPenalty,
+    "minibatch-discrimination": MinibatchDiscrimination,
+    "r1": R1,
+    "spectral-norm": SpectralNorm,
+    "weight-clipping": WeightClipping,
+}
+
+
+def tricks_of(names: Sequence[TrickName]) -> list[Trick]:
+    """The tricks of these names with their papers' settings."""
+    return [TRICKS[name]() for name in names]
+
+
+def mixes_images(names: Sequence[TrickName]) -> bool:
+    """Whether the discriminator may use batch norm: not under a penalty of an image's gradient."""
+    return not {"gradient-penalty", "r1"} & set(names)
+
+
+def networks(
+    architecture: ArchitectureName,
+    spec: Spec,
+    latent: int,
+    width: int | None = None,
+    *,
+    conditioning: Conditioning | None = None,
+    batch_norm: bool = True,
+    score_bias: bool = True,
+    packing: int = 1,
+) -> tuple[nn.Module, Any]:
+    """A generator of codes [latent + S] and a discriminator for `spec`'s images.
+
+    width: None is the architecture's own. batch_norm: in the discriminator. score_bias: whether
+    its logit has one; a critic's must not, for a difference of scores gives it no gradient.
+    packing: images that the discriminator judges at once.
+    """
+    told = conditioning if conditioning is not None else Conditioning()
+    chosen = ARCHITECTURES[architecture]
+    width = chosen.width if width is None else width
+    norm: Norm | None = BatchNorm2d if batch_norm else None
+    generator = chosen.generator(latent + told.size, spec.shape, width)
+
+    def discriminator(shape: Shape) -> Any:
+        made: Any = chosen.discriminator(shape, width, norm)
+        if not score_bias:
+            made.score.register_parameter("bias", None)
+        return made
+
+    seen = (spec.channels + told.channels, spec.height, spec.width)
+    return generator, Packed(seen, packing, discriminator) if packing > 1 else discriminator(seen)

@@ -1,0 +1,131 @@
+"""What a generator can be told besides noise: class labels (CGAN), or codes to be found (InfoGAN).
+
+B batch · K classes · F features of the discriminator · S numbers that the generator gets
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genarium.contract import Batch, Condition
+from genarium.errors import UserError
+from genarium.models.implicit.gan import Conditioning, Turn
+from genarium.nn.norm import BatchNorm1d
+
+
+class Labels(Conditioning):
+    """Class labels for both players (Mirza & Osindero 2014): p(x | y).
+
+    The generator gets the label one-hot, S = K, joined to the noise. The discriminator gets it as
+    K constant planes joined to the image's channels, 1 on the plane of the class, else 0; under
+    its first layer that is a bias a class. Asked for no class, samples draw theirs uniformly.
+    """
+
+    classes = True
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.size = self.channels = classes
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        assert batch.labels is not None
+        return functional.one_hot(batch.labels, self.size).float()
+
+    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        if condition is None:
+            at = generator.device if generator is not None else torch.device("cpu")
+            condition = torch.randint(self.size, (n,), generator=generator, device=at)
+        return functional.one_hot(condition.long(), self.size).float()
+
+    def join(self, images: Tensor, code: Tensor) -> Tensor:
+        planes = code.to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        return torch.cat([images, planes], 1)
+
+
+class Codes(Conditioning):
+    """Codes that the generator must keep readable (Chen et al. 2016, InfoGAN).
+
+    Codes c: independent categories of the given sizes, uniform, one-hot; then `continuous`
+    numbers, uniform on [-1, 1]. A reader q(c|x), two dense layers on the discriminator's
+    features, gives the variational bound of the mutual information that both players raise:
+
+        L_I = -Σ_categories λ·E[ln q(c|x)] + λ_c·½ Σ_continuous E[(c - μ(x))²],
+
+    the Gaussian of fixed unit variance without its constant. Its gradient reaches the reader,
+    the discriminator's shared layers and the generator.
+
+    features: F of the discriminator. weight: λ. continuous_weight: λ_c.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        categories: tuple[int, ...] = (10,),
+        continuous: int = 2,
+        *,
+        weight: float = 1.0,
+        continuous_weight: float = 0.1,
+        hidden: int = 128,
+    ):
+        super().__init__()
+        if any(k < 2 for k in categories) or continuous < 0 or not (categories or continuous):
+            raise UserError(
+                f"--categories {' '.join(map(str, categories))} --continuous {continuous}: give "
+                "categories of 2 values or more, or continuous codes"
+            )
+        self.categories, self.continuous = tuple(categories), continuous
+        self.size = sum(categories) + continuous
+        self.codes = len(categories) + continuous
+        self.weight, self.continuous_weight = weight, continuous_weight
+        self.reader = nn.Sequential(
+            nn.Linear(features, hidden, bias=False),
+            BatchNorm1d(hidden),
+            nn.LeakyReLU(0.1),
+            nn.Linear(hidden, self.size),
+        )
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        parts = [functional.one_hot(batch.noise.integers(k), k).float() for k in self.categories]
+        return torch.cat([*parts, 2 * batch.noise.uniform(self.continuous) - 1], 1)
+
+    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        """Codes [n,S] from their prior; `condition` [n, codes] fixes all values but its NaNs."""
+        at = generator.device if generator is not None else torch.device("cpu")
+        parts = []
+        for number, k in enumerate(self.categories):
+            chosen = torch.randint(k, (n,), generator=generator, device=at)
+            if condition is not None:
+                given = condition[:, number].to(at)
+                wrong = ~given.isnan() & ((given < 0) | (given >= k) | (given != given.round()))
+                if wrong.any():
+                    raise UserError(
+                        f"--code: value {number + 1} is a category, a whole number 0 to {k - 1}, "
+                        f"not {given[wrong][0].item():g}"
+                    )
+                chosen = torch.where(given.isnan(), chosen, given.nan_to_num().long())
+            parts.append(functional.one_hot(chosen, k).float())
+        rest = 2 * torch.rand(n, self.continuous, generator=generator, device=at) - 1
+        if condition is not None:
+            given = condition[:, len(self.categories) :].to(rest)
+            rest = torch.where(given.isnan(), rest, given.nan_to_num())
+        return torch.cat([*parts, rest], 1)
+
+    def read(self, features: Tensor) -> list[Tensor]:
+        """Logits [B,k] of each category, then the means [B, continuous], of features [B,F]."""
+        found: Tensor = self.reader(features)
+        return list(found.split([*self.categories, self.continuous], 1))
+
+    def losses(self, turn: Turn) -> dict[str, Tensor]:
+        """L_I, term by term, on this turn's fake images."""
+        *logits, means = self.read(turn.of_fake.features)
+        *onehots, numbers = turn.code.split([*self.categories, self.continuous], 1)
+        found = {
+            f"code{number}": self.weight * functional.cross_entropy(guess.float(), truth)
+            for number, (guess, truth) in enumerate(zip(logits, onehots))
+        }
+        if self.continuous:
+            error = (numbers - means.float()).square().sum(1).mean()
+            found["continuous"] = self.continuous_weight * 0.5 * error
+        return found

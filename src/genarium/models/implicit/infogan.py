@@ -1,0 +1,100 @@
+"""InfoGAN (Chen et al. 2016): codes that name what varies in the images, found without labels.
+
+The generator's input is noise and a code: a category of ten values, say, and two numbers. A reader
+on the discriminator's features has to tell the code from the image (`conditioning.Codes`), so the
+code must come to mean something visible. Read on real images, its category is a clustering.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Lt
+from torch import Tensor
+
+from genarium.contract import Optim, Spec, from_uint8
+from genarium.models.implicit.composition import TrickName, mixes_images, networks, tricks_of
+from genarium.models.implicit.conditioning import Codes
+from genarium.models.implicit.gan import GAN
+from genarium.models.implicit.objectives import NonSaturating
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+
+
+class InfoGAN(GAN):
+    """A GAN told `Codes`; it reads them back from images."""
+
+    conditioning: Codes
+
+    @torch.no_grad()
+    def read_codes(self, images: Tensor) -> list[Tensor]:
+        """uint8 [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
+        [B, continuous] of the numbers."""
+        judged = from_uint8(images).to(next(self.parameters()).device)
+        features = self.discriminator.features(judged)  # type: ignore[operator]
+        *logits, means = self.conditioning.read(features)
+        return [*(found.float().softmax(1) for found in logits), means.float()]
+
+    def cluster(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the likeliest value of the first category, [B] int64."""
+        return self.read_codes(images)[0].argmax(1)
+
+
+@recipe(
+    tiny={"latent": 4, "width": 4, "categories": (3,), "continuous": 2},
+    paper="Chen et al. 2016",
+    batch=128,
+    steps=5000,
+)
+def infogan(
+    spec: Spec,
+    *,
+    latent: PositiveInt = 62,
+    categories: tuple[PositiveInt, ...] = (10,),
+    continuous: Annotated[int, Ge(0)] = 2,
+    width: PositiveInt = 64,
+    weight: NonNegativeFloat = 1.0,
+    continuous_weight: NonNegativeFloat = 0.1,
+    lr: PositiveFloat = 2e-4,
+    generator_lr: PositiveFloat = 1e-3,
+    beta1: Annotated[float, Ge(0), Lt(1)] = 0.5,
+    smoothing: Probability = 0.0,
+    tricks: tuple[TrickName, ...] = (),
+) -> InfoGAN:
+    """InfoGAN: a category and numbers that the images must keep readable; DCGAN's networks.
+
+    latent: size of the noise, drawn from N(0, I).
+    categories: values of each category code, separated by commas.
+    continuous: how many numbers, uniform on [-1, 1].
+    width: channels of the map nearest the image; each further in has twice as many.
+    weight: of the categories' information.
+    continuous_weight: of the numbers' information.
+    lr: learning rate of the discriminator and the reader.
+    generator_lr: learning rate of the generator.
+    beta1: Adam's decay of the gradient's mean.
+    smoothing: the discriminator's target for real images is 1 minus this.
+    tricks: additions to the game, separated by commas; each with its paper's settings.
+    """
+    # the features' size is the network's, so the reader is made after it
+    told = Codes(1, categories, continuous)
+    generator, discriminator = networks(
+        "dcgan", spec, latent, width, conditioning=told, batch_norm=mixes_images(tricks)
+    )
+    return InfoGAN(
+        spec,
+        generator,
+        discriminator,
+        NonSaturating(smoothing),
+        conditioning=Codes(
+            discriminator.outputs,
+            categories,
+            continuous,
+            weight=weight,
+            continuous_weight=continuous_weight,
+        ),
+        tricks=tricks_of(tricks),
+        optimizers=(
+            Optim("adam", lr=lr, betas=(beta1, 0.999)),
+            Optim("adam", lr=generator_lr, betas=(beta1, 0.999)),
+        ),
+    )

@@ -1,0 +1,51 @@
+"""Packing (Lin et al. 2018, PacGAN): the discriminator judges m images at once.
+
+B batch · C image channels · m images of a pack
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from genarium.errors import UserError
+
+
+class Packed(nn.Module):
+    """A discriminator of packs: images [B,C,H,W] -> [B/m, m·C, H, W], B/m logits.
+
+    A generator that drops modes makes packs that are too alike, which shows in one pack where
+    single images would all pass. pack: m. make: gives the discriminator for (m·C, H, W).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        pack: int,
+        make: Callable[[tuple[int, int, int]], Any],
+    ):
+        super().__init__()
+        self.pack = pack
+        self.network = make((shape[0] * pack, *shape[1:]))
+        self.outputs: int = self.network.outputs
+
+    def features(self, images: Tensor) -> Tensor:
+        """Features of each pack, [B/m, `outputs`]."""
+        if len(images) % self.pack:
+            raise UserError(
+                f"--packing {self.pack}: a batch of {len(images)} images is no whole number of "
+                f"packs, use a --batch that is a multiple of {self.pack}"
+            )
+        packs: Tensor = images.unflatten(0, (-1, self.pack)).flatten(1, 2)
+        found: Tensor = self.network.features(packs)
+        return found
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits [B/m] of features [B/m, `outputs`]."""
+        logits: Tensor = self.network.head(features)
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))

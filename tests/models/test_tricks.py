@@ -1,0 +1,265 @@
+"""Each trick in closed form, and that it acts on the player that it should."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import Batch, Noise, Spec, from_uint8
+from genarium.errors import UserError
+from genarium.models.implicit.composition import TRICKS
+from genarium.models.implicit.gan import GAN, Trick, Turn
+from genarium.models.implicit.objectives import Wasserstein
+from genarium.models.implicit.tricks import (
+    R1,
+    DiffAugment,
+    FeatureMatching,
+    GradientPenalty,
+    MinibatchDiscrimination,
+    SpectralNorm,
+    WeightClipping,
+)
+from genarium.nn.adversarial_mlp import DenseGenerator
+from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+
+SPEC = Spec(1, 4, 4)
+
+
+class Linear(nn.Module):
+    """D(x) = w·x, features x."""
+
+    outputs = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(16, 1, bias=False)
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.score(features).squeeze(1)
+
+
+class Quadratic(Linear):
+    """D(x) = ½‖x‖²: its gradient is x."""
+
+    def head(self, features: Tensor) -> Tensor:
+        return 0.5 * features.square().sum(1) + 0 * self.score(features).squeeze(1)
+
+
+def batch(seed: int = 0, n: int = 6, shape: tuple[int, int, int] = (1, 4, 4)) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, *shape), generator=generator).to(torch.uint8)
+    return Batch(images, None, Noise(seed, n))
+
+
+def game(critic: nn.Module, *tricks: Trick) -> GAN:
+    torch.manual_seed(0)
+    return GAN(SPEC, DenseGenerator(3, SPEC.shape, 8), critic, Wasserstein(), tricks=tricks)
+
+
+def test_wasserstein_is_a_difference_of_means() -> None:
+    real, fake = torch.tensor([1.0, 4.0]), torch.tensor([2.0, -1.0], requires_grad=True)
+    objective = Wasserstein()
+    assert objective.discriminator_loss(real, fake).item() == 0.5 - 2.5
+    assert objective.generator_loss(fake).item() == -0.5
+    objective.generator_loss(fake).backward()
+    assert fake.grad.tolist() == [-0.5, -0.5]
+    assert objective.output(real).tolist() == [1.0, 4.0]
+
+
+# -- penalties --------------------------------------------------------------------------------
+
+
+def test_gradient_penalty_of_a_linear_critic() -> None:
+    """∇D = w everywhere: λ(‖w‖ - 1)², whose gradient is 2λ(‖w‖ - 1)·w/‖w‖."""
+    critic = Linear()
+    loss = game(critic, GradientPenalty(7.0)).step(batch(), "discriminator").losses
+    weight = critic.score.weight.detach()
+    norm = weight.norm()
+    torch.testing.assert_close(loss["gradient_penalty"], 7 * (norm - 1) ** 2)
+    loss["gradient_penalty"].backward()
+    torch.testing.assert_close(critic.score.weight.grad, 14 * (norm - 1) * weight / norm)
+
+
+def test_gradient_penalty_is_each_images_own_between_data_and_samples() -> None:
+    model = game(Quadratic(), GradientPenalty(1.0))
+    found = model.step(batch(), "discriminator").losses["gradient_penalty"]
+    b = batch()
+    with torch.no_grad():
+        fake = model.generator(b.noise.normal(3))
+    mix = b.noise.uniform(1, 1, 1)
+    between = mix * from_uint8(b.images) + (1 - mix) * fake
+    # the share may be of either end: its law is the same
+    other = (1 - mix) * from_uint8(b.images) + mix * fake
+    expected = [(x.flatten(1).norm(dim=1) - 1).square().mean() for x in (between, other)]
+    assert min(abs(found - e) for e in expected) < 1e-5
+    assert len(mix.unique()) == 6
+
+
+def test_r1_is_the_squared_slope_at_the_data() -> None:
+    linear = Linear()
+    found = game(linear, R1(3.0)).step(batch(), "discriminator").losses["r1"]
+    torch.testing.assert_close(found, 1.5 * linear.score.weight.square().sum())
+    found = game(Quadratic(), R1(2.0)).step(batch(), "discriminator").losses["r1"]
+    expected = from_uint8(batch().images).flatten(1).square().sum(1).mean()
+    torch.testing.assert_close(found, expected)
+
+
+def test_weight_clipping_holds_the_critic_only_and_after_its_own_turn() -> None:
+    model = game(Linear(), WeightClipping(0.01))
+    before = model.discriminator.score.weight.clone()
+    model.after("generator")
+    assert torch.equal(model.discriminator.score.weight, before)
+    model.after("discriminator")
+    torch.testing.assert_close(model.discriminator.score.weight, before.clamp(-0.01, 0.01))
+    assert max(p.abs().max() for p in model.generator.parameters()) > 0.01
+
+
+def test_spectral_norm_brings_every_weight_to_one() -> None:
+    torch.manual_seed(0)
+    critic = DCGANDiscriminator((1, 16, 16), 4, norm=None)
+    model = GAN(Spec(1, 16, 16), DCGANGenerator(3, (1, 16, 16), 2), critic, tricks=[SpectralNorm()])
+    for seed in range(100):
+        critic(torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(seed)))
+    model.eval()
+    weights = [m.weight for m in critic.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(weights) == 3
+    for weight in weights:
+        norm = torch.linalg.matrix_norm(weight.flatten(1), 2).item()
+        assert norm == pytest.approx(1.0, abs=0.02)
+
+
+# -- features ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_feature_matching_is_the_distance_of_the_means(alone: bool) -> None:
+    model = game(Linear(), FeatureMatching(2.0, alone=alone))
+    losses = model.step(batch(), "generator").losses
+    b = batch()
+    fake = model.generator(b.noise.normal(3))
+    gap = from_uint8(b.images).flatten(1).mean(0) - fake.flatten(1).mean(0)
+    assert losses.keys() == ({"generator"} if alone else {"generator", "feature_matching"})
+    name = "generator" if alone else "feature_matching"
+    torch.testing.assert_close(losses[name], 2 * gap.square().sum())
+    if not alone:
+        expected = -model.discriminator.head(fake.flatten(1)).mean()
+        torch.testing.assert_close(losses["generator"], expected)
+    assert model.step(batch(), "discriminator").losses.keys() == {"discriminator"}
+
+
+def test_minibatch_discrimination_never_mixes_real_and_fake() -> None:
+    torch.manual_seed(0)
+    critic = DCGANDiscriminator((1, 16, 16), 4, norm=None)
+    model = GAN(
+        Spec(1, 16, 16),
+        DCGANGenerator(3, (1, 16, 16), 2),
+        critic,
+        tricks=[MinibatchDiscrimination(5, 3)],
+    )
+
+    def judged(noise: int, change: bool = False) -> tuple[Tensor, Tensor]:
+        b = batch(0, shape=(1, 16, 16))
+        if change:
+            b.images[-1] = 255 - b.images[-1]
+        b.noise = Noise(noise, 6)
+        turn = model._turn(b)
+        return turn.of_real.logits, turn.of_fake.logits
+
+    real, fake = judged(1)
+    other_real, other_fake = judged(2)
+    assert torch.equal(real, other_real), "other fakes leave the real images' logits alone"
+    assert not torch.equal(fake, other_fake)
+    changed, same = judged(1, change=True)
+    assert torch.equal(fake, same)
+    assert (changed[:-1] != real[:-1]).all(), "another real image changes all of theirs"
+
+
+# -- augmentation -----------------------------------------------------------------------------
+
+
+def turn_of(seed: int, n: int = 40, channels: int = 1) -> tuple[Turn, Tensor]:
+    torch.manual_seed(0)
+    b = batch(seed, n, (channels, 16, 16))
+    model = GAN(Spec(channels, 16, 16), DCGANGenerator(3, (channels, 16, 16), 2), Linear())
+    return Turn(model, b, torch.empty(n, 0), torch.empty(0)), b.signed()
+
+
+def test_translation_moves_whole_pixels_and_zeros_come_in() -> None:
+    turn, images = turn_of(0)
+    moved = DiffAugment(["translation"]).augment(images, turn)
+    seen = set()
+    for x, y in zip(images, moved):
+        found = []
+        for down in range(-2, 3):
+            for right in range(-2, 3):
+                rolled = torch.zeros(1, 20, 20)
+                rolled[:, 2 + down : 18 + down, 2 + right : 18 + right] = x
+                if torch.equal(rolled[:, 2:18, 2:18], y):
+                    found.append((down, right))
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len(seen) > 12
+
+
+def test_cutout_hides_half_a_side_squared_somewhere() -> None:
+    turn, images = turn_of(0)
+    cut = DiffAugment(["cutout"]).augment(images, turn)
+    hidden = (cut == 0) & (images != 0)
+    assert torch.equal(cut[~hidden], images[~hidden])
+    counts = (cut == 0).flatten(1).sum(1)
+    assert counts.max() <= 64 + 2
+    assert counts.min() < 64, "the square may stick out"
+    assert len(hidden.flatten(1).unique(dim=0)) > 20
+
+
+def test_color_changes_brightness_saturation_contrast_within_the_papers_bounds() -> None:
+    turn, images = turn_of(0, channels=3)
+    changed = DiffAugment(["color"]).augment(images, turn)
+    # brightness moves an image's mean by up to a half; the other two keep it
+    shift = (changed - images).mean((1, 2, 3))
+    assert shift.abs().max() <= 0.5 + 1e-5
+    assert shift.std() > 0.2
+    # contrast scales what is left by ½ to 1½: seen on the grey image, which saturation keeps
+    grey, before = changed.mean(1), images.mean(1)
+    ratio = grey.std((1, 2)) / before.std((1, 2))
+    assert 0.5 - 1e-3 <= ratio.min() < 0.7
+    assert 1.3 < ratio.max() <= 1.5 + 1e-3
+
+
+def test_augmentation_lets_gradients_through_and_draws_anew() -> None:
+    turn, images = turn_of(0)
+    trick = DiffAugment()
+    x = images.requires_grad_()
+    first, second = trick.augment(x, turn), trick.augment(x, turn)
+    assert not torch.equal(first, second)
+    first.sum().backward()
+    assert (x.grad.flatten(1).abs().sum(1) > 0).all()
+    again, _ = turn_of(0)
+    assert torch.equal(trick.augment(images, again), first)
+
+
+def test_unknown_policy_is_named() -> None:
+    with pytest.raises(UserError, match=r"DiffAugment 'colour'.*color"):
+        DiffAugment(["colour"])
+
+
+def test_two_processes_augment_their_rows_as_one_would() -> None:
+    whole, images = turn_of(3, n=8)
+    full = DiffAugment().augment(images, whole)
+    half, _ = turn_of(3, n=8)
+    half.batch.noise = Noise(3, 8, slice(4, 8))
+    torch.testing.assert_close(DiffAugment().augment(images[4:], half), full[4:])
+
+
+@pytest.mark.parametrize("name", sorted(TRICKS))
+def test_every_trick_by_name_trains(name: str) -> None:
+    from tests.conftest import make_trainer, tiny_dataset
+
+    trainer = make_trainer("gan", tiny_dataset(), arguments={"tricks": (name,), "width": 10})
+    assert len(trainer.model.tricks) == 1
+    trainer.fit()
+    assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
