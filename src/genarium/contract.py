@@ -297,6 +297,15 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
+class Clusters(Protocol):
+    """Sorts images into groups that it found without labels."""
+
+    def cluster(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the number of each image's group, [B] int64 from 0."""
+        ...
+
+
+@runtime_checkable
 class Translates(Protocol):
     """Turns an image of one domain into one of another."""
 
@@ -313,6 +322,7 @@ CAPABILITIES: dict[str, type] = {
     "decode": Decodes,
     "prior": HasPrior,
     "reconstruct": Reconstructs,
+    "cluster": Clusters,
     "translate": Translates,
 }
 

@@ -10,6 +10,7 @@ import torch
 from genarium.evaluation import neighbours
 from genarium.evaluation.inception_score import inception_score
 from genarium.evaluation.likelihood import bits_per_dim
+from genarium.evaluation.model_scores import cluster_errors
 from genarium.evaluation.neighbours import nearest
 from genarium.evaluation.sharpness import sharpness
 
@@ -173,3 +174,22 @@ def test_nearest_of_nothing():
 def test_nearest_refuses(queries, corpus, word):
     with pytest.raises(ValueError, match=word):
         nearest(queries, corpus)
+
+
+def test_groups_that_are_the_classes_under_other_names_have_no_error():
+    labels = torch.arange(10).repeat(20)
+    names = torch.randperm(10, generator=torch.Generator().manual_seed(0))
+    assert cluster_errors(names[labels], labels).sum() == 0
+
+
+def test_one_group_errs_on_all_but_the_commonest_class():
+    labels = torch.tensor([0] * 60 + [1] * 20 + [2] * 20)
+    assert cluster_errors(torch.zeros(100, dtype=torch.int64), labels).mean() == pytest.approx(0.4)
+
+
+def test_groups_are_named_by_the_other_half():
+    """A group of its own for each image would be right by its own vote; here nobody names it."""
+    labels = torch.arange(8) % 3
+    assert cluster_errors(torch.arange(8), labels).mean() == 1.0
+    groups, labels = torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1])
+    assert cluster_errors(groups, labels).tolist() == [1.0, 1.0]

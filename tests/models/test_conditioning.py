@@ -195,3 +195,11 @@ def test_the_verb_writes_what_was_asked(runs: dict[str, genarium.Trained], tmp_p
             main(["sample", str(runs[name].path), "-n", "4", flag, value, "--out", str(out)]) == 0
         )
         assert out.is_file()
+
+
+def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None:
+    data = tiny_dataset()
+    names = {run: [row.name for row in genarium.evaluate(runs[run], n=40, dataset=data).rows]
+             for run in ("infogan", "cgan")}  # fmt: skip
+    assert "cluster error" in names["infogan"]
+    assert "cluster error" not in names["cgan"]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import HasElbo, HasLogProb, Reconstructs, Samples, to_uint8
+from genarium.contract import Clusters, HasElbo, HasLogProb, Reconstructs, Samples, to_uint8
 from genarium.evaluation.likelihood import bits_per_dim
 from genarium.evaluation.measure import Measured, standard_error
 from genarium.evaluation.scores import Score, Undefined
@@ -122,6 +122,59 @@ def reconstruction(
     psnr = -10 * math.log10(error)
     note = f"10 log10(1/MSE); {_held(context)}"
     return [mse, Score("PSNR", psnr, better="higher", unit="dB", note=note, basis=basis)]
+
+
+def clustering(
+    model: nn.Module,
+    heldout: Tensor,
+    labels: Tensor | None,
+    context: dict[str, Any],
+    report: Progress,
+) -> list[Score]:
+    """Cluster error of held-out images: a group speaks for the class that is most common in it.
+
+    Which class that is, one random half of the images says, and the other half is scored; then the
+    halves change places. So no image votes on its own group's name.
+    """
+    if not isinstance(model, Clusters) or labels is None or len(heldout) < 2:
+        return []
+    groups = []
+    for done, part in batches(heldout, context["batch"], _device(model)):
+        groups.append(model.cluster(part).cpu())
+        report("cluster", done, len(heldout))
+    wrong = cluster_errors(torch.cat(groups), labels.cpu())
+    return [
+        Score(
+            "cluster error",
+            wrong.mean().item(),
+            standard_error(wrong),
+            better="lower",
+            unit="share",
+            note=f"groups named by the other half's majority; {_held(context)}; ± standard error",
+            basis=_held_basis(context),
+        )
+    ]
+
+
+def cluster_errors(groups: Tensor, labels: Tensor) -> Tensor:
+    """1.0 where an image's group does not speak for its class, else 0.0, [N] float64.
+
+    groups, labels: [N] int64. Each half of the images is scored with the names that the other
+    half gives: to every group the class most common in it, the lowest of equals. A group that the
+    other half does not know is wrong.
+    """
+    # drawn: the classes of a set may follow one another, or go round
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randperm(len(groups), generator=generator) % 2
+    wrong = torch.ones(len(groups), dtype=torch.float64)
+    for half in (0, 1):
+        naming, scored = drawn != half, drawn == half
+        votes = torch.zeros(int(groups.max()) + 1, int(labels.max()) + 1, dtype=torch.int64)
+        one = torch.ones((), dtype=torch.int64)
+        votes.index_put_((groups[naming], labels[naming]), one, accumulate=True)
+        named = torch.where(votes.sum(1) > 0, votes.argmax(1), -1)
+        wrong[scored] = (named[groups[scored]] != labels[scored]).double()
+    return wrong
 
 
 def parameters(model: nn.Module) -> Score:

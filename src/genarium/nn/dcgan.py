@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from genarium.errors import UserError
 from genarium.nn.conv import Upsample
-from genarium.nn.norm import BatchNorm2d
+from genarium.nn.norm import BatchNorm1d, BatchNorm2d
 
 Norm = Callable[[int], nn.Module]
 """Makes the normalization of a map with that many channels."""
@@ -89,16 +89,28 @@ class Down(nn.Module):
         return functional.leaky_relu(self.norm(self.convolution(x)), 0.2, inplace=True)
 
 
+def _dense(inputs: int, outputs: int, activation: nn.Module) -> nn.Sequential:
+    """A dense layer with batch norm: [B, inputs] -> [B, outputs]."""
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), BatchNorm1d(outputs), activation)
+
+
 class DCGANGenerator(nn.Module):
     """Codes [B,D] -> images [B,C,H,W] on (-1, 1).
 
     inputs: D, the length of the code (with whatever a condition adds to it).
     shape: (C, H, W) of the images. width: channels of the map nearest the image; each map further
     in has twice as many, at most 8 × width. norm: makes the norm of every map but the image.
+    hidden: units of a dense layer between code and start map, 0 for none as in the paper; with it
+    (InfoGAN has one of 1024) a code's parts can switch one another instead of adding up.
     """
 
     def __init__(
-        self, inputs: int, shape: tuple[int, int, int], width: int = 64, norm: Norm = BatchNorm2d
+        self,
+        inputs: int,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        norm: Norm = BatchNorm2d,
+        hidden: int = 0,
     ):
         super().__init__()
         channels, *sides = shape
@@ -108,7 +120,9 @@ class DCGANGenerator(nn.Module):
         odds = [(h % 2, w % 2) for h, w in sizes[:-1]]
         self.inputs = inputs
         self.start = (*sizes[-1], maps[-1])
-        self.project = nn.Linear(inputs, sizes[-1][0] * sizes[-1][1] * maps[-1], bias=False)
+        self.hidden = _dense(inputs, hidden, nn.ReLU(inplace=True)) if hidden else nn.Identity()
+        start = sizes[-1][0] * sizes[-1][1] * maps[-1]
+        self.project = nn.Linear(hidden or inputs, start, bias=False)
         self.norm = norm(maps[-1])
         self.up = nn.Sequential(
             *(Up(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(1, len(odds))))
@@ -122,7 +136,7 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         # The dense layer's units are laid out channels-last, so the map needs no copy for it.
-        x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)
+        x = self.project(self.hidden(z)).unflatten(1, self.start).permute(0, 3, 1, 2)
         x = self.up(functional.relu(self.norm(x), inplace=True))
         return torch.tanh(self.image(x) + self.bias)
 
@@ -133,10 +147,15 @@ class DCGANDiscriminator(nn.Module):
     shape: (C, H, W), with whatever channels a condition adds. width: channels of the first map;
     each next one has twice as many, at most 8 × width. norm: makes the norm of every layer but
     the first; None for none (a critic under a gradient penalty must not mix the batch).
+    hidden: units of a dense layer between the last map and the logit, 0 for none as in the paper.
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int = 64, norm: Norm | None = BatchNorm2d
+        self,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        norm: Norm | None = BatchNorm2d,
+        hidden: int = 0,
     ):
         super().__init__()
         channels, *sides = shape
@@ -145,13 +164,20 @@ class DCGANDiscriminator(nn.Module):
         self.down = nn.Sequential(
             *(Down(maps[i], maps[i + 1], norm if i else None) for i in range(len(maps) - 1))
         )
-        self.outputs = maps[-1] * sizes[-1][0] * sizes[-1][1]
+        flat = maps[-1] * sizes[-1][0] * sizes[-1][1]
+        self.outputs = hidden or flat
+        if not hidden:
+            self.hidden: nn.Module = nn.Identity()
+        elif norm is None:
+            self.hidden = nn.Sequential(nn.Linear(flat, hidden), nn.LeakyReLU(0.2))
+        else:
+            self.hidden = _dense(flat, hidden, nn.LeakyReLU(0.2))
         self.score: nn.Module = nn.Linear(self.outputs, 1)
         initialize(self)
 
     def features(self, images: Tensor) -> Tensor:
-        """The last map, flattened: [B, `outputs`]."""
-        return self.down(images).permute(0, 2, 3, 1).flatten(1)
+        """The last map, flattened, through the dense layer if there is one: [B, `outputs`]."""
+        return self.hidden(self.down(images).permute(0, 2, 3, 1).flatten(1))
 
     def head(self, features: Tensor) -> Tensor:
         """Logits [B] of features [B, `outputs`]."""

@@ -14,10 +14,12 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from genarium.contract import Optim, Spec, from_uint8
-from genarium.models.implicit.composition import TrickName, mixes_images, networks, tricks_of
+from genarium.models.implicit.composition import TrickName, mixes_images, tricks_of
 from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
+from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+from genarium.nn.norm import BatchNorm2d
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
 
 
@@ -41,7 +43,7 @@ class InfoGAN(GAN):
 
 
 @recipe(
-    tiny={"latent": 4, "width": 4, "categories": (3,), "continuous": 2},
+    tiny={"latent": 4, "width": 4, "hidden": 8, "categories": (3,)},
     paper="Chen et al. 2016",
     batch=128,
     steps=5000,
@@ -53,6 +55,7 @@ def infogan(
     categories: tuple[PositiveInt, ...] = (10,),
     continuous: Annotated[int, Ge(0)] = 2,
     width: PositiveInt = 64,
+    hidden: Annotated[int, Ge(0)] = 1024,
     weight: NonNegativeFloat = 1.0,
     continuous_weight: NonNegativeFloat = 0.1,
     lr: PositiveFloat = 2e-4,
@@ -67,6 +70,7 @@ def infogan(
     categories: values of each category code, separated by commas.
     continuous: how many numbers, uniform on [-1, 1].
     width: channels of the map nearest the image; each further in has twice as many.
+    hidden: units of a dense layer in both networks, between code or logit and maps; 0 for none.
     weight: of the categories' information.
     continuous_weight: of the numbers' information.
     lr: learning rate of the discriminator and the reader.
@@ -75,23 +79,22 @@ def infogan(
     smoothing: the discriminator's target for real images is 1 minus this.
     tricks: additions to the game, separated by commas; each with its paper's settings.
     """
-    # the features' size is the network's, so the reader is made after it
-    told = Codes(1, categories, continuous)
-    generator, discriminator = networks(
-        "dcgan", spec, latent, width, conditioning=told, batch_norm=mixes_images(tricks)
+    norm = BatchNorm2d if mixes_images(tricks) else None
+    discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
+    told = Codes(
+        discriminator.outputs,
+        categories,
+        continuous,
+        weight=weight,
+        continuous_weight=continuous_weight,
     )
+    generator = DCGANGenerator(latent + told.size, spec.shape, width, hidden=hidden)
     return InfoGAN(
         spec,
         generator,
         discriminator,
         NonSaturating(smoothing),
-        conditioning=Codes(
-            discriminator.outputs,
-            categories,
-            continuous,
-            weight=weight,
-            continuous_weight=continuous_weight,
-        ),
+        conditioning=told,
         tricks=tricks_of(tricks),
         optimizers=(
             Optim("adam", lr=lr, betas=(beta1, 0.999)),

@@ -1,0 +1,172 @@
+"""Images a second of DCGAN training against a plain loop of the same maths, in one run.
+
+    python benchmarks/dcgan_training.py [--size 64] [--batch 128] [--steps 3] [--rounds 5]
+
+The plain loop is DCGAN training as PyTorch tutorials teach it, written afresh: float images in
+PyTorch's default layout, `nn.ConvTranspose2d` up, `nn.Conv2d` down, sigmoid and binary cross
+entropy, one fake batch for both players, Adam without fusion. The other side is `dcgan` under the
+trainer, with all that it does for a run (seeds, checks, means). Both train 3 channels, width 64,
+100 latent numbers. Each side has its process, and the rounds alternate, one side at a time; the
+ratio is plain seconds / trainer seconds.
+
+The floor: a DCGAN step is at least 11 passes of one network's forward work (G and D are equal:
+D real 3, G 1, D fake 3, D for G 2, G back 2), so multiply-adds x 11 / peak is the least time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import time
+from itertools import pairwise
+from multiprocessing.connection import Connection
+
+import torch
+from torch import Tensor, nn
+
+from genarium import recipes
+from genarium.api import build
+from genarium.contract import Spec
+from genarium.training import allocator
+from genarium.training.engine import has_fast_bf16
+from genarium.training.options import TrainOptions
+from genarium.training.trainer import Trainer, TrainingData
+
+
+def plain_networks(size: int, width: int, latent: int) -> tuple[nn.Module, nn.Module]:
+    """Generator [B,latent,1,1] -> [B,3,size,size] and discriminator -> [B,1,1,1] on (0, 1)."""
+    doublings = (size // 4).bit_length() - 1
+    maps = [width * 2**i for i in range(doublings)]
+    up: list[nn.Module] = [nn.ConvTranspose2d(latent, maps[-1], 4, 1, 0, bias=False)]
+    down: list[nn.Module] = [nn.Conv2d(3, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
+    for small, large in pairwise(maps):
+        down += [
+            nn.Conv2d(small, large, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(large),
+            nn.LeakyReLU(0.2, True),
+        ]
+    for large, small in zip(maps[::-1], maps[-2::-1]):
+        up += [
+            nn.BatchNorm2d(large),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(large, small, 4, 2, 1, bias=False),
+        ]
+    up += [
+        nn.BatchNorm2d(width),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False),
+        nn.Tanh(),
+    ]
+    down += [nn.Conv2d(maps[-1], 1, 4, 1, 0, bias=False), nn.Sigmoid()]
+    for module in (*up, *down):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+    return nn.Sequential(*up), nn.Sequential(*down)
+
+
+class Plain:
+    """The plain loop."""
+
+    def __init__(self, images: Tensor, batch: int, size: int, width: int, latent: int):
+        self.images = images.float() / 127.5 - 1
+        self.batch, self.latent = batch, latent
+        self.generator, self.discriminator = plain_networks(size, width, latent)
+        self.optimizers = [
+            torch.optim.Adam(n.parameters(), lr=2e-4, betas=(0.5, 0.999))
+            for n in (self.discriminator, self.generator)
+        ]
+
+    def run(self, steps: int) -> float:
+        loss = nn.BCELoss()
+        ones, zeros = torch.ones(self.batch), torch.zeros(self.batch)
+        start = time.perf_counter()
+        for _ in range(steps):
+            real = self.images[torch.randint(len(self.images), (self.batch,))]
+            self.discriminator.zero_grad()
+            loss(self.discriminator(real).view(-1), ones).backward()
+            fake = self.generator(torch.randn(self.batch, self.latent, 1, 1))
+            loss(self.discriminator(fake.detach()).view(-1), zeros).backward()
+            self.optimizers[0].step()
+            self.generator.zero_grad()
+            loss(self.discriminator(fake).view(-1), ones).backward()
+            self.optimizers[1].step()
+        return time.perf_counter() - start
+
+
+class Ours:
+    """The recipe under the trainer, with the memory kept as the command keeps it."""
+
+    def __init__(self, images: Tensor, batch: int, size: int, width: int, latent: int):
+        allocator.keep_memory()
+        arguments = {"latent": latent, "width": width}
+        self.generator = build(recipes.get("dcgan"), Spec(3, size, size), arguments, 0)
+        self.options = {"batch": batch, "device": "cpu"}
+        self.trainer = Trainer(
+            self.generator, TrainingData(images), TrainOptions(steps=1, **self.options)
+        )
+        self.generator = self.generator.generator
+
+    def run(self, steps: int) -> float:
+        self.trainer.options = TrainOptions(steps=self.trainer.step + steps, **self.options)
+        start = time.perf_counter()
+        self.trainer.fit()
+        return time.perf_counter() - start
+
+
+def serve(side: type, pipe: Connection, batch: int, size: int, width: int) -> None:
+    """A process of its own: asked for a number of steps, it answers with the seconds."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (4 * batch, 3, size, size)
+    images = torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+    contestant = side(images, batch, size, width, 100)
+    pipe.send(sum(p.numel() for p in contestant.generator.parameters()))
+    while steps := pipe.recv():
+        pipe.send(contestant.run(steps))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=64, choices=(16, 32, 64, 128))
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    found = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    for name, side in (("plain", Plain), ("trainer", Ours)):
+        pipes[name], theirs = context.Pipe()
+        arguments = (side, theirs, found.batch, found.size, found.width)
+        context.Process(target=serve, args=arguments, daemon=True).start()
+
+    def run(name: str, steps: int) -> float:
+        pipes[name].send(steps)
+        seconds: float = pipes[name].recv()
+        return seconds
+
+    for name, pipe in pipes.items():
+        print(f"{name}: {pipe.recv():,} parameters in the generator")
+        run(name, 1)
+    ratios = []
+    for number in range(found.rounds):
+        order = list(pipes)[:: 1 if number % 2 else -1]
+        seconds = {name: run(name, found.steps) for name in order}
+        ratios.append(seconds["plain"] / seconds["trainer"])
+        rates = {k: found.steps * found.batch / s for k, s in seconds.items()}
+        print(
+            f"plain {rates['plain']:7.1f} images/s   trainer {rates['trainer']:7.1f}   "
+            f"ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
+    print(
+        f"{found.size} px, batch {found.batch}, {torch.get_num_threads()} threads, "
+        f"bf16 {has_fast_bf16(torch.device('cpu'))}: median ratio {statistics.median(ratios):.2f} "
+        f"(min {min(ratios):.2f}, max {max(ratios):.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
