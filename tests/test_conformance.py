@@ -166,6 +166,13 @@ def test_save_load_same_samples(name: str, tmp_path: Path) -> None:
         assert images.abs().max() <= 1
         assert torch.equal(images, again.sample(5, seed=3))
         assert not torch.equal(images, again.sample(5, seed=4))
+    if {"sample", "prior", "decode"} <= set(trained.capabilities):
+        conditions = [None]
+        conditions += [1] if trained.model.conditional else []
+        conditions += [trained.code("0", 5)] if trained.model.codes else []
+        for condition in conditions:
+            codes = trained.codes(5, 3, condition)
+            torch.testing.assert_close(trained.decode(codes), trained.sample(5, 3, condition))
     if "reconstruct" in trained.capabilities:
         some = data.test.images[:5]
         assert torch.equal(trained.reconstruct(some), again.reconstruct(some))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +67,55 @@ def test_adding_a_metric_touches_one_file(written: Path) -> None:
     assert "contrast" in python(written, "contrast.py")
 
 
+def test_the_latent_space_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of docs/latent.md in order, trained for a moment only; then its Python."""
+    from PIL import Image
+
+    from genarium.cli import main
+
+    text = (ROOT / "docs" / "latent.md").read_text(encoding="utf-8")
+    lines = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        for line in block.split("\n")
+    ]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines if line]
+    assert {command[0] for command in commands} >= {"interpolate", "arithmetic", "traverse"}
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (40, 30), "navy").save(tmp_path / "photos" / "one.png")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        assert main([*command, *(TINY if command[0] == "train" else [])]) == 0, command
+        if command[0] not in ("train", "sample"):
+            assert (Path(command[1]) / f"{command[0]}.png").is_file()
+    capsys.readouterr()
+    ((_, script),) = BLOCK.findall(text)
+    exec(compile(script, "latent.md", "exec"), {})
+    assert "torch.Size([8, 16])" in capsys.readouterr().out
+
+
 def test_pictures_and_files_that_the_documents_name_exist() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = document.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} names {target}"
+
+
+def test_the_axes_compose_as_docs_adversarial_has_it() -> None:
+    import torch
+
+    from genarium.contract import Batch, Noise
+
+    text = (ROOT / "docs" / "adversarial.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"<!-- tested: adversarial -->\n```python\n(.*?)```", text, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(block.replace("width=32", "width=2"), found)
+    model = found["model"]
+    images = torch.randint(0, 256, (4, 3, 64, 64)).to(torch.uint8)
+    for phase in model.phases:  # type: ignore[attr-defined]
+        batch = Batch(images, torch.arange(4) % 2, Noise(0, 4))
+        losses = model.step(batch, phase.name).losses  # type: ignore[attr-defined]
+        assert all(bool(value.isfinite()) for value in losses.values())
+    assert "r1" in model.step(batch, "discriminator").losses  # type: ignore[attr-defined]

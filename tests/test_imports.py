@@ -23,6 +23,7 @@ ALLOWED = {
     "models": {"nn", "distributions", "contract", "recipes"},
     "training": {"contract"},
     "evaluation": {"contract"},
+    "latent": {"contract"},
 }
 TOP = {"cli", "studio", "__main__"}  # nothing else imports these
 

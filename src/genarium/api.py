@@ -11,6 +11,7 @@ genarium.compare([vae, "runs/dcgan-digits-1"], out="report.html")
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,10 @@ from genarium.contract import Model, Spec, capabilities, from_uint8, to_uint8
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.errors import UserError
+from genarium.latent import Inversion, invert, nearest_draws
 from genarium.recipes import Recipe
-from genarium.report.images import grid, save_png
+from genarium.report import points
+from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_from_dict, spec_to_dict
 from genarium.training import checkpoint as checkpoints
 from genarium.training import log
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
+
+POOL = 512
+"""Draws of the prior among which an inversion looks for its starts."""
 
 
 class Trained:
@@ -89,7 +95,8 @@ class Trained:
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
-        condition: a class name or number for all images, or [n] labels.
+        condition: a class name or number for all images, or [n] labels; for a model with a
+        learned code also what `code` gives.
         """
         self.can("sample")
         labels = self.labels(condition, n)
@@ -103,10 +110,79 @@ class Trained:
             )
         return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
 
+    @torch.no_grad()
+    def codes(
+        self, n: int = 64, seed: int = 0, condition: Tensor | int | str | None = None
+    ) -> Tensor:
+        """The codes of `sample(n, seed, condition)`, [n,D] float32: `decode` gives those images.
+
+        So the number of an image in the grid of `genarium sample` is a row here.
+        """
+        for capability in ("sample", "prior", "decode"):
+            self.can(capability)
+        labels = self.labels(condition, n)
+        generator = torch.Generator().manual_seed(derive(seed, "sample"))
+        parts = []
+        for start in range(0, n, CHUNK):
+            count = min(CHUNK, n - start)
+            # `condition` is asked of the prior only where the model is conditional
+            own = {} if labels is None else {"condition": labels[start : start + count]}
+            parts.append(self.model.prior(count, generator=generator, **own).cpu())  # type: ignore[operator]
+        return torch.cat(parts) if parts else torch.empty(0, 0)
+
+    @property
+    def mixture(self) -> Mapping[str, Any] | None:
+        """The Gaussians that the data were drawn from, None where that is not how they are made."""
+        found: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
+        return found
+
+    @property
+    def noise(self) -> int | None:
+        """How many leading columns of a code are noise, None for all: a GAN's condition follows."""
+        size = getattr(self.model, "latent", None)
+        return size if isinstance(size, int) else None
+
+    def invert(
+        self,
+        images: Tensor,
+        *,
+        steps: int = 200,
+        restarts: int = 4,
+        lr: float = 0.2,
+        prior_weight: float = 1e-3,
+        seed: int = 0,
+    ) -> Inversion:
+        """The codes whose images are nearest to uint8 [N,C,H,W]; see `genarium.latent.invert`.
+
+        The search starts from the encoder's code where there is one, and for the other restarts
+        from the nearest of `POOL` draws of the prior. A GAN's condition is that of the start.
+        """
+        self.can("decode")
+        device = next(self.model.parameters()).device
+        wanted, starts = from_uint8(images).to(device), []
+        decode: Callable[[Tensor], Tensor] = self.model.decode  # type: ignore[assignment]
+        if "encode" in self.capabilities:
+            starts.append(self.encode(images).to(device)[None])
+        if "prior" in self.capabilities and restarts > len(starts):
+            generator = torch.Generator().manual_seed(derive(seed, "invert"))
+            with torch.no_grad():
+                draws = self.model.prior(max(POOL, restarts), generator=generator)  # type: ignore[operator]
+            starts.append(nearest_draws(decode, draws, wanted, restarts - len(starts)))
+        if not starts:
+            raise UserError(f"{self.path} has no encoder and no prior to start a search from")
+        settings: dict[str, Any] = {"steps": steps, "lr": lr, "prior_weight": prior_weight}
+        found = invert(decode, torch.cat(starts), wanted, free=self.noise, **settings)
+        return Inversion(found.codes.cpu(), found.mse.cpu())
+
     def labels(self, condition: Tensor | int | str | None, n: int) -> Tensor | None:
-        """A condition as [n] class labels; UserError for a class that the model does not know."""
+        """A condition as [n] class labels; UserError for a class that the model does not know.
+
+        A learned code [n, codes] (see `code`) passes as it is.
+        """
         if condition is None:
             return None
+        if isinstance(condition, Tensor) and condition.is_floating_point() and self.model.codes:
+            return condition
         if not self.model.conditional:
             raise UserError(
                 f"{self.path} is not conditional, so --class {condition} means nothing to it: "
@@ -127,6 +203,25 @@ class Trained:
         if not 0 <= number < len(classes):
             raise UserError(f"--class {condition}: choose one of {', '.join(classes)}")
         return torch.full((n,), number, dtype=torch.int64)
+
+    def code(self, text: str, n: int) -> Tensor:
+        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+        most = self.model.codes
+        if not most:
+            raise UserError(f"{self.path} has no learned code (InfoGAN has): leave --code away")
+        values = [part.strip() for part in text.split(",")]
+        if len(values) > most:
+            raise UserError(f"--code {text}: {self.path} has {most} values, not {len(values)}")
+        values += ["*"] * (most - len(values))
+        try:
+            found = [math.nan if value == "*" else float(value) for value in values]
+        except ValueError:
+            raise UserError(
+                f"--code {text}: give {most} numbers separated by commas, * leaves one to chance"
+            ) from None
+        if any(math.isinf(value) for value in found):
+            raise UserError(f"--code {text}: give finite numbers")
+        return torch.tensor([found]).expand(n, -1)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -332,7 +427,13 @@ def _run(
 
 
 def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, int], None]:
-    """Writes the sample grid of a step: samples, or originals beside their reconstructions."""
+    """Writes the sample grid of a step: samples, or originals beside their reconstructions.
+
+    Where images are points of the plane it is a plot of them over real ones.
+    """
+    planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
+    shown = points.SHOWN if planar else 64
+    some = dataset.validation.images[: shown if planar else shown // 2]
 
     @torch.no_grad()
     def paint(model: Model, step: int) -> None:
@@ -341,14 +442,13 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
             generator = torch.Generator().manual_seed(derive(seed, "grid"))
             labels = None
             if model.conditional and dataset.spec.classes:
-                labels = torch.arange(64) % len(dataset.spec.classes)
-            picture = grid(model.sample(64, condition=labels, generator=generator), columns=8)  # type: ignore[operator]
+                labels = torch.arange(shown) % len(dataset.spec.classes)
+            images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
+            picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "reconstruct" in can:
-            some = dataset.validation.images[:32]
             device = next(model.parameters()).device
             again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
-            pairs = torch.stack([from_uint8(some), again], 1).flatten(0, 1)
-            picture = grid(pairs, columns=8)
+            picture = points.pairs(some, again, columns=8, mixture=mixture)
         else:
             return
         folder.samples.mkdir(exist_ok=True)
@@ -385,18 +485,19 @@ def evaluate(
     n: images drawn (and as many test images taken). extractor: whose features FID uses.
     """
     from genarium.evaluation import evaluate as referee
-    from genarium.evaluation import features
+    from genarium.evaluation import features, modes
+    from genarium.evaluation.measure import METRICS
 
     trained = _trained(run)
     data = dataset or trained.dataset()
-    name = extractor or features.default_for(data.name, trained.spec)
     return referee.evaluate_model(
         trained.model,
         reference=data.test.images,
         labels=data.test.labels,
-        extractor=features.extractor(name),
+        extractor=extractor or features.default_for(data.name, trained.spec),
         n=n,
         seed=seed,
+        metrics=(*METRICS, *modes.for_data(data.info)),
     )
 
 
@@ -431,11 +532,19 @@ def images_for(trained: Trained, source: str | None) -> Tensor:
     return torch.cat([found.train.images, found.validation.images, found.test.images])
 
 
-def write_images(images: Tensor, out: Path, columns: int | None = None) -> None:
+def write_images(
+    images: Tensor,
+    out: Path,
+    columns: int | None = None,
+    *,
+    real: Tensor | None = None,
+    mixture: Mapping[str, Any] | None = None,
+) -> None:
     """Write images [N,C,H,W] as the suffix says: .png a grid, .npz an array, none: single files.
 
-    The array is `images`, uint8 [N,H,W,C]. Raises UserError for another suffix or a place that
-    cannot be written.
+    The array is `images`, uint8 [N,H,W,C]. Points of the plane make a plot instead of a grid, over
+    `real` points and with the modes of a `mixture`. Raises UserError for another suffix or a place
+    that cannot be written.
     """
     import numpy as np
 
@@ -443,7 +552,7 @@ def write_images(images: Tensor, out: Path, columns: int | None = None) -> None:
     try:
         if out.suffix.lower() == ".png":
             out.parent.mkdir(parents=True, exist_ok=True)
-            save_png(out, grid(pixels, columns=columns))
+            save_png(out, points.sheet(pixels, columns, real=real, mixture=mixture))
         elif out.suffix.lower() == ".npz":
             out.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(out, images=pixels.permute(0, 2, 3, 1).numpy())
@@ -459,5 +568,5 @@ def write_images(images: Tensor, out: Path, columns: int | None = None) -> None:
 
 
 def save_grid(images: Tensor, path: str | os.PathLike[str], columns: int | None = None) -> None:
-    """Write images [N,C,H,W] (uint8, or floats on [-1, 1]) as one PNG grid."""
-    save_png(Path(path), grid(images, columns=columns))
+    """Write images [N,C,H,W] (uint8, or floats on [-1, 1]) as one PNG grid; points as a plot."""
+    save_png(Path(path), points.sheet(images, columns))

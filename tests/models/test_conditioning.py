@@ -126,6 +126,9 @@ def test_reading_and_clustering_real_images() -> None:
     assert (first.shape, second.shape, numbers.shape) == ((6, 3), (6, 2), (6, 2))
     torch.testing.assert_close(first.sum(1), torch.ones(6))
     assert torch.equal(model.cluster(images), first.argmax(1))
+    with torch.no_grad():
+        model.conditioning.reader[-1].bias[2] += 100.0  # the third value of the first category
+    assert model.cluster(images).tolist() == [2] * 6
 
 
 @pytest.mark.parametrize(("categories", "continuous"), [((), 0), ((1,), 1)])
@@ -203,3 +206,10 @@ def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None
              for run in ("infogan", "cgan")}  # fmt: skip
     assert "cluster error" in names["infogan"]
     assert "cluster error" not in names["cgan"]
+
+
+def test_the_columns_to_walk_along_are_no_categories(runs: dict[str, genarium.Trained]) -> None:
+    assert runs["dcgan"].model.numbers == [0, 1, 2, 3]
+    assert runs["cgan"].model.numbers == [0, 1, 2, 3]
+    # four numbers of noise, a category of three, two numbers
+    assert runs["infogan"].model.numbers == [0, 1, 2, 3, 7, 8]

@@ -22,12 +22,16 @@ VERBS = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw new images from a trained model",
     "reconstruct": "send images through a model's code and back",
+    "interpolate": "walk between codes",
+    "arithmetic": "add and subtract the mean codes of groups of images",
+    "traverse": "move codes along a dimension or a found direction",
+    "invert": "search the codes of given images",
     "evaluate": "score a trained model",
     "compare": "write a page that compares trained models",
     "demo": "train four families on digits and compare them",
 }
 
-COMPUTES = {"train", "resume", "sample", "reconstruct", "evaluate", "compare", "demo"}
+COMPUTES = {*VERBS} - {"models", "data"}
 
 EXAMPLES = """examples:
   genarium demo                                    four families side by side, some minutes

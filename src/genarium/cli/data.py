@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from genarium import config
 from genarium.cli.parser import add_settings, given
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -20,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:])
         action.add_argument("source", metavar="DATA", help="a built-in data set or a folder")
         action.add_argument("--json", action="store_true", help="print as JSON")
+        if name == "show":
+            action.add_argument(
+                "--out",
+                metavar="FILE.png",
+                help="also draw some of the training images (points of the plane: a plot)",
+            )
         from genarium.data import DataOptions
 
         settings = config.dataclass_fields("data", DataOptions)
@@ -46,9 +56,25 @@ def run(found: Any) -> int:
         for value in given(found, [setting]).get("data", {}).values()
     }
     action = data.prepare if found.action == "prepare" else data.describe
-    facts = action(found.source, data.DataOptions(**values), progress=True)
+    options = data.DataOptions(**values)
+    facts = action(found.source, options, progress=True)
+    if getattr(found, "out", None):
+        _draw(data.load(found.source, options), Path(found.out))
     if found.json:
         show.as_json(facts)
     else:
         show.facts(facts)
     return 0
+
+
+def _draw(found: Dataset, out: Path) -> None:
+    """A grid of training images, the same ones each time; points as a plot."""
+    import torch
+
+    from genarium import api
+    from genarium.report.points import SHOWN
+
+    images = found.train.images
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    some = images[order[: SHOWN if found.spec.planar else 64]]
+    api.write_images(some, out, mixture=found.info.get("mixture"))

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="images drawn, and test images taken (default: 1000)",
     )
     parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="seed of the samples")
-    parser.add_argument("--extractor", help="whose features FID uses: digits or fashion")
+    parser.add_argument("--extractor", help="whose features FID uses: digits, fashion, pixels ...")
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import re
 import typing
 from collections.abc import Iterable
@@ -123,6 +124,24 @@ def positive(flag: str, least: int = 1) -> Any:
             raise UserError(f"{flag} {text!r}: give a whole number") from None
         if value < least:
             raise UserError(f"{flag} {text}: give a number of at least {least}")
+        return value
+
+    return convert
+
+
+def real(flag: str, *, least: float = -math.inf, above: float = -math.inf) -> Any:
+    """An argparse type: a finite number of at least `least` and above `above`."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise UserError(f"{flag} {text!r}: give a number") from None
+        if not math.isfinite(value):
+            raise UserError(f"{flag} {text}: give a finite number")
+        if value < least or value <= above:
+            bound = f"above {above:g}" if value <= above else f"of at least {least:g}"
+            raise UserError(f"{flag} {text}: give a number {bound}")
         return value
 
     return convert

@@ -41,7 +41,9 @@ def run(found: Any) -> int:
     originals = from_uint8(images)
     error = ((again - originals) / 2).square().mean().item()
     out = Path(found.out) if found.out else trained.path / "reconstructions.png"
-    api.write_images(torch.stack([originals, again], 1).flatten(0, 1), out, columns=8)
+    # points of the plane make one plot, those made over the originals
+    both = again if trained.spec.planar else torch.stack([originals, again], 1).flatten(0, 1)
+    api.write_images(both, out, columns=8, real=originals, mixture=trained.mixture)
     if found.json:
         show.as_json({"run": str(trained.path), "n": len(images), "mse": error, "out": str(out)})
     else:

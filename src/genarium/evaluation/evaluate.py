@@ -27,10 +27,12 @@ from genarium.evaluation.measure import (
     Metric,
     class_counts,
     score_all,
+    suited,
 )
 from genarium.evaluation.model_scores import (
     Progress,
     batches,
+    clustering,
     likelihood,
     parameters,
     reconstruction,
@@ -67,9 +69,10 @@ def evaluate_model(
     """
     if n < 1 or batch < 1:
         raise UserError(f"--n {n}, --batch {batch}: both must be at least 1")
-    chosen = _extractor(extractor)
+    chosen = _extractor(extractor, reference)
     labels = _labels_of(reference, labels, n)
     reference = _thin(reference, n, split)
+    metrics = suited(metrics, reference)
     heldout = reference if heldout is None else _thin(heldout, n, split)
     report = progress or (lambda what, done, total: None)
     context = _context(chosen, reference, split) | {
@@ -99,6 +102,8 @@ def evaluate_model(
                 rows += part(model, heldout, context, report)
             except Undefined as reason:
                 warnings.append(f"left out {reason}")
+        if heldout is reference:  # the labels are the reference's
+            rows += clustering(model, heldout, labels, context, report)
         rows.append(parameters(model))
     if len(reference) < n:
         warnings.append(f"--n {n}: only {len(reference)} {split} images, so as many of each")
@@ -122,7 +127,7 @@ def evaluate_images(
     The larger set is thinned to the size of the smaller, and both to `n` if given. Other
     arguments and errors as in `evaluate_model`.
     """
-    chosen = _extractor(extractor)
+    chosen = _extractor(extractor, reference)
     count = min(len(images), len(reference), len(images) if n is None else n)
     if count < 1:
         raise UserError(f"{len(images)} images against {len(reference)}: both sides need one")
@@ -135,6 +140,7 @@ def evaluate_images(
     labels = _labels_of(reference, labels, count)
     images, reference = _thin(images, count, "given"), _thin(reference, count, split)
     report = progress or (lambda what, done, total: None)
+    metrics = suited(metrics, images, reference)
     ours = _measure("sample", chosen, metrics, images, batch, None, report, warnings)
     theirs = _measure(split, chosen, metrics, reference, batch, labels, report, warnings)
     context = _context(chosen, reference, split) | {"samples": count}
@@ -148,8 +154,10 @@ def evaluate_images(
 # Helpers
 
 
-def _extractor(given: str | Extractor) -> Extractor:
-    return features.extractor(given) if isinstance(given, str) else given
+def _extractor(given: str | Extractor, images: Tensor) -> Extractor:
+    if not isinstance(given, str):
+        return given
+    return features.extractor(given, shape=tuple(images.shape[1:]))
 
 
 def _measure(

@@ -4,8 +4,9 @@ Every extractor takes uint8 images of any size and channel count, resizes them i
 gives pooled features and, if it is a classifier, logits. Its name and the digest of its weights go
 with every score, because a Fréchet distance on other features is another number.
 
-`extractor("digits")` and `extractor("fashion")` are the classifiers that ship with the package;
-`from_module` makes one of any network.
+`extractor("digits")` and `extractor("fashion")` are the classifiers that ship with the package,
+`extractor("stacked-digits")` looks at each channel with the first, `extractor("pixels", shape=...)`
+takes the pixels as they are; `from_module` makes one of any network.
 
 Shapes: N images · C 1 or 3 channels · D pooled features · K classes
 """
@@ -15,8 +16,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -27,13 +29,17 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genarium.contract import Spec
+from genarium.contract import Spec, from_uint8
 from genarium.errors import UserError
 from genarium.evaluation.classifier import POOL, SIDE, Classifier
 
 WEIGHTS = Path(__file__).parent / "weights"
 GREY_28 = "ITU-R 601 luma, antialiased bilinear to 28x28, aspect not kept; 28x28 grey as it is"
 PROXY = "fashion-proxy"
+STACKED = "stacked-digits"
+PIXELS = "pixels"
+MOST_PIXELS = 4096  # a covariance of so many features is 134 MB
+ROUGH = "the extractor was trained on other images, so only a rough guide"
 
 
 class Features(NamedTuple):
@@ -54,6 +60,8 @@ class Extractor:
     weights. classes: class names, empty if class-based scores make no sense with it. dims: D.
     resize: the preprocessing, in words. network: floats -> (pool [B,D], logits [B,K]).
     prepare: uint8 [B,C,H,W] -> the floats that the network takes. batch: images a pass.
+    outputs: K where it is not one a class. caveat: what the note of a Fréchet distance says of an
+    extractor without classes.
     """
 
     name: str
@@ -64,6 +72,8 @@ class Extractor:
     network: nn.Module
     prepare: Callable[[Tensor], Tensor]
     batch: int = 256
+    outputs: int | None = None
+    caveat: str = ROUGH
 
     def __call__(self, images: Tensor) -> Features:
         """Features of uint8 [N,C,H,W], computed in batches without gradients, on the CPU.
@@ -72,13 +82,14 @@ class Extractor:
         """
         check_images(images)
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
-        pools, logits = [torch.empty(0, self.dims)], [torch.empty(0, len(self.classes))]
+        width = len(self.classes) if self.outputs is None else self.outputs
+        pools, logits = [torch.empty(0, self.dims)], [torch.empty(0, width)]
         with torch.inference_mode():
             for part in images.split(self.batch):
                 pool, logit = self.network(self.prepare(part.to(device)))
                 pools.append(pool.float().cpu())
                 # A proxy's logits name classes that the images do not have.
-                logits.append(logit.float().cpu() if self.classes else torch.empty(len(part), 0))
+                logits.append(logit.float().cpu() if width else torch.empty(len(part), 0))
         return Features(torch.cat(pools), torch.cat(logits))
 
 
@@ -130,15 +141,49 @@ def from_module(
     return Extractor(name, digest.hexdigest()[:12], classes, dims, resize, network, prepare, batch)
 
 
-NAMES = ("digits", "fashion", PROXY)
+class _Pixels(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x.flatten(1), x.new_empty(len(x), 0)
 
 
-def extractor(name: str, device: str = "cpu") -> Extractor:
+def pixels(shape: tuple[int, ...]) -> Extractor:
+    """The pixels of images of `shape` (C, H, W) on [-1, 1] as features: no network, no classes.
+
+    Raises UserError for more than 4,096 of them, and when it is given images of another shape.
+    """
+    dims = math.prod(shape)
+    words = "x".join(map(str, shape))
+    if dims > MOST_PIXELS:
+        raise UserError(
+            f"--extractor {PIXELS}: images of {words} have {dims:,} pixels, more than "
+            f"{MOST_PIXELS:,}: choose another extractor"
+        )
+
+    def prepare(images: Tensor) -> Tensor:
+        if images.shape[1:] != shape:
+            other = "x".join(map(str, images.shape[1:]))
+            raise UserError(
+                f"--extractor {PIXELS}: the images are {other}, the reference {words}: choose "
+                "another extractor"
+            )
+        return from_uint8(images)
+
+    made = from_module(_Pixels(), name=PIXELS, dims=dims, prepare=prepare, resize=f"none, {words}")
+    return replace(
+        made, caveat="of the pixels themselves: blind to everything but their mean and covariance"
+    )
+
+
+NAMES = ("digits", "fashion", PROXY, STACKED, PIXELS)
+
+
+def extractor(name: str, device: str = "cpu", *, shape: tuple[int, ...] | None = None) -> Extractor:
     """A shipped extractor: "digits" (trained on MNIST), "fashion" (Fashion-MNIST).
 
     "fashion-proxy" is the second without its classes: for images of anything else, where its
-    features still tell sets apart but its classes mean nothing. The `name` of an extractor
-    ("digits-cnn") is accepted too.
+    features still tell sets apart but its classes mean nothing. "stacked-digits" is the first on
+    each channel of an RGB image. "pixels" takes the pixels themselves and needs the `shape`
+    (C, H, W) of the images. The `name` of an extractor ("digits-cnn") is accepted too.
 
     Raises UserError for an unknown name, or weights that are missing or changed.
     """
@@ -147,7 +192,11 @@ def extractor(name: str, device: str = "cpu") -> Extractor:
         close = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UserError(f"--extractor {name}: {hint}Known extractors: {', '.join(NAMES)}")
-    return _shipped(key, device)
+    if key == PIXELS:
+        if shape is None:
+            raise ValueError("the extractor of pixels needs the shape of the images")
+        return pixels(shape)
+    return _stacked(device) if key == STACKED else _shipped(key, device)
 
 
 @lru_cache(maxsize=8)
@@ -182,18 +231,64 @@ def _shipped(name: str, device: str) -> Extractor:
     )
 
 
+class _Channels(nn.Module):
+    """A grey network on each channel of [B,3,H,W]: pools [B,3·D] and logits [B,3·K] in a row."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        pool, logits = self.network(x.flatten(0, 1).unsqueeze(1))
+        return pool.reshape(len(x), -1), logits.reshape(len(x), -1)
+
+
+def _channels_28(images: Tensor) -> Tensor:
+    """uint8 [B,3,H,W] -> floats on [0, 1], [B,3,28,28], each channel by itself."""
+    if images.shape[1] != 3:
+        raise UserError(f"--extractor {STACKED}: takes RGB images, a digit a channel, not grey")
+    return grey_28(images.flatten(0, 1).unsqueeze(1)).view(len(images), 3, SIDE, SIDE)
+
+
+@lru_cache(maxsize=2)
+def _stacked(device: str) -> Extractor:
+    digits = _shipped("digits", device)
+    return replace(
+        digits,
+        name=f"{STACKED}-cnn",
+        classes=(),
+        dims=3 * digits.dims,
+        resize=f"each channel: {GREY_28}",
+        network=_Channels(digits.network),
+        prepare=_channels_28,
+        outputs=3 * len(digits.classes),
+        caveat="features of the three channels side by side",
+    )
+
+
 def card(name: str) -> dict[str, object]:
     """What is known of a shipped extractor: accuracy, training data and digests, command."""
     found: dict[str, object] = json.loads((WEIGHTS / f"{name}.json").read_text())
     return found
 
 
+DEFAULTS = {  # by the name of a data set: its extractor, how many classes it has
+    "digits": ("digits", 10),
+    "mnist": ("digits", 10),
+    "fashion-mnist": ("fashion", 10),
+    "stacked-mnist": (STACKED, 1000),
+}
+
+
 def default_for(dataset: str, spec: Spec) -> str:
     """The extractor for a data set, by the data set's name.
 
-    "digits" for the handwritten digits, "fashion" for Fashion-MNIST, and for everything else
-    "fashion-proxy": good for a Fréchet distance between sets, silent on classes. A data set that
-    carries such a name but not ten classes (or none) is not the one that is meant.
+    "digits" for the handwritten digits, "fashion" for Fashion-MNIST, "stacked-digits" for stacked
+    MNIST, "pixels" for points in the plane, and for everything else "fashion-proxy": good for a
+    Fréchet distance between sets, silent on classes. A data set that carries such a name but
+    another number of classes (or none) is not the one that is meant.
     """
-    known = {"digits": "digits", "mnist": "digits", "fashion-mnist": "fashion"}
-    return known.get(dataset, PROXY) if len(spec.classes) in (0, 10) else PROXY
+    if spec.planar:
+        return PIXELS
+    name, classes = DEFAULTS.get(dataset, (PROXY, 0))
+    return name if len(spec.classes) in (0, classes) else PROXY

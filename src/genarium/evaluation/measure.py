@@ -75,12 +75,14 @@ class Metric:
 
     score: may raise `Undefined`, or return None where the extractor has no classes and the score
     needs them. per_image: functions uint8 [N,C,H,W] -> [N] whose results it reads. on_features:
-    whether its value depends on the extractor.
+    whether its value depends on the extractor. least: the shortest side, in pixels, of images that
+    it can judge; of smaller ones it is left out.
     """
 
     score: Callable[[Measured, Measured], Score | None]
     per_image: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     on_features: bool = True
+    least: int = 1
 
 
 def fid(samples: Measured, reference: Measured) -> Score:
@@ -95,7 +97,7 @@ def fid(samples: Measured, reference: Measured) -> Score:
     elif min(count, other) < UNBIASED_FROM:
         note += f"; biased upwards under {UNBIASED_FROM:,}"
     if not samples.extractor.classes:
-        note += "; the extractor was trained on other images, so only a rough guide"
+        note += f"; {samples.extractor.caveat}"
     value = frechet_distance(*samples.moments.statistics(), *reference.moments.statistics())
     return Score(name, value, better="lower", note=note)
 
@@ -205,8 +207,14 @@ METRICS: tuple[Metric, ...] = (
     Metric(recognised),
     Metric(classes_found),
     Metric(class_entropy),
-    Metric(sharpness_score, {"sharpness": sharpness}, on_features=False),
+    Metric(sharpness_score, {"sharpness": sharpness}, on_features=False, least=3),
 )
+
+
+def suited(metrics: Sequence[Metric], *images: Tensor) -> tuple[Metric, ...]:
+    """Those metrics that can judge images of this size, [N,C,H,W]."""
+    side = min(min(one.shape[-2:]) for one in images)
+    return tuple(metric for metric in metrics if metric.least <= side)
 
 
 def score_all(

@@ -46,13 +46,15 @@ class Trained(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """The data set that a run is reported on. counts: images by split."""
+    """The data set that a run is reported on. counts: images by split. mixture: the Gaussians that
+    its points follow, where it has points and they do."""
 
     name: str
     manifest: str
     shape: tuple[int, int, int]
     counts: Mapping[str, int]
     attribution: str = ""
+    mixture: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from torch import Tensor
 from genarium.errors import UserError
 from genarium.report.facts import Data, Matches, ModelReport, Pairs, Trained
 from genarium.report.images import as_uint8
-from genarium.report.walks import ROWS, interpolate
+from genarium.report.points import SHOWN as POINTS
+from genarium.report.walks import ROWS, walks_of
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores import Scores
@@ -50,7 +51,9 @@ def collect(
     """Draw, measure and time all that the report shows of one run.
 
     dataset: a `genarium.data.Dataset` (its train and test splits are used). n: samples in the
-    grid; they are also the ones that the sampling time and the nearest images are of.
+    grid (2,500 or more where images are points of the plane, which make one plot and have no
+    nearest images worth showing); they are also the ones that the sampling time and the nearest
+    images are of.
     seed: of the samples and of the choice of test images, the same ones for every run.
     scores: what `evaluate_model` gave for this run; None computes it, on `evaluation_samples`
     samples with `extractor` (an Extractor or a name; None takes the data set's default),
@@ -85,6 +88,8 @@ def collect(
     with _evaluating(model, seed):
         if "sample" in able:
             say("samples")
+            planar = dataset.spec.planar
+            n = max(n, POINTS) if planar else n
             condition = _classes_in_turn(trained, n)
             start = time.perf_counter()
             drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
@@ -92,14 +97,15 @@ def collect(
             report.conditions = condition is not None
             report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())
             report.samples = as_uint8(drawn)
-            say("nearest training images")
-            train, held_out = dataset.train.images, test[chosen[:HELD_OUT]]
-            found = train[nearest_index(torch.cat([report.samples, held_out]), train)]
-            report.copies = matches(report.samples, found[: len(drawn)])
-            report.baseline = matches(held_out, found[len(drawn) :])
+            if not planar:
+                say("nearest training images")
+                train, held_out = dataset.train.images, test[chosen[:HELD_OUT]]
+                found = train[nearest_index(torch.cat([report.samples, held_out]), train)]
+                report.copies = matches(report.samples, found[: len(drawn)])
+                report.baseline = matches(held_out, found[len(drawn) :])
         if "reconstruct" in able:
             say("reconstructions")
-            shown = test[chosen[:RECONSTRUCTED]]
+            shown = test[chosen[: POINTS if dataset.spec.planar else RECONSTRUCTED]]
             report.reconstructions = Pairs(shown, _made(model, model.reconstruct, shown))
         if "translate" in able:
             say("translations")
@@ -107,7 +113,7 @@ def collect(
             report.translations = Pairs(shown, _made(model, model.translate, shown))
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
-            report.interpolations = interpolate(model, able, test[chosen[: 2 * ROWS]], seed)
+            report.interpolations = walks_of(model, able, test[chosen[: 2 * ROWS]], seed)
     if scores is None and evaluate:
         say("scores")
         scores = _evaluate(trained, dataset, extractor, evaluation_samples, seed, batch)
@@ -124,6 +130,7 @@ def describe_data(dataset: Any) -> Data:
         shape=dataset.spec.shape,
         counts={name: len(getattr(dataset, name)) for name in splits},
         attribution=str(dataset.info.get("attribution") or ""),
+        mixture=dataset.info.get("mixture"),
     )
 
 
@@ -218,13 +225,12 @@ def matches(queries: Tensor, found: Tensor, shown: int = SHOWN) -> Matches:
 def _evaluate(
     trained: Trained, dataset: Any, extractor: Any, samples: int, seed: int, batch: int
 ) -> Scores:
-    from genarium.evaluation import features
+    from genarium.evaluation import features, modes
     from genarium.evaluation.evaluate import evaluate_model
+    from genarium.evaluation.measure import METRICS
 
     if extractor is None:
         extractor = features.default_for(dataset.name, dataset.spec)
-    if isinstance(extractor, str):
-        extractor = features.extractor(extractor)
     test = dataset.test
     found: Scores = evaluate_model(
         trained.model,
@@ -235,6 +241,7 @@ def _evaluate(
         n=samples,
         seed=seed,
         batch=batch,
+        metrics=(*METRICS, *modes.for_data(dataset.info)),
     )
     return found
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from genarium.report.facts import Interpolations, Matches, Pairs
 from genarium.report.images import FILL, data_uri, grid
 from genarium.report.markup import Child, Markup, tag
+from genarium.report.points import planar, scatter, sheet
 
 LARGE = 420  # wider pictures are shrunk on most screens, which looks better smoothed
 PAD = 1
@@ -47,13 +48,19 @@ def picture(
     return tag("figure", tag("div", frame, class_="fit"), note)
 
 
-def strip(images: Tensor) -> Tensor:
-    """Images [N,C,H,W] in one row."""
-    return grid(images, columns=len(images), pad=PAD)
+def strip(images: Tensor, most: int) -> Tensor:
+    """The first of images [N,C,H,W] in one row, at most `most`; all points in one plot."""
+    shown = images if planar(images) else images[:most]
+    return sheet(shown, columns=len(shown), pad=PAD)
 
 
 def pairs(found: Pairs, columns: int = 8) -> Tensor:
-    """Rows of originals, each with the row of what was made of them below, as one image."""
+    """Rows of originals, each with the row of what was made of them below, as one image.
+
+    Points: what was made of them in a plot over the originals.
+    """
+    if planar(found.made):
+        return scatter(found.made, real=found.originals)
     rows = [
         part
         for start in range(0, len(found.originals), columns)
@@ -69,7 +76,13 @@ def _padded(found: Pairs, start: int, columns: int) -> list[Tensor]:
 
 
 def walks(found: Interpolations) -> Tensor:
-    """The walks as rows; the test images at their ends, where there are any, set a little apart."""
+    """The walks as rows; the test images at their ends, where there are any, set a little apart.
+
+    Points: all of the walks in a plot over the ends.
+    """
+    if planar(found.images.flatten(0, 1)):
+        ends = None if found.ends is None else found.ends.flatten(0, 1)
+        return scatter(found.images.flatten(0, 1), real=ends)
     middle = grid(found.images.flatten(0, 1), columns=found.images.shape[1], pad=PAD)
     if found.ends is None:
         return middle

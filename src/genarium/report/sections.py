@@ -11,11 +11,11 @@ import torch
 from genarium.report import families
 from genarium.report.facts import ModelReport
 from genarium.report.history import curves, training_cost
-from genarium.report.images import grid
 from genarium.report.markup import Child, Markup, join, tag
 from genarium.report.numbers import duration, number
 from genarium.report.pictures import PAD, neighbours, pairs, picture, strip, walks
 from genarium.report.plots import Bar, bar_chart, line_chart
+from genarium.report.points import sheet
 from genarium.report.tables import cost_table, per_64, stability_table
 
 Reports = Sequence[ModelReport]
@@ -92,7 +92,8 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
         words = f"{count} samples, seed {report.seed}"
         if report.conditions:
             words += ", classes in turn"
-        image = grid(report.samples, columns=min(8, count), pad=PAD)
+        columns, mixture = min(8, count), report.data.mixture
+        image = sheet(report.samples, columns=columns, pad=PAD, mixture=mixture)
         found = [picture(image, f"{count} samples of {report.name}", words)]
         if report.nonfinite:
             warning = f"{report.nonfinite} of them hold pixels that are not finite."
@@ -162,12 +163,12 @@ def reconstructions(reports: Reports) -> Markup | None:
         found = report.reconstructions
         assert found is not None
         if last is None or not torch.equal(last, found.originals):
-            lines.append(_strip("Test images", None, strip(found.originals[:STRIP]), "Test images"))
+            lines.append(_strip("Test images", None, strip(found.originals, STRIP), "Test images"))
             last = found.originals
         row = report.scores.get("reconstruction MSE") if report.scores else None
         note = f"mean squared error {number(row.value)}" if row else None
         alt = f"Their reconstructions by {report.name}"
-        lines.append(_strip(report.name, note, strip(found.made[:STRIP]), alt))
+        lines.append(_strip(report.name, note, strip(found.made, STRIP), alt))
     if not lines:
         return None
     text = "Test images, which no model was trained on, and what comes back through the code."

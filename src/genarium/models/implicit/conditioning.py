@@ -77,7 +77,7 @@ class Codes(Conditioning):
             )
         self.categories, self.continuous = tuple(categories), continuous
         self.size = sum(categories) + continuous
-        self.codes = len(categories) + continuous
+        self.codes, self.numbers = len(categories) + continuous, continuous
         self.weight, self.continuous_weight = weight, continuous_weight
         self.reader = nn.Sequential(
             nn.Linear(features, hidden, bias=False),

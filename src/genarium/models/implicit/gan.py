@@ -56,12 +56,14 @@ class Conditioning(nn.Module):
 
     size: S, numbers added to the generator's input. channels: added to the discriminator's.
     classes: whether it is the images' classes. codes: how many values a code of it has.
+    numbers: how many of its S numbers, the last ones, are free to move; the rest are categories.
     """
 
     size: int = 0
     channels: int = 0
     classes: bool = False
     codes: int = 0
+    numbers: int = 0
 
     def of_batch(self, batch: Batch) -> Tensor:
         """The condition of each image of a training batch, [B,S]."""
@@ -241,6 +243,12 @@ class GAN(Model):
     def after(self, phase: str) -> None:
         for trick in self.each_trick():
             trick.after(self, phase)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The columns of a code that are numbers to walk along, not parts of a category."""
+        size = self.latent + self.conditioning.size
+        return [*range(self.latent), *range(size - self.conditioning.numbers, size)]
 
     # -- capabilities -------------------------------------------------------------------------
 

@@ -1,0 +1,268 @@
+"""Codes by name: the groups that `interpolate`, `arithmetic`, `traverse` and `invert` take.
+
+3,17 or 0-7         samples by their number in the grid of `genarium sample RUN -n N --seed S`
+test:3,17           images of the test split of the run's data
+PATH                an image file, a folder of them, or the .npz of `genarium invert`
+class:7             the mean of a class, by its name or number
+colour:red, x:low   the mean of a factor's value (low, high: its lowest, highest third)
+class:star+colour:red   of images with both
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium.cli import labelled
+from genarium.cli.parser import positive
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.api import Trained
+    from genarium.data import Dataset
+
+EPILOG = "how to name codes (GROUP):\n" + "\n".join(
+    f"  {line}" for line in (__doc__ or "").splitlines()[2:]
+)
+NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Codes that belong together.
+
+    codes: [n,D]. originals: their images where they were encoded, uint8 [n,C,H,W].
+    average: the group stands for its mean (a class), not its members.
+    """
+
+    codes: Tensor
+    originals: Tensor | None = None
+    average: bool = False
+
+    @property
+    def mean(self) -> Tensor:
+        """[1,D]."""
+        return self.codes.mean(0, keepdim=True)
+
+    @property
+    def rows(self) -> Tensor:
+        """What the group adds to a picture of several rows: each member, or the mean."""
+        return self.mean if self.average else self.codes
+
+
+def add_flags(parser: argparse.ArgumentParser, out: str) -> None:
+    """The flags that say which codes; `out`: the picture's name in the run folder."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--seed", type=positive("--seed", 0), default=0, help="of the samples that numbers name"
+    )
+    parser.add_argument(
+        "-n",
+        type=positive("-n"),
+        default=64,
+        help="samples in the grid that numbers refer to, as for `sample` (default: 64)",
+    )
+    parser.add_argument("--class", dest="condition", help="samples of this class (name or number)")
+    parser.add_argument("--code", help="samples of this learned code, as for `sample`")
+    parser.add_argument(
+        "--invert",
+        action="store_true",
+        help="search the codes of images, for a model that does not encode",
+    )
+    add_place(parser, out)
+
+
+def add_place(parser: argparse.ArgumentParser, out: str) -> None:
+    """--step, --out and --json."""
+    parser.add_argument(
+        "--step", type=positive("--step", 0), help="the checkpoint of this training step"
+    )
+    parser.add_argument("--out", metavar="FILE.png", help=f"the picture (default: RUN/{out})")
+    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+
+
+def open_run(found: Any) -> Trained:
+    """The run that a verb names. UserError if it does not decode, or --out is no PNG file."""
+    from genarium import api
+
+    if found.out and Path(found.out).suffix.lower() != ".png":
+        raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")
+    trained = api.load(found.run, found.step)
+    trained.can("decode")
+    if trained.spec.planar:
+        raise UserError(f"{trained.path} makes points of the plane: this verb needs images")
+    return trained
+
+
+def picture(found: Any, trained: Trained, image: Tensor, name: str) -> Path:
+    """Write the picture to --out, or as `name` into the run folder."""
+    from genarium.report.images import save_png
+
+    return save_png(Path(found.out) if found.out else trained.path / name, image)
+
+
+class Groups:
+    """Turns names of codes into codes, for one run; call it with a flag and its value."""
+
+    def __init__(self, trained: Trained, found: Any):
+        self.trained, self.seed = trained, found.seed
+        self.n = getattr(found, "n", 0)
+        self.condition: Tensor | str | None = getattr(found, "condition", None)
+        self.search = getattr(found, "invert", False)
+        code = getattr(found, "code", None)
+        if code is not None and self.condition is not None:
+            raise UserError("--class and --code: give one of the two")
+        if code is not None:
+            self.condition = trained.code(code, self.n)
+        trained.labels(self.condition, 1)  # refuses --class before anything is computed
+
+    @property
+    def samples(self) -> bool:
+        """Whether the model has samples to name by number."""
+        return "prior" in self.trained.capabilities
+
+    def first(self, start: int, count: int) -> str:
+        """The name of some samples, of some test images where the model has no prior."""
+        return f"{'' if self.samples else 'test:'}{start}-{start + count - 1}"
+
+    def __call__(self, flag: str, text: str) -> Group:
+        where = f"{flag} {text}".strip()
+        if NUMBERS.fullmatch(text):
+            return self._samples(where, text)
+        kind, colon, rest = text.partition(":")
+        if text.endswith(".npz") and Path(text).exists():
+            return Group(self._stored(where, Path(text)))
+        if (kind == "test" and colon) or Path(text).exists():
+            return self._of_images(where, self.images(where, text))
+        if not colon or not kind or not rest:
+            raise UserError(
+                f"{where}: no such file, and not sample numbers (3,17), test:NUMBERS or class:NAME"
+            )
+        if "encode" in self.trained.capabilities:
+            images = labelled.images(self.trained, self.dataset, where, text)
+            return Group(self.trained.encode(images), images, average=True)
+        codes = labelled.samples(self.trained, self.seed, where, text)
+        return Group(codes, average=True)
+
+    def images(self, where: str, text: str) -> Tensor:
+        """Images by name, uint8 [n,C,H,W]: test:NUMBERS, a file or a folder."""
+        kind, colon, rest = text.partition(":")
+        if kind == "test" and colon:
+            images = self.dataset.test.images
+            return images[numbers(where, rest, len(images), "test images")]
+        if not Path(text).exists():
+            raise UserError(f"{where} does not exist: name an image, a folder, or test:NUMBERS")
+        return self.read(where, Path(text))
+
+    # -- by number and by file ----------------------------------------------------------------
+
+    def _samples(self, where: str, text: str) -> Group:
+        if not self.samples:
+            raise UserError(
+                f"{where}: {self.trained.path} has no samples, it is a "
+                f"{self.trained.recipe.name}: name test images, as test:{text}"
+            )
+        rows = numbers(where, text, self.n, "samples", "more with -n, as in `genarium sample`")
+        return Group(self.trained.codes(self.n, self.seed, self.condition)[rows])
+
+    def _of_images(self, where: str, images: Tensor) -> Group:
+        if "encode" in self.trained.capabilities and not self.search:
+            return Group(self.trained.encode(images), images)
+        if not self.search:
+            raise UserError(
+                f"{where}: {self.trained.path} is a {self.trained.recipe.name}, which does not "
+                "encode: add --invert to search the codes of images"
+            )
+        return Group(self.trained.invert(images, seed=self.seed).codes, images)
+
+    def _stored(self, where: str, path: Path) -> Tensor:
+        import zipfile
+
+        import numpy as np
+        import torch
+
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                codes = torch.from_numpy(stored["codes"]).float()
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            raise UserError(f"{where}: not codes that `genarium invert` wrote") from None
+        size = self._size
+        if codes.ndim != 2 or not len(codes) or codes.shape[1] != size:
+            raise UserError(f"{where}: codes {list(codes.shape)}, the model's have {size} columns")
+        return codes
+
+    @cached_property
+    def _size(self) -> int:
+        if self.samples:
+            return self.trained.codes(1).shape[1]
+        import torch
+
+        blank = torch.zeros(1, *self.trained.spec.shape, dtype=torch.uint8)
+        return self.trained.encode(blank).shape[1]
+
+    def scale(self, size: int) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each dimension [size]: of the prior, or of test codes."""
+        import torch
+
+        if self.samples:
+            return torch.zeros(size), torch.ones(size)
+        codes = self.trained.encode(self.dataset.test.images[:1000])
+        return codes.mean(0), codes.std(0, correction=0)
+
+    def read(self, where: str, path: Path) -> Tensor:
+        """An image file or all of a folder, uint8 [n,C,H,W], resized as the run's data were."""
+        import numpy as np
+        import torch
+
+        from genarium.data import DataOptions
+        from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
+        from genarium.data.names import shown
+        from genarium.data.resize import fit_image, to_chw
+        from genarium.data.scan import scan
+
+        spec, policy = self.trained.spec, self.trained.config["data"]
+        options = DataOptions(
+            fit=policy.get("fit", "crop"), background=policy.get("background", "white")
+        )
+        files = [found.path for found in scan(path).files] if path.is_dir() else [path]
+        if not files:
+            raise UserError(f"{where}: the folder holds no images")
+        arrays = []
+        with strict():
+            for file in files:
+                try:
+                    image, _ = decode(read_bytes(file))
+                except Bad as bad:
+                    raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
+                image = flatten(image, options.colour, spec.channels)
+                image = fit_image(image, spec.height, spec.width, options.fit, options.colour)
+                arrays.append(np.broadcast_to(to_chw(image), spec.shape))
+        return torch.from_numpy(np.stack(arrays))
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data of the run."""
+        return self.trained.dataset()
+
+
+def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:
+    """ "3,5-7" -> [3, 5, 6, 7], each below `count`."""
+    if not NUMBERS.fullmatch(text):
+        raise UserError(f"{where}: give numbers, as 3,17 or 0-7")
+    rows: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if high < low:
+            raise UserError(f"{where}: {part} runs backwards, write {last}-{first}")
+        if high >= count:
+            hint = f"; {remedy}" if remedy else ""
+            raise UserError(f"{where}: there are {what} 0 to {count - 1}{hint}")
+        rows += range(low, high + 1)
+    return rows

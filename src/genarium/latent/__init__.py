@@ -1,0 +1,22 @@
+"""The latent space of any model that decodes: paths, directions, inversion.
+
+Pure functions on codes; a decoder is any differentiable function [B,D] -> [B,C,H,W]. The verbs
+`interpolate`, `arithmetic`, `traverse` and `invert` put them to work on trained runs.
+"""
+
+from genarium.latent.directions import analogy, attribute_vector, traverse, turn_vector
+from genarium.latent.inversion import Inversion, invert, nearest_draws
+from genarium.latent.paths import interpolate, lerp, slerp
+
+__all__ = [
+    "Inversion",
+    "analogy",
+    "attribute_vector",
+    "interpolate",
+    "invert",
+    "lerp",
+    "nearest_draws",
+    "slerp",
+    "traverse",
+    "turn_vector",
+]
