@@ -297,6 +297,23 @@ class Reconstructs(Protocol):
 
 
 @runtime_checkable
+class Completes(Protocol):
+    """Draws the missing part of an image."""
+
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]: kept where `keep` (bool, [H,W] or
+        [B,1 or C,H,W]) is true, drawn elsewhere."""
+        ...
+
+
+@runtime_checkable
 class Clusters(Protocol):
     """Sorts images into groups that it found without labels."""
 
@@ -322,6 +339,7 @@ CAPABILITIES: dict[str, type] = {
     "decode": Decodes,
     "prior": HasPrior,
     "reconstruct": Reconstructs,
+    "complete": Completes,
     "cluster": Clusters,
     "translate": Translates,
 }

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Spec, dequantize, quantize
 from genarium.errors import UserError
-from genarium.models.explicit.tractable.pixelcnn import PixelCNN, choose_level, pixelcnn
+from genarium.models.explicit.tractable.heads import choose_level
+from genarium.models.explicit.tractable.pixelcnn import PixelCNN, pixelcnn
 from genarium.nn.masked import MaskedConv2d
 from genarium.nn.wavefront import Given, required_lag
 
@@ -73,8 +74,9 @@ def test_gated_net_has_no_blind_spot():
 @pytest.mark.parametrize(
     ("shape", "levels"), [((1, 2, 3), 3), ((1, 3, 2), 2), ((1, 2, 3), 2), ((3, 1, 2), 2)]
 )
-def test_probabilities_of_all_images_sum_to_one(net, shape, levels):
-    model = build(shape, net=net, levels=levels, dtype=torch.float32)
+@pytest.mark.parametrize("output", ["softmax", "logistics"])
+def test_probabilities_of_all_images_sum_to_one(net, output, shape, levels):
+    model = build(shape, net=net, levels=levels, output=output, components=2, dtype=torch.float32)
     with torch.inference_mode():
         log_prob = model.log_prob(all_images(levels, shape))
     assert log_prob.double().exp().sum().item() == pytest.approx(1.0, abs=1e-5)
@@ -103,6 +105,15 @@ def test_fast_samples_are_the_naive_ones(net, shape, levels):
     assert len(fast.unique()) > 1
     other = model.sample_levels(4, generator=torch.Generator().manual_seed(2))
     assert not torch.equal(fast, other)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 7), (3, 4, 4)])
+def test_fast_samples_of_a_mixture_of_logistics(shape):
+    model = build(shape, levels=16, output="logistics", components=3)
+    fast = model.sample_levels(4, generator=torch.Generator().manual_seed(1))
+    naive = model.sample_levels(4, generator=torch.Generator().manual_seed(1), naive=True)
+    assert torch.equal(fast, naive)
+    assert len(fast.unique()) > 4
 
 
 @pytest.mark.parametrize("dilation", [1, 8])

@@ -1,18 +1,17 @@
 """PixelCNN: an image's probability as a product of one conditional a pixel and colour.
 
-    ln p(x) = sum_i ln p(x_i | x_<i),    p(x_i = l | x_<i) = softmax_l of a causal network
+    ln p(x) = sum_i ln p(x_i | x_<i),  each conditional from a causal network of masked convolutions
 
 van den Oord, Kalchbrenner, Kavukcuoglu 2016, "Pixel Recurrent Neural Networks" (masked
 convolutions, residual blocks, 256-way softmax); van den Oord et al. 2016, "Conditional Image
 Generation with PixelCNN Decoders" (gated layers; a vertical and a horizontal stack, so that no
-pixel of the past is hidden in a blind spot).
+pixel of the past is hidden in a blind spot); Salimans et al. 2017, "PixelCNN++" (the mixture head).
 
-Shapes: B batch · C colours · L grey levels · O = L outputs a pixel and colour
+Shapes: B batch · C colours · L grey levels · O outputs a pixel and colour
 """
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple
 
@@ -21,22 +20,14 @@ import torch.nn.functional as F
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
-from genarium.contract import (
-    Batch,
-    Condition,
-    Model,
-    Optim,
-    Phase,
-    Spec,
-    Step,
-    dequantize,
-    quantize,
-)
-from genarium.distributions import bits_per_dim, categorical_log_prob, per_image
+from genarium.contract import Optim, Spec
 from genarium.errors import UserError
+from genarium.models.explicit.tractable.autoregressive import Autoregressive
+from genarium.models.explicit.tractable.heads import Head as Distribution
+from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax
 from genarium.nn.masked import ClassBias, MaskedConv2d, PixelBias
-from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
-from genarium.recipes import recipe
+from genarium.nn.wavefront import Wavefront
+from genarium.recipes import PositiveInt, recipe
 
 
 class Sizes(NamedTuple):
@@ -196,130 +187,13 @@ class Place(nn.Module):
         return x
 
 
-class Told(nn.Module):
-    """A conditional network with its labels [B] filled in: what a sampler can run."""
-
-    def __init__(self, network: nn.Module, labels: Tensor | None):
-        super().__init__()
-        self.network, self.labels = network, labels
-
-    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
-        outputs: Tensor = self.network(x, front, self.labels)
-        return outputs
-
-
 def _gate(x: Tensor) -> Tensor:
     a, b = x.chunk(2, dim=1)
     return torch.tanh(a) * torch.sigmoid(b)
 
 
-class PixelCNN(Model):
-    """A causal network with a softmax over L levels for every pixel and colour.
-
-    network: [B,C,H,W] floats on [-1, 1] -> [B,C·L,H,W] logits; a conditional one takes labels [B]
-    too. levels: L; an image's uint8 x becomes level floor(x·L/256), for training, likelihood and
-    sampling alike. classes: K of a conditional network, whose prior is p(y) = 1/K.
-    """
-
-    def __init__(self, spec: Spec, network: nn.Module, levels: int, optim: Optim, classes: int = 0):
-        super().__init__()
-        self.spec, self.levels, self.classes = spec, levels, classes
-        self.conditional = classes > 0
-        self.network = network
-        self.phases = (Phase("model", optim=optim),)
-        what = "grey levels" if spec.channels == 1 else "levels a colour"
-        how = {256: "", 2: ", threshold at 128"}.get(levels, f", floor(x·{levels}/256)")
-        self.density = f"{levels} {what}{how}"
-
-    def step(self, batch: Batch, phase: str) -> Step:
-        labels = batch.labels if self.conditional else None
-        nats = self._log_prob(batch.levels(self.levels), labels).mean()
-        bits = bits_per_dim(nats, self.spec.dims)
-        return Step({"bits_per_dim": bits}, {"log_prob": nats.detach()})
-
-    def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`).
-
-        With a condition [B] it is ln p(x|y). A conditional model without one gives the mixture
-        ln Σ_y p(x|y)/K, at the cost of K passes.
-        """
-        self._expect(condition)
-        levels = quantize(images, self.levels)
-        if not self.conditional or condition is not None:
-            return self._log_prob(levels, condition)
-        each = [self._log_prob(levels, self._labels(len(levels), y)) for y in range(self.classes)]
-        return torch.stack(each).logsumexp(0) - math.log(self.classes)
-
-    def _labels(self, n: int, label: int) -> Tensor:
-        return torch.full((n,), label, device=next(self.parameters()).device)
-
-    def _expect(self, condition: Condition) -> None:
-        if condition is not None and not self.conditional:
-            raise UserError("--class: this PixelCNN was trained without labels: leave it out")
-
-    def _log_prob(self, levels: Tensor, labels: Tensor | None) -> Tensor:
-        logits = self.network(self._embed(levels), None, labels)
-        b, c, h, w = levels.shape
-        # The channels-last view: the levels of a pixel and colour lie together.
-        logits = logits.permute(0, 2, 3, 1).reshape(-1, self.levels)
-        terms = categorical_log_prob(logits, levels.permute(0, 2, 3, 1).reshape(-1))
-        return per_image(terms.view(b, h * w * c))
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Condition = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """n exact ancestral samples by the wavefront, [n,C,H,W] on [-1, 1].
-
-        A conditional model without a condition draws the classes too, uniformly.
-        """
-        drawn = self.sample_levels(n, condition=condition, generator=generator)
-        return dequantize(drawn, self.levels)
-
-    def sample_levels(
-        self,
-        n: int,
-        *,
-        condition: Condition = None,
-        generator: torch.Generator | None = None,
-        given: Given | None = None,
-        naive: bool = False,
-        chunk: int = 256,
-    ) -> Tensor:
-        """n samples as grey levels, [n,C,H,W] int64 in 0 .. L-1.
-
-        given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
-        chunk: images drawn together; changes memory and time, not the samples.
-        """
-        self._expect(condition)
-        weight = next(self.parameters())
-        # One number decides each pixel, so the samples do not depend on how they are computed.
-        device = "cpu" if generator is None else generator.device
-        noise = torch.rand(n, *self.spec.shape, generator=generator, device=device).to(weight)
-        labels = condition
-        if self.conditional and labels is None:
-            labels = torch.randint(self.classes, (n,), generator=generator, device=device)
-        draw = sample_naive if naive else sample_wavefront
-        parts = []
-        for start in range(0, n, chunk):
-            mine = slice(start, start + chunk)
-            kept = None if given is None else Given(*(t[mine] for t in given))
-            told = Told(self.network, None if labels is None else labels[mine].to(weight.device))
-            parts.append(draw(told, noise[mine], choose_level, self._embed, kept))
-        return torch.cat(parts) if parts else noise.long()
-
-    def _embed(self, levels: Tensor) -> Tensor:
-        return dequantize(levels, self.levels).to(next(self.parameters()).dtype)
-
-
-def choose_level(logits: Tensor, noise: Tensor) -> Tensor:
-    """Inverse of the distribution function: logits [M,L], uniform noise [M] -> levels [M]."""
-    cumulative = torch.softmax(logits, dim=1).cumsum(dim=1)
-    # The last step is left out: rounding may leave it below 1.
-    return (cumulative[:, :-1] <= noise[:, None]).sum(dim=1)
+class PixelCNN(Autoregressive):
+    """A network of masked convolutions, sampled by the wavefront; see `Autoregressive`."""
 
 
 @recipe(
@@ -333,6 +207,8 @@ def pixelcnn(
     *,
     net: Literal["plain", "gated"] = "plain",
     levels: Annotated[int, Ge(2), Le(256)] = 256,
+    output: Literal["softmax", "logistics"] = "softmax",
+    components: PositiveInt = 10,
     blocks: Annotated[int, Ge(0)] = 8,
     width: Annotated[int, Ge(1)] = 32,
     head: Annotated[int, Ge(1)] = 32,
@@ -345,6 +221,8 @@ def pixelcnn(
 
     net: plain residual blocks, or gated layers with a vertical and a horizontal stack.
     levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
+    output: a softmax over the levels, or a mixture of discretised logistics (PixelCNN++).
+    components: logistics of the mixture.
     blocks: residual blocks, or gated layers after the first.
     width: channels of the features (rounded up to a multiple of the colours).
     head: channels of the layer before the softmax (rounded up likewise).
@@ -357,5 +235,8 @@ def pixelcnn(
     if conditional and not classes:
         raise UserError("--conditional needs class labels and the data have none: leave it out")
     sizes = Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position, classes)
-    network = {"plain": PlainNet, "gated": GatedNet}[net](spec, levels, sizes)
-    return PixelCNN(spec, network, levels, Optim("adam", lr=lr), classes)
+    told: Distribution = (
+        Softmax(levels) if output == "softmax" else LogisticMixture(levels, components)
+    )
+    network = {"plain": PlainNet, "gated": GatedNet}[net](spec, told.outputs, sizes)
+    return PixelCNN(spec, network, told, Optim("adam", lr=lr), classes)

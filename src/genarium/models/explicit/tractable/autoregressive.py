@@ -1,0 +1,176 @@
+"""Autoregressive models: an image's probability as a product of one conditional a pixel and colour.
+
+    ln p(x) = sum_i ln p(x_i | x_<i)
+
+The pixels come row by row, from left to right, the colours R → G → B. A causal network gives all
+conditionals in one pass, so the likelihood is exact and training parallel; a sampler draws the
+same conditionals one after another.
+
+Shapes: B batch · C colours · L grey levels · O outputs of the network a pixel and colour
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import (
+    Batch,
+    Condition,
+    Model,
+    Optim,
+    Phase,
+    Spec,
+    Step,
+    dequantize,
+    quantize,
+)
+from genarium.distributions import bits_per_dim, per_image
+from genarium.errors import UserError
+from genarium.models.explicit.tractable.heads import Head
+from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
+
+
+class Told(nn.Module):
+    """A conditional network with its labels [B] filled in: what a sampler can run."""
+
+    def __init__(self, network: nn.Module, labels: Tensor | None):
+        super().__init__()
+        self.network, self.labels = network, labels
+
+    def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
+        outputs: Tensor = self.network(x, front, self.labels)
+        return outputs
+
+
+class Autoregressive(Model):
+    """A causal network and the distribution that its outputs stand for.
+
+    network: (x [B,C,H,W] floats on [-1, 1], front or None, labels [B] or None) -> [B,C·O,H,W], the
+    outputs of R before those of G before those of B. head: the distribution of a level; an image's
+    uint8 x becomes level floor(x·L/256), for training, likelihood and sampling alike. classes: K
+    of a conditional network, whose prior is p(y) = 1/K.
+    """
+
+    def __init__(self, spec: Spec, network: nn.Module, head: Head, optim: Optim, classes: int = 0):
+        super().__init__()
+        self.spec, self.head, self.levels, self.classes = spec, head, head.levels, classes
+        self.conditional = classes > 0
+        self.network = network
+        self.phases = (Phase("model", optim=optim),)
+        what = "grey levels" if spec.channels == 1 else "levels a colour"
+        how = {256: "", 2: ", threshold at 128"}.get(self.levels, f", floor(x·{self.levels}/256)")
+        self.density = f"{self.levels} {what}{how}"
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        labels = batch.labels if self.conditional else None
+        nats = self._log_prob(batch.levels(self.levels), labels).mean()
+        bits = bits_per_dim(nats, self.spec.dims)
+        return Step({"bits_per_dim": bits}, {"log_prob": nats.detach()})
+
+    # -- likelihood ---------------------------------------------------------------------------
+
+    def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
+        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`).
+
+        With a condition [B] it is ln p(x|y). A conditional model without one gives the mixture
+        ln Σ_y p(x|y)/K, at the cost of K passes.
+        """
+        self._expect(condition)
+        levels = quantize(images, self.levels)
+        if not self.conditional or condition is not None:
+            return self._log_prob(levels, condition)
+        each = [self._log_prob(levels, self._labels(len(levels), y)) for y in range(self.classes)]
+        return torch.stack(each).logsumexp(0) - math.log(self.classes)
+
+    def _labels(self, n: int, label: int) -> Tensor:
+        return torch.full((n,), label, device=next(self.parameters()).device)
+
+    def _expect(self, condition: Condition) -> None:
+        if condition is not None and not self.conditional:
+            raise UserError("--class: this model was trained without labels: leave it out")
+
+    def _log_prob(self, levels: Tensor, labels: Tensor | None) -> Tensor:
+        outputs = self.network(self._embed(levels), None, labels)
+        b, c, h, w = levels.shape
+        # The channels-last view: the outputs of a pixel and colour lie together.
+        outputs = outputs.permute(0, 2, 3, 1).reshape(-1, self.head.outputs)
+        terms = self.head.log_prob(outputs, levels.permute(0, 2, 3, 1).reshape(-1))
+        return per_image(terms.view(b, h * w * c))
+
+    # -- samples ------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n exact ancestral samples, [n,C,H,W] on [-1, 1].
+
+        A conditional model without a condition draws the classes too, uniformly.
+        """
+        drawn = self.sample_levels(n, condition=condition, generator=generator)
+        return dequantize(drawn, self.levels)
+
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """uint8 [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
+
+        keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays. Pixels are drawn in order,
+        each given all kept and drawn ones before it: exact where what is kept comes first (the
+        upper part); kept pixels further on are copied but not foreseen.
+        """
+        kept = quantize(images, self.levels)
+        given = Given(kept, keep.to(images.device).expand_as(kept))
+        drawn = self.sample_levels(
+            len(images), condition=condition, generator=generator, given=given
+        )
+        return dequantize(drawn, self.levels)
+
+    def sample_levels(
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        given: Given | None = None,
+        naive: bool = False,
+        chunk: int = 256,
+    ) -> Tensor:
+        """n samples as grey levels, [n,C,H,W] int64 in 0 .. L-1.
+
+        given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
+        chunk: images drawn together; changes memory and time, not the samples.
+        """
+        self._expect(condition)
+        weight = next(self.parameters())
+        # One number decides each pixel, so the samples do not depend on how they are computed.
+        device = "cpu" if generator is None else generator.device
+        noise = torch.rand(n, *self.spec.shape, generator=generator, device=device).to(weight)
+        labels = condition
+        if self.conditional and labels is None:
+            labels = torch.randint(self.classes, (n,), generator=generator, device=device)
+        parts = []
+        for start in range(0, n, chunk):
+            mine = slice(start, start + chunk)
+            kept = None if given is None else Given(*(t[mine] for t in given))
+            told = Told(self.network, None if labels is None else labels[mine].to(weight.device))
+            draw = sample_naive if naive else self.draw
+            parts.append(draw(told, noise[mine], self.head.choose, self._embed, kept))
+        return torch.cat(parts) if parts else noise.long()
+
+    draw = staticmethod(sample_wavefront)
+    """The fast sampler of the architecture; it must give the images of `sample_naive`."""
+
+    def _embed(self, levels: Tensor) -> Tensor:
+        return dequantize(levels, self.levels).to(next(self.parameters()).dtype)
