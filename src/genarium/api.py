@@ -230,6 +230,58 @@ class Trained:
         return torch.cat([self.model.reconstruct(x).cpu() for x in images.split(CHUNK)])  # type: ignore[operator]
 
     @torch.no_grad()
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        seed: int = 0,
+        condition: Tensor | int | str | None = None,
+    ) -> Tensor:
+        """uint8 [N,C,H,W] -> float32 on [-1, 1]: kept where `keep` (bool, [H,W] or [N,1 or C,H,W])
+        is true, drawn elsewhere; the same for the same seed."""
+        self.can("complete")
+        labels = self.labels(condition, len(images))
+        generator = torch.Generator().manual_seed(derive(seed, "complete"))
+        keep = keep.expand(len(images), self.spec.channels, *keep.shape[-2:])
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            mine = slice(start, start + CHUNK)
+            own = None if labels is None else labels[mine]
+            parts.append(
+                self.model.complete(  # type: ignore[operator]
+                    images[mine], keep[mine], condition=own, generator=generator
+                ).cpu()
+            )
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def score(
+        self, images: Tensor, seed: int = 0, condition: Tensor | int | str | None = None
+    ) -> Tensor:
+        """ln p(x) of uint8 images [N,C,H,W], [N] nats, of `model.density`: exact, or the ELBO.
+
+        seed: of the ELBO's samples. Raises UserError for a model without a likelihood.
+        """
+        exact = "log_prob" in self.capabilities
+        if not exact and "elbo" not in self.capabilities:
+            raise UserError(
+                f"{self.path} is a {self.recipe.name}, which has no likelihood: it can "
+                f"{', '.join(self.capabilities)}"
+            )
+        labels = self.labels(condition, len(images))
+        generator = torch.Generator().manual_seed(derive(seed, "score"))
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            own = None if labels is None else labels[start : start + CHUNK]
+            if exact:
+                parts.append(self.model.log_prob(part, own).cpu())  # type: ignore[operator]
+            else:
+                nats = self.model.elbo(part, own, generator=generator)  # type: ignore[operator]
+                parts.append(nats.cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B,D] float32."""
         self.can("encode")

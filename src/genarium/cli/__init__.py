@@ -22,6 +22,8 @@ VERBS = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw new images from a trained model",
     "reconstruct": "send images through a model's code and back",
+    "complete": "keep part of images and draw the rest",
+    "score": "the log-likelihood of each image, the strangest first",
     "interpolate": "walk between codes",
     "arithmetic": "add and subtract the mean codes of groups of images",
     "traverse": "move codes along a dimension or a found direction",

@@ -11,13 +11,13 @@ class:star+colour:red   of images with both
 from __future__ import annotations
 
 import argparse
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium.cli import labelled
+from genarium.cli.given import NUMBERS, given, numbers
 from genarium.cli.parser import positive
 from genarium.errors import UserError
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 EPILOG = "how to name codes (GROUP):\n" + "\n".join(
     f"  {line}" for line in (__doc__ or "").splitlines()[2:]
 )
-NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 
 @dataclass(frozen=True)
@@ -152,13 +151,7 @@ class Groups:
 
     def images(self, where: str, text: str) -> Tensor:
         """Images by name, uint8 [n,C,H,W]: test:NUMBERS, a file or a folder."""
-        kind, colon, rest = text.partition(":")
-        if kind == "test" and colon:
-            images = self.dataset.test.images
-            return images[numbers(where, rest, len(images), "test images")]
-        if not Path(text).exists():
-            raise UserError(f"{where} does not exist: name an image, a folder, or test:NUMBERS")
-        return self.read(where, Path(text))
+        return given(self.trained, where, text).images
 
     # -- by number and by file ----------------------------------------------------------------
 
@@ -215,54 +208,7 @@ class Groups:
         codes = self.trained.encode(self.dataset.test.images[:1000])
         return codes.mean(0), codes.std(0, correction=0)
 
-    def read(self, where: str, path: Path) -> Tensor:
-        """An image file or all of a folder, uint8 [n,C,H,W], resized as the run's data were."""
-        import numpy as np
-        import torch
-
-        from genarium.data import DataOptions
-        from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
-        from genarium.data.names import shown
-        from genarium.data.resize import fit_image, to_chw
-        from genarium.data.scan import scan
-
-        spec, policy = self.trained.spec, self.trained.config["data"]
-        options = DataOptions(
-            fit=policy.get("fit", "crop"), background=policy.get("background", "white")
-        )
-        files = [found.path for found in scan(path).files] if path.is_dir() else [path]
-        if not files:
-            raise UserError(f"{where}: the folder holds no images")
-        arrays = []
-        with strict():
-            for file in files:
-                try:
-                    image, _ = decode(read_bytes(file))
-                except Bad as bad:
-                    raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
-                image = flatten(image, options.colour, spec.channels)
-                image = fit_image(image, spec.height, spec.width, options.fit, options.colour)
-                arrays.append(np.broadcast_to(to_chw(image), spec.shape))
-        return torch.from_numpy(np.stack(arrays))
-
     @cached_property
     def dataset(self) -> Dataset:
         """The data of the run."""
         return self.trained.dataset()
-
-
-def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:
-    """ "3,5-7" -> [3, 5, 6, 7], each below `count`."""
-    if not NUMBERS.fullmatch(text):
-        raise UserError(f"{where}: give numbers, as 3,17 or 0-7")
-    rows: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        low, high = int(first), int(last or first)
-        if high < low:
-            raise UserError(f"{where}: {part} runs backwards, write {last}-{first}")
-        if high >= count:
-            hint = f"; {remedy}" if remedy else ""
-            raise UserError(f"{where}: there are {what} 0 to {count - 1}{hint}")
-        rows += range(low, high + 1)
-    return rows

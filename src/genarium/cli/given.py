@@ -1,0 +1,94 @@
+"""Images that a verb is given by name: test:NUMBERS, a file, or a folder of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.api import Trained
+
+NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+
+
+class Given(NamedTuple):
+    """names: of the images, as a table would show them. images: uint8 [n,C,H,W]."""
+
+    names: list[str]
+    images: Tensor
+
+
+def given(trained: Trained, where: str, text: str) -> Given:
+    """The images that `text` names, resized as the run's data were.
+
+    where: the flag and its value, for errors. `test` is the whole test split.
+    """
+    kind, colon, rest = text.partition(":")
+    if text == "test" or (kind == "test" and colon):
+        images = trained.dataset().test.images
+        rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
+        return Given([f"test:{row}" for row in rows], images[list(rows)])
+    if not Path(text).exists():
+        raise UserError(f"{where} does not exist: name an image, a folder, or test:NUMBERS")
+    return _read(trained, where, Path(text))
+
+
+def all_given(trained: Trained, texts: Sequence[str], default: str) -> Given:
+    """The images of several names, one after another; of `default` where there are none."""
+    import torch
+
+    parts = [given(trained, text, text) for text in texts or [default]]
+    return Given([n for part in parts for n in part.names], torch.cat([p.images for p in parts]))
+
+
+def _read(trained: Trained, where: str, path: Path) -> Given:
+    import numpy as np
+    import torch
+
+    from genarium.data import DataOptions
+    from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
+    from genarium.data.names import shown
+    from genarium.data.resize import fit_image, to_chw
+    from genarium.data.scan import scan
+
+    spec, policy = trained.spec, trained.config["data"]
+    options = DataOptions(
+        fit=policy.get("fit", "crop"), background=policy.get("background", "white")
+    )
+    files = [found.path for found in scan(path).files] if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{where}: the folder holds no images")
+    arrays = []
+    with strict():
+        for file in files:
+            try:
+                image, _ = decode(read_bytes(file))
+            except Bad as bad:
+                raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
+            image = flatten(image, options.colour, spec.channels)
+            image = fit_image(image, spec.height, spec.width, options.fit, options.colour)
+            arrays.append(np.broadcast_to(to_chw(image), spec.shape))
+    return Given([shown(str(file)) for file in files], torch.from_numpy(np.stack(arrays)))
+
+
+def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:
+    """ "3,5-7" -> [3, 5, 6, 7], each below `count`."""
+    if not NUMBERS.fullmatch(text):
+        raise UserError(f"{where}: give numbers, as 3,17 or 0-7")
+    rows: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if high < low:
+            raise UserError(f"{where}: {part} runs backwards, write {last}-{first}")
+        if high >= count:
+            hint = f"; {remedy}" if remedy else ""
+            raise UserError(f"{where}: there are {what} 0 to {count - 1}{hint}")
+        rows += range(low, high + 1)
+    return rows

@@ -1,0 +1,82 @@
+"""`genarium score RUN [IMAGES...]`: the log-likelihood of each image, the strangest first."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+from genarium.cli.parser import positive
+from genarium.errors import UserError
+
+SHOWN = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder whose model has a likelihood")
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        nargs="*",
+        help="image files, folders of them, test, or test:NUMBERS (default: test)",
+    )
+    parser.add_argument("--class", dest="condition", help="as images of this class: ln p(x|y)")
+    parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
+    parser.add_argument(
+        "--seed", type=positive("--seed", 0), default=0, help="of a bound's samples"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.csv",
+        help="the table: name, nats, bits_per_dim, least likely first; beside it FILE.png with the "
+        f"{SHOWN} strangest and the {SHOWN} likeliest images (default: RUN/scores.csv)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+
+
+def run(found: Any) -> int:
+    import torch
+
+    from genarium import api
+    from genarium.cli import show
+    from genarium.cli.given import all_given
+
+    out = Path(found.out) if found.out else None
+    if out is not None and out.suffix.lower() != ".csv":
+        raise UserError(f"--out {found.out}: the table is a CSV file, end it in .csv")
+    trained = api.load(found.run, found.step)
+    names, images = all_given(trained, found.images, "test")
+    nats = trained.score(images, found.seed, found.condition)
+    order = torch.argsort(nats, stable=True).tolist()
+    out = out or trained.path / "scores.csv"
+    per_bit = -trained.spec.dims * math.log(2)
+    rows = [(names[i], float(nats[i]), float(nats[i]) / per_bit) for i in order]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(("name", "nats", "bits_per_dim"))
+            table.writerows((name, f"{n:.4f}", f"{b:.6f}") for name, n, b in rows)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None
+    picture = out.with_suffix(".png")
+    ends = order[:SHOWN] + order[max(SHOWN, len(order) - SHOWN) :][::-1]
+    api.write_images(images[ends], picture, columns=min(SHOWN, len(ends)))
+    exact = "log_prob" in trained.capabilities
+    kind = "ln p(x)" if exact else "lower bound on ln p(x)"
+    if found.json:
+        facts = {"run": str(trained.path), "density": trained.model.density, "exact": exact}
+        scores = [{"name": name, "nats": n, "bits_per_dim": b} for name, n, b in rows]
+        show.as_json({**facts, "scores": scores, "out": str(out), "picture": str(picture)})
+    else:
+        mean = sum(b for _, _, b in rows) / len(rows)
+        print(
+            f"{kind} of {len(rows)} images, {trained.model.density}: {mean:.4f} bits/dim on average"
+        )
+        for name, n, b in rows[:5]:
+            print(f"  {n:12.2f} nats  {b:8.4f} bits/dim  {name}")
+        print(f"all, the least likely first: {out}; the ends as a picture: {picture}")
+    return 0
