@@ -14,7 +14,7 @@ from genarium.cli.parser import positive
 # fixed, not the minutes, so that everybody sees the same pictures.
 PROGRAMME: dict[str, dict[str, Any]] = {
     "autoencoder": {"steps": 400, "schedule": "cosine", "warmup": 50},
-    "vae": {"latent": 8, "steps": 1800, "schedule": "cosine", "warmup": 50, "ema": 0.995},
+    "vae": {"latent": 8, "steps": 1750, "schedule": "cosine", "warmup": 50, "ema": 0.995},
     "dcgan": {
         "width": 16,
         "latent": 16,
@@ -22,7 +22,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
         "beta1": 0.0,
         "smoothing": 0.1,
         "batch": 64,
-        "steps": 3000,
+        "steps": 2850,
         "schedule": "linear",
         "ema": 0.99,
     },
@@ -33,7 +33,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
         "blocks": 5,
         "dilation": 4,
         "batch": 16,
-        "steps": 1600,
+        "steps": 1500,
         "schedule": "cosine",
         "warmup": 50,
         "clip": 1.0,

@@ -1,0 +1,105 @@
+"""What the experiments share: data, training in memory, scores of digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genarium import data, recipes
+from genarium.api import build
+from genarium.contract import Model, Spec, to_uint8
+from genarium.data.dataset import Dataset
+from genarium.evaluation.features import extractor
+from genarium.evaluation.frechet import frechet_distance, statistics
+from genarium.training.options import TrainOptions
+from genarium.training.order import derive
+from genarium.training.trainer import Trainer, TrainingData
+
+SURE = 0.9  # class probability from which on an image counts as recognised
+
+
+@lru_cache
+def load(source: str, size: int | None = None) -> Dataset:
+    """A data set by name, once; size: pixels a side, if not its own."""
+    return data.load(source, data.DataOptions(size=str(size) if size else None))
+
+
+def trainer_of(
+    model: Model, source: str, seed: int, *, size: int | None = None, **options: Any
+) -> Trainer:
+    """A trainer of `model` on a data set's training split; 32-bit, on the CPU, nothing on disk."""
+    split = load(source, size).train
+    settings = {"device": "cpu", "precision": "fp32", "seed": seed, **options}
+    return Trainer(model, TrainingData(split.images, split.labels), TrainOptions(**settings))
+
+
+def make(recipe: str, spec: Spec, seed: int, **arguments: Any) -> Any:
+    """A recipe's model with weights drawn from `seed`."""
+    return build(recipes.get(recipe), spec, arguments, seed)
+
+
+def train(trainer: Trainer) -> Iterator[int]:
+    """Train step by step; gives the number of steps done after each one."""
+    assert trainer.options.steps
+    trainer.model.train()
+    while trainer.step < trainer.options.steps:
+        trainer.one_step()
+        yield trainer.step
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """The model in evaluation mode, without gradients."""
+    before = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(before)
+
+
+def sample(model: Any, n: int, seed: int = 0) -> Tensor:
+    """n images in evaluation mode, uint8 [n,C,H,W]; the same for the same seed."""
+    with evaluating(model):
+        return to_uint8(model.sample(n, generator=torch.Generator().manual_seed(seed)))
+
+
+@lru_cache
+def _reference(size: int, n: int) -> tuple[Tensor, Tensor]:
+    return statistics(extractor("digits")(load("digits", size).test.images[:n]).pool)
+
+
+def score(images: Tensor) -> dict[str, float]:
+    """Scores of digits, uint8 [N,1,S,S], against as many of the test split (2,000 at most).
+
+    fid: Fréchet distance in the features of the shipped classifier (`FID (digits-cnn)`).
+    recognised: share of the images that it is sure of.
+    """
+    found = extractor("digits")(images)
+    sure = (found.logits.softmax(1).amax(1) >= SURE).float().mean().item()
+    return {
+        "fid": frechet_distance(*statistics(found.pool), *_reference(images.shape[2], len(images))),
+        "recognised": sure,
+    }
+
+
+def sheet(images: Tensor, columns: int) -> Tensor:
+    """Images [N,C,H,W] as one picture [h,w] or [h,w,3], for `imshow`."""
+    n, channels, height, width = images.shape
+    rows = -(-n // columns)
+    full = images.new_zeros(rows * columns, channels, height, width)
+    full[:n] = images
+    grid = full.view(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
+    grid = grid.reshape(rows * height, columns * width, channels)
+    return grid.squeeze(2) if channels == 1 else grid
+
+
+def generator_of(seed: int, name: str) -> torch.Generator:
+    """A generator for one named use."""
+    return torch.Generator().manual_seed(derive(seed, name))

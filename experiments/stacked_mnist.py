@@ -1,0 +1,111 @@
+"""Packing lets a DCGAN reach the thousand modes of stacked digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from _claim import Bound, Claim, Criterion, Measured
+from _lab import SURE, evaluating, load, make, sheet, trainer_of
+
+from genarium.contract import to_uint8
+from genarium.evaluation.features import extractor
+from genarium.evaluation.modes import label_modes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes of the experiment; both compositions share all but the packing."""
+
+    width: int = 16
+    latent: int = 32
+    packing: int = 2
+    lr: float = 2e-3
+    ema: float = 0.99
+    batch: int = 64
+    steps: int = 1500
+    samples: int = 26_000
+
+
+def read(images: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """The three digits of each image as one number 0 to 999, and the share of sure channels."""
+    labels, sure = torch.zeros(len(images), dtype=torch.int64), 0.0
+    for channel in range(3):
+        found = extractor("digits")(images[:, channel : channel + 1]).logits.softmax(1)
+        labels = 10 * labels + found.argmax(1)
+        sure += (found.amax(1) >= SURE).float().mean().item() / 3
+    return labels, sure
+
+
+def measure(seed: int, s: Settings) -> Measured:
+    spec = load("stacked-mnist").spec
+    numbers, images = {}, {}
+    for name, packing in (("plain", 1), ("packing", s.packing)):
+        model = make(
+            "dcgan",
+            spec,
+            seed,
+            width=s.width,
+            latent=s.latent,
+            lr=s.lr,
+            beta1=0.0,
+            packing=packing,
+        )
+        trainer = trainer_of(
+            model,
+            "stacked-mnist",
+            seed,
+            steps=s.steps,
+            batch=s.batch,
+            ema=s.ema,
+            schedule="linear",
+        )
+        trainer.fit()
+        generator = torch.Generator().manual_seed(seed)
+        with trainer.sampling_weights(), evaluating(model):
+            drawn = to_uint8(model.sample(s.samples, generator=generator))
+        labels, sure = read(drawn)
+        modes = label_modes(labels, 1000)
+        numbers[f"{name}_modes"] = float(modes.captured)
+        numbers[f"{name}_kl"] = float("nan") if modes.kl is None else modes.kl
+        numbers[f"{name}_recognised"] = sure
+        images[name] = drawn[:48]
+    return Measured(numbers, {}, images)
+
+
+def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
+    seed, first = next(iter(measured.items()))
+    for axes, name in zip(figure.subplots(1, 2), ("plain", "packing")):
+        axes.imshow(sheet(first.images[name], 8))
+        axes.set_axis_off()
+        axes.set_title(
+            f"{name}, seed {seed}: {first.numbers[f'{name}_modes']:.0f} of 1000 modes, "
+            f"KL {first.numbers[f'{name}_kl']:.2f} nats"
+        )
+
+
+CLAIM = Claim(
+    name="stacked_mnist",
+    title="The 1000 modes of stacked digits",
+    paper="Lin et al. 2018 (DCGAN 78.9 modes, PacDCGAN2 1000; larger networks, MNIST)",
+    setup="`dcgan` on `stacked-mnist` of the embedded digits (128,000 triples), 28x28 colour, with "
+    "and without packing of 2. 26,000 samples; the shipped classifier reads each channel.",
+    criteria=(
+        Criterion(
+            "With packing at least 990 of the 1000 modes are reached",
+            (Bound("packing_modes", at_least=990, unit="of 1000"), Bound("packing_kl")),
+        ),
+        Criterion(
+            "The plain DCGAN drops modes: it reaches fewer than 900",
+            (Bound("plain_modes", at_most=900, unit="of 1000"), Bound("plain_kl")),
+        ),
+    ),
+    measure=measure,
+    draw=draw,
+    settings=Settings(),
+    quick=Settings(width=2, latent=2, steps=2, batch=8, samples=100),
+)
+
+if __name__ == "__main__":
+    CLAIM.main()
