@@ -190,7 +190,7 @@ class Claim:
         ):
             figure = Figure(figsize=self.size, layout="constrained")
             self.draw(figure, measured, settings)
-            # the first release's date, so that the same numbers give the same bytes
+            # without matplotlib's version, so that the same numbers give the same bytes
             figure.savefig(path, dpi=100, metadata={"Software": None})
 
 

@@ -15,17 +15,15 @@ from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN, Conditioning
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
-from genarium.nn.packing import Packed
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes of the experiment; the three compositions share all of them."""
+    """Sizes of the experiment; both compositions share all of them."""
 
     generator: int = 128  # units of each of three layers
     discriminator: int = 64  # maxout units of 5 pieces, three layers
     latent: int = 2
-    packing: int = 2
     lr: float = 1e-3
     beta1: float = 0.5
     ema: float = 0.99
@@ -35,19 +33,14 @@ class Settings:
 
 
 def compose(name: str, seed: int, s: Settings, modes: int) -> GAN:
-    """The plain GAN, with packing, or with a category of as many values as there are modes."""
+    """The plain GAN, or one with a category of as many values as there are modes."""
     torch.manual_seed(seed)
     spec = load("ring8").spec
 
-    def discriminator(shape: tuple[int, int, int]) -> DenseDiscriminator:
-        return DenseDiscriminator(shape, s.discriminator, 3)
-
     told: Conditioning = Conditioning()
-    judge: Any = discriminator(spec.shape)
-    if name == "packing":
-        judge = Packed(spec.shape, s.packing, discriminator)
-    elif name == "code":
+    if name == "code":
         told = Codes(s.discriminator, (modes,), 0)
+    judge = DenseDiscriminator(spec.shape, s.discriminator, 3)
     generator = DenseGenerator(s.latent + told.size, spec.shape, s.generator, 3)
     optim = Optim("adam", lr=s.lr, betas=(s.beta1, 0.999))
     return GAN(
@@ -60,7 +53,7 @@ def measure_on(source: str, seed: int, s: Settings) -> Measured:
     mixture = load(source).info["mixture"]
     centres, sigma = torch.tensor(mixture["centres"]), mixture["sigma"]
     numbers, curves = {}, {}
-    for name in ("plain", "packing", "code"):
+    for name in ("plain", "code"):
         trainer = trainer_of(
             compose(name, seed, s, len(centres)),
             source,
@@ -88,8 +81,8 @@ def draw_on(source: str, figure: Any, measured: dict[int, Measured]) -> None:
     """The samples of the first seed over the true centres, a panel a composition."""
     mixture = load(source).info["mixture"]
     seed, first = next(iter(measured.items()))
-    panels = figure.subplots(1, 3, sharex=True, sharey=True)
-    for axes, name in zip(panels, ("plain", "packing", "code")):
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, name in zip(panels, ("plain", "code")):
         x, y = torch.tensor(first.curves[name]).view(-1, 2).T
         axes.scatter(*zip(*mixture["centres"]), s=90, facecolors="none", edgecolors="0.7")
         axes.scatter(x, y, s=2, color="C0")

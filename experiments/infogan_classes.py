@@ -20,12 +20,13 @@ class Settings:
     width: int = 16
     latent: int = 16
     continuous: int = 2
-    continuous_weight: float = 0.5
+    continuous_weight: float = 1.0
+    hidden: int = 512
     lr: float = 1e-3
     generator_lr: float = 2e-3
     ema: float = 0.99
     batch: int = 64
-    steps: int = 3000
+    steps: int = 3500
     samples: int = 2000
 
 
@@ -39,10 +40,10 @@ def measure(seed: int, s: Settings) -> Measured:
         latent=s.latent,
         continuous=s.continuous,
         continuous_weight=s.continuous_weight,
+        hidden=s.hidden,
         lr=s.lr,
         generator_lr=s.generator_lr,
         beta1=0.0,
-        tricks=("diffaugment",),
     )
     trainer = trainer_of(
         model, "digits", seed, steps=s.steps, batch=s.batch, ema=s.ema, schedule="linear"
@@ -93,7 +94,7 @@ CLAIM = Claim(
     measure=measure,
     draw=draw,
     settings=Settings(),
-    quick=Settings(width=2, latent=2, steps=2, batch=8, samples=100),
+    quick=Settings(width=2, latent=2, hidden=8, steps=2, batch=8, samples=100),
 )
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ class Settings:
     batch: int = 64
     reference: int = 64
     steps: int = 300
-    codes: int = 16  # z_i whose images are watched
-    batches: int = 24  # in so many different batches
+    codes: int = 8  # z_i whose images are watched
+    batches: int = 16  # in so many different batches
     samples: int = 2000
 
 
@@ -101,7 +101,7 @@ CLAIM = Claim(
     title="Virtual batch norm removes the dependence on the batch",
     paper="Salimans et al. 2016, section 3.4",
     setup="DCGAN of width 16, trained 300 steps on the digits with either norm in its generator. "
-    "16 codes in 24 batches each of other neighbours, in training mode. share: of the pixels' "
+    "8 codes in 16 batches each of other neighbours, in training mode. share: of the pixels' "
     "variance, what the neighbours alone make; largest: a pixel's largest change, in grey levels.",
     criteria=(
         Criterion(
