@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium import recipes
-from genarium.api import build
+from genarium.building import build
 from genarium.contract import Spec
 from genarium.training import allocator
 from genarium.training.engine import has_fast_bf16

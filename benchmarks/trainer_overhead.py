@@ -17,7 +17,7 @@ import time
 import torch
 
 from genarium import recipes
-from genarium.api import build
+from genarium.building import build
 from genarium.contract import Batch, Noise
 from genarium.data import load
 from genarium.training.options import TrainOptions

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genarium import data, recipes
-from genarium.api import build
+from genarium.building import build
 from genarium.contract import Model, Spec, to_uint8
 from genarium.data.dataset import Dataset
 from genarium.evaluation.features import extractor

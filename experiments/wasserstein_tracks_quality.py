@@ -132,7 +132,7 @@ CLAIM = Claim(
             (Bound("wgan_gp_rho", at_least=0.8, unit="rank correlation"),),
         ),
         Criterion(
-            "So does that of WGAN with clipped weights.",
+            "The critic's loss of WGAN with clipped weights does.",
             (Bound("wgan_rho", at_least=0.8, unit="rank correlation"),),
         ),
         Criterion(

@@ -58,7 +58,7 @@ def make_trainer(
 
     arguments: of the recipe, beside those of its tiny size.
     """
-    from genarium.api import build
+    from genarium.building import build
 
     recipe = recipes.get(name)
     model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)

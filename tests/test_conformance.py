@@ -13,7 +13,7 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.api import build
+from genarium.building import build
 from genarium.contract import (
     CAPABILITIES,
     Batch,

@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genarium.api import Trained, compare, evaluate, load, resume, save_grid, train
+    from genarium.api import compare, evaluate, load, resume, save_grid, train
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
     from genarium.errors import RunError, UserError
     from genarium.recipes import recipe
+    from genarium.trained import Trained
 
 _HOMES = {
-    "genarium.api": ("Trained", "compare", "evaluate", "load", "resume", "save_grid", "train"),
+    "genarium.api": ("compare", "evaluate", "load", "resume", "save_grid", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step"),
     "genarium.errors": ("RunError", "UserError"),
     "genarium.recipes": ("recipe",),
+    "genarium.trained": ("Trained",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,7 +12,7 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.api import Trained
+    from genarium.trained import Trained
 
 NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 

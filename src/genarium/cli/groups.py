@@ -24,8 +24,8 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.api import Trained
     from genarium.data import Dataset
+    from genarium.trained import Trained
 
 EPILOG = "how to name codes (GROUP):\n" + "\n".join(
     f"  {line}" for line in (__doc__ or "").splitlines()[2:]

@@ -11,8 +11,8 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.api import Trained
     from genarium.data import Dataset
+    from genarium.trained import Trained
 
 LOOKED_AT = 5000  # training images among which a label is looked for
 DRAWN = 2000  # samples drawn to find those of a class

@@ -78,10 +78,11 @@ def run(found: Any) -> int:
     recipe = recipes.get(name)
     resolved = config.resolve(recipe, *layers(found))
     from genarium import api
+    from genarium.building import load_configured
     from genarium.cli import show
 
     progress = not found.quiet
-    dataset = api.load_configured(resolved, progress=progress)
+    dataset = load_configured(resolved, progress=progress)
     trained = api.train_config(resolved, dataset, out=found.out, progress=progress)
     show.trained(trained, as_json=found.json)
     return 0

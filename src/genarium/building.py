@@ -1,0 +1,45 @@
+"""From a configuration to what it names: the model, the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genarium.config import Config
+from genarium.contract import Model, Spec
+from genarium.data import DataOptions
+from genarium.data import load as load_data
+from genarium.errors import UserError
+from genarium.recipes import Recipe
+from genarium.training.order import derive
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+
+def build(recipe: Recipe, spec: Spec, arguments: Mapping[str, Any], seed: int) -> Model:
+    """Build a recipe's model with weights drawn from `seed`; torch's generator is left alone."""
+    _check_needs(recipe, spec)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "weights"))
+        try:
+            return recipe(spec, **arguments)
+        except ValueError as error:
+            # a recipe refuses sizes and arguments that its networks cannot take
+            raise UserError(f"recipe {recipe.name}: {error}") from error
+
+
+def _check_needs(recipe: Recipe, spec: Spec) -> None:
+    if "labels" in recipe.needs and not spec.classes:
+        raise UserError(
+            f"recipe {recipe.name} needs class labels and the data have none: put the images "
+            "into one sub-folder a class"
+        )
+
+
+def load_configured(config: Config, progress: bool) -> Dataset:
+    """The data that a configuration names."""
+    options = {k: v for k, v in config.data.items() if k != "source"}
+    return load_data(config.data["source"], DataOptions(**options), progress=progress)

@@ -1,0 +1,280 @@
+"""A trained run, ready to use: `Trained`, what `train` and `load` give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genarium import recipes
+from genarium.building import build, load_configured
+from genarium.contract import Model, Spec, capabilities, from_uint8
+from genarium.errors import UserError
+from genarium.latent import Inversion, invert, nearest_draws
+from genarium.recipes import Recipe
+from genarium.runs import RunFolder, spec_from_dict
+from genarium.training import checkpoint as checkpoints
+from genarium.training import log
+from genarium.training.order import derive
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+CHUNK = 256
+"""Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
+
+POOL = 512
+"""Draws of the prior among which an inversion looks for its starts."""
+
+
+class Trained:
+    """A trained model and its run folder: what `train` and `load` give.
+
+    model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
+    checkpoint's.
+    """
+
+    def __init__(self, folder: RunFolder, step: int | None = None, device: str = "cpu"):
+        self.folder = folder
+        self.path = folder.path
+        self.name = folder.path.resolve().name
+        self._config = folder.config()
+        self.config = self._config.to_dict()
+        self.about = folder.about()
+        self.recipe: Recipe = recipes.get(self._config.recipe)
+        self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
+        self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
+        saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
+        self.step = saved.step
+        self.model: Model = build(self.recipe, self.spec, self._config.arguments, seed=0)
+        where = f"{folder.checkpoints / f'{saved.step:08d}'}"
+        checkpoints.load_weights(self.model, saved.ema or saved.model, where)
+        self.model.to(device).eval()
+        self.capabilities = capabilities(self.model)
+
+    def __repr__(self) -> str:
+        can = ", ".join(self.capabilities)
+        return f"<{self.name}: {self.recipe.name} at step {self.step}; can {can}>"
+
+    def can(self, capability: str) -> None:
+        """Raise a `UserError` unless the model has this capability."""
+        if capability not in self.capabilities:
+            raise UserError(
+                f"{self.path} is a {self.recipe.name}, which cannot {capability}: it can "
+                f"{', '.join(self.capabilities)}"
+            )
+
+    @torch.no_grad()
+    def sample(
+        self, n: int = 64, seed: int = 0, condition: Tensor | int | str | None = None
+    ) -> Tensor:
+        """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
+
+        condition: a class name or number for all images, or [n] labels; for a model with a
+        learned code also what `code` gives.
+        """
+        self.can("sample")
+        labels = self.labels(condition, n)
+        generator = torch.Generator().manual_seed(derive(seed, "sample"))
+        parts = []
+        for start in range(0, n, CHUNK):
+            count = min(CHUNK, n - start)
+            own = None if labels is None else labels[start : start + count]
+            parts.append(
+                self.model.sample(count, condition=own, generator=generator).cpu()  # type: ignore[operator]
+            )
+        return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
+
+    @torch.no_grad()
+    def codes(
+        self, n: int = 64, seed: int = 0, condition: Tensor | int | str | None = None
+    ) -> Tensor:
+        """The codes of `sample(n, seed, condition)`, [n,D] float32: `decode` gives those images.
+
+        So the number of an image in the grid of `genarium sample` is a row here.
+        """
+        for capability in ("sample", "prior", "decode"):
+            self.can(capability)
+        labels = self.labels(condition, n)
+        generator = torch.Generator().manual_seed(derive(seed, "sample"))
+        parts = []
+        for start in range(0, n, CHUNK):
+            count = min(CHUNK, n - start)
+            # `condition` is asked of the prior only where the model is conditional
+            own = {} if labels is None else {"condition": labels[start : start + count]}
+            parts.append(self.model.prior(count, generator=generator, **own).cpu())  # type: ignore[operator]
+        return torch.cat(parts) if parts else torch.empty(0, 0)
+
+    @property
+    def mixture(self) -> Mapping[str, Any] | None:
+        """The Gaussians that the data were drawn from, None where that is not how they are made."""
+        found: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
+        return found
+
+    @property
+    def noise(self) -> int | None:
+        """How many leading columns of a code are noise, None for all: a GAN's condition follows."""
+        size = getattr(self.model, "latent", None)
+        return size if isinstance(size, int) else None
+
+    def invert(
+        self,
+        images: Tensor,
+        *,
+        steps: int = 200,
+        restarts: int = 4,
+        lr: float = 0.2,
+        prior_weight: float = 1e-3,
+        seed: int = 0,
+    ) -> Inversion:
+        """The codes whose images are nearest to uint8 [N,C,H,W]; see `genarium.latent.invert`.
+
+        The search starts from the encoder's code where there is one, and for the other restarts
+        from the nearest of `POOL` draws of the prior. A GAN's condition is that of the start.
+        """
+        self.can("decode")
+        device = next(self.model.parameters()).device
+        wanted, starts = from_uint8(images).to(device), []
+        decode: Callable[[Tensor], Tensor] = self.model.decode  # type: ignore[assignment]
+        if "encode" in self.capabilities:
+            starts.append(self.encode(images).to(device)[None])
+        if "prior" in self.capabilities and restarts > len(starts):
+            generator = torch.Generator().manual_seed(derive(seed, "invert"))
+            with torch.no_grad():
+                draws = self.model.prior(max(POOL, restarts), generator=generator)  # type: ignore[operator]
+            starts.append(nearest_draws(decode, draws, wanted, restarts - len(starts)))
+        if not starts:
+            raise UserError(f"{self.path} has no encoder and no prior to start a search from")
+        settings: dict[str, Any] = {"steps": steps, "lr": lr, "prior_weight": prior_weight}
+        found = invert(decode, torch.cat(starts), wanted, free=self.noise, **settings)
+        return Inversion(found.codes.cpu(), found.mse.cpu())
+
+    def labels(self, condition: Tensor | int | str | None, n: int) -> Tensor | None:
+        """A condition as [n] class labels; UserError for a class that the model does not know.
+
+        A learned code [n, codes] (see `code`) passes as it is.
+        """
+        if condition is None:
+            return None
+        if isinstance(condition, Tensor) and condition.is_floating_point() and self.model.codes:
+            return condition
+        if not self.model.conditional:
+            raise UserError(
+                f"{self.path} is not conditional, so --class {condition} means nothing to it: "
+                "leave --class away"
+            )
+        if isinstance(condition, Tensor):
+            return condition
+        classes = self.spec.classes
+        if isinstance(condition, str) and condition in classes:
+            number = classes.index(condition)
+        else:
+            try:
+                number = int(condition)
+            except ValueError:
+                raise UserError(
+                    f"--class {condition}: choose one of {', '.join(classes)}"
+                ) from None
+        if not 0 <= number < len(classes):
+            raise UserError(f"--class {condition}: choose one of {', '.join(classes)}")
+        return torch.full((n,), number, dtype=torch.int64)
+
+    def code(self, text: str, n: int) -> Tensor:
+        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+        most = self.model.codes
+        if not most:
+            raise UserError(f"{self.path} has no learned code (InfoGAN has): leave --code away")
+        values = [part.strip() for part in text.split(",")]
+        if len(values) > most:
+            raise UserError(f"--code {text}: {self.path} has {most} values, not {len(values)}")
+        values += ["*"] * (most - len(values))
+        try:
+            found = [math.nan if value == "*" else float(value) for value in values]
+        except ValueError:
+            raise UserError(
+                f"--code {text}: give {most} numbers separated by commas, * leaves one to chance"
+            ) from None
+        if any(math.isinf(value) for value in found):
+            raise UserError(f"--code {text}: give finite numbers")
+        return torch.tensor([found]).expand(n, -1)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the model's reconstructions, float32 on [-1, 1]."""
+        self.can("reconstruct")
+        return torch.cat([self.model.reconstruct(x).cpu() for x in images.split(CHUNK)])  # type: ignore[operator]
+
+    @torch.no_grad()
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        seed: int = 0,
+        condition: Tensor | int | str | None = None,
+    ) -> Tensor:
+        """uint8 [N,C,H,W] -> float32 on [-1, 1]: kept where `keep` (bool, [H,W] or [N,1 or C,H,W])
+        is true, drawn elsewhere; the same for the same seed."""
+        self.can("complete")
+        labels = self.labels(condition, len(images))
+        generator = torch.Generator().manual_seed(derive(seed, "complete"))
+        keep = keep.expand(len(images), self.spec.channels, *keep.shape[-2:])
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            mine = slice(start, start + CHUNK)
+            own = None if labels is None else labels[mine]
+            parts.append(
+                self.model.complete(  # type: ignore[operator]
+                    images[mine], keep[mine], condition=own, generator=generator
+                ).cpu()
+            )
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def score(
+        self, images: Tensor, seed: int = 0, condition: Tensor | int | str | None = None
+    ) -> Tensor:
+        """ln p(x) of uint8 images [N,C,H,W], [N] nats, of `model.density`: exact, or the ELBO.
+
+        seed: of the ELBO's samples. Raises UserError for a model without a likelihood.
+        """
+        exact = "log_prob" in self.capabilities
+        if not exact and "elbo" not in self.capabilities:
+            raise UserError(
+                f"{self.path} is a {self.recipe.name}, which has no likelihood: it can "
+                f"{', '.join(self.capabilities)}"
+            )
+        labels = self.labels(condition, len(images))
+        generator = torch.Generator().manual_seed(derive(seed, "score"))
+        parts = []
+        for start in range(0, len(images), CHUNK):
+            part = images[start : start + CHUNK]
+            own = None if labels is None else labels[start : start + CHUNK]
+            if exact:
+                parts.append(self.model.log_prob(part, own).cpu())  # type: ignore[operator]
+            else:
+                nats = self.model.elbo(part, own, generator=generator)  # type: ignore[operator]
+                parts.append(nats.cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> codes [B,D] float32."""
+        self.can("encode")
+        return torch.cat([self.model.encode(x).cpu() for x in images.split(CHUNK)])  # type: ignore[operator]
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
+        self.can("decode")
+        return torch.cat([self.model.decode(x).cpu() for x in z.split(CHUNK)])  # type: ignore[operator]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return log.read(self.folder.metrics)
+
+    def dataset(self) -> Dataset:
+        """The data that the run was trained on, with their splits."""
+        return load_configured(self._config, progress=False)
