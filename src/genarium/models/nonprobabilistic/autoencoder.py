@@ -70,6 +70,28 @@ class Autoencoder(Model):
         return self.decode(self.encode(images))
 
 
+def networks(
+    spec: Spec,
+    net: Literal["conv", "dense"],
+    latent: int,
+    width: int,
+    hidden: int,
+    layers: int,
+    activation: str,
+) -> tuple[nn.Module, nn.Module]:
+    """An encoder and its mirror image; the arguments are those of the recipe `autoencoder`."""
+    units = (hidden,) * layers
+    if net == "conv":
+        return (
+            ConvEncoder(spec.shape, latent, width, units),
+            ConvDecoder(latent, spec.shape, width, units),
+        )
+    return (
+        DenseEncoder(spec.shape, latent, units, activation),
+        DenseDecoder(latent, spec.shape, units, activation),
+    )
+
+
 @recipe(
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Hinton & Salakhutdinov 2006",
@@ -97,13 +119,5 @@ def autoencoder(
     activation: between the layers of the dense net (dense only); sigmoid is the original.
     lr: learning rate of Adam.
     """
-    encoder: nn.Module
-    decoder: nn.Module
-    units = (hidden,) * layers
-    if net == "conv":
-        encoder = ConvEncoder(spec.shape, latent, width, units)
-        decoder = ConvDecoder(latent, spec.shape, width, units)
-    else:
-        encoder = DenseEncoder(spec.shape, latent, units, activation)
-        decoder = DenseDecoder(latent, spec.shape, units, activation)
+    encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
     return Autoencoder(spec, encoder, decoder, optim=Optim(lr=lr))
