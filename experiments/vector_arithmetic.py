@@ -284,7 +284,7 @@ CLAIM = Claim(
     "labelled by a classifier trained on the true factors of `shapes` (or the shipped one of "
     "digits, and the ink): A with - A without + B without. moved: the result has the attribute; "
     "lift: how much likelier it has that and B's other property than if two random groups took "
-    "A's place.",
+    "A's place. In size a class lies between small and large, and does not count as moved.",
     criteria=(
         criterion("background", "The background of A's difference arrives at shapes of a colour."),
         criterion("colour", "A's difference of colour arrives at shapes on another background."),
