@@ -72,7 +72,7 @@ class Criterion:
             all(b.holds(s[b.number] if b.each else means[b.number]) for b in self.bounds)
             for s in seeds
         ]
-        return VERDICTS[0] if any(held) else VERDICTS[2] if any(held) else VERDICTS[1]
+        return VERDICTS[0] if all(held) else VERDICTS[2] if any(held) else VERDICTS[1]
 
 
 @dataclass

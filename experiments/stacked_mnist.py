@@ -18,13 +18,14 @@ from genarium.evaluation.modes import label_modes
 class Settings:
     """Sizes of the experiment; both compositions share all but the packing."""
 
-    width: int = 16
-    latent: int = 32
+    side: int = 16  # pixels
+    width: int = 32
+    latent: int = 64
     packing: int = 2
     lr: float = 2e-3
     ema: float = 0.99
     batch: int = 64
-    steps: int = 1500
+    steps: int = 2500
     samples: int = 26_000
 
 
@@ -39,7 +40,7 @@ def read(images: torch.Tensor) -> tuple[torch.Tensor, float]:
 
 
 def measure(seed: int, s: Settings) -> Measured:
-    spec = load("stacked-mnist").spec
+    spec = load("stacked-mnist", s.side).spec
     numbers, images = {}, {}
     for name, packing in (("plain", 1), ("packing", s.packing)):
         model = make(
@@ -56,6 +57,7 @@ def measure(seed: int, s: Settings) -> Measured:
             model,
             "stacked-mnist",
             seed,
+            size=s.side,
             steps=s.steps,
             batch=s.batch,
             ema=s.ema,
@@ -89,8 +91,9 @@ CLAIM = Claim(
     name="stacked_mnist",
     title="The 1000 modes of stacked digits",
     paper="Lin et al. 2018 (DCGAN 78.9 modes, PacDCGAN2 1000; larger networks, MNIST)",
-    setup="`dcgan` on `stacked-mnist` of the embedded digits (128,000 triples), 28x28 colour, with "
-    "and without packing of 2. 26,000 samples; the shipped classifier reads each channel.",
+    setup="`dcgan` on `stacked-mnist` of the embedded digits (128,000 triples), 16x16 colour, with "
+    "and without packing of 2. 26,000 samples; the shipped classifier reads each channel (it is "
+    "right about all three of 96.5 % of the real triples at this size).",
     criteria=(
         Criterion(
             "With packing at least 990 of the 1000 modes are reached",

@@ -22,7 +22,7 @@ group g in every layer, so that the three together cost one pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from genarium.nn.masked import MaskedConv2d
 
 Network = Callable[..., Tensor]
-"""network(x, front=None): a causal network whose only spatial layers are `MaskedConv2d`s."""
+"""network(x, front=None): a causal network whose only spatial layers are `MaskedConv2d`s and
+`Recurrent` ones."""
 
 Choose = Callable[[Tensor, Tensor], Tensor]
 """choose(outputs [M,O] of one colour, uniform noise [M]) -> grey levels [M] int64."""
@@ -58,18 +59,32 @@ def required_lag(convolutions: list[MaskedConv2d]) -> int:
     return lag
 
 
+class Recurrent(nn.Module):
+    """A layer with a state that it carries from pixel to pixel; see `genarium.nn.lstm2d`.
+
+    With a `Wavefront` it computes the pixels at the front and keeps their state in its `memory`.
+    """
+
+    def lag(self, width: int) -> int:
+        """Columns by which a row of an image of this width must stay behind the row above."""
+        raise NotImplementedError
+
+
 class Wavefront:
     """The state of one run of the sampler: its clock, and the past of every convolution.
 
     network: holds the convolutions. batch: B. height, width: of the images.
     The packed weights are copies: a `Wavefront` serves one run, with the weights of its start.
+    memory: what the `Recurrent` layers keep.
     """
 
     def __init__(self, network: nn.Module, batch: int, height: int, width: int):
         self.batch, self.height, self.width = batch, height, width
         convolutions = [m for m in network.modules() if isinstance(m, MaskedConv2d)]
         self.device = convolutions[0].weight.device
-        self.lag = required_lag(convolutions)
+        recurrent = [m.lag(width) for m in network.modules() if isinstance(m, Recurrent)]
+        self.lag = max([required_lag(convolutions), *recurrent])
+        self.memory: dict[nn.Module, Any] = {}
         self.first = -max(max(conv.ahead) for conv in convolutions)
         self.last = width - 1 + self.lag * (height - 1)
         self.step, self.colour = self.first, 0
