@@ -187,7 +187,7 @@ def diagonal_bilstm(
     conditional: bool = False,
     lr: Annotated[float, Gt(0)] = 3e-3,
 ) -> PixelRNN:
-    """PixelRNN whose LSTMs go along both diagonals and see the whole past; exact likelihood.
+    """PixelRNN whose LSTMs go along both diagonals; exact likelihood, exact sampling.
 
     levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
     output: a softmax over the levels, or a mixture of discretised logistics (PixelCNN++).
