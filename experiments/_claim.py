@@ -93,6 +93,7 @@ class Claim:
     setup: a sentence or two, what is trained on what. measure: (seed, settings) -> Measured.
     draw: (figure, measured by seed, settings) -> None, axes with units. settings: a dataclass of
     the sizes. quick: the same so small that `measure` takes seconds. size: inches of the picture.
+    seeds: measured where none are named.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Claim:
     settings: Any
     quick: Any
     size: tuple[float, float] = (9.0, 4.0)
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The experiment's command."""
@@ -207,7 +209,7 @@ def _options(claim: Claim, arguments: Sequence[str] | None) -> argparse.Namespac
         "--seeds",
         type=lambda text: [int(part) for part in text.split(",")],
         default=None,
-        help="separated by commas; default 0,1,2 (--quick: 0)",
+        help=f"separated by commas; default {','.join(map(str, claim.seeds))} (--quick: the first)",
     )
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
     parser.add_argument(
@@ -215,7 +217,7 @@ def _options(claim: Claim, arguments: Sequence[str] | None) -> argparse.Namespac
     )
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own choice")
     options = parser.parse_args(arguments)
-    options.seeds = options.seeds or ([0] if options.quick else [0, 1, 2])
+    options.seeds = options.seeds or list(claim.seeds[: 1 if options.quick else None])
     if options.quick and options.out and options.out.resolve() == RESULTS.resolve():
         parser.error("--quick: its numbers mean nothing, --out must be another folder than results")
     return options

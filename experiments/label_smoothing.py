@@ -72,9 +72,8 @@ def measure(seed: int, s: Settings) -> Measured:
                 curve["step"].append(step)
                 for key, value in look(model, real, z).items():
                     curve.setdefault(key, []).append(value)
-        late = len(curve["step"]) // 2  # the second half of the training counts
         for key in ("certain", "logit", "gradient"):
-            numbers[f"{name}_{key}"] = sum(curve[key][late:]) / len(curve[key][late:])
+            numbers[f"{name}_{key}"] = sum(curve[key]) / len(curve[key])
         numbers[f"{name}_fid"] = score(sample(model, s.samples, seed))["fid"]
         curves[name] = curve
     for key in ("certain", "logit", "gradient", "fid"):
@@ -106,8 +105,10 @@ CLAIM = Claim(
     paper="Salimans et al. 2016, section 3.4",
     setup="DCGAN of width 16 on digits of 16x16 pixels, the target of real images 1 or 0.9. Four "
     "turns of the discriminator to one of the generator: with one each, it was certain of no "
-    "image, with or without smoothing. Averages over the second half of the training, on 256 test "
-    "images and 256 codes.",
+    "image, with or without smoothing. Averages over the training, on 256 test images and 256 "
+    "codes. A first run, on seeds 0 to 2, had averaged over its second half, when the "
+    "discriminator is certain of nothing any more, and could not tell; so the window became the "
+    "whole training, and the numbers are of new seeds.",
     criteria=(
         Criterion(
             f"With smoothing the discriminator is certain (D > {CERTAIN}) of at most half as many "
@@ -128,6 +129,7 @@ CLAIM = Claim(
     settings=Settings(),
     quick=Settings(width=4, latent=4, steps=4, measure_every=1, samples=100),
     size=(10.0, 3.4),
+    seeds=(3, 4, 5),
 )
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Settings:
     lr: float = 2e-3
     ema: float = 0.99
     batch: int = 64
-    steps: int = 2500
+    steps: int = 1200
     samples: int = 26_000
 
 
