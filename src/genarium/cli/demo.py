@@ -22,7 +22,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
         "beta1": 0.0,
         "smoothing": 0.1,
         "batch": 64,
-        "steps": 2850,
+        "steps": 3000,
         "schedule": "linear",
         "ema": 0.99,
     },
