@@ -285,7 +285,8 @@ def test_two_processes_equal_one(case: str, by_two_processes: Path) -> None:
 def test_killed_and_resumed_equals_unbroken(name: str, tmp_path: Path) -> None:
     """SIGKILL at a moment the run does not know of; `resume`; the same bytes as never killed."""
     recipe = recipes.get(name)
-    tiny = [f"--{k.replace('_', '-')}={v}" for k, v in recipe.tiny.items()]
+    text = {k: ",".join(map(str, v)) if isinstance(v, tuple) else v for k, v in recipe.tiny.items()}
+    tiny = [f"--{k.replace('_', '-')}={v}" for k, v in text.items()]
     common = "--data digits --steps 60 --batch 8 --checkpoint-every 4 --log-every 1 --ema 0.9"
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
