@@ -12,6 +12,7 @@ from genarium import recipes
 from genarium.contract import Spec
 from genarium.data import Dataset
 from genarium.data.dataset import Split
+from genarium.models.implicit.composition import TRICKS
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
@@ -79,15 +80,6 @@ def run_folder(tmp_path: Path) -> Path:
 
 RECIPES = sorted(recipes.catalogue())
 
-_TRICKS = (
-    "diffaugment",
-    "feature-matching",
-    "gradient-penalty",
-    "minibatch-discrimination",
-    "r1",
-    "spectral-norm",
-    "weight-clipping",
-)
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in RECIPES},
     "gan-dcgan": ("gan", {"architecture": "dcgan", "width": 2}),
@@ -97,7 +89,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "gan-wasserstein": ("gan", {"objective": "wasserstein", "critic_steps": 2}),
     **{
         f"gan-{trick}": ("gan", {"architecture": "dcgan", "width": 2, "tricks": (trick,)})
-        for trick in _TRICKS
+        for trick in sorted(TRICKS)
     },
 }
 """Every recipe, and every value of the adversarial axes: a recipe and arguments beside its tiny

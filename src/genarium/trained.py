@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -54,6 +54,7 @@ class Trained:
         checkpoints.load_weights(self.model, saved.ema or saved.model, where)
         self.model.to(device).eval()
         self.capabilities = capabilities(self.model)
+        self._dataset: Dataset | None = None
 
     def __repr__(self) -> str:
         can = ", ".join(self.capabilities)
@@ -79,13 +80,10 @@ class Trained:
         self.can("sample")
         labels = self.labels(condition, n)
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
-        parts = []
-        for start in range(0, n, CHUNK):
-            count = min(CHUNK, n - start)
-            own = None if labels is None else labels[start : start + count]
-            parts.append(
-                self.model.sample(count, condition=own, generator=generator).cpu()  # type: ignore[operator]
-            )
+        parts = [
+            self.model.sample(rows.stop - rows.start, condition=own, generator=generator).cpu()  # type: ignore[operator]
+            for rows, own in _chunks(n, labels)
+        ]
         return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
 
     @torch.no_grad()
@@ -101,11 +99,11 @@ class Trained:
         labels = self.labels(condition, n)
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = []
-        for start in range(0, n, CHUNK):
-            count = min(CHUNK, n - start)
+        for rows, own in _chunks(n, labels):
             # `condition` is asked of the prior only where the model is conditional
-            own = {} if labels is None else {"condition": labels[start : start + count]}
-            parts.append(self.model.prior(count, generator=generator, **own).cpu())  # type: ignore[operator]
+            asked = {} if own is None else {"condition": own}
+            count = rows.stop - rows.start
+            parts.append(self.model.prior(count, generator=generator, **asked).cpu())  # type: ignore[operator]
         return torch.cat(parts) if parts else torch.empty(0, 0)
 
     @property
@@ -222,9 +220,7 @@ class Trained:
         generator = torch.Generator().manual_seed(derive(seed, "complete"))
         keep = keep.expand(len(images), self.spec.channels, *keep.shape[-2:])
         parts = []
-        for start in range(0, len(images), CHUNK):
-            mine = slice(start, start + CHUNK)
-            own = None if labels is None else labels[mine]
+        for mine, own in _chunks(len(images), labels):
             parts.append(
                 self.model.complete(  # type: ignore[operator]
                     images[mine], keep[mine], condition=own, generator=generator
@@ -249,13 +245,11 @@ class Trained:
         labels = self.labels(condition, len(images))
         generator = torch.Generator().manual_seed(derive(seed, "score"))
         parts = []
-        for start in range(0, len(images), CHUNK):
-            part = images[start : start + CHUNK]
-            own = None if labels is None else labels[start : start + CHUNK]
+        for mine, own in _chunks(len(images), labels):
             if exact:
-                parts.append(self.model.log_prob(part, own).cpu())  # type: ignore[operator]
+                parts.append(self.model.log_prob(images[mine], own).cpu())  # type: ignore[operator]
             else:
-                nats = self.model.elbo(part, own, generator=generator)  # type: ignore[operator]
+                nats = self.model.elbo(images[mine], own, generator=generator)  # type: ignore[operator]
                 parts.append(nats.cpu())
         return torch.cat(parts)
 
@@ -276,5 +270,14 @@ class Trained:
         return log.read(self.folder.metrics)
 
     def dataset(self) -> Dataset:
-        """The data that the run was trained on, with their splits."""
-        return load_configured(self._config, progress=False)
+        """The data that the run was trained on, with their splits; read at the first call."""
+        if self._dataset is None:
+            self._dataset = load_configured(self._config, progress=False)
+        return self._dataset
+
+
+def _chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
+    """Rows 0 .. n-1 in runs of at most CHUNK, each with its labels if there are any."""
+    for start in range(0, n, CHUNK):
+        rows = slice(start, min(start + CHUNK, n))
+        yield rows, None if labels is None else labels[rows]

@@ -208,7 +208,7 @@ class Groups:
         codes = self.trained.encode(self.dataset.test.images[:1000])
         return codes.mean(0), codes.std(0, correction=0)
 
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
         """The data of the run."""
         return self.trained.dataset()

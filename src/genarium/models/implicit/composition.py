@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from annotated_types import Ge, Lt
 from torch import nn
 
-from genarium.contract import Spec
+from genarium.contract import Optim, Spec
 from genarium.models.implicit.gan import Conditioning, Trick
 from genarium.models.implicit.objectives import (
     LeastSquares,
@@ -32,6 +33,7 @@ from genarium.nn.packing import Packed
 from genarium.nn.residual_gan import ResidualDiscriminator, ResidualGenerator
 
 Shape = tuple[int, int, int]
+Decay = Annotated[float, Ge(0), Lt(1)]
 ArchitectureName = Literal["dense", "dcgan", "residual"]
 ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
 TrickName = Literal[
@@ -81,6 +83,11 @@ TRICKS: dict[TrickName, Callable[[], Trick]] = {
     "spectral-norm": SpectralNorm,
     "weight-clipping": WeightClipping,
 }
+
+
+def adam(lr: float, beta1: float, beta2: float = 0.999) -> Optim:
+    """Adam as these games use it."""
+    return Optim("adam", lr=lr, betas=(beta1, beta2))
 
 
 def tricks_of(names: Sequence[TrickName]) -> list[Trick]:

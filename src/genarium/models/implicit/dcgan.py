@@ -6,23 +6,19 @@ game. z ~ N(0, I) where the paper draws it uniform on a cube, so that codes inte
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from annotated_types import Ge, Lt
-
-from genarium.contract import Optim, Spec
-from genarium.models.implicit.composition import TrickName, mixes_images, networks, tricks_of
+from genarium.contract import Spec
+from genarium.models.implicit.composition import (
+    Decay,
+    TrickName,
+    adam,
+    mixes_images,
+    networks,
+    tricks_of,
+)
 from genarium.models.implicit.conditioning import Labels
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import LeastSquares, NonSaturating
 from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
-
-Beta1 = Annotated[float, Ge(0), Lt(1)]
-
-
-def adam(lr: float, beta1: float) -> tuple[Optim, Optim]:
-    """The same Adam for both players."""
-    return (Optim("adam", lr=lr, betas=(beta1, 0.999)),) * 2
 
 
 @recipe(
@@ -37,7 +33,7 @@ def dcgan(
     latent: PositiveInt = 100,
     width: PositiveInt = 64,
     lr: PositiveFloat = 2e-4,
-    beta1: Beta1 = 0.5,
+    beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
     packing: PositiveInt = 1,
     tricks: tuple[TrickName, ...] = (),
@@ -61,7 +57,7 @@ def dcgan(
         discriminator,
         NonSaturating(smoothing),
         tricks=tricks_of(tricks),
-        optimizers=adam(lr, beta1),
+        optimizers=(adam(lr, beta1),) * 2,
     )
 
 
@@ -78,7 +74,7 @@ def cgan(
     latent: PositiveInt = 100,
     width: PositiveInt = 64,
     lr: PositiveFloat = 2e-4,
-    beta1: Beta1 = 0.5,
+    beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
     tricks: tuple[TrickName, ...] = (),
 ) -> GAN:
@@ -102,7 +98,7 @@ def cgan(
         NonSaturating(smoothing),
         conditioning=labels,
         tricks=tricks_of(tricks),
-        optimizers=adam(lr, beta1),
+        optimizers=(adam(lr, beta1),) * 2,
     )
 
 
@@ -118,7 +114,7 @@ def lsgan(
     latent: PositiveInt = 100,
     width: PositiveInt = 64,
     lr: PositiveFloat = 2e-4,
-    beta1: Beta1 = 0.5,
+    beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
 ) -> GAN:
     """Least squares GAN: squared distance to the targets 0 and 1; DCGAN's networks.
@@ -130,4 +126,6 @@ def lsgan(
     smoothing: the discriminator's target for real images is 1 minus this.
     """
     generator, discriminator = networks("dcgan", spec, latent, width)
-    return GAN(spec, generator, discriminator, LeastSquares(smoothing), optimizers=adam(lr, beta1))
+    return GAN(
+        spec, generator, discriminator, LeastSquares(smoothing), optimizers=(adam(lr, beta1),) * 2
+    )

@@ -8,11 +8,8 @@ alone, as in the paper, for it doubles the work of the network that has it.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from annotated_types import Ge, Lt
-
-from genarium.contract import Optim, Spec
+from genarium.contract import Spec
+from genarium.models.implicit.composition import Decay, adam
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.models.implicit.tricks import FeatureMatching, MinibatchDiscrimination
@@ -38,7 +35,7 @@ def improved_gan(
     kernel_size: PositiveInt = 5,
     reference: PositiveInt = 64,
     lr: PositiveFloat = 3e-4,
-    beta1: Annotated[float, Ge(0), Lt(1)] = 0.5,
+    beta1: Decay = 0.5,
 ) -> GAN:
     """GAN with feature matching, minibatch discrimination, virtual batch norm and smoothing.
 
@@ -52,7 +49,7 @@ def improved_gan(
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean.
     """
-    optim = Optim("adam", lr=lr, betas=(beta1, 0.999))
+    optim = adam(lr, beta1)
     generator = WithReference(
         latent, reference, lambda norm: DCGANGenerator(latent, spec.shape, width, norm)
     )

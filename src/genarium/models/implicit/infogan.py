@@ -10,11 +10,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Lt
+from annotated_types import Ge
 from torch import Tensor
 
-from genarium.contract import Optim, Spec, from_uint8
-from genarium.models.implicit.composition import TrickName, mixes_images, tricks_of
+from genarium.contract import Spec, from_uint8
+from genarium.models.implicit.composition import (
+    Decay,
+    TrickName,
+    adam,
+    mixes_images,
+    tricks_of,
+)
 from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
@@ -60,7 +66,7 @@ def infogan(
     continuous_weight: NonNegativeFloat = 0.1,
     lr: PositiveFloat = 2e-4,
     generator_lr: PositiveFloat = 1e-3,
-    beta1: Annotated[float, Ge(0), Lt(1)] = 0.5,
+    beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
     tricks: tuple[TrickName, ...] = (),
 ) -> InfoGAN:
@@ -97,7 +103,7 @@ def infogan(
         conditioning=told,
         tricks=tricks_of(tricks),
         optimizers=(
-            Optim("adam", lr=lr, betas=(beta1, 0.999)),
-            Optim("adam", lr=generator_lr, betas=(beta1, 0.999)),
+            adam(lr, beta1),
+            adam(generator_lr, beta1),
         ),
     )

@@ -7,16 +7,14 @@ WGAN-GP on DCGAN's networks, batch norm left out of the critic.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from annotated_types import Ge, Lt
-
-from genarium.contract import Optim, Spec
+from genarium.contract import Spec
 from genarium.models.implicit.composition import (
     OBJECTIVES,
     ArchitectureName,
+    Decay,
     ObjectiveName,
     TrickName,
+    adam,
     mixes_images,
     networks,
     tricks_of,
@@ -42,7 +40,7 @@ def gan(
     critic_steps: PositiveInt = 1,
     packing: PositiveInt = 1,
     lr: PositiveFloat = 2e-4,
-    beta1: Annotated[float, Ge(0), Lt(1)] = 0.5,
+    beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
 ) -> GAN:
     """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
@@ -58,7 +56,7 @@ def gan(
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
     """
-    optim = Optim("adam", lr=lr, betas=(beta1, 0.999))
+    optim = adam(lr, beta1)
     generator, discriminator = networks(
         architecture,
         spec,

@@ -7,12 +7,8 @@ the distance between data and samples, and falls as the samples get better.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from annotated_types import Ge, Lt
-
 from genarium.contract import Optim, Spec
-from genarium.models.implicit.composition import ArchitectureName, networks
+from genarium.models.implicit.composition import ArchitectureName, Decay, adam, networks
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import Wasserstein
 from genarium.models.implicit.tricks import GradientPenalty, WeightClipping
@@ -72,8 +68,8 @@ def wgan_gp(
     penalty: NonNegativeFloat = 10.0,
     critic_steps: PositiveInt = 5,
     lr: PositiveFloat = 1e-4,
-    beta1: Annotated[float, Ge(0), Lt(1)] = 0.0,
-    beta2: Annotated[float, Ge(0), Lt(1)] = 0.9,
+    beta1: Decay = 0.0,
+    beta2: Decay = 0.9,
 ) -> GAN:
     """Wasserstein GAN with gradient penalty: a critic of slope 1 and without batch norm.
 
@@ -89,7 +85,7 @@ def wgan_gp(
     generator, critic = networks(
         architecture, spec, latent, width, batch_norm=False, score_bias=False
     )
-    optim = Optim("adam", lr=lr, betas=(beta1, beta2))
+    optim = adam(lr, beta1, beta2)
     return GAN(
         spec,
         generator,

@@ -5,7 +5,7 @@ M pixels and colours · L grey levels · O outputs of each · K components of a 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -98,3 +98,11 @@ class LogisticMixture:
             low = torch.where(above & (low < high), middle + 1, low)
             high = torch.where(above, high, middle)
         return low
+
+
+HeadName = Literal["softmax", "logistics"]
+
+
+def head_of(name: HeadName, levels: int, components: int) -> Head:
+    """The head that a recipe's arguments `output`, `levels` and `components` name."""
+    return Softmax(levels) if name == "softmax" else LogisticMixture(levels, components)

@@ -23,8 +23,7 @@ from torch import Tensor, nn
 from genarium.contract import Optim, Spec
 from genarium.errors import UserError
 from genarium.models.explicit.tractable.autoregressive import Autoregressive
-from genarium.models.explicit.tractable.heads import Head as Distribution
-from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax
+from genarium.models.explicit.tractable.heads import HeadName, head_of
 from genarium.nn.masked import ClassBias, MaskedConv2d, PixelBias
 from genarium.nn.wavefront import Wavefront
 from genarium.recipes import PositiveInt, recipe
@@ -39,6 +38,26 @@ class Sizes(NamedTuple):
     dilation: int
     position: bool
     classes: int
+
+
+def sizes_of(
+    spec: Spec,
+    *,
+    blocks: int,
+    width: int,
+    head: int,
+    position: bool,
+    conditional: bool,
+    dilation: int = 1,
+) -> Sizes:
+    """A recipe's arguments as sizes: channels rounded up to a multiple of the colours.
+
+    Raises UserError for a conditional network of data without labels.
+    """
+    c, classes = spec.channels, len(spec.classes) if conditional else 0
+    if conditional and not classes:
+        raise UserError("--conditional needs class labels and the data have none: leave it out")
+    return Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position, classes)
 
 
 class ResidualBlock(nn.Module):
@@ -207,7 +226,7 @@ def pixelcnn(
     *,
     net: Literal["plain", "gated"] = "plain",
     levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: Literal["softmax", "logistics"] = "softmax",
+    output: HeadName = "softmax",
     components: PositiveInt = 10,
     blocks: Annotated[int, Ge(0)] = 8,
     width: Annotated[int, Ge(1)] = 32,
@@ -231,12 +250,15 @@ def pixelcnn(
     conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
     lr: learning rate of Adam.
     """
-    c, classes = spec.channels, len(spec.classes) if conditional else 0
-    if conditional and not classes:
-        raise UserError("--conditional needs class labels and the data have none: leave it out")
-    sizes = Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position, classes)
-    told: Distribution = (
-        Softmax(levels) if output == "softmax" else LogisticMixture(levels, components)
+    sizes = sizes_of(
+        spec,
+        blocks=blocks,
+        width=width,
+        head=head,
+        position=position,
+        conditional=conditional,
+        dilation=dilation,
     )
+    told = head_of(output, levels, components)
     network = {"plain": PlainNet, "gated": GatedNet}[net](spec, told.outputs, sizes)
-    return PixelCNN(spec, network, told, Optim("adam", lr=lr), classes)
+    return PixelCNN(spec, network, told, Optim("adam", lr=lr), sizes.classes)

@@ -19,18 +19,16 @@ row but the last, in which the scan from the right follows. In both every state 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch.nn.functional as F
 from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from genarium.contract import Optim, Spec
-from genarium.errors import UserError
 from genarium.models.explicit.tractable.autoregressive import Autoregressive
-from genarium.models.explicit.tractable.heads import Head as Distribution
-from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax
-from genarium.models.explicit.tractable.pixelcnn import Place, Sizes
+from genarium.models.explicit.tractable.heads import HeadName, head_of
+from genarium.models.explicit.tractable.pixelcnn import Place, Sizes, sizes_of
 from genarium.nn.lstm2d import DiagonalBiLSTM, MaskedLine, RowLSTM
 from genarium.nn.masked import MaskedConv2d
 from genarium.nn.wavefront import Wavefront
@@ -102,7 +100,7 @@ def _build(
     spec: Spec,
     *,
     levels: int,
-    output: Literal["softmax", "logistics"],
+    output: HeadName,
     components: int,
     layers: int,
     width: int,
@@ -111,15 +109,12 @@ def _build(
     conditional: bool,
     lr: float,
 ) -> PixelRNN:
-    c, classes = spec.channels, len(spec.classes) if conditional else 0
-    if conditional and not classes:
-        raise UserError("--conditional needs class labels and the data have none: leave it out")
-    sizes = Sizes(layers, -(-width // c) * c, -(-head // c) * c, 1, position, classes)
-    told: Distribution = (
-        Softmax(levels) if output == "softmax" else LogisticMixture(levels, components)
+    sizes = sizes_of(
+        spec, blocks=layers, width=width, head=head, position=position, conditional=conditional
     )
+    told = head_of(output, levels, components)
     network = RecurrentNet(spec, told.outputs, sizes, scan)
-    return PixelRNN(spec, network, told, Optim("adam", lr=lr), classes)
+    return PixelRNN(spec, network, told, Optim("adam", lr=lr), sizes.classes)
 
 
 @recipe(
@@ -132,7 +127,7 @@ def row_lstm(
     spec: Spec,
     *,
     levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: Literal["softmax", "logistics"] = "softmax",
+    output: HeadName = "softmax",
     components: PositiveInt = 10,
     layers: Annotated[int, Ge(0)] = 7,
     width: Annotated[int, Ge(1)] = 32,
@@ -178,7 +173,7 @@ def diagonal_bilstm(
     spec: Spec,
     *,
     levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: Literal["softmax", "logistics"] = "softmax",
+    output: HeadName = "softmax",
     components: PositiveInt = 10,
     layers: Annotated[int, Ge(0)] = 7,
     width: Annotated[int, Ge(1)] = 32,
