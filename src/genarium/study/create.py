@@ -1,0 +1,242 @@
+"""Making a study: pictures drawn from runs and from the test split, written once under random
+names.
+
+Shapes: N pictures · C channels · H, W height and width
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from genarium import api
+from genarium.contract import Spec, to_uint8
+from genarium.data import DataOptions, Dataset
+from genarium.data import load as load_data
+from genarium.errors import UserError
+from genarium.report.images import png_bytes
+from genarium.study import store
+from genarium.study.manifest import (
+    ANSWERS,
+    FILE,
+    PICTURES,
+    Manifest,
+    Mode,
+    Picture,
+    Scaling,
+    StudyModel,
+)
+from genarium.trained import Trained
+from genarium.training.order import derive
+
+MASKS = 8
+
+
+def create(
+    runs: Sequence[Trained | str | os.PathLike[str]],
+    data: str | Dataset | None = None,
+    *,
+    out: str | os.PathLike[str] = "study",
+    mode: Mode = "untimed",
+    n: int = 50,
+    show: int | None = None,
+    practice: int = 10,
+    checks: int = 4,
+    scaling: Scaling = "pixelated",
+    title: str = "",
+    seed: int = 0,
+) -> Manifest:
+    """Draw a study's pictures and write its folder `out`, whole or not at all.
+
+    data: where the real pictures are from (its test split), default the data of the first run.
+    n: pictures drawn of each model, and as many real ones for each. show: how many of the n one
+    participant sees (default: 20, in the timed mode 50; all, if n is less). practice: pictures
+    of the practice round, half of them real. checks: attention checks a participant. scaling:
+    how small pictures are enlarged, alike for real and generated ones.
+
+    Raises UserError when runs differ in picture size, cannot sample, make points of the plane,
+    or when the test split has too few pictures.
+    """
+    if not runs:
+        raise UserError("no runs: name the models under study")
+    trained = [run if isinstance(run, Trained) else api.load(run) for run in runs]
+    spec = _common_spec(trained)
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--out {folder} is there already: name a new folder")
+    show = min(n, 50 if mode == "timed" else 20) if show is None else show
+    if not 1 <= show <= n:
+        raise UserError(f"--show {show}: of the -n {n} pictures a model, so give 1 to {n}")
+    dataset = _data(data, trained[0], spec)
+
+    drawn: list[tuple[Tensor, Picture]] = []
+    for model, run in enumerate(trained):
+        rehearsed = practice // 2 // len(trained) + (model < practice // 2 % len(trained))
+        images = _samples(run, n + rehearsed, derive(seed, "study", model))
+        drawn += _entries(images, list(range(len(images))), model, n)
+    wanted = n * len(trained) + (practice - practice // 2)
+    real, order = _real(dataset, wanted, seed)
+    drawn += _entries(real, order, None, n * len(trained))
+    random.Random(derive(seed, "study", "files")).shuffle(drawn)
+
+    files = {picture.name: png_bytes(image) for image, picture in drawn}
+    masks = {}
+    if mode == "timed":
+        masks = {_name(): png_bytes(mask) for mask in scrambled(real[:MASKS], seed)}
+    manifest = Manifest(
+        id=secrets.token_hex(8),
+        title=title or "Real or generated?",
+        mode=mode,
+        seed=seed,
+        size=(spec.height, spec.width),
+        scaling=scaling,
+        shown=show,
+        checks=checks,
+        data={
+            "name": dataset.name,
+            "manifest": dataset.manifest,
+            "split": "test",
+            "attribution": dataset.info.get("attribution", ""),
+        },
+        models=tuple(
+            StudyModel(name, run.recipe.name, run.step)
+            for name, run in zip(_names(trained), trained, strict=True)
+        ),
+        pictures=tuple(
+            Picture(**{**vars(picture), "sha256": hashlib.sha256(files[picture.name]).hexdigest()})
+            for _, picture in drawn
+        ),
+        masks=tuple(masks),
+    )
+    _write(folder, manifest, {**files, **masks})
+    return manifest
+
+
+def _common_spec(trained: Sequence[Trained]) -> Spec:
+    for run in trained:
+        run.can("sample")
+        if run.spec.planar:
+            raise UserError(f"{run.path} makes points of the plane: a study needs images")
+    first = trained[0]
+    for run in trained[1:]:
+        if run.spec.shape != first.spec.shape:
+            raise UserError(
+                f"{run.path} makes pictures of {_shape(run.spec)} and {first.path} of "
+                f"{_shape(first.spec)}: a study shows pictures of one size"
+            )
+    return first.spec
+
+
+def _shape(spec: Spec) -> str:
+    return f"{spec.height}x{spec.width} in {spec.channels} channel{'s'[: spec.channels > 1]}"
+
+
+def _names(trained: Sequence[Trained]) -> list[str]:
+    """The runs' names; a number behind those that are there twice."""
+    names: list[str] = []
+    for run in trained:
+        name, number = run.name, 1
+        while name in names:
+            number += 1
+            name = f"{run.name} ({number})"
+        names.append(name)
+    return names
+
+
+def _data(data: str | Dataset | None, first: Trained, spec: Spec) -> Dataset:
+    """The real pictures, in the models' size and channels."""
+    if data is None:
+        dataset = first.dataset()
+    elif isinstance(data, str):
+        options = DataOptions(size=f"{spec.height}x{spec.width}", channels=spec.channels)
+        dataset = load_data(data, options, progress=False)
+    else:
+        dataset = data
+    if dataset.spec.shape != spec.shape:
+        raise UserError(
+            f"--data {dataset.name} has pictures of {_shape(dataset.spec)} and {first.path} makes "
+            f"{_shape(spec)}: they must not differ in that"
+        )
+    return dataset
+
+
+def _samples(run: Trained, count: int, seed: int) -> Tensor:
+    images = run.sample(count, seed=seed)
+    if not bool(images.isfinite().all()):
+        raise UserError(f"{run.path} makes pixels that are not finite: leave this run out")
+    return to_uint8(images)
+
+
+def _real(dataset: Dataset, count: int, seed: int) -> tuple[Tensor, list[int]]:
+    images = dataset.test.images
+    if len(images) < count:
+        raise UserError(
+            f"--data {dataset.name}: {count} real pictures are needed, its test split has "
+            f"{len(images)}: lower -n or --practice"
+        )
+    generator = torch.Generator().manual_seed(derive(seed, "study", "real"))
+    order = torch.randperm(len(images), generator=generator)[:count]
+    return images[order], order.tolist()
+
+
+def _entries(
+    images: Tensor, rows: Sequence[int], model: int | None, n: int
+) -> list[tuple[Tensor, Picture]]:
+    """Images with what is known of each; those after the first n are for the practice round."""
+    truth = "real" if model is None else "fake"
+    return [
+        (image, Picture(_name(), truth, model, row, number >= n, ""))  # type: ignore[arg-type]
+        for number, (image, row) in enumerate(zip(images, rows, strict=True))
+    ]
+
+
+def _name() -> str:
+    return f"{secrets.token_hex(8)}.png"
+
+
+def scrambled(images: Tensor, seed: int) -> Tensor:
+    """Masks: noise with the power spectrum of each image, uint8 [N,C,H,W].
+
+    The Fourier phases are those of white noise, one for all channels, the amplitudes those of
+    the image; then each mask gets the mean and the standard deviation of its image. Noise of the
+    same frequencies hides what the eye still holds of a picture better than white noise does.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "study", "masks"))
+    noise = torch.rand(len(images), 1, *images.shape[2:], generator=generator)
+    pixels = images.to(torch.float32)
+    phase = torch.fft.rfft2(noise).angle()
+    made = torch.fft.irfft2(
+        torch.polar(torch.fft.rfft2(pixels).abs(), phase.expand(-1, pixels.shape[1], -1, -1)),
+        s=images.shape[2:],
+    )
+    across = (2, 3)
+    deviation = made.std(across, keepdim=True).clamp_min(1e-6)
+    made = (made - made.mean(across, keepdim=True)) / deviation
+    made = made * pixels.std(across, keepdim=True) + pixels.mean(across, keepdim=True)
+    return made.round().clamp(0, 255).to(torch.uint8)
+
+
+def _write(folder: Path, manifest: Manifest, files: dict[str, bytes]) -> None:
+    """The folder under a temporary name, then renamed: a study is whole or not there."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        (temporary / PICTURES).mkdir(parents=True)
+        for name in sorted(files):  # random names: the order of the files tells nothing
+            (temporary / PICTURES / name).write_bytes(files[name])
+        (temporary / FILE).write_text(manifest.to_json(), encoding="utf-8")
+        store.create(temporary / ANSWERS, manifest.id)
+        temporary.replace(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(
+            f"--out {folder} cannot be written ({reason}): name another place"
+        ) from None
