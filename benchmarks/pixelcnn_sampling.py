@@ -4,20 +4,58 @@
 
 One run measures, for each batch size and alternating, a sample by the wavefront, one parallel
 forward pass, and the naive sampler: H·W·C forward passes, of which `--naive-passes` are timed
-and scaled up (`--naive-passes 0` times all of them). Prints medians and their ratios.
+and scaled up (`--naive-passes 0` times all of them). The naive sampler is timed on two forward
+passes of the same weights: our own (only the visible rows of a kernel, channels last), and one as
+it is commonly written (whole k×k kernels times their mask at each pass, channels first); their
+outputs are compared first. Prints medians and their ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from genarium.contract import Spec, dequantize
 from genarium.models.explicit.tractable.pixelcnn import pixelcnn
+from genarium.nn.masked import MaskedConv2d
+
+
+class WholeKernel(nn.Module):
+    """A masked convolution as it is commonly written: a k×k kernel, multiplied by its mask."""
+
+    def __init__(self, conv: MaskedConv2d):
+        super().__init__()
+        up, side = -conv.rows[0] // conv.dilation, max(-conv.columns[0], conv.columns[-1])
+        side //= conv.dilation
+        shape = (conv.out_channels, conv.in_channels, 2 * up + 1, 2 * side + 1)
+        at = [column // conv.dilation + side for column in conv.columns]
+        self.weight, self.mask = torch.zeros(shape), torch.zeros(shape)
+        rows = slice(0, len(conv.rows))
+        self.weight[:, :, rows, at] = conv.masked_weight().detach()
+        self.mask[:, :, rows, at] = 1.0 if conv.mask is None else conv.mask
+        self.bias, self.dilation = conv.bias, conv.dilation
+        self.padding = (up * conv.dilation, side * conv.dilation)
+
+    def forward(self, x: Tensor, front: None = None) -> Tensor:
+        weight = self.weight * self.mask
+        return F.conv2d(x, weight, self.bias, padding=self.padding, dilation=self.dilation)
+
+
+def as_commonly_written(network: nn.Module) -> nn.Module:
+    """The same network with `WholeKernel`s."""
+    network = copy.deepcopy(network)
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, MaskedConv2d):
+                setattr(module, name, WholeKernel(child))
+    return network
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -26,8 +64,8 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def measure(arguments: argparse.Namespace, batch: int) -> tuple[float, float, float, float]:
-    """(wavefront, forward, naive) median seconds, and the share of pixels that agree."""
+def measure(arguments: argparse.Namespace, batch: int) -> tuple[dict[str, float], float]:
+    """Median seconds of each, and the share of pixels that agree."""
     height, width = (int(side) for side in arguments.size.split("x"))
     spec = Spec(arguments.channels, height, width)
     torch.manual_seed(0)
@@ -41,37 +79,41 @@ def measure(arguments: argparse.Namespace, batch: int) -> tuple[float, float, fl
         dilation=arguments.dilation,
         position=False,
     ).eval()
+    common = as_commonly_written(model.network)
     network = model.network.to(memory_format=torch.channels_last)
     x = dequantize(torch.randint(arguments.levels, (batch, *spec.shape)), arguments.levels)
-    x = x.contiguous(memory_format=torch.channels_last)
+    last = x.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        torch.testing.assert_close(common(x), network(last), rtol=1e-3, atol=1e-3)
     passes = spec.dims if arguments.naive_passes == 0 else min(arguments.naive_passes, spec.dims)
 
     def wavefront() -> torch.Tensor:
         generator = torch.Generator().manual_seed(1)
         return model.sample_levels(batch, generator=generator, chunk=batch)
 
-    def forward() -> torch.Tensor:
+    def forward() -> None:
         with torch.inference_mode():
-            return network(x)
+            network(last)
 
-    def naive() -> None:
-        for _ in range(passes):
-            forward()
+    def common_forward() -> None:
+        with torch.inference_mode():
+            common(x)
 
-    for warm_up in (wavefront, forward):
+    for warm_up in (wavefront, forward, common_forward):
         warm_up()
-    times: dict[str, list[float]] = {"wavefront": [], "forward": [], "naive": []}
+    times: dict[str, list[float]] = {"wavefront": [], "forward": [], "own": [], "common": []}
     for _ in range(arguments.rounds):
         times["wavefront"].append(seconds(wavefront))
         times["forward"].append(seconds(forward))
-        times["naive"].append(seconds(naive) * spec.dims / passes)
+        for name, work in (("own", forward), ("common", common_forward)):
+            passes_took = sum(seconds(work) for _ in range(passes))
+            times[name].append(passes_took * spec.dims / passes)
     agree = float("nan")
     if arguments.check:
         generator = torch.Generator().manual_seed(1)
         reference = model.sample_levels(batch, generator=generator, naive=True, chunk=batch)
         agree = (reference == wavefront()).double().mean().item()
-    fast, once, slow = (statistics.median(times[name]) for name in times)
-    return fast, once, slow, agree
+    return {name: statistics.median(found) for name, found in times.items()}, agree
 
 
 def main() -> None:
@@ -97,12 +139,16 @@ def main() -> None:
         f"{arguments.levels} levels, {arguments.channels}x{arguments.size}, float32, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    print(f"{'batch':>6}{'wavefront s':>13}{'forward s':>11}{'naive s':>10}", end="")
-    print(f"{'naive/wave':>12}{'wave/forward':>14}{'same pixels':>13}")
+    heads = ("batch", "wavefront s", "forward s", "naive s", "common naive s", "naive/wave")
+    heads += ("common/wave", "wave/forward", "same pixels")
+    print("  ".join(heads))
     for batch in arguments.batch:
-        fast, once, slow, agree = measure(arguments, batch)
-        print(f"{batch:>6}{fast:>13.3f}{once:>11.4f}{slow:>10.1f}", end="")
-        print(f"{slow / fast:>11.0f}x{fast / once:>14.2f}{agree:>13.5f}", flush=True)
+        took, agree = measure(arguments, batch)
+        wave, forward = took["wavefront"], took["forward"]
+        row = (f"{batch}", f"{wave:.3f}", f"{forward:.4f}", f"{took['own']:.1f}")
+        row += (f"{took['common']:.1f}", f"{took['own'] / wave:.0f}x")
+        row += (f"{took['common'] / wave:.0f}x", f"{wave / forward:.2f}", f"{agree:.5f}")
+        print("  ".join(cell.rjust(len(head)) for cell, head in zip(row, heads)), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ smaller t, and are drawn in one step: W + lag·(H - 1) steps instead of H·W. Ev
 every pixel is computed once, in the step at which it is first needed, and kept for as long as
 later steps read it.
 
-Layout. Features lie where a convolution needs no gather: what the pixel of row r has at step
-s = c + lag·r is kept in slot s of that row, [row, B, slot, channel]. The tap (dr, dc) of all
-pixels at the front is then slot t + dc + lag·dr of the rows shifted by dr, the taps of one
-kernel row are neighbours in memory, and all of them are one strided matrix, which goes into a
-matrix product as it lies. Slots form a ring, written twice so that no window of it is broken.
+Layout. Features lie where a convolution needs no gather. What the pixel of row r has at step
+s = c + lag·r is met by the tap (dr, dc) of row r - dr at step s - dc - lag·dr, whatever the row.
+So each row keeps, by steps and side by side, what all its kernel rows will meet; the taps of all
+pixels at the front are then one strided matrix, which goes into a matrix product as it lies.
 
 Features that see rows above only (a vertical stack) may be read to the right of the drawn pixel.
 They run `ahead` of the front by as many columns as later layers reach; see `MaskedConv2d.ahead`.
@@ -89,6 +88,7 @@ class Wavefront:
         self.last = width - 1 + self.lag * (height - 1)
         self.step, self.colour = self.first, 0
         self._columns = {conv: _Columns(conv, self) for conv in convolutions}
+        self._pixels: tuple[int, Tensor] | None = None
 
     def rows_at(self, step: int) -> tuple[int, int]:
         """The rows low .. high-1 that have a pixel at `step`: those with 0 <= step - lag·r < W."""
@@ -98,132 +98,152 @@ class Wavefront:
 
     def pixels(self) -> Tensor:
         """[rows] int64: where in the image, r·W + c, the pixels at the front are."""
-        low, high = self.rows_at(self.step)
-        # Row r has its pixel of this step in column step - lag·r.
-        rows = torch.arange(low, max(low, high), device=self.device)
-        return rows * (self.width - self.lag) + self.step
+        if self._pixels is None or self._pixels[0] != self.step:
+            low, high = self.rows_at(self.step)
+            # Row r has its pixel of this step in column step - lag·r.
+            rows = torch.arange(low, max(low, high), device=self.device)
+            self._pixels = self.step, rows * (self.width - self.lag) + self.step
+        return self._pixels[1]
 
     def convolve(self, conv: MaskedConv2d, x: Tensor) -> Tensor:
         """`conv` of the pixels at the front: [rows·B, in of the colour] -> [rows·B, out of it]."""
         return self._columns[conv](x)
 
 
-class _Row(NamedTuple):
-    """One kernel row, packed for one colour."""
+class _Run(NamedTuple):
+    """Places of one kept feature that lie equally far apart in memory."""
 
-    row: int  # offset from the pixel's row
-    taps: int
-    weight: Tensor  # [taps·in, out of the colour]
+    start: int
+    number: int
+    apart: int
 
 
 class _Columns:
-    """One convolution at the front: its packed weights, and the past of its input."""
+    """One convolution at the front: its packed weights, and the past of its input.
+
+    What the taps of all kernel rows see lies together, so that a step is one matrix product. A
+    pixel (r, b) has a record of slots; slot p of it holds, for each kernel row dr, the input of row
+    r + dr that the last tap of that row meets at step p. The taps of step t are then the slots up
+    to t, whole ones, and the slots form a ring whose first ones stand a second time behind its
+    end, so that no window of it is broken. A feature is written to one place a kernel row.
+    """
+
+    SLACK = 8
+    """Slots beyond the least number. Few: the past stays in the cache. Many: few writes wrap."""
 
     def __init__(self, conv: MaskedConv2d, front: Wavefront):
         self.conv, self.front = conv, front
-        self.channels = conv.in_channels
         self.run = conv.in_channels // conv.in_colours  # channels of one colour
-        self.rows = [self._pack(colour) for colour in range(conv.out_colours)]
+        self.grouped = conv.out_colours > 1
+        self.weight = [self._pack(colour) for colour in range(conv.out_colours)]
         bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
         self.bias = [bias[conv.out_groups == colour] for colour in range(conv.out_colours)]
         self.kept: Tensor | None = None  # the output, where it is the same for all colours
 
-        newest = 0 if conv.reads_image else conv.ahead[0]
-        oldest = conv.ahead[1] + conv.columns[0] + front.lag * conv.rows[0]
-        self.slots = newest - oldest + 1
+        above, self.reach = -conv.rows[0], conv.columns[-1]
+        self.span = self.reach - conv.columns[0] + 1  # columns from the first tap to the last
+        self.newest = 0 if conv.reads_image else conv.ahead[0]
         # A 1x1 convolution of the present needs no past.
-        self.direct = conv.in_colours == 1 and self.slots == 1 and not conv.reads_image
-        self.margin = -conv.rows[0]  # rows of zeros above the image
-        self.past = conv.weight.new_zeros(
-            (0,)
-            if self.direct
-            else (self.margin + front.height, front.batch, 2 * self.slots, self.channels)
+        self.direct = (
+            conv.in_colours == 1
+            and not conv.reads_image
+            and not above
+            and self.span == 1
+            and self.newest == conv.ahead[1]
         )
+        if self.direct:
+            return
+        needed = self.newest - self.reach + front.lag * above - conv.ahead[1] + self.span
+        self.ring = needed + self.SLACK
+        self.slot = len(conv.rows) * conv.in_channels
+        self.record = (self.ring + self.span - 1) * self.slot
+        self.line = front.batch * self.record  # of a row of pixels
+        self.past = conv.weight.new_zeros((front.height + above) * self.line)
+        self.places = [self._places(step) for step in range(self.ring)]
 
-    def _pack(self, colour: int) -> list[_Row]:
-        """The kernel rows of one colour, without what the masks hide."""
+    def _pack(self, colour: int) -> Tensor:
+        """[taps, out of the colour]: the kernel as the past lies, hidden taps at its end cut."""
         conv = self.conv
         order = torch.argsort(conv.in_groups, stable=True)  # the channels, colour by colour
         weight = conv.masked_weight().detach()[conv.out_groups == colour][:, order]
-        packed = []
-        for index, row in enumerate(conv.rows):
-            own = row == 0 and conv.mask_kind in ("A", "B")
-            taps = [i for i, column in enumerate(conv.columns) if column <= 0 or not own]
-            matrix = weight[:, :, index, taps].permute(2, 1, 0).flatten(0, 1)
-            if own and 0 in conv.columns:  # the last tap is the pixel itself: no later colours
-                seen = min(conv.in_colours, colour + (conv.mask_kind == "B"))
-                matrix = matrix[: (len(taps) - 1) * self.channels + seen * self.run]
-            if len(matrix):
-                packed.append(_Row(row, len(taps), matrix.contiguous()))
-        return packed
+        weight = weight.permute(3, 2, 1, 0).flatten(0, 2)  # column, row, channel
+        seen = weight.any(1).nonzero()
+        return weight[: int(seen[-1]) + 1 if len(seen) else 0].contiguous()
+
+    def _places(self, step: int) -> list[_Run]:
+        """Where in the past an input of row 0 and this step is written."""
+        found = []
+        for index, row in enumerate(self.conv.rows):
+            slot = (step - self.front.lag * row - self.reach) % self.ring
+            place = -row * self.line + slot * self.slot + index * self.conv.in_channels
+            found.append(place)
+            if slot < self.span - 1:  # stands behind the end of the ring too
+                found.append(place + self.ring * self.slot)
+        runs: list[_Run] = []
+        for place in sorted(found):
+            if runs:
+                start, number, apart = runs[-1]
+                if number == 1 or place == start + number * apart:
+                    runs[-1] = _Run(start, number + 1, place - start if number == 1 else apart)
+                    continue
+            runs.append(_Run(place, 1, 0))
+        return runs
 
     def __call__(self, x: Tensor) -> Tensor:
-        conv, front = self.conv, self.front
-        again = conv.out_colours == 1 and front.colour > 0
-        group = min(front.colour, conv.out_colours - 1)
-        if self.direct:
-            if not again:
-                self.kept = torch.addmm(self.bias[group], x, self.rows[group][0].weight)
-            assert self.kept is not None
-            return self.kept
-        self._remember(x)
-        if not again:
-            self.kept = self._product(group)
+        conv, colour = self.conv, self.front.colour
+        if not self.direct:
+            if conv.reads_image:
+                # x is what the sub-step before has drawn: the last colour of the step before ...
+                if colour == 0:
+                    self._write(x, self.front.step - 1, conv.in_colours - 1)
+                else:  # ... or an earlier colour of this step's pixels
+                    self._write(x, self.front.step, colour - 1)
+            elif colour < conv.in_colours:
+                self._write(x, self.front.step + self.newest, colour)
+        if self.grouped or colour == 0:
+            group = colour if self.grouped else 0
+            seen = x if self.direct else self._window(len(self.weight[group]))
+            self.kept = torch.addmm(self.bias[group], seen, self.weight[group])
         assert self.kept is not None
         return self.kept
 
-    def _remember(self, x: Tensor) -> None:
-        conv, front = self.conv, self.front
-        if conv.reads_image:
-            # x is what the sub-step before has drawn: the last colour of the step before ...
-            if front.colour == 0:
-                self._push(x, front.step - 1, conv.in_colours - 1, new=conv.in_colours == 1)
-            else:  # ... or an earlier colour of this step's pixels
-                self._push(x, front.step, front.colour - 1, new=front.colour == 1)
-        elif front.colour < conv.in_colours:
-            self._push(x, front.step + conv.ahead[0], front.colour, new=front.colour == 0)
-
-    def _push(self, x: Tensor, step: int, colour: int, new: bool) -> None:
+    def _write(self, x: Tensor, step: int, colour: int) -> None:
         """Keep x [rows·B, run], one colour's channels of the pixels of `step`."""
-        front, slots = self.front, self.slots
+        front, places = self.front, self.places[step % self.ring]
         low, high = front.rows_at(step)
-        if new:
-            # The slot still holds an older step. Pixels beyond the border must read as zero.
-            old_low, old_high = front.rows_at(step - slots)
-            stale = slice(self.margin + old_low, self.margin + min(old_high, low))
-            if stale.start < stale.stop:
-                self.past[stale, :, step % slots :: slots].zero_()
-        per_pixel = 2 * slots * self.channels
+        if colour == 0:
+            # Rows that ended less than `reach` columns ago: beyond the border all is zero, and
+            # the slots still hold what was there one turn of the ring before.
+            ended = max(0, -((front.width + self.reach - 1 - step) // front.lag))
+            beyond = (min(low, front.height) - ended) * front.batch
+            if beyond > 0:
+                for run in places:
+                    self._at(run, ended, beyond, self.conv.in_channels).zero_()
         if high > low:
-            self.past.as_strided(
-                (high - low, front.batch, 2, self.run),
-                (front.batch * per_pixel, per_pixel, slots * self.channels, 1),
-                (self.margin + low) * front.batch * per_pixel
-                + (step % slots) * self.channels
-                + colour * self.run,
-            ).copy_(x.view(high - low, front.batch, 1, self.run))
+            for run in places:
+                self._at(run, low, (high - low) * front.batch, self.run, colour).copy_(x)
 
-    def _product(self, colour: int) -> Tensor:
-        """The convolution of the pixels at the front: one matrix product a kernel row."""
+    def _at(self, run: _Run, row: int, pixels: int, channels: int, colour: int = 0) -> Tensor:
+        """[number, pixels, channels]: the places `run` of pixels from `row` on."""
+        return self.past.as_strided(
+            (run.number, pixels, channels),
+            (run.apart, self.record, 1),
+            run.start + row * self.line + colour * self.run,
+        )
+
+    def _window(self, taps: int) -> Tensor:
+        """[rows·B, taps]: what the pixels at the front see."""
         conv, front = self.conv, self.front
         step = front.step + conv.ahead[1]
         low, high = front.rows_at(step)
         pixels = max(0, high - low) * front.batch
-        per_pixel = 2 * self.slots * self.channels
-        out = self.bias[colour].expand(pixels, -1)
-        for index, (row, taps, weight) in enumerate(self.rows[colour]):
-            slot = (step + conv.columns[0] + front.lag * row) % self.slots
-            offset = (self.margin + low + row) * front.batch * per_pixel + slot * self.channels
-            if conv.dilation == 1:
-                window = self.past.as_strided((pixels, len(weight)), (per_pixel, 1), offset)
-            else:
-                window = self.past.as_strided(
-                    (pixels, taps, self.channels),
-                    (per_pixel, conv.dilation * self.channels, 1),
-                    offset,
-                ).flatten(1)[:, : len(weight)]
-            out = torch.addmm(out, window, weight) if index == 0 else out.addmm_(window, weight)
-        return out if self.rows[colour] else out.clone()
+        first = (step + conv.columns[0] - self.reach) % self.ring
+        offset = low * self.line + first * self.slot
+        if conv.dilation == 1:
+            return self.past.as_strided((pixels, taps), (self.record, 1), offset)
+        size = (pixels, len(conv.columns), self.slot)
+        stride = (self.record, conv.dilation * self.slot, 1)
+        return self.past.as_strided(size, stride, offset).flatten(1)[:, :taps]
 
 
 class Given(NamedTuple):

@@ -12,6 +12,7 @@ Shapes: B batch · C colours · L grey levels · O outputs of the network a pixe
 from __future__ import annotations
 
 import math
+import zlib
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ from genarium.contract import (
 from genarium.distributions import bits_per_dim, per_image
 from genarium.errors import UserError
 from genarium.models.explicit.tractable.heads import Head
-from genarium.nn.wavefront import Given, Wavefront, sample_naive, sample_wavefront
+from genarium.nn.wavefront import Choose, Given, Wavefront, sample_naive, sample_wavefront
 
 
 class Told(nn.Module):
@@ -50,8 +51,11 @@ class Autoregressive(Model):
 
     network: (x [B,C,H,W] floats on [-1, 1], front or None, labels [B] or None) -> [B,C·O,H,W], the
     outputs of R before those of G before those of B. head: the distribution of a level; an image's
-    uint8 x becomes level floor(x·L/256), for training, likelihood and sampling alike. classes: K
-    of a conditional network, whose prior is p(y) = 1/K.
+    uint8 x becomes level floor(x·L/256), for training, likelihood and sampling alike, or with
+    dynamic binarization (`spec.binarized`) a draw of Bernoulli(x/255), anew in each step. classes:
+    K of a conditional network, whose prior is p(y) = 1/K.
+
+    Raises UserError for binarized data and another number of levels than 2.
     """
 
     def __init__(self, spec: Spec, network: nn.Module, head: Head, optim: Optim, classes: int = 0):
@@ -60,13 +64,13 @@ class Autoregressive(Model):
         self.conditional = classes > 0
         self.network = network
         self.phases = (Phase("model", optim=optim),)
-        what = "grey levels" if spec.channels == 1 else "levels a colour"
-        how = {256: "", 2: ", threshold at 128"}.get(self.levels, f", floor(x·{self.levels}/256)")
-        self.density = f"{self.levels} {what}{how}"
+        self.density = _density(spec, self.levels)
+        self.dynamic = spec.binarized == "dynamic"
 
     def step(self, batch: Batch, phase: str) -> Step:
         labels = batch.labels if self.conditional else None
-        nats = self._log_prob(batch.levels(self.levels), labels).mean()
+        levels = batch.bits().long() if self.dynamic else batch.levels(self.levels)
+        nats = self._log_prob(levels, labels).mean()
         bits = bits_per_dim(nats, self.spec.dims)
         return Step({"bits_per_dim": bits}, {"log_prob": nats.detach()})
 
@@ -75,15 +79,20 @@ class Autoregressive(Model):
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
         """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`).
 
-        With a condition [B] it is ln p(x|y). A conditional model without one gives the mixture
+        With dynamic binarization it is that of one draw, which depends on the image alone. With a
+        condition [B] it is ln p(x|y). A conditional model without one gives the mixture
         ln Σ_y p(x|y)/K, at the cost of K passes.
         """
         self._expect(condition)
-        levels = quantize(images, self.levels)
+        levels = self.quantize(images)
         if not self.conditional or condition is not None:
             return self._log_prob(levels, condition)
         each = [self._log_prob(levels, self._labels(len(levels), y)) for y in range(self.classes)]
         return torch.stack(each).logsumexp(0) - math.log(self.classes)
+
+    def quantize(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the grey levels 0 .. L-1 that the density is of, int64."""
+        return drawn_bits(images) if self.dynamic else quantize(images, self.levels)
 
     def _labels(self, n: int, label: int) -> Tensor:
         return torch.full((n,), label, device=next(self.parameters()).device)
@@ -130,7 +139,7 @@ class Autoregressive(Model):
         each given all kept and drawn ones before it: exact where what is kept comes first (the
         upper part); kept pixels further on are copied but not foreseen.
         """
-        kept = quantize(images, self.levels)
+        kept = self.quantize(images)
         given = Given(kept, keep.to(images.device).expand_as(kept))
         drawn = self.sample_levels(
             len(images), condition=condition, generator=generator, given=given
@@ -169,8 +178,50 @@ class Autoregressive(Model):
             parts.append(draw(told, noise[mine], self.head.choose, self._embed, kept))
         return torch.cat(parts) if parts else noise.long()
 
+    def walk(self, symbols: Tensor, choose: Choose, labels: Tensor | None = None) -> Tensor:
+        """The way of the fast sampler with choices of another kind, [B,C,H,W] int64 on the CPU.
+
+        choose: (outputs [M,O], symbols [M] of those pixels as floats) -> levels [M] int64. Pixels
+        come in the sampler's order, and for the same levels with the same outputs, bit for bit, if
+        B is the same.
+        """
+        self._expect(labels)
+        weight = next(self.parameters())
+        told = Told(self.network, None if labels is None else labels.to(weight.device))
+        return self.draw(told, symbols.to(weight), choose, self._embed, None).cpu()
+
     draw = staticmethod(sample_wavefront)
     """The fast sampler of the architecture; it must give the images of `sample_naive`."""
 
     def _embed(self, levels: Tensor) -> Tensor:
         return dequantize(levels, self.levels).to(next(self.parameters()).dtype)
+
+
+def _density(spec: Spec, levels: int) -> str:
+    """What the likelihood is of, in words that differ where two must not be compared."""
+    if spec.binarized:
+        if levels != 2:
+            raise UserError(
+                f"--binarize {spec.binarized} makes the images black and white and the model has "
+                f"{levels} levels: add --levels 2"
+            )
+        return f"{spec.binarized}ally binarized pixels (Bernoulli)"
+    what = "grey levels" if spec.channels == 1 else "levels a colour"
+    how = {256: "", 2: ", threshold at 128"}.get(levels, f", floor(x·{levels}/256)")
+    return f"{levels} {what}{how}"
+
+
+def drawn_bits(images: Tensor) -> Tensor:
+    """Dynamic binarization of images that are scored: Bernoulli(x/255) a pixel, int64 of 0 or 1.
+
+    images: uint8 [B,C,H,W]. Each image's draw is seeded by its bytes, so that its likelihood can be
+    repeated and does not depend on the images beside it; over a set of images the draws are
+    independent.
+    """
+    generator = torch.Generator()
+    found = []
+    for image in images.cpu():
+        generator.manual_seed(zlib.crc32(image.contiguous().numpy().tobytes()))
+        found.append(torch.rand(image.shape, generator=generator) * 255 < image)
+    bits = torch.stack(found) if found else torch.zeros(images.shape)
+    return bits.long().to(images.device)

@@ -27,6 +27,10 @@ class Head(Protocol):
         """ln p(level), [M] nats, of outputs [M,O] and levels [M] int64; sums to 1 over levels."""
         ...
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """p of every level, outputs [M,O] -> [M,L]."""
+        ...
+
     def choose(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """Inverse of the distribution function: outputs [M,O], uniform noise [M] -> levels [M]."""
         ...
@@ -49,6 +53,9 @@ class Softmax:
 
     def log_prob(self, outputs: Tensor, levels: Tensor) -> Tensor:
         return categorical_log_prob(outputs, levels)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return torch.softmax(outputs, dim=1)
 
     def choose(self, outputs: Tensor, noise: Tensor) -> Tensor:
         return choose_level(outputs, noise)
@@ -81,6 +88,11 @@ class LogisticMixture:
         weights, means, log_scales = self._split(outputs)
         each = discretized_logistic_log_prob(means, log_scales, levels[:, None], self.levels)
         return torch.logsumexp(weights + each, 1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        every = torch.arange(self.levels, device=outputs.device)
+        rows = outputs.repeat_interleave(self.levels, 0)
+        return self.log_prob(rows, every.repeat(len(outputs))).exp().view(-1, self.levels)
 
     def choose(self, outputs: Tensor, noise: Tensor) -> Tensor:
         weights, means, log_scales = self._split(outputs)

@@ -72,8 +72,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
         h = self.reduce(F.relu(x), front)
-        h = self.look(F.relu(h), front)
-        return x + self.expand(F.relu(h), front)
+        h = self.look(F.relu(h, inplace=True), front)
+        return self.expand(F.relu(h, inplace=True), front).add_(x)
 
 
 class PlainNet(nn.Module):

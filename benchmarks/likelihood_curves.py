@@ -1,0 +1,314 @@
+"""Likelihood against training time: held-out nats an image, or bits per dimension, of several nets.
+
+    python benchmarks/likelihood_curves.py binary --from DIR        # MNIST, statically binarized
+    python benchmarks/likelihood_curves.py grey --from DIR          # Fashion-MNIST, 256 levels
+
+Each net gets the same time, `--minutes`, on `--threads` processor cores. Time is the process's own
+processor time divided by the cores: that of the clock on an idle machine, and no less fair on one
+that others use too. A short trial says how many steps that is, and the learning rate falls to zero
+over them; the minutes reported are those that were really spent. `--points` times on the way the
+averaged weights are scored on the first `--images` validation images (which is not counted as
+training time), at the end on the whole test split too.
+
+Every net is an ordinary run in `--out`: the command, given again, goes on where it was stopped.
+Beside the runs it writes NAME.json (settings, curves, machine), NAME.png and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import genarium
+from genarium import api, recipes
+from genarium.building import build
+from genarium.config import resolve, route
+from genarium.contract import Batch
+from genarium.data import DataOptions, Dataset
+from genarium.data import load as load_data
+from genarium.errors import Interrupted
+from genarium.training import allocator
+from genarium.training import checkpoint as checkpoints
+
+CLOCK = "clock.json"  # in a run's folder: step -> processor seconds
+
+
+@dataclass(frozen=True)
+class Net:
+    """A recipe with its arguments and the batch it is trained on."""
+
+    recipe: str
+    arguments: dict[str, Any]
+    batch: int = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained on what. unit: of the scores. published: lines for the picture, by name."""
+
+    data: str
+    options: dict[str, Any]
+    nets: dict[str, Net]
+    unit: str
+    published: dict[str, float] = field(default_factory=dict)
+
+
+BINARY = {"levels": 2, "width": 32, "head": 32}
+GREY = {"levels": 256, "width": 32, "head": 64, "blocks": 8, "lr": 5e-3}
+TASKS = {
+    "binary": Task(
+        "mnist",
+        {"binarize": "static"},
+        {
+            "pixelcnn": Net("pixelcnn", {**BINARY, "blocks": 8, "dilation": 8, "lr": 8e-3}),
+            "row-lstm": Net("row-lstm", {**BINARY, "layers": 3, "lr": 6e-3}),
+            "diagonal-bilstm": Net("diagonal-bilstm", {**BINARY, "layers": 2, "lr": 6e-3}),
+        },
+        "nats/image",
+        # van den Oord et al. 2016, "Pixel Recurrent Neural Networks", table 4
+        {"pixelcnn": 81.30, "row-lstm": 80.54, "diagonal-bilstm": 79.20},
+    ),
+    "grey": Task(
+        "fashion-mnist",
+        {},
+        {
+            "plain": Net("pixelcnn", {**GREY, "dilation": 1}),
+            "dilated": Net("pixelcnn", {**GREY, "dilation": 8}),
+            "gated": Net("pixelcnn", {**GREY, "net": "gated", "blocks": 5, "width": 24}),
+        },
+        "bits/dim",
+    ),
+}
+TRAINING = {
+    "schedule": "linear",
+    "warmup": 100,
+    "ema": 0.998,
+    "clip": 1.0,
+    "channels_last": False,  # on a CPU and at these sizes the faster order
+    "device": "cpu",
+    "precision": "fp32",
+}
+
+
+class Stopwatch:
+    """Notes the processor seconds of a run's steps, and goes on counting where a stopped run was.
+
+    path: of the notes. every: steps between two. The first step's seconds come on top.
+    """
+
+    def __init__(self, path: Path, every: int, step: int = 0):
+        self.path, self.every = path, every
+        notes = json.loads(path.read_text()) if path.is_file() else {}
+        self.notes: dict[int, float] = {int(k): v for k, v in notes.items() if int(k) <= step}
+        self.start = time.process_time() - self.notes.get(step, 0.0)
+        self.step = step
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+        if step == self.step:  # told once more at the end
+            return
+        if self.step % self.every:
+            self.notes.pop(self.step, None)
+        self.step = step
+        self.notes[step] = time.process_time() - self.start
+        if step % self.every == 0:
+            self.close()
+            loss = next(iter(row["losses"].values())) if row else math.nan
+            minutes = self.notes[step] / 60
+            print(f"  step {step}  {minutes:.2f} CPU min  {rate:.0f} img/s  {loss:.4f}", flush=True)
+
+    def note(self, text: str) -> None:
+        print(text, flush=True)
+
+    def close(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.notes))
+        new.replace(self.path)
+
+
+def seconds_a_step(net: Net, data: Dataset, trials: int = 12) -> float:
+    """Processor seconds of a training step: the median of a short trial."""
+    recipe = recipes.get(net.recipe)
+    model = build(recipe, data.spec, resolve(recipe, route(recipe, net.arguments)).arguments, 0)
+    optimizer = torch.optim.Adam(model.parameters())
+    batch = Batch(data.train.images[: net.batch])
+    spent = []
+    for _ in range(trials):
+        start = time.process_time()
+        optimizer.zero_grad()
+        sum(model.step(batch, "model").losses.values()).backward()  # type: ignore[union-attr]
+        optimizer.step()
+        spent.append(time.process_time() - start)
+    return statistics.median(spent[2:])
+
+
+def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespace) -> None:
+    """Train a net for its minutes, or go on with it; its checkpoints are the curve's points."""
+    # beside the run, whose folder must be new when it starts
+    clock = folder.with_suffix("." + CLOCK)
+    found = checkpoints.steps(folder / "checkpoints")
+    if found:
+        config = genarium.load(folder).config["training"]
+        last = max(found)
+        if last < config["steps"]:
+            print(f"{name}: goes on at step {last} of {config['steps']}", flush=True)
+            watch = Stopwatch(clock, config["checkpoint_every"], last)
+            api.resume(folder, data=data, progress=watch)
+        return
+    cost = seconds_a_step(net, data) / o.threads
+    steps = max(o.points, round(60 * o.minutes / cost))
+    every = max(1, steps // o.points)
+    steps = every * o.points
+    print(f"{name}: {1000 * cost:.0f} ms a step, so {steps} steps", flush=True)
+    settings = {**TRAINING, "steps": steps, "batch": net.batch, "seed": o.seed}
+    keeping = {"checkpoint_every": every, "keep": o.points + 2, "sample_every": steps + 1}
+    settings["warmup"] = min(settings["warmup"], steps // 10)
+    api.train(
+        net.recipe,
+        data,
+        out=folder,
+        progress=Stopwatch(clock, every),
+        **net.arguments,
+        **settings,
+        **keeping,
+        log_every=every,
+    )
+
+
+def scored(images: torch.Tensor, model: Any, unit: str) -> torch.Tensor:
+    """The unit's number for each image, float64 [N]."""
+    with torch.inference_mode():
+        nats = -torch.cat([model.log_prob(part).double() for part in images.split(100)])
+    return nats if unit == "nats/image" else nats / (images[0].numel() * math.log(2))
+
+
+def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespace) -> dict:
+    """Minutes and validation scores of a run's checkpoints, and the last one's test score."""
+    notes = json.loads(folder.with_suffix("." + CLOCK).read_text())
+    points = []
+    found = sorted(checkpoints.steps(folder / "checkpoints"))
+    for step in (step for step in found if str(step) in notes):  # not where a run was stopped
+        run = genarium.load(folder, step)
+        value = scored(data.validation.images[: o.images], run.model, task.unit).mean().item()
+        points.append([notes[str(step)] / 60 / o.threads, step, round(value, 5)])
+    test = scored(data.test.images[: o.test], run.model, task.unit)
+    return {
+        "recipe": net.recipe,
+        "arguments": net.arguments,
+        "batch": net.batch,
+        "density": run.model.density,
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "epochs": round(points[-1][1] * net.batch / len(data.train), 3),
+        "minutes": round(points[-1][0], 3),
+        "curve": points,
+        "test": round(test.mean().item(), 5),
+        "test_error": round(test.std().item() / math.sqrt(len(test)), 5),
+        "test_images": len(test),
+    }
+
+
+def draw(path: Path, task: Task, found: dict[str, dict], o: argparse.Namespace) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for number, name in enumerate(task.nets):
+        colour = f"C{number}"
+        if name in found:
+            minutes, _, values = zip(*found[name]["curve"])
+            axes.plot(minutes, values, "o-", color=colour, ms=3, label=name)
+        if name in task.published:
+            level = task.published[name]
+            label = f"{name}, published (test) {level:.2f}"
+            axes.axhline(level, color=colour, ls="--", lw=0.8, label=label)
+    values = [p[2] for f in found.values() for p in f["curve"][len(f["curve"]) // 6 :]]
+    low = min([*values, *task.published.values()])
+    axes.set_ylim(low - 0.03 * (max(values) - low) - 1e-9, max(values))
+    cores = "one core" if o.threads == 1 else f"{o.threads} cores"
+    axes.set(xlabel=f"minutes of training on {cores}", ylabel=f"validation {task.unit}")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def table(task: Task, found: dict[str, dict]) -> str:
+    lines = [
+        f"| net | minutes | epochs | parameters | test {task.unit} | published |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, f in found.items():
+        level = task.published.get(name)
+        lines.append(
+            f"| {name} | {f['minutes']:.1f} | {f['epochs']:.1f} | {f['parameters']:,} "
+            f"| {f['test']:.3f} ± {f['test_error']:.3f} | {'' if level is None else level} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("task", choices=sorted(TASKS))
+    parser.add_argument("--data", help="another data set than the task's (digits: no download)")
+    parser.add_argument("--from", dest="from_dir", help="folder of the official files")
+    parser.add_argument("--minutes", type=float, default=30.0, help="each net's")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--nets", help="only these, separated by commas")
+    parser.add_argument("--points", type=int, default=15, help="of a curve")
+    parser.add_argument("--images", type=int, default=1000, help="validation images a point")
+    parser.add_argument("--test", type=int, default=10_000, help="test images at the end")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of runs and results")
+    o = parser.parse_args()
+    torch.set_num_threads(o.threads)
+    allocator.keep_memory()
+    task = TASKS[o.task]
+    source = o.data or task.data
+    if source != task.data:  # published figures are of the task's data
+        task = replace(task, published={})
+    data = load_data(source, DataOptions(**task.options, from_dir=o.from_dir))
+    name = f"{source}-{o.task}"
+    results: dict[str, Any] = {
+        "task": o.task,
+        "data": source,
+        "manifest": data.manifest,
+        "unit": task.unit,
+        "published": task.published,
+        "minutes": o.minutes,
+        "threads": o.threads,
+        "time": "processor time of the process / threads",
+        "training": {**TRAINING, "seed": o.seed},
+        "validation_images": min(o.images, len(data.validation)),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "nets": {},
+    }
+    o.out.mkdir(parents=True, exist_ok=True)
+    path = o.out / f"{name}.json"
+    if path.is_file():  # of the nets that another call of this command trained
+        results["nets"] = json.loads(path.read_text())["nets"]
+    for label in o.nets.split(",") if o.nets else task.nets:
+        folder = o.out / f"{name}-{label}"
+        try:
+            train(label, task.nets[label], data, folder, o)
+        except Interrupted as stopped:
+            raise SystemExit(f"{stopped}, or by this command again") from None
+        results["nets"][label] = curve(task.nets[label], folder, data, task, o)
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        draw(o.out / f"{name}.png", task, results["nets"], o)
+    print(table(task, results["nets"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Small autoregressive models of every architecture and head, and what their tests share."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from genarium.contract import Spec
+from genarium.models.explicit.tractable.autoregressive import Autoregressive
+from genarium.models.explicit.tractable.pixelcnn import pixelcnn
+from genarium.models.explicit.tractable.pixelrnn import diagonal_bilstm, row_lstm
+
+CNN = {"blocks": 2, "width": 6, "head": 6}
+RNN = {"layers": 2, "width": 12, "head": 12}
+ARCHITECTURES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "plain": (pixelcnn, {**CNN, "net": "plain", "dilation": 1}),
+    "dilated": (pixelcnn, {**CNN, "net": "plain", "dilation": 2}),
+    "gated": (pixelcnn, {**CNN, "net": "gated"}),
+    "row-lstm": (row_lstm, RNN),
+    "diagonal-bilstm": (diagonal_bilstm, RNN),
+}
+HEADS: dict[str, dict[str, Any]] = {
+    "softmax": {},
+    "logistics": {"output": "logistics", "components": 2},
+}
+CLASSES = ("a", "b", "c")
+
+every_architecture = pytest.mark.parametrize("net", ARCHITECTURES)
+every_head = pytest.mark.parametrize("head", HEADS)
+conditional_or_not = pytest.mark.parametrize(
+    "conditional", [False, True], ids=["unconditional", "conditional"]
+)
+
+
+def build(
+    net: str,
+    shape: tuple[int, int, int],
+    head: str = "softmax",
+    *,
+    dtype: torch.dtype = torch.float64,
+    binarized: str = "",
+    features: int = 0,
+    **arguments: Any,
+) -> Autoregressive:
+    """A small network with weights that make its conditionals far from uniform.
+
+    features: width and head of the network, if not the smallest.
+    """
+    torch.manual_seed(0)
+    recipe, sizes = ARCHITECTURES[net]
+    wide = {"width": features, "head": features} if features else {}
+    settings = {**sizes, **HEADS[head], **wide, **arguments}
+    classes = CLASSES if settings.get("conditional") else ()
+    model: Autoregressive = recipe(Spec(*shape, classes, binarized=binarized), **settings).to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter)).mul_(2.0)
+    return model.eval()
+
+
+def all_images(levels: int, shape: tuple[int, int, int]) -> Tensor:
+    """Every image of `levels` grey levels, as uint8 in the middle of each level."""
+    found = itertools.product(range(levels), repeat=math.prod(shape))
+    images = torch.tensor(list(found)).view(-1, *shape)
+    return ((images * 256 + 128) // levels).to(torch.uint8)
+
+
+def jacobian_of(model: Autoregressive, label: int | None = None) -> Tensor:
+    """[prediction, input]: sum of |d output / d x| over a prediction's outputs.
+
+    Rows and columns are pixels and colours in the order of generation.
+    """
+    (c, h, w), outputs = model.spec.shape, model.head.outputs
+    x = torch.rand(c, h, w, dtype=torch.float64) * 2 - 1
+    labels = None if label is None else torch.tensor([label])
+    found = torch.autograd.functional.jacobian(lambda x: model.network(x[None], None, labels)[0], x)
+    assert isinstance(found, Tensor)
+    found = found.view(c, outputs, h * w, c, h * w).abs().sum(1)
+    return found.permute(1, 0, 3, 2).reshape(c * h * w, c * h * w)
+
+
+def drawn(model: Autoregressive, n: int = 4, seed: int = 1, **arguments: Any) -> Tensor:
+    """`sample_levels` with a generator of this seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return model.sample_levels(n, generator=generator, **arguments)
+
+
+def noise_margin(model: Autoregressive, levels: Tensor, seed: int = 1) -> Tensor:
+    """How far the noise of `drawn` was from the nearest edge of a level, [N,H·W·C] in order.
+
+    levels: [N,C,H,W], the images given which each pixel's distribution is taken.
+    """
+    n, (c, h, w) = len(levels), model.spec.shape
+    noise = torch.rand(n, c, h, w, generator=torch.Generator().manual_seed(seed))
+    with torch.inference_mode():
+        outputs = model.network(model._embed(levels), None, None).permute(0, 2, 3, 1)
+        outputs = outputs.reshape(-1, model.head.outputs).double()
+        values = torch.arange(model.levels)
+        chances = torch.stack(
+            [model.head.log_prob(outputs, v.expand(len(outputs))) for v in values]
+        )
+    edges = chances.exp().cumsum(0)[:-1]
+    found = (edges - noise.permute(0, 2, 3, 1).flatten()).abs().amin(0)
+    return found.view(n, h * w * c)
