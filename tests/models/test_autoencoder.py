@@ -121,3 +121,34 @@ def test_training_lowers_the_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_linear_recipe_holds_the_pca_optimum():
+    """With the principal axes as weights its loss is the discarded variance, and flat there."""
+    torch.manual_seed(0)
+    shape, latent = (1, 3, 4), 4
+    spec = Spec(*shape)
+    model = autoencoder(spec, net="dense", latent=latent, layers=0, output="linear").double()
+    assert [p.numel() for p in model.parameters()] == [12 * 4, 4, 4 * 12, 12]
+    images = pictures(300, shape)
+    x = images.double().flatten(1) / 255
+    mean = x.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov(x.T, correction=0))
+    basis = vectors[:, -latent:]
+    encoder, decoder = model.encoder.layers[0], model.decoder.layers[0]
+    with torch.no_grad():
+        encoder.weight.copy_(basis.T / 2)  # it sees 2x − 1
+        encoder.bias.copy_(basis.T @ (0.5 - mean))
+        decoder.weight.copy_(basis)
+        decoder.bias.copy_(mean)
+    seen = x.view(300, *shape)
+    loss = model.squared_error(2 * seen - 1, seen).losses["squared_error"]
+    assert loss.item() == pytest.approx(values[:-latent].sum().item(), rel=1e-6)
+    loss.backward()
+    assert max(p.grad.abs().max().item() for p in model.parameters()) < 1e-6
+
+
+def test_codes_let_gradients_through():
+    model = autoencoder(Spec(1, 8, 8), latent=2, width=2, hidden=4)
+    assert model.encode(pictures(2, (1, 8, 8))).requires_grad
+    assert not model.reconstruct(pictures(2, (1, 8, 8))).requires_grad

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax
+from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax, choose_level
 
 HEADS = [
     Softmax(7),
@@ -46,6 +46,12 @@ def test_choose_takes_the_level_at_which_the_distribution_passes_the_noise(head)
     ends = head.choose(outputs[:2], torch.tensor([0.0, 1.0 - 1e-12], dtype=torch.float64))
     assert ends[0] == 0 or table(head, outputs[:1])[0, 0] < 1e-12
     assert 0 <= ends[1] < head.levels
+
+
+def test_choose_level_inverts_the_distribution_function() -> None:
+    logits = torch.tensor([[0.5, 0.25, 0.0, 0.25]]).log().expand(6, -1)
+    noise = torch.tensor([0.0, 0.49, 0.5, 0.74, 0.75, 0.999999])
+    assert choose_level(logits, noise).tolist() == [0, 0, 1, 1, 3, 3]
 
 
 def test_a_mixture_of_one_is_the_discretised_logistic() -> None:

@@ -288,7 +288,8 @@ def test_capabilities_are_named_and_a_condition_is_refused():
         "encode",
         "decode",
         "prior",
+        "posterior",
         "reconstruct",
     )
-    with pytest.raises(UserError, match="without labels"):
+    with pytest.raises(UserError, match="without classes"):
         tiny().sample(2, condition=torch.zeros(2, dtype=torch.int64))

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.errors import UserError
-from genarium.nn.mlp import dense
+from genarium.nn.mlp import dense, joined
 
 SMALLEST = 4
 """The smallest map keeps at least this many pixels a side."""
@@ -76,6 +76,7 @@ class ConvEncoder(nn.Module):
 
     shape: (C, H, W), at least 8 pixels a side. width: channels of the first map, doubled with
     each halving of the sides. hidden: units of the dense layers between the maps and the output.
+    beside: further numbers [B, beside] of each image (its label) that join the smallest map.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ConvEncoder(nn.Module):
         features: int,
         width: int = 32,
         hidden: Sequence[int] = (256, 256),
+        beside: int = 0,
     ):
         super().__init__()
         sizes = pyramid(*shape[1:])
@@ -95,10 +97,10 @@ class ConvEncoder(nn.Module):
             convolutions += [layer, nn.ReLU()]
         self.convolutions = nn.Sequential(*convolutions)
         flat = maps[-1] * sizes[-1][0] * sizes[-1][1]
-        self.head = dense((flat, *hidden, features))
+        self.head = dense((flat + beside, *hidden, features))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.convolutions(x).flatten(1))
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        return self.head(joined(self.convolutions(x).flatten(1), beside))
 
 
 class ConvDecoder(nn.Module):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -36,10 +37,16 @@ def dense(widths: Sequence[int], activation: str = "relu") -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
+def joined(x: Tensor, beside: Tensor | None) -> Tensor:
+    """[B,N] and [B,M] (or nothing) -> [B,N+M]."""
+    return x if beside is None else torch.cat([x, beside.to(x.dtype)], 1)
+
+
 class DenseEncoder(nn.Module):
     """Images [B,C,H,W] -> `features` numbers each, [B, features], through fully connected layers.
 
     shape: (C, H, W). hidden: units of the layers in between, first to last; none makes it linear.
+    beside: further numbers [B, beside] of each image (its label) that the first layer sees too.
     """
 
     def __init__(
@@ -48,12 +55,13 @@ class DenseEncoder(nn.Module):
         features: int,
         hidden: Sequence[int] = (512, 512),
         activation: str = "relu",
+        beside: int = 0,
     ):
         super().__init__()
-        self.layers = dense((math.prod(shape), *hidden, features), activation)
+        self.layers = dense((math.prod(shape) + beside, *hidden, features), activation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.flatten(1))
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        return self.layers(joined(x.flatten(1), beside))
 
 
 class DenseDecoder(nn.Module):

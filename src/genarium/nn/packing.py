@@ -10,8 +10,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genarium.errors import UserError
-
 
 class Packed(nn.Module):
     """A discriminator of packs: images [B,C,H,W] -> [B/m, m·C, H, W], B/m logits.
@@ -34,10 +32,7 @@ class Packed(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Features of each pack, [B/m, `outputs`]."""
         if len(images) % self.pack:
-            raise UserError(
-                f"--packing {self.pack}: a batch of {len(images)} images is no whole number of "
-                f"packs, use a --batch that is a multiple of {self.pack}"
-            )
+            raise ValueError(f"{len(images)} images are no whole number of packs of {self.pack}")
         packs: Tensor = images.unflatten(0, (-1, self.pack)).flatten(1, 2)
         found: Tensor = self.network.features(packs)
         return found

@@ -187,6 +187,7 @@ class GAN(Model):
         self.spec = spec
         self.generator = generator
         self.discriminator = discriminator
+        self.pack = getattr(discriminator, "pack", 1)
         self.objective: Objective = objective if objective is not None else NonSaturating()
         self.conditioning = conditioning if conditioning is not None else Conditioning()
         self.tricks = nn.ModuleList(tricks)

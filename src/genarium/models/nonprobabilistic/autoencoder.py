@@ -1,6 +1,7 @@
 """Autoencoders: a code that an image can be rebuilt from. No prior, so nothing to sample from.
 
     Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors
+    Baldi & Hornik 1989, Neural networks and principal component analysis (the linear one)
     Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks
 
 Shapes: B batch · C channels · H, W pixels · D latent size
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.recipes import PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeInt, PositiveFloat, PositiveInt, recipe
 
 
 class Autoencoder(Model):
@@ -55,9 +56,8 @@ class Autoencoder(Model):
         mse = loss.detach() / self.spec.dims
         return Step({"squared_error": loss}, {"mse": mse, "psnr": -10.0 * mse.log10()})
 
-    @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B,D] float32."""
+        """uint8 [B,C,H,W] -> codes [B,D] float32; differentiable in the weights."""
         return self.encoder(from_uint8(images))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -105,19 +105,23 @@ def autoencoder(
     latent: PositiveInt = 32,
     width: PositiveInt = 16,
     hidden: PositiveInt = 256,
-    layers: PositiveInt = 2,
+    layers: NonNegativeInt = 2,
     activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
+    output: Literal["sigmoid", "linear"] = "sigmoid",
     lr: PositiveFloat = 2e-3,
 ) -> Autoencoder:
     """Autoencoder: squeezes images through a small code and rebuilds them; it cannot sample.
 
-    net: conv (strided convolutions) or dense (two fully connected layers each way).
+    net: conv (strided convolutions) or dense (fully connected).
     latent: size of the code.
     width: channels of the first convolution (conv only), doubled with each halving of the sides.
     hidden: units of a dense layer.
-    layers: dense layers between the image (or its smallest map) and the code, each way.
+    layers: dense layers between the image (or its smallest map) and the code, each way; 0 with
+        --net dense and --output linear is the linear autoencoder, whose best code spans PCA's.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
+    output: sigmoid keeps pixels between black and white, linear leaves them as they come.
     lr: learning rate of Adam.
     """
     encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
-    return Autoencoder(spec, encoder, decoder, optim=Optim(lr=lr))
+    rebuilt = nn.Sigmoid() if output == "sigmoid" else nn.Identity()
+    return Autoencoder(spec, encoder, decoder, output=rebuilt, optim=Optim(lr=lr))

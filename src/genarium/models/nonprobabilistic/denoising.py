@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Noise, Optim, Spec, Step
 from genarium.errors import UserError
 from genarium.models.nonprobabilistic.autoencoder import Autoencoder, networks
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
 
 Corruption = Callable[[Tensor, Noise], Tensor]
 """(images [B,C,H,W] on [0, 1], noise of this turn) -> damaged images of the same shape."""
@@ -55,6 +55,13 @@ CORRUPTIONS: dict[str, Callable[[float], Corruption]] = {
     "masking": masking,
     "salt-and-pepper": salt_and_pepper,
 }
+
+
+def corruption_of(kind: str, amount: float) -> Corruption:
+    """The corruption of this name and size. Raises UserError for a share of more than 1."""
+    if kind != "gaussian" and amount > 1:
+        raise UserError(f"--amount {amount:g}: a share of the pixels is at most 1")
+    return CORRUPTIONS[kind](amount)
 
 
 class DenoisingAutoencoder(Autoencoder):
@@ -95,13 +102,13 @@ def denoising_autoencoder(
     latent: PositiveInt = 64,
     width: PositiveInt = 16,
     hidden: PositiveInt = 256,
-    layers: PositiveInt = 2,
+    layers: NonNegativeInt = 2,
     activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
     lr: PositiveFloat = 2e-3,
 ) -> DenoisingAutoencoder:
     """Denoising autoencoder: learns to rebuild images from damaged ones.
 
-    net: conv (strided convolutions) or dense (two fully connected layers each way).
+    net: conv (strided convolutions) or dense (fully connected).
     corruption: gaussian noise, masking (pixels to black) or salt-and-pepper (to black or white).
     amount: standard deviation of gaussian noise on [0, 1]; share of the pixels otherwise.
     latent: size of the code.
@@ -111,9 +118,6 @@ def denoising_autoencoder(
     activation: between the layers of the dense net (dense only); sigmoid is the original.
     lr: learning rate of Adam.
     """
-    if corruption != "gaussian" and amount > 1:
-        raise UserError(f"--amount {amount:g}: a share of the pixels is at most 1")
+    damage = corruption_of(corruption, amount)
     encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
-    return DenoisingAutoencoder(
-        spec, encoder, decoder, CORRUPTIONS[corruption](amount), optim=Optim(lr=lr)
-    )
+    return DenoisingAutoencoder(spec, encoder, decoder, damage, optim=Optim(lr=lr))

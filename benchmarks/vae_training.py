@@ -1,0 +1,212 @@
+"""Images a second of dense VAE training against pythae's trainer, in one run.
+
+    pip install --target /tmp/pythae pythae==0.1.2 --no-deps     # with cloudpickle imageio tqdm
+    PYTHONPATH=/tmp/pythae python benchmarks/vae_training.py [--batch 128] [--epochs 2] [--rounds 5]
+    python benchmarks/vae_training.py --against plain            # without pythae
+
+Both train 784-400-20-400-784 (ReLU) with a Bernoulli loss and Adam on the digits in the package.
+pythae gets the images as it asks for them, floats on [0, 1] in its `BaseDataset`, and the same
+layers as its own encoder and decoder classes; its loss is the cross-entropy of grey values. The
+other side is `vae` under the trainer with all that it does for a run (seeds, checks, means); it
+also draws the binary pixels anew in each step. `plain` is pythae's loop of a step written afresh: a
+DataLoader that collates single images, sigmoid and binary cross-entropy, Adam without fusion, the
+loss read each step. Each side has its process, and the rounds alternate, one side at a time; the
+ratio is theirs / ours in seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import multiprocessing
+import statistics
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genarium import data, recipes
+from genarium.building import build
+from genarium.training import allocator
+from genarium.training.engine import has_fast_bf16
+from genarium.training.options import TrainOptions
+from genarium.training.trainer import Trainer, TrainingData
+
+HIDDEN, LATENT, LR = 400, 20, 1e-3
+
+
+class Ours:
+    """The recipe under the trainer, with the memory kept as the command keeps it."""
+
+    def __init__(self, images: Tensor, batch: int):
+        allocator.keep_memory()
+        arguments = {"net": "dense", "hidden": HIDDEN, "layers": 1, "latent": LATENT, "lr": LR}
+        spec = data.load("digits").spec
+        self.model: nn.Module = build(recipes.get("vae"), spec, arguments, 0)
+        self.options: dict[str, Any] = {"batch": batch, "device": "cpu"}
+        self.steps = len(images) // batch
+        options = TrainOptions(steps=1, **self.options)
+        self.trainer = Trainer(self.model, TrainingData(images), options)  # type: ignore[arg-type]
+
+    def run(self, epochs: int) -> float:
+        steps = self.trainer.step + epochs * self.steps
+        self.trainer.options = TrainOptions(steps=steps, **self.options)
+        start = time.perf_counter()
+        self.trainer.fit()
+        return time.perf_counter() - start
+
+
+class Plain:
+    """pythae's loop of a step, written afresh."""
+
+    def __init__(self, images: Tensor, batch: int):
+        self.encoder = nn.Sequential(nn.Linear(784, HIDDEN), nn.ReLU())
+        self.mean, self.log_variance = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+        self.decoder = nn.Sequential(
+            nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 784), nn.Sigmoid()
+        )
+        self.model = nn.ModuleList([self.encoder, self.mean, self.log_variance, self.decoder])
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LR)
+        grey = images.float() / 255
+        self.loader: Any = torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(grey), batch_size=batch, shuffle=True, drop_last=True
+        )
+
+    def run(self, epochs: int) -> float:
+        start = time.perf_counter()
+        for _ in range(epochs):
+            total = 0.0
+            for (x,) in self.loader:
+                features = self.encoder(x.flatten(1))
+                mean, log_variance = self.mean(features), self.log_variance(features)
+                z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+                rebuilt = self.decoder(z)
+                error = F.binary_cross_entropy(rebuilt, x.flatten(1), reduction="none").sum(1)
+                kl = -0.5 * (1 + log_variance - mean.pow(2) - log_variance.exp()).sum(1)
+                loss = (error + kl).mean()
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                total += loss.item()
+        return time.perf_counter() - start
+
+
+class Pythae:
+    """pythae's VAE under its BaseTrainer."""
+
+    def __init__(self, images: Tensor, batch: int):
+        from pythae.data.datasets import BaseDataset
+        from pythae.models import VAE, VAEConfig
+        from pythae.models.base.base_utils import ModelOutput
+        from pythae.models.nn import BaseDecoder, BaseEncoder
+
+        logging.disable(logging.INFO)
+
+        class Encoder(BaseEncoder):
+            def __init__(self) -> None:
+                super().__init__()
+                self.first = nn.Sequential(nn.Linear(784, HIDDEN), nn.ReLU())
+                self.mean, self.spread = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+
+            def forward(self, x: Tensor) -> Any:
+                found = self.first(x.flatten(1))
+                return ModelOutput(embedding=self.mean(found), log_covariance=self.spread(found))
+
+        class Decoder(BaseDecoder):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = nn.Sequential(
+                    nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 784), nn.Sigmoid()
+                )
+
+            def forward(self, z: Tensor) -> Any:
+                return ModelOutput(reconstruction=self.layers(z).unflatten(1, (1, 28, 28)))
+
+        config = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENT, reconstruction_loss="bce")
+        self.model: nn.Module = VAE(config, encoder=Encoder(), decoder=Decoder())
+        grey = images.float() / 255
+        self.data = BaseDataset(grey, torch.zeros(len(images)))
+        self.batch = batch
+
+    def run(self, epochs: int) -> float:
+        from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+        with tempfile.TemporaryDirectory() as folder:
+            config = BaseTrainerConfig(
+                output_dir=folder,
+                num_epochs=epochs,
+                learning_rate=LR,
+                per_device_train_batch_size=self.batch,
+                no_cuda=True,
+            )
+            trainer = BaseTrainer(self.model, self.data, training_config=config)
+            start = time.perf_counter()
+            with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+                trainer.train()
+            return time.perf_counter() - start
+
+
+SIDES = {"ours": Ours, "plain": Plain, "pythae": Pythae}
+
+
+def serve(side: str, pipe: Connection, batch: int) -> None:
+    """A process of its own: asked for a number of epochs, it answers with the seconds."""
+    images = data.load("digits").train.images
+    images = images[: len(images) // batch * batch]
+    contestant = SIDES[side](images, batch)
+    pipe.send((sum(p.numel() for p in contestant.model.parameters()), len(images)))
+    while epochs := pipe.recv():
+        pipe.send(contestant.run(epochs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--against", choices=("pythae", "plain"), default="pythae")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--epochs", type=int, default=2, help="a round (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5)
+    found = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    for name in (found.against, "ours"):
+        pipes[name], theirs = context.Pipe()
+        context.Process(target=serve, args=(name, theirs, found.batch), daemon=True).start()
+
+    def run(name: str, epochs: int) -> float:
+        pipes[name].send(epochs)
+        seconds: float = pipes[name].recv()
+        return seconds
+
+    images = 0
+    for name, pipe in pipes.items():
+        count, images = pipe.recv()
+        print(f"{name}: {count:,} parameters, {images:,} images an epoch")
+        run(name, 1)
+    ratios = []
+    for number in range(found.rounds):
+        order = list(pipes)[:: 1 if number % 2 else -1]
+        seconds = {name: run(name, found.epochs) for name in order}
+        ratios.append(seconds[found.against] / seconds["ours"])
+        rates = {k: found.epochs * images / s for k, s in seconds.items()}
+        print(
+            f"{found.against} {rates[found.against]:7.0f} images/s   ours {rates['ours']:7.0f}   "
+            f"ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
+    for pipe in pipes.values():
+        pipe.send(0)
+    print(
+        f"batch {found.batch}, {torch.get_num_threads()} threads, "
+        f"bf16 {has_fast_bf16(torch.device('cpu'))}: median ratio {statistics.median(ratios):.2f} "
+        f"(min {min(ratios):.2f}, max {max(ratios):.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
