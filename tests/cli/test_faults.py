@@ -53,6 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train dcgan --data digit", ["did you mean 'digits'?"]),
         ("train dcgan --size big", ["--size"]),
         ("train dcgan --data digits --batch 50000", ["--batch 50000", "11000"]),
+        ("train dcgan --data digits --packing 2 --batch 9", ["--batch 9", "multiple of 2"]),
         ("train dcgan --out", ["--out", "expected one argument"]),
         ("train dcgan extra", ["'extra' is not expected"]),
         ("train --config nowhere.yaml", ["nowhere.yaml does not exist"]),

@@ -106,6 +106,52 @@ def test_a_folder_is_scored_by_file(
     assert (pixels / "scores.csv").is_file()
 
 
+def test_the_score_tells_two_sets_apart(
+    pixels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    for number, image in enumerate(noise):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    out = tmp_path / "scores.csv"
+    command = ["score", str(pixels), "test:0-19", "--out", str(out)]
+    capsys.readouterr()
+    assert main([*command, "--against", str(folder), "test:20-21", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    assert len(rows) == len(found["scores"]) == 25
+    usual, strange = (
+        [float(row["nats"]) for row in rows if row["set"] == name] for name in ("images", "against")
+    )
+    assert (len(usual), len(strange)) == (20, 5)
+    pairs = [(a > b) + (a == b) / 2 for a in usual for b in strange]
+    assert found["auroc"] == pytest.approx(sum(pairs) / 100)
+    # a data set by its name: its test split, at the model's size and colours
+    assert main([*command, "--against", "shapes:n=40", "--json"]) == 0
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)["scores"]]
+    assert "shapes:0" in names
+    assert main([*command, "--against", str(folder)]) == 0
+    assert "the chance that one of the 20 images is likelier" in capsys.readouterr().out
+
+
+def test_images_are_binarized_as_the_run_s_data_were(tmp_path: Path) -> None:
+    from genarium.cli.given import given
+
+    run = genarium.train(
+        "pixelcnn", "digits", out=tmp_path / "run", binarize="static", levels=2, blocks=0,
+        width=4, head=4, steps=1, batch=8, device="cpu",
+    )  # fmt: skip
+    assert run.model.density == "statically binarized pixels (Bernoulli)"
+    grey = np.full((28, 28), 128, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    found = given(run, "x", str(tmp_path / "grey.png")).images
+    assert set(found.unique().tolist()) == {0, 255}
+    assert 300 < int((found == 255).sum()) < 484  # of 784, half expected: six deviations
+    assert set(given(run, "x", "test:0-3").images.unique().tolist()) == {0, 255}
+    assert set(given(run, "x", "shapes:n=20").images.unique().tolist()) == {0, 255}
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -117,6 +163,8 @@ def test_a_folder_is_scored_by_file(
         (["complete", "PIXELS", "test:99999"], "test images 0 to 1999"),
         (["score", "PIXELS", "nowhere/"], "nowhere/ does not exist"),
         (["score", "PIXELS", "--out", "x.png"], "end it in .csv"),
+        (["score", "PIXELS", "--against", "nowhere/"], "--against nowhere/ does not exist"),
+        (["score", "PIXELS", "--from", "x"], "--from x: say --against"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -22,18 +22,26 @@ VERBS = {
     "resume": "go on with a run exactly where it stopped",
     "sample": "draw new images from a trained model",
     "reconstruct": "send images through a model's code and back",
+    "denoise": "clean damaged images",
+    "encode": "write the codes of images as a table",
+    "probe": "what simple classifiers find in the codes",
+    "finetune": "a classifier that begins with the encoder, and one from scratch",
+    "cluster": "find groups in the codes",
+    "map": "draw the codes in the plane, coloured by class",
     "complete": "keep part of images and draw the rest",
     "score": "the log-likelihood of each image, the strangest first",
     "interpolate": "walk between codes",
     "arithmetic": "add and subtract the mean codes of groups of images",
     "traverse": "move codes along a dimension or a found direction",
+    "manifold": "draw what two numbers of the code do together",
     "invert": "search the codes of given images",
-    "evaluate": "score a trained model",
+    "evaluate": "score a trained model, or images against others",
     "compare": "write a page that compares trained models",
+    "study": "let people say which pictures are real",
     "demo": "train four families on digits and compare them",
 }
 
-COMPUTES = {*VERBS} - {"models", "data"}
+COMPUTES = {*VERBS} - {"models", "data", "study"}
 
 EXAMPLES = """examples:
   genarium demo                                    four families side by side, some minutes

@@ -1,4 +1,4 @@
-"""Images that a verb is given by name: test:NUMBERS, a file, or a folder of files."""
+"""Images that a verb is given by name: test:NUMBERS, a file, a folder of files, or a data set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genarium.data import DataOptions
     from genarium.trained import Trained
 
 NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -24,19 +25,52 @@ class Given(NamedTuple):
     images: Tensor
 
 
-def given(trained: Trained, where: str, text: str) -> Given:
-    """The images that `text` names, resized as the run's data were.
+def given(trained: Trained, where: str, text: str, from_dir: str | None = None) -> Given:
+    """The images that `text` names, resized (and binarized) as the run's data were.
 
-    where: the flag and its value, for errors. `test` is the whole test split.
+    where: the flag and its value, for errors. `test` is the whole test split; the name of a data
+    source stands for its test split. from_dir: a folder of that source's official files.
     """
     kind, colon, rest = text.partition(":")
     if text == "test" or (kind == "test" and colon):
         images = trained.dataset().test.images
         rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
         return Given([f"test:{row}" for row in rows], images[list(rows)])
-    if not Path(text).exists():
-        raise UserError(f"{where} does not exist: name an image, a folder, or test:NUMBERS")
-    return _read(trained, where, Path(text))
+    if Path(text).exists():
+        return _read(trained, where, Path(text))
+    if _is_source(kind.strip()):
+        return _test_split(trained, text, from_dir)
+    raise UserError(f"{where} does not exist: name an image, a folder, test:NUMBERS or a data set")
+
+
+def _is_source(name: str) -> bool:
+    from genarium.data import list_sources
+
+    return name in {known.name for known in list_sources()}
+
+
+def _options(trained: Trained, from_dir: str | None = None) -> DataOptions:
+    """How the run's own data were read, for other images."""
+    from genarium.data import DataOptions
+
+    spec, policy = trained.spec, trained.config["data"]
+    return DataOptions(
+        size=f"{spec.height}x{spec.width}",
+        channels=spec.channels,
+        fit=policy.get("fit", "crop"),
+        background=policy.get("background", "white"),
+        binarize=policy.get("binarize"),
+        from_dir=from_dir,
+        cache=policy.get("cache"),
+    )
+
+
+def _test_split(trained: Trained, text: str, from_dir: str | None) -> Given:
+    from genarium.data import load
+
+    images = load(text, _options(trained, from_dir), progress=False).test.images
+    name = text.partition(":")[0].strip()
+    return Given([f"{name}:{row}" for row in range(len(images))], images)
 
 
 def all_given(trained: Trained, texts: Sequence[str], default: str) -> Given:
@@ -51,16 +85,14 @@ def _read(trained: Trained, where: str, path: Path) -> Given:
     import numpy as np
     import torch
 
-    from genarium.data import DataOptions
+    from genarium.data.collection import bits
     from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
     from genarium.data.names import shown
     from genarium.data.resize import fit_image, to_chw
     from genarium.data.scan import scan
+    from genarium.data.splits import SPLITS
 
-    spec, policy = trained.spec, trained.config["data"]
-    options = DataOptions(
-        fit=policy.get("fit", "crop"), background=policy.get("background", "white")
-    )
+    spec, options = trained.spec, _options(trained)
     files = [found.path for found in scan(path).files] if path.is_dir() else [path]
     if not files:
         raise UserError(f"{where}: the folder holds no images")
@@ -74,7 +106,10 @@ def _read(trained: Trained, where: str, path: Path) -> Given:
             image = flatten(image, options.colour, spec.channels)
             image = fit_image(image, spec.height, spec.width, options.fit, options.colour)
             arrays.append(np.broadcast_to(to_chw(image), spec.shape))
-    return Given([shown(str(file)) for file in files], torch.from_numpy(np.stack(arrays)))
+    images = np.stack(arrays)
+    if spec.binarized == "static":  # as the run's own data, by a draw beside those of its splits
+        images = bits(images, len(SPLITS))
+    return Given([shown(str(file)) for file in files], torch.from_numpy(images))
 
 
 def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:

@@ -5,7 +5,7 @@ test:3,17           images of the test split of the run's data
 PATH                an image file, a folder of them, or the .npz of `genarium invert`
 class:7             the mean of a class, by its name or number
 colour:red, x:low   the mean of a factor's value (low, high: its lowest, highest third)
-class:star+colour:red   of images with both
+class:star+colour:red   of images with both; class:!star: of images without it
 """
 
 from __future__ import annotations

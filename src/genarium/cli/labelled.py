@@ -23,12 +23,14 @@ SURE = 0.9  # the probability at which a sample counts as of a class, as in the 
 def images(trained: Trained, dataset: Dataset, where: str, text: str) -> Tensor:
     """Training images with the labels "class:7", "colour:red", "class:star+x:low": uint8 [n,C,H,W].
 
+    "class:!7" are those without it.
     low and high are the lowest and the highest third of a factor that is a number.
     """
     keep = None
     for part in re.split(r"\+(?=[^:+]+:)", text):
         name, _, value = part.partition(":")
-        mask = _mask(trained, dataset, where, name, value)
+        mask = _mask(trained, dataset, where, name, value.removeprefix("!"))
+        mask = ~mask if value.startswith("!") else mask
         keep = mask if keep is None else keep & mask
     assert keep is not None
     found = dataset.train.images[:LOOKED_AT][keep][:MOST]

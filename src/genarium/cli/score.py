@@ -22,7 +22,24 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         nargs="*",
         help="image files, folders of them, test, or test:NUMBERS (default: test)",
     )
+    parser.add_argument(
+        "--against",
+        metavar="IMAGES",
+        nargs="+",
+        help="other images, or a data set (its test split): how well the score tells the two apart "
+        "(AUROC)",
+    )
+    parser.add_argument(
+        "--from", dest="from_dir", metavar="DIR", help="official files of the set of --against"
+    )
     parser.add_argument("--class", dest="condition", help="as images of this class: ln p(x|y)")
+    parser.add_argument(
+        "--k",
+        type=positive("--k"),
+        default=1,
+        help="importance samples an image, for a model with a bound: 5000 closes it all but for a "
+        "few hundredths of a nat (default: 1, the ELBO)",
+    )
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--seed", type=positive("--seed", 0), default=0, help="of a bound's samples"
@@ -41,24 +58,36 @@ def run(found: Any) -> int:
 
     from genarium import api
     from genarium.cli import show
-    from genarium.cli.given import all_given
+    from genarium.cli.given import all_given, given
+    from genarium.evaluation.likelihood import auroc
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--out {found.out}: the table is a CSV file, end it in .csv")
     trained = api.load(found.run, found.step)
     names, images = all_given(trained, found.images, "test")
-    nats = trained.score(images, found.seed, found.condition)
+    own = len(names)
+    if found.against:
+        others = [
+            given(trained, f"--against {text}", text, found.from_dir) for text in found.against
+        ]
+        names = names + [name for part in others for name in part.names]
+        images = torch.cat([images, *(part.images for part in others)])
+    elif found.from_dir is not None:
+        raise UserError(f"--from {found.from_dir}: say --against, or leave it out")
+    nats = trained.score(images, found.seed, found.condition, found.k)
     order = torch.argsort(nats, stable=True).tolist()
     out = out or trained.path / "scores.csv"
     per_bit = -trained.spec.dims * math.log(2)
     rows = [(names[i], float(nats[i]), float(nats[i]) / per_bit) for i in order]
+    sets = ["against" if i >= own else "images" for i in order] if found.against else []
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(("name", "nats", "bits_per_dim"))
-            table.writerows((name, f"{n:.4f}", f"{b:.6f}") for name, n, b in rows)
+            table.writerow(("name", "nats", "bits_per_dim", *(["set"] if sets else [])))
+            for place, (name, n, b) in enumerate(rows):
+                table.writerow((name, f"{n:.4f}", f"{b:.6f}", *sets[place : place + 1]))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None
@@ -66,9 +95,12 @@ def run(found: Any) -> int:
     ends = order[:SHOWN] + order[max(SHOWN, len(order) - SHOWN) :][::-1]
     api.write_images(images[ends], picture, columns=min(SHOWN, len(ends)))
     exact = "log_prob" in trained.capabilities
-    kind = "ln p(x)" if exact else "lower bound on ln p(x)"
+    kind = "ln p(x)" if exact else f"lower bound on ln p(x) (k = {found.k})"
     if found.json:
         facts = {"run": str(trained.path), "density": trained.model.density, "exact": exact}
+        facts |= {} if exact else {"k": found.k}
+        if found.against:
+            facts |= {"auroc": auroc(nats[:own], nats[own:]), "against": found.against}
         scores = [{"name": name, "nats": n, "bits_per_dim": b} for name, n, b in rows]
         show.as_json({**facts, "scores": scores, "out": str(out), "picture": str(picture)})
     else:
@@ -76,6 +108,12 @@ def run(found: Any) -> int:
         print(
             f"{kind} of {len(rows)} images, {trained.model.density}: {mean:.4f} bits/dim on average"
         )
+        if found.against:
+            area = auroc(nats[:own], nats[own:])
+            print(
+                f"AUROC {area:.4f}: the chance that one of the {own} images is likelier than one "
+                f"of the {len(names) - own} of --against {' '.join(found.against)}"
+            )
         for name, n, b in rows[:5]:
             print(f"  {n:12.2f} nats  {b:8.4f} bits/dim  {name}")
         print(f"all, the least likely first: {out}; the ends as a picture: {picture}")

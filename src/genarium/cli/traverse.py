@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genarium.cli.groups import Groups
+    from genarium.trained import Trained
 
 ROWS = 6
 NAME = "traverse.png"
@@ -31,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         nargs=2,
         metavar=("A", "B"),
         help="instead: along the difference between the means of two groups (a turn vector)",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="?",
+        const="class",
+        metavar="ATTRIBUTE",
+        help="instead: every class in turn while the code stays, for a conditional model (or every "
+        "value of the attribute it is told)",
     )
     parser.add_argument(
         "--from",
@@ -61,6 +70,10 @@ def run(found: Any) -> int:
     trained = groups.open_run(found)
     if found.toward and found.dimension:
         raise UserError("--dimension and --toward exclude each other: give one of them")
+    if found.classes:
+        if found.toward or found.dimension or found.range:
+            raise UserError("--classes goes by itself: leave out --dimension, --toward, --range")
+        return _classes(trained, found)
     low, high = found.range or ((-1.0, 1.0) if found.toward else (-3.0, 3.0))
     values = torch.linspace(low, high, found.steps)
     named = groups.Groups(trained, found)
@@ -106,6 +119,37 @@ def _walk(named: Groups, found: Any, values: Tensor) -> tuple[Tensor, str, list[
     d = int(found.dimension)
     walk = traverse(start.rows, d, middle[d] + unit[d] * values)
     return walk, f"dimension {d}", _names(walk)
+
+
+def _classes(trained: Trained, found: Any) -> int:
+    """A row a code, a column a class: what the code says beside the class."""
+    import torch
+
+    from genarium.cli import groups, show
+    from genarium.report.images import as_uint8, grid
+
+    names = trained.spec.classes if trained.model.conditional else ()
+    ask = "{}"
+    if trained.model.told:
+        values = {column.name: column.values for column in trained.spec.attributes}
+        names, ask = values.get(found.classes, ()), f"{found.classes}:{{}}"
+        if not names:
+            some = ", ".join(name for name, named in values.items() if named)
+            raise UserError(f"--classes {found.classes}: choose {some or 'no run but another'}")
+    named = groups.Groups(trained, found)
+    count = min(ROWS, found.n) if named.samples else ROWS
+    start = named("--from", found.start or named.first(0, count)).rows
+    if not names:
+        raise UserError(f"--classes: {trained.path} is not conditional: leave --classes away")
+    codes = torch.stack([trained.relabelled(start, ask.format(name)) for name in names], 1)
+    images = as_uint8(trained.decode(codes.flatten(0, 1)))
+    out = groups.picture(found, trained, grid(images, columns=len(names), pad=1), NAME)
+    if found.json:
+        facts = {"run": str(trained.path), "along": found.classes, "values": list(names)}
+        show.as_json({**facts, "rows": len(codes), "out": str(out)})
+    else:
+        print(f"{len(codes)} codes as {', '.join(names)}: {out}")
+    return 0
 
 
 def _names(walk: Tensor) -> list[str]:

@@ -77,3 +77,12 @@ def traverse(codes: Tensor, along: int | Tensor, values: Tensor | Sequence[float
         raise ValueError(f"dimension {along}: the codes have 0 .. {size - 1}")
     walk[:, :, along] = steps
     return walk
+
+
+def quantiles(count: int) -> Tensor:
+    """Values with equal shares of N(0, 1) between them, [count]: Φ⁻¹((i + ½)/count), i = 0, 1 ...
+
+    Two numbers of a code on a grid of these give the picture of Kingma & Welling 2014, figure 4:
+    each image stands for as much of the prior as any other.
+    """
+    return torch.special.ndtri((torch.arange(count) + 0.5) / count)

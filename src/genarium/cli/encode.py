@@ -1,0 +1,60 @@
+"""`genarium encode RUN [DATA]`: the codes of images as a table."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from genarium.cli.parser import positive
+
+SPLITS = ("train", "validation", "test")
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder whose model encodes")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        nargs="?",
+        help="a folder of images or a data set, resized as the run's were (default: the run's own)",
+    )
+    parser.add_argument(
+        "--split", choices=(*SPLITS, "all"), default="all", help="which images (default: all)"
+    )
+    parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="the table, .npz, .parquet or .csv: names, codes, and labels where they are known "
+        "(default: RUN/codes.npz)",
+    )
+    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+
+
+def run(found: Any) -> int:
+    from genarium import api, codes
+    from genarium.cli import show
+
+    out = codes.check(found.out) if found.out else None
+    trained = api.load(found.run, found.step)
+    trained.can("encode")
+    start = time.monotonic()
+    dataset = api.dataset_for(trained, found.data, progress=not found.json)
+    read = time.monotonic() - start
+    start = time.monotonic()
+    table = api.encode(trained, dataset, splits=SPLITS if found.split == "all" else (found.split,))
+    encoded = time.monotonic() - start
+    out = out or trained.path / "codes.npz"
+    codes.write(table, out)
+    n, size = table.codes.shape
+    rate = n / max(encoded, 1e-9)
+    facts = {"run": str(trained.path), "data": dataset.name, "images": n, "dims": size}
+    if found.json:
+        seconds = {"seconds_reading": round(read, 3), "seconds_encoding": round(encoded, 3)}
+        show.as_json({**facts, "labels": table.labels is not None, **seconds, "out": str(out)})
+    else:
+        labels = "with labels" if table.labels is not None else "without labels"
+        print(f"{n:,} codes of {size} numbers, {labels}: {out}")
+        print(f"read in {read:.1f} s, encoded in {encoded:.1f} s ({rate:,.0f} images/s)")
+    return 0
