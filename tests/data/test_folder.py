@@ -43,6 +43,21 @@ def test_every_image_is_there_once_and_unchanged(ten):
     json.dumps(dataset.info)
 
 
+def test_every_image_keeps_its_name(make, photos, caplog):
+    for i in range(12):
+        make(f"{'cat' if i % 2 else 'dog'}/{i}.png", seed=i, channels=1)
+    (photos / "dog" / "broken.png").write_bytes(b"no image")
+    for _ in range(2):  # built, and from the cache
+        dataset = data.load(str(photos), DataOptions(**ANY))
+        assert sum(len(dataset.split(s)) for s in ("train", "validation", "test")) == 12
+        for name in ("train", "validation", "test"):
+            split = dataset.split(name)
+            for file, image, label in zip(split.names, split.images, split.labels, strict=True):
+                assert np.array_equal(np.asarray(Image.open(photos / file)), image[0].numpy())
+                assert file.split("/")[0] == dataset.spec.classes[label]
+    assert data.load("digits").train.names is None
+
+
 def test_images_are_memory_mapped(ten):
     import mmap
 

@@ -115,6 +115,9 @@ def test_a_good_sampler():
     scores = evaluate(Sampler())
     assert names(scores) == [
         "FID (bright)",
+        "KID (bright)",
+        "precision (bright)",
+        "recall (bright)",
         "IS (bright)",
         "recognised",
         "classes found",
@@ -301,7 +304,15 @@ def test_without_classes_only_the_distance_is_left():
         resize="none",
     )
     scores = evaluate(Sampler(), extractor=proxy)
-    assert names(scores) == ["FID (proxy)", "sharpness", "samples/s", "parameters"]
+    assert [name.split(" (")[0] for name in names(scores)] == [
+        "FID",
+        "KID",
+        "precision",
+        "recall",
+        "sharpness",
+        "samples/s",
+        "parameters",
+    ]
     assert "rough guide" in scores.get("FID").note
     assert "classes" not in scores.context
 

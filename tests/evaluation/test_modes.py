@@ -191,6 +191,9 @@ def test_a_model_of_points_is_scored_by_modes_and_not_by_sharpness():
     )
     assert [row.name for row in scores.rows] == [
         "FID (pixels)",
+        "KID (pixels)",
+        "precision (pixels)",
+        "recall (pixels)",
         "modes captured",
         "high quality",
         "KL of modes",

@@ -148,9 +148,9 @@ def test_nearest_measures_few_pairs_again(monkeypatch):
     counted = []
     measure = neighbours._best
 
-    def counting(q, c, row, column):
+    def counting(q, c, row, column, k):
         counted.append(len(row))
-        return measure(q, c, row, column)
+        return measure(q, c, row, column, k)
 
     monkeypatch.setattr(neighbours, "_best", counting)
     nearest(numbers(100, 50), numbers(500, 50, seed=1), block=64)

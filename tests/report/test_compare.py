@@ -333,3 +333,20 @@ def test_results_need_no_scores() -> None:
     found = results([report()], "t")
     assert found["runs"][0]["scores"] is None
     assert found["best"] == {}
+
+
+def test_verdicts_are_on_the_page_in_the_text_and_in_the_results(tmp_path: Path) -> None:
+    reports = [
+        report("sample", name=name, scores=scores(Score("FID (x)", value, 0.1, "lower")))
+        for name, value in (("one", 3.0), ("two", 2.0))
+    ]
+    comparison = render(reports, tmp_path / "page.html")
+    words = "two better than one"
+    text = Page((tmp_path / "page.html").read_text(encoding="utf-8")).text
+    assert words in text
+    assert "0.723 to 1.28" in text
+    assert f"{words} (difference 1, 95 % interval 0.72 to 1.28)" in comparison.table()
+    (found,) = json.loads((tmp_path / "results.json").read_text())["verdicts"]
+    assert found["better"] == "two"
+    assert found["words"] == words
+    assert found["interval"] == pytest.approx([0.7228, 1.2772], abs=1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genarium.evaluation.scores import Score
-from genarium.report.standing import columns
+from genarium.report.standing import columns, verdicts
 from tests.report.fakes import bits, data, fid, report, scores
 
 
@@ -61,3 +61,36 @@ def test_the_fullest_sheet_leads() -> None:
     ]
     assert [c.name for c in columns(reports)] == [FID, "bits/dim", "z"]
     assert columns(reports)[0].cells[2] is None
+
+
+def judged(*values: float, std: float | None = 0.1, every: bool = False) -> list[str]:
+    """Verdicts on the FID of runs named a, b, c ..., in words."""
+    reports = []
+    for name, value in zip("abcd", values):
+        row = Score(FID, value, std, "lower", basis={"n": 1})
+        reports.append(report("sample", name=name, scores=scores(row)))
+    return [verdict.words for verdict in verdicts(reports, every=every)]
+
+
+def test_who_is_better_or_that_nobody_can_tell() -> None:
+    assert judged(1.0, 2.0) == ["a better than b"]
+    assert judged(2.0, 1.0) == ["b better than a"]
+    assert judged(1.0, 1.1) == ["cannot tell"]
+    assert judged(1.0, 2.0, std=None) == ["cannot tell"]
+    assert judged(1.0) == []
+
+
+def test_of_many_runs_the_leader_is_held_against_the_others() -> None:
+    assert judged(2.0, 1.0, 1.1) == ["b better than a", "cannot tell"]
+    assert len(judged(2.0, 1.0, 1.1, every=True)) == 3
+
+
+def test_runs_on_images_of_another_shape_get_no_verdict() -> None:
+    from genarium.contract import Spec
+
+    row = Score(FID, 1.0, 0.1, "lower")
+    small = report("sample", scores=scores(row))
+    large = report("sample", on=data(spec=Spec(1, 16, 16)), scores=scores(row))
+    (found,) = verdicts([small, large])
+    assert found.words == "cannot tell"
+    assert "1x8x8 against 1x16x16" in found.evidence

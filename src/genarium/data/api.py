@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from genarium.data.collection import Collection, complete, conform, fingerprint, policy
+from genarium.data.collection import (
+    Collection,
+    binarize,
+    complete,
+    conform,
+    fingerprint,
+    policy,
+)
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request, Source, find
@@ -24,6 +31,10 @@ def collect(
     collection = found.read(Request(source, options, progress))
     collection = conform(complete(collection), options)
     rules = policy(options, collection.shape)
+    if options.binarize:
+        rules = {**rules, "binarize": options.binarize}
+    if options.binarize == "static":  # after the cache, which grey and binarized data share
+        collection = binarize(collection)
     manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
     collection.info = {

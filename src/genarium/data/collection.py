@@ -14,30 +14,37 @@ from genarium.data import resize
 from genarium.data.options import DataOptions
 from genarium.data.splits import SPLITS, digest, divide
 
+BITS = 0
+"""The seed of `--binarize static`."""
+
 
 @dataclass
 class Part:
     """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
-    captions: N texts. All but the images may be missing."""
+    captions: N texts; names: N names of the images. All but the images may be missing."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.integer] | None = None
     extra: dict[str, NDArray] = field(default_factory=dict)
     captions: list[str] | None = None
+    names: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def take(self, rows: NDArray) -> Part:
         """The rows chosen by an index or a mask."""
-        captions = self.captions
-        if captions is not None:
-            captions = [captions[i] for i in np.arange(len(self))[rows]]
+        chosen = np.arange(len(self))[rows]
+
+        def texts(all_texts: list[str] | None) -> list[str] | None:
+            return None if all_texts is None else [all_texts[i] for i in chosen]
+
         return Part(
             self.images[rows],
             None if self.labels is None else self.labels[rows],
             {name: values[rows] for name, values in self.extra.items()},
-            captions,
+            texts(self.captions),
+            texts(self.names),
         )
 
 
@@ -99,7 +106,7 @@ def _check(name: str, part: Part) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
         found = f"{images.dtype} {images.shape}"
         raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {found}")
-    rows = {"labels": part.labels, "captions": part.captions, **part.extra}
+    rows = {"labels": part.labels, "captions": part.captions, "names": part.names, **part.extra}
     for key, values in rows.items():
         if values is not None and len(values) != len(part):
             raise ValueError(f"{name}: {len(values)} {key} for {len(part)} images")
@@ -120,6 +127,30 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
         for name, part in collection.parts.items()
     }
     return replace(collection, parts=parts)
+
+
+def binarize(collection: Collection) -> Collection:
+    """The collection with the pixels of every split drawn black or white, once for all."""
+    parts = {
+        name: replace(collection.parts[name], images=bits(collection.parts[name].images, number))
+        for number, name in enumerate(SPLITS)
+    }
+    return replace(collection, parts=parts)
+
+
+def bits(images: NDArray[np.uint8], split: int) -> NDArray[np.uint8]:
+    """Static binarization: uint8 [N,C,H,W] -> 0 or 255, white with probability x/255.
+
+    One draw a pixel, the same for the same number of the split and place in it, so that every
+    model trains and is scored on the same bits.
+    """
+    draw = np.random.Generator(np.random.PCG64([BITS, split]))
+    found = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), 1000):  # an image's uniform numbers take 8 times its bytes
+        rows = slice(start, start + 1000)
+        uniform = draw.random(images[rows].shape)
+        found[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)
+    return found
 
 
 def _hash_parts(parts: dict[str, Part]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.contract import Spec
+from genarium.contract import Attribute, Spec
 from genarium.data.collection import Collection, Part
 from genarium.data.splits import SPLITS
 from genarium.errors import UserError
@@ -19,13 +19,15 @@ class Split:
     """Aligned tensors of one split.
 
     images: uint8 [N,C,H,W] (memory-mapped where the data set is cached on disk). labels: int64
-    [N] or None. extra: further tensors of N rows, by name. captions: N texts or None.
+    [N] or None. extra: further tensors of N rows, by name. captions: N texts or None. names: of
+    the images (their files, relative to the folder) or None.
     """
 
     images: Tensor
     labels: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
     captions: list[str] | None = None
+    names: list[str] | None = None
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -68,7 +70,25 @@ def _split(part: Part) -> Split:
         images = images.copy()  # torch has no read-only tensors
     labels = None if part.labels is None else torch.tensor(part.labels, dtype=torch.int64)
     extra = {name: torch.tensor(values) for name, values in part.extra.items()}
-    return Split(torch.from_numpy(images), labels, extra, part.captions)
+    return Split(torch.from_numpy(images), labels, extra, part.captions, part.names)
+
+
+def _attributes(collection: Collection) -> tuple[Attribute, ...]:
+    """The columns of the extra array "factors", as `info["factors"]` describes them."""
+    facts = collection.info.get("factors", {})
+    return tuple(
+        Attribute(name, tuple(v for v in facts.get(name, ()) if isinstance(v, str)))
+        for name in facts.get("names", ())
+    )
+
+
+def _vectors(collection: Collection) -> tuple[tuple[str, int], ...]:
+    """Names and lengths of the other extra arrays that hold a float vector for each image."""
+    return tuple(
+        (name, values.shape[1])
+        for name, values in collection.parts["train"].extra.items()
+        if name != "factors" and values.ndim == 2 and values.dtype.kind == "f"
+    )
 
 
 def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
@@ -76,7 +96,15 @@ def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
     channels, height, width = collection.shape
     return Dataset(
         name=name,
-        spec=Spec(channels, height, width, collection.classes),
+        spec=Spec(
+            channels,
+            height,
+            width,
+            collection.classes,
+            _attributes(collection),
+            _vectors(collection),
+            str(collection.info.get("policy", {}).get("binarize", "")),
+        ),
         manifest=manifest,
         info=collection.info,
         train=_split(collection.parts["train"]),

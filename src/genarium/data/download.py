@@ -69,11 +69,18 @@ def from_folder(file: Official, folder: Path) -> bytes:
 
 
 def fetch(
-    file: Official, mirrors: tuple[str, ...], folder: Path, root: Path, progress: bool
+    file: Official,
+    mirrors: tuple[str, ...],
+    folder: Path,
+    root: Path,
+    progress: bool,
+    *,
+    otherwise: str = "get the official files by other means and name their folder with --from DIR",
 ) -> bytes:
     """The checked content of a file, downloaded into `folder` (under the cache `root`) if needed.
 
-    An unfinished download stays as `.part` and goes on from there. UserError: no mirror had it.
+    An unfinished download stays as `.part` and goes on from there. UserError: no mirror had it;
+    `otherwise` is the remedy that it names.
     """
     path = folder / file.name
     with lock(root, f"download-{folder.name}-{file.key}"):
@@ -104,10 +111,7 @@ def fetch(
                 with writing(root):
                     part.replace(path)
                 return data
-    raise UserError(
-        f"{file.name} cannot be downloaded ({reason}): try again later, or get the official files "
-        "by other means and name their folder with --from DIR"
-    )
+    raise UserError(f"{file.name} cannot be downloaded ({reason}): try again later, or {otherwise}")
 
 
 def _transfer(url: str, part: Path, root: Path, limit: int, progress: bool) -> None:

@@ -14,7 +14,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,7 +67,7 @@ class Index:
                 advance(1)
         complete = [found for found in facts if found is not None]
         known = {
-            self._key(file): [stamp, asdict(found)]
+            self._key(file): [stamp, vars(found)]  # flat, and `asdict` would copy each value
             for file, stamp, found in zip(files, stamps, complete, strict=True)
             if found.sha256  # what could not be read may be readable next time
         }

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from genarium.errors import UserError
 
 Fit = Literal["crop", "pad", "stretch"]
+Binarize = Literal["static", "dynamic"]
 LARGEST = 4096
 
 
@@ -19,6 +20,9 @@ class DataOptions:
     size: "32" (square) or "48x64" (height x width) pixels; default: the source's own.
     channels: 1 (grey) or 3 (RGB); default: what the images are.
     fit: crop (cover and cut the centre), pad (fit inside and fill) or stretch.
+    binarize: static draws every pixel black or white once for all, white with the probability of
+        its grey level; dynamic leaves the images grey, and models of binary pixels draw anew at
+        each use; default: left grey, and each model says what it makes of them.
     background: colour under transparent pixels and around padded images, a name or #rrggbb.
     max_bad: largest fraction of unreadable files that may be left out.
     allow_overlap: accept the same image in two splits.
@@ -30,6 +34,7 @@ class DataOptions:
     channels: int | None = None
     fit: Fit = "crop"
     background: str = "white"
+    binarize: Binarize | None = None
     max_bad: float = 0.01
     allow_overlap: bool = False
     from_dir: str | None = None
@@ -43,6 +48,8 @@ class DataOptions:
             raise UserError(f"--channels {self.channels}: choose 1 (grey) or 3 (RGB)")
         if self.fit not in get_args(Fit):
             raise UserError(f"--fit {self.fit!r}: choose {', '.join(get_args(Fit))}")
+        if self.binarize not in (None, *get_args(Binarize)):
+            raise UserError(f"--binarize {self.binarize}: choose static or dynamic, or none")
         if not 0.0 <= self.max_bad <= 1.0:
             raise UserError(f"--max-bad {self.max_bad}: give a fraction from 0 to 1")
 

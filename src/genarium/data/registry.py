@@ -128,24 +128,26 @@ def _discover(extra: str) -> None:
         importlib.import_module(f"{sources.__name__}.{module.name}")
     for folder in filter(None, extra.split(os.pathsep)):
         for file in sorted(Path(folder).glob("*.py")):
-            if _uses_decorator(file):
-                _import_file(file)
+            if uses_decorator(file, "source"):
+                import_file(file)
 
 
-def _uses_decorator(file: Path) -> bool:
+def uses_decorator(file: Path, name: str) -> bool:
+    """Whether a file decorates a function by `name(...)`; reads it without importing it."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except (SyntaxError, ValueError, OSError) as error:
         raise UserError(f"GENARIUM_PATH: {shown(str(file))} cannot be read: {error}") from error
     return any(
-        isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == "source"
+        isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == name
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
     )
 
 
-def _import_file(file: Path) -> None:
+def import_file(file: Path) -> None:
+    """Import a file of GENARIUM_PATH, once."""
     name = f"genarium_user_{file.stem}"
     if name in sys.modules:
         return

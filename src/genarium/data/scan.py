@@ -66,7 +66,7 @@ def scan(root: Path) -> Scan:
             below = f"{name}/{entry.name}" if name else entry.name
             if _is_folder(entry):
                 (links if entry.is_symlink() else plain).append((Path(entry.path), below))
-            elif Path(entry.name).suffix.lower() in SUFFIXES:
+            elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:  # Path's costs 10 µs
                 result.files.append(Found(Path(entry.path), unicodedata.normalize("NFC", below)))
             else:
                 result.others += 1

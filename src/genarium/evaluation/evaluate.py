@@ -2,14 +2,14 @@
 
 What a model can do decides which rows the table holds: no `sample`, no FID; no density, no bits
 per dimension. Samples are rounded to uint8 first, as they would be saved, so the scores are those
-of the pictures that a user gets. Everything but the speed is a function of the seed.
+of the pictures that a user gets. Everything but the speed is a function of the seed. Images are
+read and measured batch by batch; only numbers of them stay in memory.
 
 Shapes: N images · C channels · H, W height and width
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +21,8 @@ from genarium.contract import Model, Samples
 from genarium.errors import UserError
 from genarium.evaluation import features
 from genarium.evaluation.features import Extractor
+from genarium.evaluation.finding import Finding
+from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin, thinned
 from genarium.evaluation.measure import (
     METRICS,
     Measured,
@@ -33,6 +35,7 @@ from genarium.evaluation.model_scores import (
     Progress,
     batches,
     clustering,
+    latents,
     likelihood,
     parameters,
     reconstruction,
@@ -47,6 +50,7 @@ def evaluate_model(
     reference: Tensor,
     labels: Tensor | None = None,
     heldout: Tensor | None = None,
+    train: Tensor | None = None,
     extractor: str | Extractor,
     n: int = 1000,
     seed: int = 0,
@@ -59,9 +63,10 @@ def evaluate_model(
 
     reference: uint8 [N,C,H,W] images to compare samples with. labels: their classes [N], which
     only serve to say how far the extractor can be trusted on them. heldout: images for likelihood
-    and reconstruction; the reference if None. n: samples, and images of either set, at most.
-    seed, batch: of the samples; together they determine the result. split: the name of the split
-    that reference and heldout come from. metrics: scores of samples against the reference.
+    and reconstruction; the reference if None. train: the training images, for scores that see
+    copying. n: samples, and images of either set, at most. seed, batch: of the samples; together
+    they determine the result. split: the name of the split that reference and heldout come from.
+    metrics: scores of samples against the reference.
 
     The model is scored in evaluation mode, its modules' modes restored afterwards.
 
@@ -70,51 +75,50 @@ def evaluate_model(
     if n < 1 or batch < 1:
         raise UserError(f"--n {n}, --batch {batch}: both must be at least 1")
     chosen = _extractor(extractor, reference)
+    shape = tuple(reference.shape[1:])
     labels = _labels_of(reference, labels, n)
-    reference = _thin(reference, n, split)
-    metrics = suited(metrics, reference)
-    heldout = reference if heldout is None else _thin(heldout, n, split)
+    real = _thin(reference, n, split)
+    held = real if heldout is None else _thin(heldout, n, split)
     report = progress or (lambda what, done, total: None)
-    context = _context(chosen, reference, split) | {
-        "heldout": {"split": split, "count": len(heldout), "sha256": _digest(heldout)},
-        "seed": seed,
-        "batch": batch,
-    }
     rows: list[Score] = []
     warnings: list[str] = []
+    findings: list[Finding] = []
     with _evaluating(model), torch.inference_mode():
+        theirs = _measure(split, chosen, metrics, real, batch, labels, report, warnings)
+        context = _context(chosen, theirs) | {
+            "heldout": {"split": split, "count": len(held), "sha256": _digest(held, theirs, real)},
+            "seed": seed,
+            "batch": batch,
+        }
         if isinstance(model, Samples):
+            _add_train(theirs, train, chosen, metrics, n, batch, report, warnings)
             ours = Measured("sample", chosen, metrics)
-            theirs = _measure(split, chosen, metrics, reference, batch, labels, report, warnings)
             try:
-                speed = sample_into(ours, model, reference, seed, batch, report)
+                speed = sample_into(ours, model, len(real), shape, seed, batch, report)
             except Undefined as reason:
                 warnings.append(f"left out the scores of samples: {reason}")
             else:
-                found, more = score_all(ours, theirs, metrics, _basis(context, ours.count))
-                rows += [*found, speed]
-                warnings += more
-                context["samples"] = ours.count
-                if chosen.classes:
-                    context["classes"] = class_counts(ours, theirs)
-        for part in (likelihood, reconstruction):
+                rows += [*_scores(ours, theirs, metrics, context, warnings), speed]
+                findings += ours.findings
+        for part in (likelihood, reconstruction, latents):
             try:
-                rows += part(model, heldout, context, report)
+                rows += part(model, held, context, report)
             except Undefined as reason:
                 warnings.append(f"left out {reason}")
-        if heldout is reference:  # the labels are the reference's
-            rows += clustering(model, heldout, labels, context, report)
+        if heldout is None or heldout is reference:  # the labels are the reference's
+            rows += clustering(model, held, labels, context, report)
         rows.append(parameters(model))
-    if len(reference) < n:
-        warnings.append(f"--n {n}: only {len(reference)} {split} images, so as many of each")
-    return Scores(rows, context, warnings)
+    if len(real) < n:
+        warnings.append(f"--n {n}: only {len(real)} {split} images, so as many of each")
+    return Scores(rows, context, warnings, findings)
 
 
 def evaluate_images(
-    images: Tensor,
-    reference: Tensor,
+    images: Tensor | Images,
+    reference: Tensor | Images,
     *,
     labels: Tensor | None = None,
+    train: Tensor | Images | None = None,
     extractor: str | Extractor,
     n: int | None = None,
     batch: int = 256,
@@ -122,49 +126,67 @@ def evaluate_images(
     split: str = "test",
     metrics: Sequence[Metric] = METRICS,
 ) -> Scores:
-    """Score plain images, uint8 [N,C,H,W], against reference images uint8 [M,C',H',W'].
+    """Score plain images against reference images: uint8 [N,C,H,W], or anything that is `Images`.
 
-    The larger set is thinned to the size of the smaller, and both to `n` if given. Other
-    arguments and errors as in `evaluate_model`.
+    Sizes may differ, between the sets and within one: the extractor resizes each image. The larger
+    set is thinned to the size of the smaller, and both to `n` if given. Other arguments and errors
+    as in `evaluate_model`.
     """
     chosen = _extractor(extractor, reference)
-    count = min(len(images), len(reference), len(images) if n is None else n)
+    images, given = as_images(images), as_images(reference)
+    count = min(len(images), len(given), len(images) if n is None else n)
     if count < 1:
-        raise UserError(f"{len(images)} images against {len(reference)}: both sides need one")
+        raise UserError(f"{len(images)} images against {len(given)}: both sides need one")
     warnings: list[str] = []
-    if images.shape[1:] != reference.shape[1:]:
+    labels = _labels_of(given, labels, count)
+    report = progress or (lambda what, done, total: None)
+    ours = _measure("sample", chosen, metrics, thin(images, count), batch, None, report, warnings)
+    theirs = _measure(split, chosen, metrics, thin(given, count), batch, labels, report, warnings)
+    if not min(ours.count, theirs.count):
+        raise UserError(f"{ours.count} readable images against {theirs.count}: both sides need one")
+    if ours.shapes != theirs.shapes and len(ours.shapes) == len(theirs.shapes) == 1:
         warnings.append(
-            f"images are {_size(images)}, the reference {_size(reference)}: sharpness is not "
+            f"images are {_size(ours)}, the reference {_size(theirs)}: sharpness is not "
             "comparable, and the resize before the extractor differs"
         )
-    labels = _labels_of(reference, labels, count)
-    images, reference = _thin(images, count, "given"), _thin(reference, count, split)
-    report = progress or (lambda what, done, total: None)
-    metrics = suited(metrics, images, reference)
-    ours = _measure("sample", chosen, metrics, images, batch, None, report, warnings)
-    theirs = _measure(split, chosen, metrics, reference, batch, labels, report, warnings)
-    context = _context(chosen, reference, split) | {"samples": count}
-    if chosen.classes:
-        context["classes"] = class_counts(ours, theirs)
-    rows, more = score_all(ours, theirs, metrics, _basis(context, count))
-    return Scores(rows, context, warnings + more)
+    _add_train(theirs, train, chosen, metrics, count, batch, report, warnings)
+    context = _context(chosen, theirs)
+    rows = _scores(ours, theirs, metrics, context, warnings)
+    return Scores(rows, context, warnings, list(ours.findings))
 
 
 # ---------------------------------------------------------------------------------------------
 # Helpers
 
 
-def _extractor(given: str | Extractor, images: Tensor) -> Extractor:
+def _scores(
+    ours: Measured,
+    theirs: Measured,
+    metrics: Sequence[Metric],
+    context: dict[str, Any],
+    warnings: list[str],
+) -> list[Score]:
+    """The rows of samples against the reference; adds to context and warnings."""
+    fitting, mixed = suited(metrics, ours, theirs)
+    rows, undefined = score_all(ours, theirs, fitting, _basis(context, ours.count))
+    warnings += [*mixed, *undefined]
+    context["samples"] = ours.count
+    if ours.extractor.classes and any("logits" in metric.needs for metric in metrics):
+        context["classes"] = class_counts(ours, theirs)
+    return rows
+
+
+def _extractor(given: str | Extractor, images: Tensor | Images) -> Extractor:
     if not isinstance(given, str):
         return given
-    return features.extractor(given, shape=tuple(images.shape[1:]))
+    return features.extractor(given, shape=shape_of(images))
 
 
 def _measure(
     name: str,
     extractor: Extractor,
     metrics: Sequence[Metric],
-    images: Tensor,
+    images: Images,
     batch: int,
     labels: Tensor | None,
     report: Progress,
@@ -172,10 +194,12 @@ def _measure(
 ) -> Measured:
     """Measure a set of images; warn if the extractor does not know its classes."""
     measured = Measured(name, extractor, metrics)
-    for done, part in batches(images, batch, torch.device("cpu")):
+    for done, part in batches(images, batch):
         measured.add(part)
         report(name, done, len(images))
-    if labels is not None and extractor.classes:
+    warnings += images.warnings
+    known = extractor.classes and any("logits" in metric.needs for metric in metrics)
+    if labels is not None and known and len(labels) == measured.count:
         right = (measured.logits.argmax(dim=1) == labels.cpu()).double().mean().item()
         if right < 0.9:
             warnings.append(
@@ -185,49 +209,64 @@ def _measure(
     return measured
 
 
-def _thin_rows(values: Tensor, n: int) -> Tensor:
-    """At most n rows, the same random ones for the same sizes, in their order.
+def _add_train(
+    reference: Measured,
+    train: Tensor | Images | None,
+    extractor: Extractor,
+    metrics: Sequence[Metric],
+    n: int,
+    batch: int,
+    report: Progress,
+    warnings: list[str],
+) -> None:
+    """Measure training images where a metric reads them."""
+    needing = [metric for metric in metrics if "train" in metric.needs]
+    if train is not None and needing:
+        images = thin(as_images(train), max(n, 4))
+        reference.train = _measure(
+            "train", extractor, needing, images, batch, None, report, warnings
+        )
 
-    Not the first n and not each k-th: a set may be sorted by class, or go through them in turn.
-    """
-    total = len(values)
-    if total <= n:
-        return values
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(0))
-    return values[order[:n].sort().values]
 
-
-def _labels_of(images: Tensor, labels: Tensor | None, n: int) -> Tensor | None:
+def _labels_of(images: Tensor | Images, labels: Tensor | None, n: int) -> Tensor | None:
     if labels is None:
         return None
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} labels for {len(images)} images")
-    return _thin_rows(labels, n)
+    rows = thinned(len(labels), n)
+    return labels if rows is None else labels[rows]
 
 
-def _thin(images: Tensor, n: int, split: str) -> Tensor:
-    features.check_images(images)
+def _thin(images: Tensor, n: int, split: str) -> Images:
+    given = Stored(images)
     if not len(images):
         raise UserError(f"the {split} split holds no images; evaluation needs some")
-    return _thin_rows(images, n)
+    return thin(given, n)
 
 
-def _size(images: Tensor) -> str:
-    return "x".join(str(side) for side in images.shape[1:])
+def _size(measured: Measured) -> str:
+    return "x".join(str(side) for side in next(iter(measured.shapes)))
 
 
-def _digest(images: Tensor) -> str:
-    """First 12 hex digits of the SHA-256 of shape and pixels."""
-    digest = hashlib.sha256(_size(images).encode())
-    digest.update(images.cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:12]
+def _digest(held: Images, measured: Measured, real: Images) -> str:
+    """The digest of the held-out images, which are mostly those that were measured."""
+    if held is real:
+        return measured.digest
+    reader = Measured("held-out", measured.extractor, ())
+    for part in held.batches(256):
+        reader.read(part)
+    return reader.digest
 
 
-def _context(extractor: Extractor, reference: Tensor, split: str) -> dict[str, Any]:
+def _context(extractor: Extractor, reference: Measured) -> dict[str, Any]:
     return {
         "extractor": {"name": extractor.name, "hash": extractor.hash, "dims": extractor.dims},
         "resize": extractor.resize,
-        "reference": {"split": split, "count": len(reference), "sha256": _digest(reference)},
+        "reference": {
+            "split": reference.name,
+            "count": reference.count,
+            "sha256": reference.digest,
+        },
     }
 
 

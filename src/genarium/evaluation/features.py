@@ -6,7 +6,9 @@ with every score, because a Fréchet distance on other features is another numbe
 
 `extractor("digits")` and `extractor("fashion")` are the classifiers that ship with the package,
 `extractor("stacked-digits")` looks at each channel with the first, `extractor("pixels", shape=...)`
-takes the pixels as they are; `from_module` makes one of any network.
+takes the pixels as they are. `extractor("inception", weights=...)` and `"dinov2"` are the networks
+of published scores, with weights that you bring. `from_module` makes one of any network, and the
+decorator of `evaluation.own` gives it a name.
 
 Shapes: N images · C 1 or 3 channels · D pooled features · K classes
 """
@@ -16,7 +18,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,7 +30,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genarium.contract import Spec, from_uint8
+from genarium.contract import Spec
 from genarium.errors import UserError
 from genarium.evaluation.classifier import POOL, SIDE, Classifier
 
@@ -38,7 +39,6 @@ GREY_28 = "ITU-R 601 luma, antialiased bilinear to 28x28, aspect not kept; 28x28
 PROXY = "fashion-proxy"
 STACKED = "stacked-digits"
 PIXELS = "pixels"
-MOST_PIXELS = 4096  # a covariance of so many features is 134 MB
 ROUGH = "the extractor was trained on other images, so only a rough guide"
 
 
@@ -60,8 +60,9 @@ class Extractor:
     weights. classes: class names, empty if class-based scores make no sense with it. dims: D.
     resize: the preprocessing, in words. network: floats -> (pool [B,D], logits [B,K]).
     prepare: uint8 [B,C,H,W] -> the floats that the network takes. batch: images a pass.
-    outputs: K where it is not one a class. caveat: what the note of a Fréchet distance says of an
-    extractor without classes.
+    outputs: K where it is not one a class. soft_classes: K where the softmax of the logits is over
+    classes that the images do not have, but that the Inception Score is taken over nevertheless.
+    caveat: what the note of a Fréchet distance says of an extractor without classes.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Extractor:
     prepare: Callable[[Tensor], Tensor]
     batch: int = 256
     outputs: int | None = None
+    soft_classes: int = 0
     caveat: str = ROUGH
 
     def __call__(self, images: Tensor) -> Features:
@@ -141,62 +143,70 @@ def from_module(
     return Extractor(name, digest.hexdigest()[:12], classes, dims, resize, network, prepare, batch)
 
 
-class _Pixels(nn.Module):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x.flatten(1), x.new_empty(len(x), 0)
+SHIPPED = ("digits", "fashion", PROXY, STACKED, PIXELS)
+BROUGHT = ("inception", "dinov2")  # their weights come from the user
+NAMES = (*SHIPPED, *BROUGHT)
 
 
-def pixels(shape: tuple[int, ...]) -> Extractor:
-    """The pixels of images of `shape` (C, H, W) on [-1, 1] as features: no network, no classes.
-
-    Raises UserError for more than 4,096 of them, and when it is given images of another shape.
-    """
-    dims = math.prod(shape)
-    words = "x".join(map(str, shape))
-    if dims > MOST_PIXELS:
-        raise UserError(
-            f"--extractor {PIXELS}: images of {words} have {dims:,} pixels, more than "
-            f"{MOST_PIXELS:,}: choose another extractor"
-        )
-
-    def prepare(images: Tensor) -> Tensor:
-        if images.shape[1:] != shape:
-            other = "x".join(map(str, images.shape[1:]))
-            raise UserError(
-                f"--extractor {PIXELS}: the images are {other}, the reference {words}: choose "
-                "another extractor"
-            )
-        return from_uint8(images)
-
-    made = from_module(_Pixels(), name=PIXELS, dims=dims, prepare=prepare, resize=f"none, {words}")
-    return replace(
-        made, caveat="of the pixels themselves: blind to everything but their mean and covariance"
-    )
-
-
-NAMES = ("digits", "fashion", PROXY, STACKED, PIXELS)
-
-
-def extractor(name: str, device: str = "cpu", *, shape: tuple[int, ...] | None = None) -> Extractor:
-    """A shipped extractor: "digits" (trained on MNIST), "fashion" (Fashion-MNIST).
+def extractor(
+    name: str,
+    device: str = "cpu",
+    *,
+    shape: tuple[int, ...] | None = None,
+    weights: str | None = None,
+) -> Extractor:
+    """An extractor by name: "digits" (trained on MNIST), "fashion" (Fashion-MNIST).
 
     "fashion-proxy" is the second without its classes: for images of anything else, where its
     features still tell sets apart but its classes mean nothing. "stacked-digits" is the first on
     each channel of an RGB image. "pixels" takes the pixels themselves and needs the `shape`
     (C, H, W) of the images. The `name` of an extractor ("digits-cnn") is accepted too.
 
-    Raises UserError for an unknown name, or weights that are missing or changed.
+    "inception" is the network of published FIDs and Inception Scores, "dinov2" a vision
+    transformer; their `weights` are a path, or an address with "#sha256=...". Any other name is
+    one that `evaluation.own.feature_extractor` registered.
+
+    Raises UserError for an unknown name, or weights that are missing, changed, or not asked for.
     """
     key = name.replace("-cnn", "")
-    if key not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
+    if key in SHIPPED:
+        if weights is not None:
+            raise UserError(f"--weights {weights}: the extractor {name} has its own, leave it out")
+        if key == PIXELS:
+            from genarium.evaluation.pixels import pixels
+
+            if shape is None:
+                raise ValueError("the extractor of pixels needs the shape of the images")
+            return pixels(shape)
+        return _stacked(device) if key == STACKED else _shipped(key, device)
+    if name == "inception":
+        from genarium.evaluation.inception_weights import inception
+
+        return inception(weights, device)
+    if name == "dinov2":
+        from genarium.evaluation.dinov2 import dinov2
+
+        return dinov2(weights, device)
+    return _own(name, device, weights)
+
+
+def _own(name: str, device: str, weights: str | None) -> Extractor:
+    from genarium.evaluation.own import registered
+
+    found = registered()
+    if name not in found:
+        names = (*NAMES, *found)
+        close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UserError(f"--extractor {name}: {hint}Known extractors: {', '.join(NAMES)}")
-    if key == PIXELS:
-        if shape is None:
-            raise ValueError("the extractor of pixels needs the shape of the images")
-        return pixels(shape)
-    return _stacked(device) if key == STACKED else _shipped(key, device)
+        raise UserError(f"--extractor {name}: {hint}Known extractors: {', '.join(names)}")
+    made = found[name](weights)
+    if not isinstance(made, Extractor):
+        raise UserError(
+            f"--extractor {name}: its function gave {type(made).__name__}, not an Extractor: "
+            "let it return from_module(...)"
+        )
+    made.network.to(torch.device(device))
+    return made
 
 
 @lru_cache(maxsize=8)

@@ -1,124 +1,73 @@
-"""Scores of a set of images against a reference set: the metrics, and what they are computed from.
+"""Scores of a set of images against a reference set: the metrics, and those of every table.
 
-`Measured` takes in batches of images and keeps what is needed of them, never the images. A
-`Metric` makes one score of two measured sets; `METRICS` are those of every table, and
-docs/evaluation.md adds one in ten lines.
+`METRICS` are those of every table, `MORE` those on demand; docs/evaluation.md adds one in ten
+lines. Scores by the distance of features are in `feature_scores`, the rest is here.
 
 Shapes: N images · D pooled features · K classes
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+import difflib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from genarium.evaluation.features import Extractor
-from genarium.evaluation.frechet import Moments, frechet_distance
+from genarium.errors import UserError
+from genarium.evaluation import feature_scores
 from genarium.evaluation.inception_score import inception_score
-from genarium.evaluation.scores import Score, Undefined
+from genarium.evaluation.measured import (
+    RECOGNISED,
+    Measured,
+    Metric,
+    class_counts,
+    score_all,
+    suited,
+)
+from genarium.evaluation.scores import Score, Undefined, Z, wilson
 from genarium.evaluation.sharpness import sharpness
 
-RECOGNISED = 0.9  # largest class probability from which on an image counts as recognised
-UNBIASED_FROM = 2048  # images under which the bias of the FID is not small
+__all__ = [
+    "METRICS",
+    "MORE",
+    "Measured",
+    "Metric",
+    "choose",
+    "class_counts",
+    "score_all",
+    "standard_error",
+    "suited",
+]
 
-
-class Measured:
-    """What the metrics need of a set of images, taken in batch by batch.
-
-    name: what to call the set in notes. count: N. moments: of the pooled features. pool [N,D],
-    logits [N,K]: the features. per_image: [N] numbers that metrics ask for, by name.
-    """
-
-    def __init__(self, name: str, extractor: Extractor, metrics: Sequence[Metric]):
-        self.name = name
-        self.extractor = extractor
-        self.count = 0
-        self.moments = Moments(extractor.dims)
-        self._functions = {k: f for metric in metrics for k, f in metric.per_image.items()}
-        self._kept: dict[str, list[Tensor]] = {k: [] for k in ("pool", "logits", *self._functions)}
-
-    def add(self, images: Tensor) -> None:
-        """Take in uint8 images [B,C,H,W]."""
-        features = self.extractor(images)
-        self.moments.add(features.pool)
-        self._kept["pool"].append(features.pool)
-        self._kept["logits"].append(features.logits)
-        for name, function in self._functions.items():
-            self._kept[name].append(function(images))
-        self.count += len(images)
-
-    @property
-    def pool(self) -> Tensor:
-        return torch.cat(self._kept["pool"])
-
-    @property
-    def logits(self) -> Tensor:
-        return torch.cat(self._kept["logits"])
-
-    @property
-    def per_image(self) -> dict[str, Tensor]:
-        return {name: torch.cat(self._kept[name]) for name in self._functions}
-
-    def histogram(self) -> Tensor:
-        """Recognised images of each class, [K] int64."""
-        probability, guess = self.logits.softmax(dim=1).max(dim=1)
-        return guess[probability >= RECOGNISED].bincount(minlength=self.logits.shape[1])
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score of the samples against the reference.
-
-    score: may raise `Undefined`, or return None where the extractor has no classes and the score
-    needs them. per_image: functions uint8 [N,C,H,W] -> [N] whose results it reads. on_features:
-    whether its value depends on the extractor. least: the shortest side, in pixels, of images that
-    it can judge; of smaller ones it is left out.
-    """
-
-    score: Callable[[Measured, Measured], Score | None]
-    per_image: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
-    on_features: bool = True
-    least: int = 1
-
-
-def fid(samples: Measured, reference: Measured) -> Score:
-    """Fréchet distance of the pooled features, mean and covariance of each set."""
-    count, other, dims = samples.count, reference.count, samples.extractor.dims
-    name = f"FID ({samples.extractor.name})"
-    if min(count, other) < 2:
-        raise Undefined(f"{name}: a covariance needs at least 2 images, not {min(count, other)}")
-    note = f"{count:,} samples, {other:,} {reference.name} images"
-    if min(count, other) <= dims:
-        note += f"; no more images than the {dims} features, so strongly biased upwards"
-    elif min(count, other) < UNBIASED_FROM:
-        note += f"; biased upwards under {UNBIASED_FROM:,}"
-    if not samples.extractor.classes:
-        note += f"; {samples.extractor.caveat}"
-    value = frechet_distance(*samples.moments.statistics(), *reference.moments.statistics())
-    return Score(name, value, better="lower", note=note)
+SPLITS = 10  # of the Inception Score
+# Student's t for 1 to 9 degrees of freedom, two-sided 95 %
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+DRAWS = 1000  # of a bootstrap
 
 
 def classifier_score(samples: Measured, reference: Measured) -> Score | None:
     """The Inception Score's formula on the extractor's classes."""
-    classes = len(samples.extractor.classes)
+    classes = len(samples.extractor.classes) or samples.extractor.soft_classes
     if not classes:
         return None
     name = f"IS ({samples.extractor.name})"
     if not min(samples.count, reference.count):
         raise Undefined(f"{name}: there are no images")
-    mean, std = inception_score(samples.logits)
+    mean, std = inception_score(samples.logits, SPLITS)
+    parts = min(SPLITS, samples.count)
+    error = None
+    if samples.count >= 2 * parts > 2:
+        # the parts are independent scores; few of them, so Student's distribution
+        error = std / (parts - 1) ** 0.5 * STUDENT[parts - 2] / Z
     return Score(
         name,
         mean,
-        std,
+        error,
         better="higher",
         unit=f"1 to {classes}",
-        note=f"{min(10, samples.count)} splits, ± their deviation; blind to copying",
-        reference=inception_score(reference.logits)[0],
+        note=f"{parts} splits, deviation {std:.3g} between them; blind to copying",
+        reference=inception_score(reference.logits, SPLITS)[0],
     )
 
 
@@ -135,9 +84,9 @@ def recognised(samples: Measured, reference: Measured) -> Score | None:
         (share * (1 - share) / samples.count) ** 0.5,
         better="higher",
         unit="share",
-        note=f"probability of one class ≥ {RECOGNISED:g} by {samples.extractor.name}; "
-        "± standard error",
+        note=f"probability of one class ≥ {RECOGNISED:g} by {samples.extractor.name}",
         reference=real,
+        interval=wilson(share, samples.count),
     )
 
 
@@ -146,12 +95,15 @@ def classes_found(samples: Measured, reference: Measured) -> Score | None:
     if not samples.extractor.classes:
         return None
     ours, theirs = samples.histogram().double(), reference.histogram().double()
-    expected = theirs / theirs.sum().clamp(min=1) * ours.sum()
-    there = (ours > 0) & (ours >= 0.1 * expected)
+    value = int(_found(ours, theirs).item())
+    again = _found(_redrawn(ours), theirs)
+    low, high = (again.quantile(q).item() for q in (0.025, 0.975))
     return Score(
         "classes found",
-        int(there.sum().item()),
+        value,
+        again.std().item(),
         better="higher",
+        interval=(min(low, value), max(high, value)),
         unit=f"of {len(ours)}",
         note="with at least a tenth of their share in the reference; recognised images only",
         reference=int((theirs > 0).sum().item()),
@@ -169,14 +121,38 @@ def class_entropy(samples: Measured, reference: Measured) -> Score | None:
             raise Undefined(f"class entropy: no {each.name} image was recognised")
         share = counts / counts.sum()
         found.append(max(0.0, -torch.xlogy(share, share).sum().item()))
+    # H is the mean of -ln p of the class of an image; its derivative is that too
+    counts = samples.histogram().double()
+    total = counts.sum()
+    surprise = -(counts.clamp(min=1) / total).log()
+    spread = ((counts * surprise.square()).sum() / total - found[0] ** 2).clamp(min=0)
     return Score(
         "class entropy",
         found[0],
+        (spread / total).sqrt().item(),
         better="higher",
         unit="nats",
         note=f"recognised images only; ln {len(samples.extractor.classes)} if classes are even",
         reference=found[1],
     )
+
+
+def _found(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Classes that hold a tenth of their share, of counts [...,K] against counts [K]."""
+    expected = theirs / theirs.sum().clamp(min=1) * ours.sum(dim=-1, keepdim=True)
+    return ((ours > 0) & (ours >= 0.1 * expected)).sum(dim=-1).double()
+
+
+def _redrawn(counts: Tensor) -> Tensor:
+    """Counts [K] of as many images drawn anew from themselves, `DRAWS` times: [DRAWS,K]."""
+    total = int(counts.sum())
+    if not total:
+        return counts.expand(DRAWS, -1)
+    generator = torch.Generator().manual_seed(0)
+    place = torch.rand(DRAWS, total, generator=generator, dtype=torch.float64) * total
+    drawn = torch.searchsorted(counts.cumsum(0), place.flatten(), right=True).view(DRAWS, total)
+    found = torch.zeros(DRAWS, len(counts), dtype=torch.float64)
+    return found.scatter_add_(1, drawn.clamp(max=len(counts) - 1), torch.ones_like(place))
 
 
 def sharpness_score(samples: Measured, reference: Measured) -> Score:
@@ -189,7 +165,7 @@ def sharpness_score(samples: Measured, reference: Measured) -> Score:
         ours.mean().item(),
         standard_error(ours),
         unit="variance of the Laplacian, grey on [0,1]",
-        note="good near the reference: blur lowers it, noise raises it; ± standard error",
+        note="good near the reference: blur lowers it, noise raises it",
         reference=theirs.mean().item(),
     )
 
@@ -202,50 +178,49 @@ def standard_error(values: Tensor) -> float | None:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric(fid),
-    Metric(classifier_score),
-    Metric(recognised),
-    Metric(classes_found),
-    Metric(class_entropy),
-    Metric(sharpness_score, {"sharpness": sharpness}, on_features=False, least=3),
+    Metric(feature_scores.fid, needs=("pool",)),
+    Metric(feature_scores.kid_score, needs=("pool",), name="kid"),
+    Metric(feature_scores.precision, needs=("pool",)),
+    Metric(feature_scores.recall, needs=("pool",)),
+    Metric(classifier_score, needs=("logits",), name="is"),
+    Metric(recognised, needs=("logits",)),
+    Metric(classes_found, needs=("logits",)),
+    Metric(class_entropy, needs=("logits",)),
+    Metric(
+        sharpness_score,
+        {"sharpness": sharpness},
+        on_features=False,
+        least=3,
+        needs=(),
+        name="sharpness",
+    ),
 )
+"""Of every table."""
+
+MORE: tuple[Metric, ...] = (
+    Metric(feature_scores.density, needs=("pool",)),
+    Metric(feature_scores.coverage, needs=("pool",)),
+    Metric(feature_scores.fid_infinity, needs=("pool",)),
+    Metric(feature_scores.fld, needs=("pool", "train")),
+)
+"""On demand: `--metrics all`, or by name."""
 
 
-def suited(metrics: Sequence[Metric], *images: Tensor) -> tuple[Metric, ...]:
-    """Those metrics that can judge images of this size, [N,C,H,W]."""
-    side = min(min(one.shape[-2:]) for one in images)
-    return tuple(metric for metric in metrics if metric.least <= side)
+def choose(names: str | None, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
+    """The metrics that a user names, e.g. "fid,kid,coverage"; "all" is all, None `METRICS`.
 
-
-def score_all(
-    samples: Measured,
-    reference: Measured,
-    metrics: Sequence[Metric],
-    basis: Mapping[str, str | int],
-) -> tuple[list[Score], list[str]]:
-    """The scores of all metrics, and warnings for those that are undefined here.
-
-    basis: of every score; the extractor is added to those that are on features.
+    further: those that the data ask for; they are in every table.
+    Raises UserError for an unknown name.
     """
-    extractor = samples.extractor
-    features = {"extractor": f"{extractor.name} {extractor.hash}", "resize": extractor.resize}
-    rows, warnings = [], []
-    for metric in metrics:
-        try:
-            score = metric.score(samples, reference)
-        except Undefined as reason:
-            warnings.append(f"left out {reason}")
-            continue
-        if score is not None:
-            shared = {**basis, **features} if metric.on_features else basis
-            rows.append(replace(score, basis={**shared, **score.basis}))
-    return rows, warnings
-
-
-def class_counts(samples: Measured, reference: Measured) -> dict[str, Any]:
-    """Class names with the number of recognised images in both sets, for the context."""
-    return {
-        "names": list(samples.extractor.classes),
-        "samples": samples.histogram().tolist(),
-        "reference": reference.histogram().tolist(),
-    }
+    if names is None:
+        return (*METRICS, *further)
+    known = {metric.key: metric for metric in (*METRICS, *MORE)}
+    wanted = [name.strip() for name in names.split(",")]
+    if wanted == ["all"]:
+        return (*known.values(), *further)
+    for name in wanted:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise UserError(f"--metrics {name}: {hint}Choose from all, {', '.join(known)}")
+    return (*(known[name] for name in dict.fromkeys(wanted)), *further)

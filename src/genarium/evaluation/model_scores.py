@@ -13,28 +13,52 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Clusters, HasElbo, HasLogProb, Reconstructs, Samples, to_uint8
-from genarium.evaluation.likelihood import bits_per_dim
+from genarium.contract import (
+    Clusters,
+    HasElbo,
+    HasLevels,
+    HasLogProb,
+    HasPosterior,
+    Reconstructs,
+    Samples,
+    to_uint8,
+)
+from genarium.evaluation.images import Images
+from genarium.evaluation.likelihood import bits_per_dim, png_bytes
 from genarium.evaluation.measure import Measured, standard_error
 from genarium.evaluation.scores import Score, Undefined
+
+ACTIVE = 0.01
+"""Least variance of a posterior mean over the images at which a latent counts as active."""
+COLLAPSED = 0.01
+"""Least KL, nats an image, at which a latent does not count as collapsed to the prior."""
+
+PNG_IMAGES = 500
+"""Held-out images (at least, if there are as many) that are written as PNG for comparison."""
 
 Progress = Callable[[str, int, int], None]
 """Called as (what is being done, images done, images in all)."""
 
 
 def sample_into(
-    measured: Measured, model: Samples, like: Tensor, seed: int, batch: int, report: Progress
+    measured: Measured,
+    model: Samples,
+    total: int,
+    shape: tuple[int, ...],
+    seed: int,
+    batch: int,
+    report: Progress,
 ) -> Score:
-    """Draw as many samples as `like` has images, measure them, and score the speed of drawing."""
+    """Draw `total` samples of `shape` (C, H, W), measure them, and score the speed of drawing."""
     generator = torch.Generator().manual_seed(seed)
-    total, times = len(like), []
+    times: list[tuple[int, float]] = []
     for start in range(0, total, batch):
         size = min(batch, total - start)
         begin = _now()
         drawn = model.sample(size, generator=generator)
         times.append((size, _now() - begin))
-        if drawn.shape != (size, *like.shape[1:]):
-            raise ValueError(f"sample gave {list(drawn.shape)}, images are {list(like.shape[1:])}")
+        if drawn.shape != (size, *shape):
+            raise ValueError(f"sample gave {list(drawn.shape)}, images are {list(shape)}")
         if not torch.isfinite(drawn).all():
             bad = (~torch.isfinite(drawn)).flatten(1).any(dim=1).sum().item()
             raise Undefined(f"{bad} of {size} samples hold pixels that are not finite")
@@ -43,9 +67,13 @@ def sample_into(
     warm = times[1:] or times  # the first batch also pays for allocation
     images, seconds = sum(size for size, _ in warm), sum(spent for _, spent in warm)
     device = drawn.device.type
+    rate, deviation = images / max(seconds, 1e-9), None
+    if len(warm) > 2:  # of the seconds an image, over the batches
+        deviation = standard_error(torch.tensor([spent / size for size, spent in warm]))
     return Score(
         "samples/s",
-        images / max(seconds, 1e-9),
+        rate,
+        None if deviation is None else deviation * rate**2,
         better="higher",
         unit="images/s",
         note=f"batch {batch}, {device}, {torch.get_num_threads()} threads"
@@ -55,26 +83,31 @@ def sample_into(
 
 
 def likelihood(
-    model: nn.Module, heldout: Tensor, context: dict[str, Any], report: Progress
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
 ) -> list[Score]:
     """Bits per dimension: exact where the model has a likelihood, a bound where it has an ELBO."""
     if not isinstance(model, HasLogProb | HasElbo):
         return []
     exact = isinstance(model, HasLogProb)
+    k = 1 if exact else int(getattr(model, "samples", 1))
     name, kind = ("bits/dim", "exact") if exact else ("bits/dim (upper bound)", "from the ELBO")
+    if k > 1:
+        kind = f"from the importance-weighted bound of {k} samples"
     generator = torch.Generator().manual_seed(context["seed"])
-    values = []
+    values, files = [], []
     for done, part in batches(heldout, context["batch"], _device(model)):
         if isinstance(model, HasLogProb):
             values.append(model.log_prob(part))
+            if done - len(part) < PNG_IMAGES:
+                files.append(_png_bytes(model, part))
         else:
-            values.append(model.elbo(part, generator=generator))
+            values.append(model.elbo(part, k=k, generator=generator))
+        dims = part[0].numel()
         report("likelihood", done, len(heldout))
     nats = -torch.cat([value.double().cpu() for value in values])
     infinite = int((~torch.isfinite(nats)).sum())
     if infinite:
         raise Undefined(f"{name}: not finite for {infinite} of {len(heldout)} images")
-    dims = heldout[0].numel()
     density = str(getattr(model, "density", "")) or "a density that the model does not name"
     bits = bits_per_dim(nats, dims)
     mean = nats.mean().item()
@@ -85,15 +118,52 @@ def likelihood(
             standard_error(bits),
             better="lower",
             unit="bits",
-            note=f"{kind}, of {density}; {mean:.2f} nats an image; {_held(context)}; "
-            "± standard error",
+            note=f"{kind}, of {density}; {mean:.2f} nats an image; {_held(context)}",
+            shared=_parts(bits),
+            basis={"density": density, "dims": dims, **_samples(k), **_held_basis(context)},
+        ),
+        *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
+    ]
+
+
+def _png_bytes(model: nn.Module, images: Tensor) -> Tensor:
+    """PNG sizes of what the model's density is of; empty where it does not name its levels."""
+    if not isinstance(model, HasLevels):
+        return torch.zeros(0, dtype=torch.float64)
+    levels = model.quantize(images)
+    return png_bytes((levels * 255 // (model.levels - 1)).to(torch.uint8))
+
+
+def _compressed(
+    model: nn.Module,
+    nats: Tensor,
+    dims: int,
+    files: Tensor,
+    density: str,
+    context: dict[str, Any],
+) -> list[Score]:
+    """The length that a lossless code of the images would have with the model inside."""
+    if not len(files) or not isinstance(model, HasLevels):
+        return []
+    each = nats / (8 * math.log(2))
+    raw = dims * math.log2(model.levels) / 8
+    return [
+        Score(
+            "bytes/image",
+            each.mean().item(),
+            standard_error(each),
+            better="lower",
+            unit="bytes",
+            note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}; "
+            f"{_held(context)}",
+            shared=_parts(each),
             basis={"density": density, "dims": dims, **_held_basis(context)},
         )
     ]
 
 
 def reconstruction(
-    model: nn.Module, heldout: Tensor, context: dict[str, Any], report: Progress
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
 ) -> list[Score]:
     """Mean squared error per pixel of held-out images on [0,1], and the PSNR that it amounts to."""
     if not isinstance(model, Reconstructs):
@@ -114,19 +184,79 @@ def reconstruction(
         standard_error(each),
         better="lower",
         unit="per pixel on [0,1]",
-        note=f"{_held(context)}; ± standard error",
+        note=_held(context),
         basis=basis,
+        shared=_parts(each),
     )
     if error == 0:  # without loss: the ratio is infinite
         return [mse]
     psnr = -10 * math.log10(error)
     note = f"10 log10(1/MSE); {_held(context)}"
-    return [mse, Score("PSNR", psnr, better="higher", unit="dB", note=note, basis=basis)]
+    slope = -10 / math.log(10) / error  # of the PSNR in the error
+    spread = None if mse.std is None else abs(slope) * mse.std
+    shared = None if mse.shared is None else slope * mse.shared
+    shown = Score("PSNR", psnr, spread, "higher", "dB", note, basis=basis, shared=shared)
+    return [mse, shown]
+
+
+def latents(
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+) -> list[Score]:
+    """How much of the code is used: active units, the KL to the prior, latents that collapsed.
+
+    A latent is active if its posterior mean follows the image, Var_x(E[z_d|x]) > 0.01 (Burda et
+    al. 2016), and has collapsed if its posterior is the prior whatever the image is: a KL under
+    0.01 nats on average.
+    """
+    if not isinstance(model, HasPosterior):
+        return []
+    means, divergences = [], []
+    for done, part in batches(heldout, context["batch"], _device(model)):
+        mean, log_variance = (values.double().cpu() for values in model.posterior(part))
+        means.append(mean)
+        divergences.append(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance))
+        report("latents", done, len(heldout))
+    kl = torch.cat(divergences)
+    if not torch.isfinite(kl).all():
+        raise Undefined("active units: the posterior of some images is not finite")
+    each = kl.mean(0)
+    active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
+    collapsed = int((each < COLLAPSED).sum())
+    size, basis = len(each), _held_basis(context)
+    order = each.sort(descending=True)
+    most = ", ".join(f"{d}: {nats:.2f}" for d, nats in zip(order.indices[:5], order.values[:5]))
+    return [
+        Score(
+            "active units",
+            active,
+            unit=f"of {size} latents",
+            note=f"posterior means vary by more than {ACTIVE:g}; {_held(context)}",
+            basis=basis,
+        ),
+        Score(
+            "KL to the prior",
+            kl.sum(1).mean().item(),
+            standard_error(kl.sum(1)),
+            unit="nats an image",
+            note=f"what the code tells of an image; most by latent {most}; {_held(context)}",
+            basis=basis,
+            shared=_parts(kl.sum(1)),
+        ),
+        Score(
+            "collapsed latents",
+            collapsed / size,
+            better="lower",
+            unit="share",
+            note=f"{collapsed} of {size} stay at the prior, KL under {COLLAPSED:g} nats; "
+            f"{_held(context)}",
+            basis=basis,
+        ),
+    ]
 
 
 def clustering(
     model: nn.Module,
-    heldout: Tensor,
+    heldout: Images,
     labels: Tensor | None,
     context: dict[str, Any],
     report: Progress,
@@ -150,8 +280,9 @@ def clustering(
             standard_error(wrong),
             better="lower",
             unit="share",
-            note=f"groups named by the other half's majority; {_held(context)}; ± standard error",
+            note=f"groups named by the other half's majority; {_held(context)}",
             basis=_held_basis(context),
+            shared=_parts(wrong),
         )
     ]
 
@@ -183,11 +314,22 @@ def parameters(model: nn.Module) -> Score:
     return Score("parameters", count, unit="numbers", note="all networks of the model together")
 
 
-def batches(images: Tensor, batch: int, device: torch.device) -> Iterator[tuple[int, Tensor]]:
+def batches(
+    images: Images, batch: int, device: torch.device | str = "cpu"
+) -> Iterator[tuple[int, Tensor]]:
     """(images so far, the next `batch` images on `device`)."""
-    for start in range(0, len(images), batch):
-        part = images[start : start + batch].to(device)
-        yield start + len(part), part
+    done = 0
+    for part in images.batches(batch):
+        done += len(part)
+        yield done, part.to(device)
+
+
+def _parts(values: Tensor) -> Tensor | None:
+    """What each image adds to the error of the mean of [N] values; see `Score.shared`."""
+    if len(values) < 2:
+        return None
+    values = values.double()
+    return (values - values.mean()) / (len(values) * (len(values) - 1)) ** 0.5
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -198,6 +340,11 @@ def _now() -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
+
+
+def _samples(k: int) -> dict[str, str | int]:
+    # a bound of more samples is tighter by itself: not to be held against the ELBO
+    return {"importance samples": k} if k > 1 else {}
 
 
 def _held(context: dict[str, Any]) -> str:

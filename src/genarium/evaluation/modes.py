@@ -137,7 +137,7 @@ def mixture_metrics(mixture: Mapping[str, Any]) -> tuple[Metric, ...]:
             (share * (1 - share) / samples.count) ** 0.5,
             better="higher",
             unit="share",
-            note=f"within {RADIUS:g} σ of the nearest centre; ± standard error",
+            note=f"within {RADIUS:g} σ of the nearest centre",
             reference=found(reference).high_quality,
         )
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from genarium.errors import UserError
+from genarium.evaluation.finding import Finding
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Z = 1.959964  # standard errors to either side of a 95 % interval
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
 
@@ -21,9 +26,12 @@ class Undefined(ValueError):
 class Score:
     """One number of the table.
 
-    name: with the extractor where there is one. std: its spread, as `note` says. better: the
-    direction, None where there is none. unit, note: for the reader. reference: the same score of
-    the reference images. basis: what has to agree for two scores of this name to be comparable.
+    name: with the extractor where there is one. std: standard error, None where it is not known.
+    better: the direction, None where there is none. unit, note: for the reader. reference: the same
+    score of the reference images. basis: what has to agree for two scores of this name to be
+    comparable. interval: of 95 %; from `std` unless it is given. shared: the parts [L] of the error
+    that come from the images it is measured against, in their order; of two scores on one basis the
+    dot product is the covariance. It is not saved.
 
     Raises ValueError if the value is not a finite number.
     """
@@ -36,11 +44,24 @@ class Score:
     note: str = ""
     reference: float | None = None
     basis: Mapping[str, str | int] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    shared: Tensor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        numbers = (self.value, self.std, self.reference)
+        if self.interval is not None:
+            object.__setattr__(self, "interval", tuple(self.interval))
+        elif self.std is not None:
+            ends = (self.value - Z * self.std, self.value + Z * self.std)
+            object.__setattr__(self, "interval", ends)
+        numbers = (self.value, self.std, self.reference, *(self.interval or ()))
         if not all(number is None or math.isfinite(number) for number in numbers):
             raise ValueError(f"{self.name} is not a finite number: {numbers}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts; without `shared`."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shared"}
+        interval = None if self.interval is None else list(self.interval)
+        return {**found, "basis": dict(self.basis), "interval": interval}
 
 
 def differences(a: Score, b: Score) -> list[str]:
@@ -58,12 +79,14 @@ class Scores:
     """The result of an evaluation.
 
     rows: the scores. context: extractor (name, hash), resize, counts, reference split, seed, class
-    histograms. warnings: what was left out, and why.
+    histograms. warnings: what was left out, and why. findings: verdicts on copying, repeats and
+    missing classes.
     """
 
     rows: list[Score]
     context: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     def get(self, name: str) -> Score | None:
         """The score of this name, or whose name without the extractor in brackets is this."""
@@ -74,13 +97,20 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
-        return asdict(self)
+        rows = [row.to_dict() for row in self.rows]
+        return {
+            "rows": rows,
+            "context": self.context,
+            "warnings": self.warnings,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
 
     @staticmethod
     def from_dict(saved: Mapping[str, Any]) -> Scores:
         """The inverse of `to_dict`."""
         rows = [Score(**row) for row in saved["rows"]]
-        return Scores(rows, dict(saved["context"]), list(saved["warnings"]))
+        findings = [Finding(**finding) for finding in saved.get("findings", ())]
+        return Scores(rows, dict(saved["context"]), list(saved["warnings"]), findings)
 
     def to_json(self) -> str:
         """`to_dict` as standard JSON (no NaN, no Infinity)."""
@@ -88,11 +118,12 @@ class Scores:
 
     def table(self) -> str:
         """The scores as aligned text, the warnings below."""
-        heads = ["score", "value", "reference", "unit", "note"]
+        heads = ["score", "value", "95 % interval", "reference", "unit", "note"]
         lines = [
             [
                 f"{row.name} {ARROWS[row.better]}".rstrip(),
-                number(row.value) + ("" if row.std is None else f" ± {number(row.std)}"),
+                number(row.value),
+                "" if row.interval is None else between(*row.interval),
                 "" if row.reference is None else number(row.reference),
                 row.unit,
                 row.note,
@@ -104,8 +135,9 @@ class Scores:
             "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]])
             for line in [heads, *lines]
         ]
+        verdicts = [f"{f.name}: {f.text} ({f.evidence})" for f in self.findings]
         return "\n".join(
-            [line.rstrip() for line in text] + [f"warning: {w}" for w in self.warnings]
+            [line.rstrip() for line in text] + verdicts + [f"warning: {w}" for w in self.warnings]
         )
 
 
@@ -124,6 +156,23 @@ def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str])
             f"{name} of {labels[0]} and {labels[1]} cannot be compared ({'; '.join(found)}); "
             "evaluate both the same way"
         )
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share of `count` images (Wilson 1927): good at 0 and 1 too."""
+    centre = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = math.sqrt(share * (1 - share) / count + (Z / (2 * count)) ** 2) * Z / (1 + Z**2 / count)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return 0.0 if share == 0 else low, 1.0 if share == 1 else high
+
+
+def between(low: float, high: float) -> str:
+    """An interval for reading, its ends to the digits in which they differ."""
+    width = abs(high - low)
+    if width == 0 or width >= 100:
+        return f"{number(low)} to {number(high)}"
+    digits = min(7, max(0, 1 - math.floor(math.log10(width))))
+    return f"{low:,.{digits}f} to {high:,.{digits}f}"
 
 
 def number(value: float) -> str:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genarium.errors import UserError
 from genarium.report.facts import Matches, ModelReport, Trained
@@ -26,8 +26,12 @@ from genarium.report.gather import collect
 from genarium.report.history import stability, training_cost
 from genarium.report.numbers import number
 from genarium.report.page import page
-from genarium.report.standing import columns
+from genarium.report.standing import columns, verdicts
 from genarium.report.tables import per_64
+
+if TYPE_CHECKING:
+    from genarium.evaluation.verdicts import Verdict
+    from genarium.evaluation.watch import Watch
 
 __all__ = ["Comparison", "ModelReport", "Trained", "collect", "render", "results", "write"]
 
@@ -51,7 +55,10 @@ class Comparison:
         return self.results
 
     def table(self) -> str:
-        """The scores as aligned text, a row a score and a column a run; * marks the best."""
+        """The scores as aligned text, a row a score and a column a run; * marks the best.
+
+        Below them who is better by which score, with the evidence.
+        """
         found = columns(self.reports)
         lines = [["", *(report.name for report in self.reports)]]
         for column in found:
@@ -68,7 +75,17 @@ class Comparison:
                 for i, (cell, width) in enumerate(zip(line, widths))
             )
             text.append("  ".join([first, *rest]).rstrip())
+        judged = verdicts(self.reports)
+        if judged:
+            width = max(len(verdict.score) for verdict in judged)
+            text += ["", "who is better (intervals of 95 % of the difference, each by itself)"]
+            text += [f"{verdict.score.ljust(width)}  {_line(verdict)}" for verdict in judged]
         return "\n".join(text)
+
+
+def _line(verdict: Verdict) -> str:
+    pair = f"{verdict.a} and {verdict.b}: " if verdict.better is None else ""
+    return pair + verdict.text()
 
 
 def write(
@@ -91,16 +108,21 @@ def write(
     loaded (default: `dataset()` of the first run). progress: called with "run: part".
     Raises UserError for no runs or runs on different data, before anything is drawn.
     """
+    from genarium.evaluation.watch import for_data
+
     if not runs:
         raise UserError("compare: name at least one run folder")
     _expect_one_data_set([(run.name, _identity(run.about.get("data", {}))) for run in runs])
     loaded: dict[Any, Any] = {}
+    watches: dict[Any, Watch | None] = {}
     reports = []
     for run in runs:
         key = run.about.get("data", {}).get("manifest")
         data = dataset if dataset is not None else loaded.get(key)
         if data is None:
             data = loaded[key] = run.dataset()
+        if key not in watches:  # one for all runs: the real images are searched once
+            watches[key] = for_data(data) if evaluate else None
 
         def say(part: str, name: str = run.name) -> None:
             if progress is not None:
@@ -115,6 +137,7 @@ def write(
                 evaluate=evaluate,
                 extractor=extractor,
                 evaluation_samples=n,
+                watch=watches[key],
                 progress=say,
             )
         )
@@ -194,6 +217,10 @@ def results(reports: Sequence[ModelReport], title: str, created: str = "") -> di
             for column in columns(reports)
             if column.best
         },
+        "verdicts": [
+            {**dataclasses.asdict(verdict), "words": verdict.words}
+            for verdict in verdicts(reports, every=True)
+        ],
     }
     plain: dict[str, Any] = _plain(found)
     return plain

@@ -27,6 +27,7 @@ from genarium.report.walks import ROWS, walks_of
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores import Scores
+    from genarium.evaluation.watch import Watch
 
 SHOWN = 8  # pairs of nearest neighbours, rows of two
 RECONSTRUCTED = 32  # test images to reconstruct or translate
@@ -46,6 +47,7 @@ def collect(
     extractor: Any = None,
     evaluation_samples: int = 1000,
     batch: int = 256,
+    watch: Watch | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ModelReport:
     """Draw, measure and time all that the report shows of one run.
@@ -57,7 +59,8 @@ def collect(
     seed: of the samples and of the choice of test images, the same ones for every run.
     scores: what `evaluate_model` gave for this run; None computes it, on `evaluation_samples`
     samples with `extractor` (an Extractor or a name; None takes the data set's default),
-    unless `evaluate` is False. progress: called with the name of each part as it begins.
+    unless `evaluate` is False. watch: over `dataset`, for the verdicts on copying.
+    progress: called with the name of each part as it begins.
     Raises UserError when the data set is not what the run was trained on.
     """
     if n < 1:
@@ -116,7 +119,7 @@ def collect(
             report.interpolations = walks_of(model, able, test[chosen[: 2 * ROWS]], seed)
     if scores is None and evaluate:
         say("scores")
-        scores = _evaluate(trained, dataset, extractor, evaluation_samples, seed, batch)
+        scores = _evaluate(trained, dataset, extractor, evaluation_samples, seed, batch, watch)
     report.scores = scores
     return report
 
@@ -223,7 +226,13 @@ def matches(queries: Tensor, found: Tensor, shown: int = SHOWN) -> Matches:
 
 
 def _evaluate(
-    trained: Trained, dataset: Any, extractor: Any, samples: int, seed: int, batch: int
+    trained: Trained,
+    dataset: Any,
+    extractor: Any,
+    samples: int,
+    seed: int,
+    batch: int,
+    watch: Watch | None,
 ) -> Scores:
     from genarium.evaluation import features, modes
     from genarium.evaluation.evaluate import evaluate_model
@@ -241,7 +250,7 @@ def _evaluate(
         n=samples,
         seed=seed,
         batch=batch,
-        metrics=(*METRICS, *modes.for_data(dataset.info)),
+        metrics=(*METRICS, *modes.for_data(dataset.info), *(watch.metrics() if watch else ())),
     )
     return found
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from genarium.report import sections
 from genarium.report.facts import ModelReport
 from genarium.report.markup import Markup, join, tag
+from genarium.report.replay import findings
 from genarium.report.tables import score_table
 
 SECTIONS = (
     ("samples", "Samples", sections.samples),
     ("scores", "Scores", score_table),
+    ("findings", "Copying, repeats, missing classes", findings),
     ("nearest", "Nearest training images", sections.nearest),
     ("reconstructions", "Reconstructions", sections.reconstructions),
     ("translations", "Translations", sections.translations),
@@ -26,8 +28,30 @@ SECTIONS = (
 
 def page(reports: Sequence[ModelReport], title: str, created: str = "") -> str:
     """The whole document. created: the date and time to print, if any."""
-    found = [(key, name, make(reports)) for key, name, make in SECTIONS]
-    there = [(key, name, content) for key, name, content in found if content]
+    return document(
+        title,
+        eyebrow="Genarium comparison",
+        lead=summary(reports),
+        headline=headline(reports, created),
+        content=[(key, name, make(reports)) for key, name, make in SECTIONS],
+        footer=credit(reports),
+    )
+
+
+def document(
+    title: str,
+    *,
+    eyebrow: str,
+    lead: str,
+    headline: Mapping[str, str | None],
+    content: Sequence[tuple[str, str, Markup | None]],
+    footer: Markup,
+) -> str:
+    """The frame of every page: masthead with its facts, contents, sections, footer.
+
+    content: key, heading and body of each section; those without a body are left out.
+    """
+    there = [(key, name, body) for key, name, body in content if body]
     style = (files("genarium.report") / "style.css").read_text(encoding="utf-8")
     head = tag(
         "head",
@@ -46,26 +70,26 @@ def page(reports: Sequence[ModelReport], title: str, created: str = "") -> str:
     links = [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in there]
     masthead = tag(
         "header",
-        tag("p", "Genarium comparison", class_="eyebrow"),
+        tag("p", eyebrow, class_="eyebrow"),
         tag("h1", title),
-        tag("p", summary(reports), class_="lead"),
-        sections.facts(headline(reports, created)),
+        tag("p", lead, class_="lead"),
+        sections.facts(headline),
         tag("nav", tag("ul", *links), aria_label="Contents"),
         class_="masthead",
     )
-    body = [
+    parts = [
         tag(
             "section",
             tag("h2", name, id=f"{key}-title"),
-            content,
+            body,
             id=key,
             aria_labelledby=f"{key}-title",
         )
-        for key, name, content in there
+        for key, name, body in there
     ]
-    footer = tag("footer", tag("p", credit(reports)))
-    document = tag("html", head, tag("body", masthead, tag("main", *body), footer), lang="en")
-    return "<!doctype html>\n" + document + "\n"
+    below = tag("footer", tag("p", footer))
+    whole = tag("html", head, tag("body", masthead, tag("main", *parts), below), lang="en")
+    return "<!doctype html>\n" + whole + "\n"
 
 
 def summary(reports: Sequence[ModelReport]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from genarium.report.facts import ModelReport
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores import Score
+    from genarium.evaluation.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,35 @@ def columns(reports: Sequence[ModelReport]) -> list[Column]:
     for name in names:
         cells = tuple(sheet.get(name) for sheet in sheets)
         found.append(Column(name, cells, _best(reports, cells)))
+    return found
+
+
+def verdicts(reports: Sequence[ModelReport], *, every: bool = False) -> list[Verdict]:
+    """Who is better by each score that has a direction: each pair of runs, in words and numbers.
+
+    every: all pairs; otherwise the leader against each other run, which for two runs is the same.
+    """
+    from genarium.evaluation.verdicts import verdict
+
+    found = []
+    for column in columns(reports):
+        if column.first.better is None:
+            continue
+        there = [i for i, cell in enumerate(column.cells) if cell is not None]
+        leader = min(column.best, default=there[0])
+        pairs = list(combinations(there, 2))
+        if not every and len(reports) > 2:
+            pairs = [(leader, i) for i in there if i != leader]
+        for i, j in pairs:
+            one, other = column.cells[i], column.cells[j]
+            assert one is not None
+            assert other is not None
+            shapes = ["x".join(map(str, reports[k].data.shape)) for k in (i, j)]
+            one, other = (
+                replace(cell, basis={**cell.basis, "images": shape})
+                for cell, shape in zip((one, other), shapes)
+            )
+            found.append(verdict(one, other, (reports[i].name, reports[j].name)))
     return found
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genarium.evaluation.scores import between
 from genarium.report.facts import ModelReport
 from genarium.report.history import stability, training_cost
 from genarium.report.markup import Child, Markup, join, tag
 from genarium.report.numbers import duration, number
-from genarium.report.standing import Column, columns
+from genarium.report.standing import Column, columns, verdicts
 
 ARROWS = {"higher": ("↑", "higher is better"), "lower": ("↓", "lower is better")}
 
@@ -49,7 +50,34 @@ def score_table(reports: Sequence[ModelReport]) -> Markup | None:
         rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
     if any(cell and cell.reference is not None for c in found for cell in c.cells):
         rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, found)))
-    return join(table(heads, rows, _conditions(reports), "Scores"), _glossary(reports, found))
+    scores = table(heads, rows, _conditions(reports), "Scores")
+    return join(scores, verdict_table(reports), _glossary(reports, found))
+
+
+def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
+    """Who is better by each score, with the difference and its interval; None for one run."""
+    judged = verdicts(reports)
+    if not judged:
+        return None
+    rows = []
+    for verdict in judged:
+        pair = f"{verdict.a} and {verdict.b}: " if verdict.better is None else ""
+        told = tag("td", pair + verdict.words, class_="words" if verdict.better else "words none")
+        if verdict.interval is None:
+            evidence = [tag("td", verdict.why, colspan=2, class_="words none")]
+        else:
+            low, high = (number(end) for end in verdict.interval)
+            evidence = [_cell(number(verdict.difference)), tag("td", f"{low} to {high}")]
+        rows.append(tag("tr", tag("th", verdict.score, scope="row"), told, *evidence))
+    caption = (
+        "A run is called better if the 95 % interval of the difference is all on one side of 0. "
+        "Errors that both scores owe to the same test images take no side and are left out. Of "
+        "many such intervals one in twenty misses."
+    )
+    if len(reports) > 2:
+        caption += " Shown is the leader of each score against the others; results.json has all."
+    heads = ["Score", "Verdict", "Difference", "95 % interval"]
+    return table(heads, rows, caption, "Who is better", ("Verdict",))
 
 
 def _head(column: Column) -> Markup:
@@ -66,8 +94,8 @@ def _score(column: Column, run: int) -> Markup:
     cell = column.cells[run]
     if cell is None:
         return _cell(None)
-    spread = None if cell.std is None else f"± {number(cell.std, 2)}"
-    return _cell(number(cell.value, 4), spread, run in column.best)
+    ends = None if cell.interval is None else between(*cell.interval)
+    return _cell(number(cell.value, 4), ends, run in column.best)
 
 
 def _real(column: Column) -> Markup:
@@ -84,9 +112,9 @@ def _conditions(reports: Sequence[ModelReport]) -> str:
     named = len(ways) > 1
     parts = [f"{', '.join(runs)}: {way}" if named else way for way, runs in ways.items()]
     parts.append(
-        "↑ higher is better, ↓ lower is better. The best value of a column is set in bold among "
-        "scores that were measured alike; likelihoods are compared only where they are of the "
-        "same density."
+        "Below a value is its 95 % interval. ↑ higher is better, ↓ lower is better. The best value "
+        "of a column is set in bold among scores that were measured alike; likelihoods are "
+        "compared only where they are of the same density."
     )
     return " ".join(parts)
 

@@ -99,7 +99,11 @@ def read_folder(path: Path, request: Request) -> Collection:
                 facts[row] = inspect_file(found.files[row].path)
             continue
         index.save()
-        return replace(stored, info={"name": shown(name), **plan.info})
+        named: dict[str, list[str]] = {split: [] for split in SPLITS}
+        for row, split in zip(plan.rows, plan.splits, strict=True):
+            named[split].append(shown(found.files[row].name))
+        parts = {key: replace(part, names=named[key]) for key, part in stored.parts.items()}
+        return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
     raise UserError(f"--data {request.label}: files keep changing while they are read; try again")
 
 

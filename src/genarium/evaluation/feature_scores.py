@@ -1,0 +1,279 @@
+"""Scores by the distance or overlap of two sets of features, each with its error.
+
+Shapes: N images · D pooled features
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from genarium.evaluation.frechet import frechet_distance, frechet_infinity, frechet_influence
+from genarium.evaluation.kid import influence, kid
+from genarium.evaluation.likelihood_divergence import divergence_terms
+from genarium.evaluation.manifold import manifold
+from genarium.evaluation.measured import Measured
+from genarium.evaluation.scores import Score, Undefined, Z, wilson
+
+T = TypeVar("T")
+Influence = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+UNBIASED_FROM = 2048  # images under which the bias of the FID is not small
+MOST = 10_000  # images of a set that the overlap is searched in, as published
+MOST_PAIRS = 5_000  # images of a set where the work or memory is that of all pairs in float64
+LEAST_HALVED = 20  # images of a set that can be halved
+K, K_DENSITY = 3, 5
+PARTS = 10  # disjoint parts of a set, whose scores say how much the score varies
+PARTITIONS = 4
+
+
+def fid(samples: Measured, reference: Measured) -> Score:
+    """Fréchet distance of the pooled features, mean and covariance of each set."""
+    count, other, dims = samples.count, reference.count, samples.extractor.dims
+    name = f"FID ({samples.extractor.name})"
+    if min(count, other) < 2:
+        raise Undefined(f"{name}: a covariance needs at least 2 images, not {min(count, other)}")
+    note = f"{count:,} samples, {other:,} {reference.name} images"
+    if min(count, other) <= dims:
+        note += f"; no more images than the {dims} features, so strongly biased upwards"
+    elif min(count, other) < UNBIASED_FROM:
+        note += f"; biased upwards under {UNBIASED_FROM:,}"
+    if not samples.extractor.classes:
+        note += f"; {samples.extractor.caveat}"
+    value = frechet_distance(*samples.moments.statistics(), *reference.moments.statistics())
+    std, floor, shared = _frechet_error(samples, reference)
+    low, high = _of_distance(value, std, floor)
+    return Score(
+        name,
+        value,
+        std,
+        better="lower",
+        note=note,
+        interval=(max(0.0, low), high),
+        shared=shared,
+    )
+
+
+def fid_infinity(samples: Measured, reference: Measured) -> Score:
+    """FID extrapolated to infinitely many images."""
+    name = f"FID∞ ({samples.extractor.name})"
+    try:
+        found = frechet_infinity(samples.pool, reference.pool)
+    except ValueError as reason:
+        raise Undefined(f"{name}: {reason}") from None
+    std, floor, shared = _frechet_error(samples, reference)
+    whole = (std**2 + found.std**2) ** 0.5
+    return Score(
+        name,
+        found.value,
+        whole,
+        better="lower",
+        note=f"a line over 1/N, up to {samples.count:,} images, at 1/N = 0",
+        interval=_of_distance(found.value, whole, floor + found.std**2),
+        shared=shared,
+    )
+
+
+def _frechet_error(samples: Measured, reference: Measured) -> tuple[float, float, Tensor]:
+    """Standard error of the FID, the part of its square that alike sets have too, and `shared`."""
+
+    def compute() -> tuple[float, float, Tensor]:
+        ours, theirs, floor = _error(frechet_influence, samples.pool, reference.pool)
+        std = (ours.square().sum() + theirs.square().sum()).sqrt().item()
+        return std, floor, theirs
+
+    return _once(samples, reference, compute, "frechet error")
+
+
+def _error(influence: Influence, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, float]:
+    """What each image adds to the error of a squared distance, and the variance at distance 0.
+
+    The variance is L/n + c/n². Squared influences have L/n + 2c/n² on average, and on halves of the
+    sets 2L/n + 8c/n²; the two together give what there is too much, c/n².
+    """
+    ours, theirs = influence(x, y)
+    if min(len(x), len(y)) < LEAST_HALVED:
+        return ours, theirs, 0.0
+    whole = float(ours.square().sum() + theirs.square().sum())
+    generator = torch.Generator().manual_seed(0)
+    orders = [torch.randperm(len(f), generator=generator) for f in (x, y)]
+    half = 0.0
+    for one, other in zip(*(order.tensor_split(2) for order in orders)):
+        parts = influence(x[one], y[other])
+        half += float(sum(part.square().sum() for part in parts)) / 2
+    share = min(1.0, max(0.5, 1.5 - 0.25 * half / whole)) if whole > 0 else 1.0
+    return ours * share**0.5, theirs * share**0.5, (1 - share) * whole
+
+
+def _of_distance(value: float, std: float, floor: float) -> tuple[float, float]:
+    """95 % interval of a squared distance θ, whose variance is a·θ + floor.
+
+    As Wilson's for a share: all θ with (value - θ)² <= Z² (a θ + floor). The estimate of the error
+    falls with the value, so an even interval would miss the truth above too often.
+    """
+    slope = max(0.0, std**2 - floor) / value if value > 0 else 0.0
+    centre = value + Z**2 * slope / 2
+    half = Z * (std**2 + (Z * slope / 2) ** 2) ** 0.5
+    return centre - half, centre + half
+
+
+def kid_score(samples: Measured, reference: Measured) -> Score:
+    """Kernel Inception Distance by the published protocol."""
+    name = f"KID ({samples.extractor.name})"
+    count, other = samples.count, reference.count
+    if min(count, other) < 2:
+        raise Undefined(f"{name}: it needs at least 2 images, not {min(count, other)}")
+    found = kid(samples.pool, reference.pool)
+    size = min(1000, count, other)
+    note = "unbiased at any count; "
+    note += f"100 subsets of {size:,}" if size < max(count, other) else "all images at once"
+    std = shared = interval = None
+    if min(count, other) > 2:
+        # the variance of a mean falls with the count, so a part of the images tells it
+        x, y = _some(samples.pool, MOST_PAIRS), _some(reference.pool, MOST_PAIRS)
+        ours, theirs, floor = _error(influence, x, y)
+        ours, theirs = ours * (len(x) / count) ** 0.5, theirs * (len(y) / other) ** 0.5
+        drawing = found.std**2 / 100  # of the subsets
+        std = (ours.square().sum() + theirs.square().sum() + drawing).sqrt().item()
+        shared = theirs
+        floor *= len(x) * len(y) / (count * other)  # it falls with the square of the count
+        interval = _of_distance(found.value, std, floor + drawing)
+    return Score(
+        name, found.value, std, better="lower", note=note, interval=interval, shared=shared
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Overlap
+
+
+def precision(samples: Measured, reference: Measured) -> Score:
+    """Share of samples within the real images' neighbourhoods."""
+    return _overlap("precision", 0, samples, reference, "samples among real images")
+
+
+def recall(samples: Measured, reference: Measured) -> Score:
+    """Share of real images within the samples' neighbourhoods."""
+    return _overlap("recall", 1, samples, reference, "real images among samples")
+
+
+def density(samples: Measured, reference: Measured) -> Score:
+    """Real neighbourhoods that hold a sample, over k."""
+    return _overlap("density", 2, samples, reference, "1 for samples like real images")
+
+
+def coverage(samples: Measured, reference: Measured) -> Score:
+    """Share of real images whose neighbourhood holds a sample."""
+    return _overlap("coverage", 3, samples, reference, "real images with a sample near by")
+
+
+def _overlap(kind: str, place: int, samples: Measured, reference: Measured, words: str) -> Score:
+    name = f"{kind} ({samples.extractor.name})"
+    k = K if place < 2 else K_DENSITY
+    least = min(samples.count, reference.count)
+    if least <= K_DENSITY:
+        raise Undefined(f"{name}: it needs more than {K_DENSITY} images, not {least}")
+    x, y = _some(reference.pool, MOST), _some(samples.pool, MOST)
+
+    def whole() -> tuple[float, float, float, float]:
+        return manifold(x, y, k=K, k_density=K_DENSITY).means()
+
+    values = _once(samples, reference, whole, "overlap")
+    parts = _once(samples, reference, lambda: _overlap_of_parts(x, y), "overlap of parts")
+    note = f"{words}; {k} neighbours, {len(y):,} samples, {len(x):,} {reference.name} images"
+    std = shared = interval = None
+    if parts is not None:
+        shared = parts[..., place].flatten()
+        std = shared.square().sum().sqrt().item()
+        ends = values[place] - Z * std, values[place] + Z * std
+        interval = (max(0.0, ends[0]), ends[1] if kind == "density" else min(1.0, ends[1]))
+        if kind != "density" and values[place] in (0, 1):  # parts that agree know of no error
+            low, high = wilson(values[place], len(x if kind in ("recall", "coverage") else y))
+            interval = (min(low, interval[0]), max(high, interval[1]))
+    unit = "" if kind == "density" else "share"
+    return Score(
+        name,
+        values[place],
+        std,
+        better="higher",
+        unit=unit,
+        note=note,
+        interval=interval,
+        shared=shared,
+    )
+
+
+def _overlap_of_parts(x: Tensor, y: Tensor) -> Tensor | None:
+    """How far disjoint parts of both sets are from their mean, as parts of the error of the whole,
+    [PARTITIONS,PARTS,4]; None for too few images.
+
+    A part is a smaller pair of sets of the same proportions; the variance of the whole is that of
+    a part over the number of parts. Leaving images out or drawing them twice, as jackknife and
+    bootstrap do, would change who is whose neighbour.
+    """
+    if min(len(x), len(y)) // PARTS <= K_DENSITY:
+        return None
+    found = []
+    for seed in range(PARTITIONS):
+        orders = [
+            torch.randperm(len(f), generator=torch.Generator().manual_seed(seed)) for f in (x, y)
+        ]
+        pairs = zip(*(f[order].tensor_split(PARTS) for f, order in zip((x, y), orders)))
+        found.append([manifold(a, b, k=K, k_density=K_DENSITY).means() for a, b in pairs])
+    values = torch.tensor(found, dtype=torch.float64)
+    scale = (PARTITIONS * PARTS * (PARTS - 1)) ** 0.5
+    return (values - values.mean(dim=1, keepdim=True)) / scale
+
+
+# ---------------------------------------------------------------------------------------------
+# Likelihood
+
+
+def fld(samples: Measured, reference: Measured) -> Score:
+    """Feature likelihood divergence: sees copying of training images."""
+    name = f"FLD ({samples.extractor.name})"
+    if reference.train is None:
+        raise Undefined(f"{name}: it needs the training images")
+    sets = [_some(s.pool, MOST_PAIRS) for s in (samples, reference.train, reference)]
+    try:
+        terms = divergence_terms(*sets)
+    except ValueError as reason:
+        raise Undefined(f"{name}: {reason}") from None
+    value = terms.mean().item()
+    if value > 1e4:
+        raise Undefined(
+            f"{name}: the samples explain no {reference.name} image: they may be copies of "
+            "training images"
+        )
+    shared = (terms - value) / (len(terms) * (len(terms) - 1)) ** 0.5
+    return Score(
+        name,
+        value,
+        shared.square().sum().sqrt().item(),
+        better="lower",
+        note=f"0 for samples as good as training images; {len(sets[0]):,} samples, "
+        f"{len(sets[1]):,} training images; error of the {reference.name} images only",
+        shared=shared,
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _some(rows: Tensor, n: int) -> Tensor:
+    """At most n rows, the same random ones for the same count."""
+    if len(rows) <= n:
+        return rows
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:n]]
+
+
+def _once(samples: Measured, reference: Measured, compute: Callable[[], T], key: str) -> T:
+    """Metrics of one table share what is computed of the same two sets."""
+    place = (key, id(reference))
+    if place not in samples.memo:
+        samples.memo[place] = compute()
+    found: T = samples.memo[place]
+    return found

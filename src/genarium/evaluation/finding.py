@@ -1,0 +1,33 @@
+"""A verdict that an evaluation gives in words, with its evidence and the pictures that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One verdict. name: copying, repeats or classes. found: whether there is something to object
+    to. text: the verdict. evidence: what it rests on. numbers: the same for programs.
+
+    images, nearest: uint8 [P,C,h,w] thumbnails, samples and what each is to be seen beside, the
+    worst first; distances: between them. The pictures are not saved.
+    """
+
+    name: str
+    found: bool
+    text: str
+    evidence: str
+    numbers: Mapping[str, Any]
+    images: Tensor | None = field(default=None, compare=False, repr=False)
+    nearest: Tensor | None = field(default=None, compare=False, repr=False)
+    distances: tuple[float, ...] = field(default=(), compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists; without the pictures."""
+        names = ("name", "found", "text", "evidence")
+        return {**{key: getattr(self, key) for key in names}, "numbers": dict(self.numbers)}

@@ -1,0 +1,117 @@
+"""The verdicts in an evaluation and on the page, of samples whose faults are known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor
+
+from genarium import data
+from genarium.evaluation.evaluate import evaluate_images
+from genarium.evaluation.features import extractor
+from genarium.evaluation.measure import choose
+from genarium.evaluation.scores import Scores
+from genarium.evaluation.watch import Watch, watched
+from genarium.referee import score
+from genarium.report.facts import Data, ModelReport
+from genarium.report.replay import findings
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Tensor, Tensor]:
+    """Images and labels in an order of chance."""
+    found = data.load("digits").train
+    order = torch.randperm(11_000, generator=torch.Generator().manual_seed(3))[:1300]
+    assert found.labels is not None
+    return found.images[order], found.labels[order]
+
+
+@pytest.fixture(scope="module")
+def judged(digits: tuple[Tensor, Tensor]) -> Scores:
+    """A sampler that copies and has no 3 and no 7."""
+    images, labels = digits
+    watch = Watch(images[:500], images[500:900], labels[:500], labels[500:900])
+    kept = images[:500][(labels[:500] != 3) & (labels[:500] != 7)]
+    return evaluate_images(
+        kept,
+        images[900:],
+        extractor=extractor("digits"),
+        metrics=(*choose("fid"), *watch.metrics()),
+    )
+
+
+def test_verdicts_of_an_evaluation(judged: Scores) -> None:
+    assert {f.name: f.found for f in judged.findings} == {
+        "copying": True,
+        "repeats": False,
+        "classes": True,
+    }
+    copied = judged.get("copied")
+    assert copied is not None
+    assert copied.value > 0.95
+    assert copied.interval is not None
+    assert copied.interval[0] <= copied.value <= copied.interval[1]
+    missing = judged.get("missing classes")
+    assert missing is not None
+    assert (missing.value, missing.note) == (2, "missing modes: 3, 7")
+    assert "copying: copies about" in judged.table()
+
+
+def test_verdicts_survive_json(judged: Scores) -> None:
+    again = Scores.from_dict(json.loads(judged.to_json()))
+    assert again.findings == judged.findings
+    assert again.to_json() == judged.to_json()
+
+
+def test_verdicts_and_pictures_on_the_page(judged: Scores) -> None:
+    report = ModelReport(
+        name="copier",
+        recipe="dcgan",
+        summary="",
+        paper="",
+        taxonomy=("implicit",),
+        capabilities=("sample",),
+        density="",
+        parameters=1,
+        data=Data("digits", "0", (1, 28, 28), {}),
+        seed=0,
+        scores=judged,
+    )
+    section = findings([report])
+    assert section is not None
+    assert "Copies about" in section
+    assert "Missing modes: 3, 7." in section
+    assert section.count("<img") == 1  # nothing repeats, so no picture of that
+    report.scores = None
+    assert findings([report]) is None
+
+
+def test_folders_with_training_images(digits: tuple[Tensor, Tensor]) -> None:
+    images, _ = digits
+    found = score(
+        images[:60],
+        images[900:1200],
+        train=images[:400],
+        extractor="digits",
+        metrics=choose("fid"),
+    )
+    assert [f.found for f in found.findings] == [True, False]
+    without = score(images[:60], images[900:1200], extractor="digits", metrics=choose("fid"))
+    assert without.findings == []
+
+
+def test_too_few_images_become_one_warning(digits: tuple[Tensor, Tensor]) -> None:
+    images, _ = digits
+    found = score(
+        images[:30], images[900:1000], train=images[:10], extractor="digits", metrics=choose("fid")
+    )
+    assert found.findings == []
+    assert sum("copying: 10 different training" in warning for warning in found.warnings) == 1
+
+
+def test_named_metrics_leave_the_verdicts_out() -> None:
+    digits = data.load("digits")
+    assert watched(digits, "fid") == ()
+    assert len(watched(digits)) == 3
