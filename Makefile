@@ -42,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing the pinned packages into .venv (PyTorch is large: minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv --clear .venv
 	@$(call PIP,hatchling editables)
-	@$(call PIP,--no-build-isolation -e '.[dev]')
+	@$(call PIP,--no-build-isolation -e '.[dev,studio]')
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@echo "$(CURDIR)" > $(STAMP)
 	@echo "Installed. Next: make demo, make test, or $(BIN)/genarium --help"

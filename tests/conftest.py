@@ -86,11 +86,14 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "gan-residual": ("gan", {"architecture": "residual", "width": 2}),
     "gan-packing": ("gan", {"packing": 2}),
     "gan-minimax": ("gan", {"objective": "minimax"}),
+    "vae-dense": ("vae", {"net": "dense", "activation": "tanh"}),
+    "vae-free-bits": ("vae", {"free_bits": 0.5}),
+    "vae-logistic": ("vae", {"decoder": "logistic"}),
     "gan-wasserstein": ("gan", {"objective": "wasserstein", "critic_steps": 2}),
     **{
         f"gan-{trick}": ("gan", {"architecture": "dcgan", "width": 2, "tricks": (trick,)})
         for trick in sorted(TRICKS)
     },
 }
-"""Every recipe, and every value of the adversarial axes: a recipe and arguments beside its tiny
-ones, by name."""
+"""Every recipe, every value of the adversarial axes and the VAE's own: a recipe and arguments
+beside its tiny ones, by name."""

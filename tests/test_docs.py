@@ -96,6 +96,30 @@ def test_the_latent_space_as_it_is_written(
     assert "torch.Size([8, 16])" in capsys.readouterr().out
 
 
+def test_the_likelihood_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verbs of docs/likelihood.md that need no files, on one small run; then its coder."""
+    from genarium.cli import main
+
+    text = (ROOT / "docs" / "likelihood.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^genarium .*$", text, re.MULTILINE)
+    commands = [shlex.split(line, comments=True)[1:] for line in lines]
+    assert {command[0] for command in commands} == {"train", "sample", "complete", "score"}
+    monkeypatch.chdir(tmp_path)
+    small = ["--blocks", "1", "--width", "6", "--head", "6"]
+    (training,) = (c for c in commands if c[0] == "train" and "runs/pixels" in c)
+    assert main([*training, *small, *TINY]) == 0
+    for command in commands:
+        of_files = {"DIR", "photos/", "mine/"} & {*command}
+        if command[:2] != ["train", "pixelcnn"] and command[1] == "runs/pixels" and not of_files:
+            few = {"shapes": "shapes:n=60"}
+            assert main([few.get(word, word) for word in command]) == 0, command
+    ((_, script),) = BLOCK.findall(text)
+    exec(compile(script, "likelihood.md", "exec"), {})
+    assert "bytes an image" in capsys.readouterr().out
+
+
 def test_pictures_and_files_that_the_documents_name_exist() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = document.read_text(encoding="utf-8")

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genarium.api import compare, evaluate, load, resume, save_grid, train
+    from genarium.api import compare, encode, evaluate, load, resume, save_grid, train
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
     from genarium.errors import RunError, UserError
     from genarium.recipes import recipe
     from genarium.trained import Trained
 
 _HOMES = {
-    "genarium.api": ("compare", "evaluate", "load", "resume", "save_grid", "train"),
+    "genarium.api": ("compare", "encode", "evaluate", "load", "resume", "save_grid", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step"),
     "genarium.errors": ("RunError", "UserError"),
     "genarium.recipes": ("recipe",),
@@ -28,6 +28,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "train",
     "resume",
     "load",
+    "encode",
     "evaluate",
     "compare",
     "save_grid",

@@ -40,8 +40,11 @@ from genarium.training.progress import Progress, for_terminal
 from genarium.training.trainer import Trainer, TrainingData
 
 if TYPE_CHECKING:
+    from genarium.codes import Table
     from genarium.data import Dataset
+    from genarium.evaluation.features import Extractor
     from genarium.evaluation.scores import Scores
+    from genarium.referee import Source
     from genarium.report.compare import Comparison
 
 # ------------------------------------------------------------------------------ training
@@ -241,31 +244,62 @@ def _trained(run: Trained | str | os.PathLike[str]) -> Trained:
 
 
 def evaluate(
-    run: Trained | str | os.PathLike[str],
+    run: Source,
     *,
-    n: int = 1000,
+    against: Source | None = None,
+    n: int | None = None,
     seed: int = 0,
-    extractor: str | None = None,
+    extractor: str | Extractor | None = None,
+    weights: str | None = None,
+    metrics: str | None = None,
+    train: Source | None = None,
     dataset: Dataset | None = None,
+    options: DataOptions | None = None,
 ) -> Scores:
-    """Score a run on the test split of its data; see `docs/evaluation.md` for every score.
+    """Score a run on the test split of its data, or any images against others.
 
-    n: images drawn (and as many test images taken). extractor: whose features FID uses.
+    run: a run, or with `against` also a folder of images, an .npz file, a uint8 tensor [N,C,H,W] or
+    a function n -> n images. against: the reference, likewise, or a data set by name. n: images
+    drawn, and reference images taken (default: 1,000 of a run, all of a folder). extractor: whose
+    features FID uses. weights: a path or an address, for an extractor that comes without
+    ("inception", "dinov2"). metrics: "all", or names, e.g. "fid,kid,coverage". train: training
+    images for the scores that see copying; a run knows its own. options: the size that images of
+    files are brought to. See `docs/evaluation.md` for every score.
     """
-    from genarium.evaluation import evaluate as referee
+    from genarium import referee
+    from genarium.evaluation import evaluate as evaluator
     from genarium.evaluation import features, modes
-    from genarium.evaluation.measure import METRICS
+    from genarium.evaluation.measure import choose
+    from genarium.evaluation.watch import watched
 
+    if against is not None:
+        return referee.score(
+            run,
+            against,
+            train=train,
+            n=n,
+            seed=seed,
+            extractor=extractor,
+            weights=weights,
+            metrics=choose(metrics),
+            options=options,
+        )
+    if not isinstance(run, Trained | str | os.PathLike):
+        raise UserError("evaluate: say with against=... what to score these images against")
     trained = _trained(run)
     data = dataset or trained.dataset()
-    return referee.evaluate_model(
+    if extractor is None or isinstance(extractor, str):
+        name = extractor or features.default_for(data.name, trained.spec)
+        extractor = features.extractor(name, shape=trained.spec.shape, weights=weights)
+    return evaluator.evaluate_model(
         trained.model,
         reference=data.test.images,
         labels=data.test.labels,
-        extractor=extractor or features.default_for(data.name, trained.spec),
-        n=n,
+        train=data.train.images,
+        extractor=extractor,
+        n=n or 1000,
         seed=seed,
-        metrics=(*METRICS, *modes.for_data(data.info)),
+        metrics=choose(metrics, (*modes.for_data(data.info), *watched(data, metrics))),
     )
 
 
@@ -288,6 +322,59 @@ def compare(
 
     trained = [_trained(run) for run in runs]
     return report.write(trained, out, n=n, seed=seed, title=title, progress=progress)
+
+
+def dataset_for(trained: Trained, source: str | None, *, progress: bool = False) -> Dataset:
+    """The run's own data, or those of `source` (a folder, a data set) resized as the run's were.
+
+    Raises UserError for data that cannot be read.
+    """
+    if source is None:
+        return trained.dataset()
+    spec, policy = trained.spec, trained.config["data"]
+    options = DataOptions(
+        size=f"{spec.height}x{spec.width}",
+        channels=spec.channels,
+        fit=policy.get("fit", "crop"),
+        background=policy.get("background", "white"),
+        allow_overlap=True,
+        from_dir=policy.get("from_dir"),
+        cache=policy.get("cache"),
+    )
+    return load_data(source, options, progress=progress)
+
+
+def encode(
+    run: Trained | str | os.PathLike[str],
+    data: Dataset | str | None = None,
+    *,
+    splits: Sequence[str] = ("train", "validation", "test"),
+) -> Table:
+    """The codes of images as a table: names, codes [N,D], and labels where they are known.
+
+    data: a folder, a data set by name, a `Dataset`; None: what the run was trained on.
+    `genarium.codes.write` writes the table. Raises UserError for a model that does not encode.
+    """
+    from genarium.codes import Table
+
+    trained = _trained(run)
+    trained.can("encode")
+    found = dataset_for(trained, data) if data is None or isinstance(data, str) else data
+    parts = [(name, found.split(name)) for name in splits]
+    parts = [(name, split) for name, split in parts if len(split)]
+    if not parts:
+        raise UserError(f"{found.name} has no images in {', '.join(splits)}")
+    names = [
+        own
+        for name, split in parts
+        for own in split.names or [f"{name}:{row}" for row in range(len(split))]
+    ]
+    known = [split.labels for _, split in parts]
+    labels = (
+        None if any(x is None for x in known) else torch.cat([x for x in known if x is not None])
+    )
+    codes = torch.cat([trained.encode(split.images) for _, split in parts])
+    return Table(names, codes, labels, found.spec.classes)
 
 
 def images_for(trained: Trained, source: str | None) -> Tensor:

@@ -22,18 +22,34 @@ from torch import Tensor, nn
 # What a model is told about the data
 
 
+class Attribute(NamedTuple):
+    """A column of the attributes that a data set knows of each image.
+
+    values: the names of its values, which the column numbers from 0; empty: a number.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Spec:
     """What the data look like; the first argument of every recipe.
 
     channels: 1 (grey) or 3 (RGB). height, width: pixels. classes: the class names, in label
-    order; empty when the data carry no labels.
+    order; empty when the data carry no labels. attributes: the columns of `extra["factors"]`.
+    vectors: names and lengths of the other float vectors in `extra`. binarized: "static" where
+    every pixel is 0 or 255 by a fixed draw, "dynamic" where grey pixels are to be drawn anew at
+    each use (`--binarize`), else "".
     """
 
     channels: int
     height: int
     width: int
     classes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    vectors: tuple[tuple[str, int], ...] = ()
+    binarized: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -175,8 +191,9 @@ class Phase:
     """One player's turn.
 
     nets: names of the sub-modules it updates; "" is the whole model. repeat: turns in a row a
-    step (critic turns). every: take part only in each n-th step (lazy regularisation).
-    A step consumes max(repeat) batches; turn j of every phase sees batch j.
+    step (critic turns). every: take part only in each n-th step (lazy regularisation). start,
+    stop: take part only in steps start <= step < stop, counted from 0; None: to the end (one
+    layer after the other). A step consumes max(repeat) batches; turn j of every phase sees batch j.
     """
 
     name: str
@@ -184,6 +201,13 @@ class Phase:
     optim: Optim = Optim()
     repeat: int = 1
     every: int = 1
+    start: int = 0
+    stop: int | None = None
+
+    def plays(self, step: int) -> bool:
+        """Whether it takes part in step `step`: a function of the number alone."""
+        late = self.stop is not None and step >= self.stop
+        return step >= self.start and not late and step % self.every == 0
 
 
 class Step(NamedTuple):
@@ -204,6 +228,8 @@ class Model(nn.Module):
     density: str = ""  # what log_prob or elbo is a density of, e.g. "256 grey levels"
     conditional: bool = False  # does `condition` (class labels) mean anything to it?
     codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
+    pack: int = 1  # a process's share of a batch must be a multiple of this
+    told: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses of one turn of `phase` on `batch`; all randomness from `batch.noise`."""
@@ -220,8 +246,8 @@ class Model(nn.Module):
 # Capabilities: verbs, evaluation and reports switch their features by these
 
 Condition = Tensor | None
-"""[n] int64 class labels; [n, codes] float values of a learned code (NaN leaves one to chance);
-or None for unconditional."""
+"""[n] int64 class labels; [n, codes] float values of a learned code or [n, A] of the extra tensor
+that the model is `told` (NaN leaves one to chance); or None for unconditional."""
 
 
 @runtime_checkable
@@ -241,6 +267,17 @@ class HasLogProb(Protocol):
 
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
         """ln p(x), [B] nats, exact, of uint8 images [B,C,H,W] under the model's `density`."""
+        ...
+
+
+@runtime_checkable
+class HasLevels(Protocol):
+    """Says which grey levels its likelihood is of; levels: how many there are."""
+
+    levels: int
+
+    def quantize(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the levels 0 .. L-1 that the density is of, int64 [B,C,H,W]."""
         ...
 
 
@@ -265,7 +302,8 @@ class Encodes(Protocol):
     """Turns images into codes."""
 
     def encode(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B,D] float32 (the mean, where the code is a distribution)."""
+        """uint8 [B,C,H,W] -> codes [B,D] float32 (the mean, where the code is a distribution);
+        differentiable in the weights, so that a classifier can begin with it."""
         ...
 
 
@@ -284,6 +322,22 @@ class HasPrior(Protocol):
 
     def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n draws from the prior of the codes, [n,D] float32."""
+        ...
+
+
+class Posterior(NamedTuple):
+    """q(z|x) = N(mean, diag exp(log_variance)), each [B,D]."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+
+@runtime_checkable
+class HasPosterior(Protocol):
+    """Says how sure it is of a code, against a prior N(0, I)."""
+
+    def posterior(self, images: Tensor) -> Posterior:
+        """uint8 [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
         ...
 
 
@@ -338,6 +392,7 @@ CAPABILITIES: dict[str, type] = {
     "encode": Encodes,
     "decode": Decodes,
     "prior": HasPrior,
+    "posterior": HasPosterior,
     "reconstruct": Reconstructs,
     "complete": Completes,
     "cluster": Clusters,

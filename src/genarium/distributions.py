@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Noise, dequantize
+from genarium.contract import Batch, Noise, Spec, dequantize
+from genarium.errors import UserError
 
 LN_2PI = math.log(2.0 * math.pi)
 
@@ -173,6 +174,14 @@ class Likelihood(nn.Module):
         """ln p(x|z), [B] nats, of the decoder's output [B, outputs·C, H, W]."""
         raise NotImplementedError
 
+    def start(self, mean: Tensor) -> Tensor:
+        """The output [outputs·C, H, W] whose p(x) has the mean `mean` [C,H,W] of targets.
+
+        Where a decoder should begin: Adam moves a bias by the learning rate a step at most, and a
+        pixel that is nearly always black needs a logit far from 0.
+        """
+        return mean
+
     def mean(self, output: Tensor) -> Tensor:
         """The image to show for a decoder's output: its mean, [B,C,H,W] float32 on [−1, 1]."""
         raise NotImplementedError
@@ -183,15 +192,27 @@ class Likelihood(nn.Module):
 
 
 class Bernoulli(Likelihood):
-    """Binary pixels; the decoder gives logits. Grey images are binarized anew at each use."""
+    """Binary pixels; the decoder gives logits.
 
-    density = "dynamically binarized pixels (Bernoulli)"
+    Grey images are binarized anew at each use: dynamic binarization. Of images that are binary
+    already (`static`: `--binarize static`) it is the likelihood of those fixed bits. The two differ
+    by some nats an image and are never to be compared.
+    """
+
+    def __init__(self, static: bool = False):
+        super().__init__()
+        self.static = static
+        self.density = f"{'statically' if static else 'dynamically'} binarized pixels (Bernoulli)"
 
     def target(self, batch: Batch) -> Tensor:
-        return batch.bits()
+        # of bits 0 and 255 the draw would give the same, at the cost of the random numbers
+        return (batch.images > 127).to(torch.float32) if self.static else batch.bits()
 
     def signed(self, target: Tensor) -> Tensor:
         return target * 2.0 - 1.0
+
+    def start(self, mean: Tensor) -> Tensor:
+        return mean.clamp(0.01, 0.99).logit()
 
     def log_prob(self, output: Tensor, target: Tensor) -> Tensor:
         return per_image(bernoulli_log_prob(output, target))
@@ -269,6 +290,10 @@ class Logistic(Likelihood):
     def signed(self, target: Tensor) -> Tensor:
         return dequantize(target, 256)
 
+    def start(self, mean: Tensor) -> Tensor:
+        location = mean * (2.0 / 255.0) - 1.0
+        return torch.cat([location, torch.zeros_like(location)])
+
     def _split(self, output: Tensor) -> tuple[Tensor, Tensor]:
         location, log_scale = _full(output).chunk(2, dim=1)
         # Scales below e⁻⁷ (a ninth of a level's bin) only add rounding; the offset starts
@@ -293,3 +318,18 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian": Gaussian,
     "logistic": Logistic,
 }
+
+
+def likelihood_of(name: str, spec: Spec) -> Likelihood:
+    """The likelihood of that name for images of `spec`; its `density` says how they are binary.
+
+    Raises UserError for binarized data and a likelihood of grey levels.
+    """
+    if name == "bernoulli":
+        return Bernoulli(static=spec.binarized == "static")
+    if spec.binarized:
+        raise UserError(
+            f"--binarize {spec.binarized} makes the images black and white, --decoder {name} is of "
+            "grey levels: use --decoder bernoulli, or leave --binarize out"
+        )
+    return LIKELIHOODS[name]()

@@ -201,11 +201,16 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
 
 
 def spec_from_dict(found: Mapping[str, Any]) -> Any:
-    from genarium.contract import Spec
+    from genarium.contract import Attribute, Spec
 
     return Spec(
         channels=int(found["channels"]),
         height=int(found["height"]),
         width=int(found["width"]),
         classes=tuple(found["classes"]),
+        attributes=tuple(
+            Attribute(name, tuple(values)) for name, values in found.get("attributes", ())
+        ),
+        vectors=tuple((name, int(length)) for name, length in found.get("vectors", ())),
+        binarized=str(found.get("binarized", "")),
     )

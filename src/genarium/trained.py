@@ -153,10 +153,13 @@ class Trained:
     def labels(self, condition: Tensor | int | str | None, n: int) -> Tensor | None:
         """A condition as [n] class labels; UserError for a class that the model does not know.
 
-        A learned code [n, codes] (see `code`) passes as it is.
+        A learned code [n, codes] (see `code`) passes as it is. For a model that is told attributes
+        it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of them.
         """
         if condition is None:
             return None
+        if self.model.told:
+            return self._told(condition, n)
         if isinstance(condition, Tensor) and condition.is_floating_point() and self.model.codes:
             return condition
         if not self.model.conditional:
@@ -180,6 +183,56 @@ class Trained:
             raise UserError(f"--class {condition}: choose one of {', '.join(classes)}")
         return torch.full((n,), number, dtype=torch.int64)
 
+    def _told(self, condition: Tensor | int | str, n: int) -> Tensor:
+        if isinstance(condition, Tensor):
+            return condition
+        columns = {column.name: (i, column) for i, column in enumerate(self.spec.attributes)}
+        if self.model.told != "factors" or not columns:
+            raise UserError(
+                f"--class {condition}: {self.path} is told the vector {self.model.told!r} of each "
+                "image, which has no name: give it as a condition [n,D] in Python"
+            )
+        row = torch.full((len(columns),), math.nan)
+        for part in str(condition).split("+"):
+            name, _, value = part.partition(":")
+            number, column = columns.get(name, (0, None))
+            if column is None or not value:
+                example = "+".join(
+                    f"{c.name}:{c.values[0] if c.values else 0.5}" for _, c in columns.values()
+                )
+                raise UserError(f"--class {condition}: say NAME:VALUE of {example}")
+            if value in column.values:
+                row[number] = column.values.index(value)
+                continue
+            try:
+                row[number] = float(value)
+            except ValueError:
+                known = f"one of {', '.join(column.values)}" if column.values else "a number"
+                raise UserError(f"--class {part}: {name} is {known}") from None
+            if not math.isfinite(row[number].item()):
+                raise UserError(f"--class {part}: give a finite number")
+        return row.expand(n, -1)
+
+    def relabelled(self, codes: Tensor, condition: Tensor | int | str) -> Tensor:
+        """The same codes [n,D] under another condition: what it says replaces their last columns.
+
+        For models whose codes end in their condition (conditional GANs and VAEs). Columns that a
+        condition of attributes leaves open stay as they are.
+        """
+        self.can("prior")
+        asked, noise = self.labels(condition, len(codes)), self.noise
+        if asked is None or noise is None or noise >= codes.shape[1]:
+            raise UserError(f"{self.path} is not conditional: its codes hold no class to change")
+        device = next(self.model.parameters()).device
+        found = self.model.prior(len(codes), condition=asked.to(device)).cpu()[:, noise:]  # type: ignore[operator]
+        if asked.is_floating_point():
+            named = [
+                asked[:, i : i + 1].isfinite().expand(-1, max(1, len(column.values)))
+                for i, column in enumerate(self.spec.attributes)
+            ]
+            found = torch.where(torch.cat(named, 1), found, codes[:, noise:])
+        return torch.cat([codes[:, :noise], found], 1)
+
     def code(self, text: str, n: int) -> Tensor:
         """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
         most = self.model.codes
@@ -200,10 +253,24 @@ class Trained:
         return torch.tensor([found]).expand(n, -1)
 
     @torch.no_grad()
-    def reconstruct(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the model's reconstructions, float32 on [-1, 1]."""
-        self.can("reconstruct")
-        return torch.cat([self.model.reconstruct(x).cpu() for x in images.split(CHUNK)])  # type: ignore[operator]
+    def reconstruct(self, images: Tensor, condition: Tensor | int | str | None = None) -> Tensor:
+        """uint8 [B,C,H,W] -> the model's reconstructions, float32 on [-1, 1].
+
+        condition: of the images, for a conditional model; else it finds the class by itself.
+        """
+        return self._by_chunks("reconstruct", images, condition)
+
+    def _by_chunks(
+        self, capability: str, images: Tensor, condition: Tensor | int | str | None
+    ) -> Tensor:
+        self.can(capability)
+        method, labels = getattr(self.model, capability), self.labels(condition, len(images))
+        # `condition` is asked only where there is one: other models do not know the argument
+        parts = [
+            method(images[rows], **({} if own is None else {"condition": own})).cpu()
+            for rows, own in _chunks(len(images), labels)
+        ]
+        return torch.cat(parts)
 
     @torch.no_grad()
     def complete(
@@ -230,11 +297,17 @@ class Trained:
 
     @torch.no_grad()
     def score(
-        self, images: Tensor, seed: int = 0, condition: Tensor | int | str | None = None
+        self,
+        images: Tensor,
+        seed: int = 0,
+        condition: Tensor | int | str | None = None,
+        k: int = 1,
     ) -> Tensor:
         """ln p(x) of uint8 images [N,C,H,W], [N] nats, of `model.density`: exact, or the ELBO.
 
-        seed: of the ELBO's samples. Raises UserError for a model without a likelihood.
+        seed: of the ELBO's samples. k: importance samples an image, for a bound that closes on
+        ln p(x) as k grows. Raises UserError for a model without a likelihood, or k > 1 of an exact
+        one.
         """
         exact = "log_prob" in self.capabilities
         if not exact and "elbo" not in self.capabilities:
@@ -242,6 +315,8 @@ class Trained:
                 f"{self.path} is a {self.recipe.name}, which has no likelihood: it can "
                 f"{', '.join(self.capabilities)}"
             )
+        if exact and k > 1:
+            raise UserError(f"--k {k}: the likelihood of {self.path} is exact, leave --k out")
         labels = self.labels(condition, len(images))
         generator = torch.Generator().manual_seed(derive(seed, "score"))
         parts = []
@@ -249,15 +324,14 @@ class Trained:
             if exact:
                 parts.append(self.model.log_prob(images[mine], own).cpu())  # type: ignore[operator]
             else:
-                nats = self.model.elbo(images[mine], own, generator=generator)  # type: ignore[operator]
+                nats = self.model.elbo(images[mine], own, k=k, generator=generator)  # type: ignore[operator]
                 parts.append(nats.cpu())
         return torch.cat(parts)
 
     @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B,D] float32."""
-        self.can("encode")
-        return torch.cat([self.model.encode(x).cpu() for x in images.split(CHUNK)])  # type: ignore[operator]
+    def encode(self, images: Tensor, condition: Tensor | int | str | None = None) -> Tensor:
+        """uint8 [B,C,H,W] -> codes [B,D] float32; condition as for `reconstruct`."""
+        return self._by_chunks("encode", images, condition)
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:

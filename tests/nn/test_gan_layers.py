@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from genarium.errors import UserError
 from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator, Maxout
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.nn.minibatch import MinibatchScore
@@ -149,5 +148,5 @@ def test_a_pack_is_judged_as_one_image_of_more_channels() -> None:
     packs = torch.stack([images[0:3, 0], images[3:6, 0]])
     torch.testing.assert_close(network(images), network.network(packs))
     assert network(images).shape == (2,)
-    with pytest.raises(UserError, match=r"--packing 3.*--batch"):
+    with pytest.raises(ValueError, match=r"4 images .* packs of 3"):
         network(images[:4])

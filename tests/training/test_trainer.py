@@ -85,6 +85,17 @@ def test_turns_follow_the_phases() -> None:
     assert len(set(epoch)) == 16, "batches of one epoch do not overlap"
 
 
+def test_a_phase_plays_in_its_steps_only() -> None:
+    from dataclasses import replace
+
+    phases = (replace(A, stop=2), replace(B, start=1, stop=4, every=2))
+    made = trainer(*phases, steps=5)
+    made.fit()
+    turns = [name for name in made.model.played if not name.startswith("after")]
+    assert turns == ["a", "a", "b"]  # a in 0 and 1; b in 2, of 1, 2 and 3 the even one
+    assert [B.plays(step) for step in (0, 7)] == [True, True]
+
+
 def test_only_the_player_moves() -> None:
     made = trainer(A, steps=1)
     made.fit()

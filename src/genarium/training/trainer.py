@@ -71,7 +71,7 @@ class Trainer:
         self.engine = engine or Engine(options.device, options.precision)
         self.options, self.data = options, data
         self.batch = options.batch
-        self._check()
+        self._check(model.pack)
         self.model = model.to(self.engine.device)
         if options.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,7 +96,7 @@ class Trainer:
         self._signal = 0
         self._good: Checkpoint | None = None
 
-    def _check(self) -> None:
+    def _check(self, pack: int) -> None:
         if len(self.data) < self.batch:
             raise UserError(
                 f"--batch {self.batch} is more than the {len(self.data)} training images: "
@@ -106,6 +106,11 @@ class Trainer:
             raise UserError(
                 f"--batch {self.batch} does not divide among {self.engine.world} processes: "
                 f"use a multiple of {self.engine.world}"
+            )
+        if self.batch // self.engine.world % pack:
+            raise UserError(
+                f"--batch {self.batch}: this model judges packs of {pack} images, use a multiple "
+                f"of {pack * self.engine.world}"
             )
 
     def attach(
@@ -213,7 +218,7 @@ class Trainer:
         several = len(self.players) > 1
         for number, player in enumerate(self.players):
             phase = player.phase
-            if self.step % phase.every:
+            if not phase.plays(self.step):
                 continue
             player.learning_rate(factor)
             if several:
