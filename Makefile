@@ -36,13 +36,16 @@ install: $(STAMP)
 
 # The build backend comes first, and isolation is off, so that its version is pinned too. Bytecode is
 # compiled at the end on all cores (pip uses one); templates that are no valid Python do not matter.
+# In a variable: a comma would end the argument of a call.
+ITSELF := .[dev,studio]
+
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 	"Genarium needs Python 3.11 or newer: name one, e.g. make install PYTHON=python3.11")'
 	@echo "Installing the pinned packages into .venv (PyTorch is large: minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv --clear .venv
 	@$(call PIP,hatchling editables)
-	@$(call PIP,--no-build-isolation -e '.[dev,studio]')
+	@$(call PIP,--no-build-isolation -e '$(ITSELF)')
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@echo "$(CURDIR)" > $(STAMP)
 	@echo "Installed. Next: make demo, make test, or $(BIN)/genarium --help"
