@@ -34,11 +34,11 @@ endif
 install: $(STAMP)
 	@:
 
-# The build backend comes first, and isolation is off, so that its version is pinned too. Bytecode is
-# compiled at the end on all cores (pip uses one); templates that are no valid Python do not matter.
 # In a variable: a comma would end the argument of a call.
 ITSELF := .[dev,studio]
 
+# The build backend comes first, and isolation is off, so that its version is pinned too. Bytecode is
+# compiled at the end on all cores (pip uses one); templates that are no valid Python do not matter.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 	"Genarium needs Python 3.11 or newer: name one, e.g. make install PYTHON=python3.11")'
