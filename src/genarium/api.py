@@ -331,16 +331,8 @@ def dataset_for(trained: Trained, source: str | None, *, progress: bool = False)
     """
     if source is None:
         return trained.dataset()
-    spec, policy = trained.spec, trained.config["data"]
-    options = DataOptions(
-        size=f"{spec.height}x{spec.width}",
-        channels=spec.channels,
-        fit=policy.get("fit", "crop"),
-        background=policy.get("background", "white"),
-        allow_overlap=True,
-        from_dir=policy.get("from_dir"),
-        cache=policy.get("cache"),
-    )
+    from_dir = trained.config["data"].get("from_dir")
+    options = trained.data_options(allow_overlap=True, from_dir=from_dir)
     return load_data(source, options, progress=progress)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from genarium.contract import Spec
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.data.names import shown
@@ -62,8 +63,6 @@ def score(
     if extractor is None:
         extractor = features.PROXY
         if isinstance(reference, Stored) and isinstance(against, str) and not _is_path(against):
-            from genarium.contract import Spec
-
             channels, height, width = reference.images.shape[1:]
             extractor = features.default_for(
                 against.partition(":")[0], Spec(channels, height, width)

@@ -12,6 +12,7 @@ from torch import Tensor
 from genarium import recipes
 from genarium.building import build, load_configured
 from genarium.contract import Model, Spec, capabilities, from_uint8
+from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.recipes import Recipe
@@ -348,6 +349,21 @@ class Trained:
         if self._dataset is None:
             self._dataset = load_configured(self._config, progress=False)
         return self._dataset
+
+    def data_options(self, **changes: Any) -> DataOptions:
+        """How to read other images as the run's data were: size, channels, fit, background, cache.
+
+        changes: further settings, by name.
+        """
+        policy = self.config["data"]
+        return DataOptions(
+            size=f"{self.spec.height}x{self.spec.width}",
+            channels=self.spec.channels,
+            fit=policy.get("fit", "crop"),
+            background=policy.get("background", "white"),
+            cache=policy.get("cache"),
+            **changes,
+        )
 
 
 def _chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:

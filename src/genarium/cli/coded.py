@@ -26,8 +26,8 @@ class Labelled(NamedTuple):
     test: tuple[Tensor, Tensor]
 
 
-def add_flags(parser: argparse.ArgumentParser, result: str) -> None:
-    """RUN, DATA, --step, --seed and --json; `result`: the file that the verb leaves in the run."""
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """RUN, DATA and --step: whose codes."""
     parser.add_argument("run", metavar="RUN", help="a run folder whose model encodes")
     parser.add_argument(
         "data",
@@ -36,6 +36,11 @@ def add_flags(parser: argparse.ArgumentParser, result: str) -> None:
         help="a folder of images or a data set, resized as the run's were (default: the run's own)",
     )
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
+
+
+def add_flags(parser: argparse.ArgumentParser, result: str) -> None:
+    """RUN, DATA, --step, --seed and --json; `result`: the file that the verb leaves in the run."""
+    add_source(parser)
     parser.add_argument(
         "--seed", type=positive("--seed", 0), default=0, help="of all that is drawn"
     )

@@ -6,23 +6,16 @@ import argparse
 import time
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli import coded
 
 SPLITS = ("train", "validation", "test")
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder whose model encodes")
-    parser.add_argument(
-        "data",
-        metavar="DATA",
-        nargs="?",
-        help="a folder of images or a data set, resized as the run's were (default: the run's own)",
-    )
+    coded.add_source(parser)
     parser.add_argument(
         "--split", choices=(*SPLITS, "all"), default="all", help="which images (default: all)"
     )
-    parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
         metavar="FILE",

@@ -10,7 +10,6 @@ from typing import Any
 
 from genarium.cli import coded
 from genarium.cli.parser import positive, real
-from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -49,10 +48,6 @@ def run(found: Any) -> int:
     seeds = range(found.seed, found.seed + found.seeds)
     results = []
     for count in counts:
-        if count is not None and count > len(data.train[1]):
-            raise UserError(
-                f"--labels {count}: there are {len(data.train[1])} training images with labels"
-            )
         results.append(
             finetune(
                 trained.model,

@@ -50,19 +50,8 @@ def _is_source(name: str) -> bool:
 
 
 def _options(trained: Trained, from_dir: str | None = None) -> DataOptions:
-    """How the run's own data were read, for other images."""
-    from genarium.data import DataOptions
-
-    spec, policy = trained.spec, trained.config["data"]
-    return DataOptions(
-        size=f"{spec.height}x{spec.width}",
-        channels=spec.channels,
-        fit=policy.get("fit", "crop"),
-        background=policy.get("background", "white"),
-        binarize=policy.get("binarize"),
-        from_dir=from_dir,
-        cache=policy.get("cache"),
-    )
+    """How the run's own data were read and binarized, for other images."""
+    return trained.data_options(binarize=trained.config["data"].get("binarize"), from_dir=from_dir)
 
 
 def _test_split(trained: Trained, text: str, from_dir: str | None) -> Given:

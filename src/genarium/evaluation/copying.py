@@ -36,12 +36,12 @@ import torch
 from torch import Tensor
 
 from genarium.evaluation.lookalikes import Lookalikes
+from genarium.evaluation.scores import Z
 
 FIFTH = 4  # column of the distance that the nearest is compared with
 SIDE_ALPHA, CLOSE_ALPHA = 0.02, 0.005
 DRAWS, BLOCK, ENOUGH = 1000, 250, 30  # of labels; at a time; with so many extreme ones no more
 LEVELS = (0.0, 0.01, 0.05, 0.2)  # of the real images' ratios, at which the share is estimated
-NORMAL = 1.959964  # standard errors to either side of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _share(
         below = int((ratio < real.quantile(level)).sum())
         found, low, high = ((s - level) / (1 - level) for s in (below / n, *_binomial(below, n)))
         # the quantile of m real images errs too
-        error = NORMAL * (1 - found) / (1 - level) * math.sqrt(max(level, 1 / m) * (1 - level) / m)
+        error = Z * (1 - found) / (1 - level) * math.sqrt(max(level, 1 / m) * (1 - level) / m)
         low = found - math.hypot(found - low, error)
         high = found + math.hypot(high - found, error)
         if found > ends[1] or level == LEVELS[0]:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from genarium.evaluation.lookalikes import Lookalikes
+from genarium.evaluation.scores import Z
 
 RARE, FRACTION = 0.01, 1 / 3  # of the real images' distances, and how much of that still is one
 MOST, ALPHA = 0.01, 0.01  # share of repeats that is borne, level of the test against it
@@ -116,7 +117,7 @@ def _interval(n: int, repeated: int) -> tuple[float, float]:
     size = support(n, repeated)
     none, neither = (1 - 1 / size) ** n, max(0.0, 1 - 2 / size) ** n
     variance = size * (size - 1) * neither + size * none - (size * none) ** 2
-    half = 1.959964 * math.sqrt(max(0.0, variance)) + 0.5
+    half = Z * math.sqrt(max(0.0, variance)) + 0.5
     return repeated - half, min(repeated + half, n - 1)
 
 

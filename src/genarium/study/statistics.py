@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium.evaluation import scores
+
 REAL = -1
 LEVEL = 0.95
-Z = 1.959964  # the 97.5 % point of the standard normal
 LEAST = 20
 """Answers of a staircase from which on its threshold is read."""
 
@@ -56,10 +57,7 @@ def wilson(wrong: int, answers: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a fraction of independent answers."""
     if answers == 0:
         return 0.0, 1.0
-    p, n = wrong / answers, answers
-    centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return scores.wilson(wrong / answers, answers)
 
 
 def rates(judgements: Judgements, models: int, draws: int = 2000, seed: int = 0) -> Rates:
@@ -182,7 +180,7 @@ def _width(n: int) -> float:
 
     if n < 2:
         return 1.0
-    return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2) / Z)
+    return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2) / scores.Z)
 
 
 def _mover(parts: Sequence[tuple[float, _Kind]]) -> tuple[float, float]:
