@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 UNIT = 2.0**-24  # relative rounding error of float32
-PAIRS = 1 << 22  # numbers measured again at a time
+PAIRS = 1 << 18  # numbers measured again at a time: they stay in the cache
 CHUNKS = 64  # parts of a block whose minima bound the k-th smallest
 
 
@@ -62,18 +63,24 @@ def k_nearest_squared(
         )
     if itself and len(queries) != len(corpus):
         raise ValueError(f"{len(queries)} queries are not the {len(corpus)} corpus rows")
-    distance = torch.full((len(queries), k), torch.inf, dtype=torch.float64)
-    index = torch.zeros(len(queries), k, dtype=torch.int64)
     q, c = queries.flatten(1), corpus.flatten(1)
     if not len(q):
-        return distance, index
+        empty = torch.zeros(0, k, dtype=torch.float64)
+        return empty, empty.long()
     rows = _Rows.of(q, c, same=itself)
+    search = _Search(rows, k, block)
     with rows.products():
         for start in range(0, len(q), block):
-            here = slice(start, start + block)
-            row, column = _candidates(rows, here, k, itself, block)
-            distance[here], index[here] = _best(q[here], c, row, column, k)
-    return distance, index
+            one = slice(start, start + block)
+            # among themselves two blocks are measured once, for the rows of both
+            for other in (slice(j, j + block) for j in range(start * itself, len(c), block)):
+                low = rows.low(one, other)
+                if itself and one == other:
+                    low.fill_diagonal_(torch.inf)
+                search.take(low, one, other)
+                if itself and one != other:
+                    search.take(low.T, other, one)
+    return _best(q, c, *search.found(), k)
 
 
 @dataclass(frozen=True)
@@ -109,22 +116,9 @@ def ball_counts(
         for i in range(0, len(p), block):
             for j in range(0, len(q), block):
                 one, other = slice(i, i + block), slice(j, j + block)
-                squared, error = rows.distances(one, other)
-                low, high = squared - error, squared.add_(error)
-                for radii, counts, along in ((around_x, of_x, 1), (around_y, of_y, 0)):
-                    centre, point = (one, other) if along else (other, one)
-                    for r in range(radii.shape[1]):
-                        exact = radii[centre, r]
-                        limit = (exact * rows.scale**2).float()
-                        limit = limit[:, None] if along else limit
-                        inside = high < limit * (1 - 4 * UNIT)
-                        doubt = (low <= limit * (1 + 4 * UNIT)).logical_xor_(inside)
-                        a, b = doubt.nonzero(as_tuple=True)
-                        if len(a):
-                            near = _squared(p[one], q[other], a, b) <= exact[a if along else b]
-                            inside[a[near], b[near]] = True
-                        counts.centre[centre, r] += inside.sum(dim=along)
-                        counts.point[point, r] += inside.sum(dim=1 - along)
+                low = rows.low(one, other)
+                _count(rows, low, one, other, p, q, around_x, of_x)
+                _count(rows.turned(), low.T, other, one, q, p, around_y, of_y)
     return of_x, of_y
 
 
@@ -137,6 +131,31 @@ def _check(queries: Tensor, corpus: Tensor) -> None:
     for rows in (queries, corpus):
         if rows.dtype.is_floating_point and not torch.isfinite(rows).all():
             raise ValueError("rows hold a value that is not finite")
+
+
+def _count(
+    rows: _Rows,
+    low: Tensor,
+    one: slice,
+    other: slice,
+    p: Tensor,
+    q: Tensor,
+    radii: Tensor,
+    of: Counts,
+) -> None:
+    """Count a block: rows `other` of q in the balls around the rows `one` of p, into `of`."""
+    limits = radii[one] * rows.scale**2
+    a, b = (low <= (limits.amax(dim=1) * (1 + 4 * UNIT)).float()[:, None]).nonzero(as_tuple=True)
+    lower = low[a, b]
+    upper = lower + rows.error(one, other, a, b)
+    for r in range(radii.shape[1]):
+        limit = limits[a, r].float()
+        inside = upper < limit * (1 - 4 * UNIT)
+        doubt = ((lower <= limit * (1 + 4 * UNIT)) & ~inside).nonzero()[:, 0]
+        i, j = a[doubt] + one.start, b[doubt] + other.start
+        inside[doubt] = _squared(p, q, i, j) <= radii[i, r]
+        of.centre[one, r] += a[inside].bincount(minlength=low.shape[0])
+        of.point[other, r] += b[inside].bincount(minlength=low.shape[1])
 
 
 def _zeros(like: Tensor | int, *more: int) -> Tensor:
@@ -162,7 +181,7 @@ class _Rows:
 
     @staticmethod
     def of(q: Tensor, c: Tensor, same: bool = False) -> _Rows:
-        centre = c.double().mean(dim=0)
+        centre = _mean(c)
         largest = max(_farthest(rows, centre) for rows in ((c,) if same else (q, c)))
         scale = 1.0 / largest if largest > 0 else 1.0
         wide = _scaled(c, centre, scale)
@@ -170,8 +189,8 @@ class _Rows:
         # An inner product of D terms errs by at most (D+1)·u·|q||c|, the norms and the rounding of
         # the rows likewise; |q||c| <= (|q|²+|c|²)/2, and twice that covers second-order terms.
         slack = 4 * (q.shape[1] + 8) * UNIT
-        norms = [rows.square().sum(dim=1) for rows in (other, wide)]
         short = bool(torch.cpu._is_amx_tile_supported()) and q.shape[1] >= 256
+        norms = [torch.linalg.vector_norm(rows, dim=1).square() for rows in (other, wide)]
         if short:
             # |q·c - q'·c'| <= |q||c-c'| + |q-q'||c'|: rounding to bfloat16 costs 2ρ(|q|²+|c|²),
             # ρ the largest relative rounding of a row. Measured, it is half of the worst case.
@@ -183,6 +202,10 @@ class _Rows:
             slack += 2.1 * lost
             other, wide = halves
         return _Rows(other, wide, norms[0], norms[1], scale, slack, short)
+
+    def turned(self) -> _Rows:
+        """Queries and corpus exchanged."""
+        return replace(self, q=self.c, c=self.q, q_norm=self.c_norm, c_norm=self.q_norm)
 
     @contextmanager
     def products(self) -> Iterator[None]:
@@ -198,59 +221,78 @@ class _Rows:
         finally:
             settings.matmul.fp32_precision = before
 
-    def distances(self, one: slice, other: slice) -> tuple[Tensor, Tensor]:
-        """Squared distances of a block, scaled, and a bound on their error, both float32."""
-        norms = self.q_norm[one, None] + self.c_norm[other]
-        squared = torch.addmm(norms, self.q[one], self.c[other].T, alpha=-2.0)
-        return squared, norms.mul_(self.slack)
+    def low(self, one: slice, other: slice) -> Tensor:
+        """What the scaled squared distances of a block are at least, float32: their error is off.
+
+        |q|² + |c|² - 2 q·c - slack (|q|² + |c|²), in one product.
+        """
+        norms = (self.q_norm[one, None] + self.c_norm[other]).mul_(1 - self.slack)
+        return norms.addmm_(self.q[one], self.c[other].T, alpha=-2.0)
+
+    def error(self, one: slice, other: slice, a: Tensor, b: Tensor) -> Tensor:
+        """How much more than `low` the distances of the block's pairs (a, b) are at most."""
+        return 2 * self.slack * (self.q_norm[one][a] + self.c_norm[other][b])
+
+
+def _mean(rows: Tensor) -> Tensor:
+    """Mean row, to subtract; its last digits are of no matter, both sets lose the same."""
+    total = sum(part.double().sum(dim=0) for part in rows.split(512))
+    mean: Tensor = total / len(rows)  # type: ignore[operator, assignment]
+    return mean if rows.dtype == torch.float64 else mean.float()
 
 
 def _farthest(rows: Tensor, centre: Tensor) -> float:
-    return max(float((part.double() - centre).abs().max()) for part in rows.split(4096))
+    return max(float((part - centre).abs().max()) for part in rows.split(512))
 
 
 def _scaled(rows: Tensor, centre: Tensor, scale: float) -> Tensor:
-    return torch.cat([((part.double() - centre) * scale).float() for part in rows.split(4096)])
+    """(row - centre) · scale in float32: two roundings a number, whatever the rows are."""
+    found = torch.empty(rows.shape, dtype=torch.float32)
+    for start, part in enumerate(rows.split(512)):
+        found[512 * start : 512 * start + len(part)] = (part - centre) * scale
+    return found
 
 
-def _candidates(
-    rows: _Rows, here: slice, k: int, itself: bool, block: int
-) -> tuple[Tensor, Tensor]:
-    """(query, corpus row) of all pairs that could be among the k nearest, given the error."""
-    count = len(rows.q_norm[here])
-    best = torch.full((count, k), torch.inf)
-    found = []
-    for start in range(0, len(rows.c), block):
-        squared, error = rows.distances(here, slice(start, start + block))
-        if itself:
-            same = torch.arange(count) + here.start - start
-            there = (same >= 0) & (same < squared.shape[1])
-            squared[there.nonzero()[:, 0], same[there]] = torch.inf
-        best = _smallest(torch.cat([best, _minima(squared + error, k)], dim=1), k)
-        low = squared.sub_(error)
-        row, column = (low <= best[:, -1:]).nonzero(as_tuple=True)
-        found.append((row, column + start, low[row, column]))
-    row, column, low = (torch.cat(parts) for parts in zip(*found))
-    # the bound has fallen since some were taken in; infinite is a row beside itself
-    still = (low <= best[row, -1]) & (low < torch.inf)
-    return row[still], column[still]
+class _Search:
+    """Pairs that could be among the k nearest, given the error; blocks come in any order.
 
+    best: [Q,k] upper bounds of the k smallest distances found so far.
+    """
 
-def _minima(high: Tensor, k: int) -> Tensor:
-    """Minima of parts of each row: the k-th smallest of them is at least that of the row."""
-    width = high.shape[1]
-    part = width // max(CHUNKS, 8 * k) if k > 1 else width
-    if part < 2:
-        return high if k > 1 else high.amin(dim=1, keepdim=True)
-    whole = width - width % part
-    parts = high[:, :whole].unflatten(1, (-1, part)).amin(dim=2)
-    return torch.cat([parts, high[:, whole:]], dim=1)
+    def __init__(self, rows: _Rows, k: int, block: int):
+        self.rows, self.k = rows, k
+        # no row has as many neighbours in a block as there are parts of it, if it can be helped
+        self.part = max(1, block // max(CHUNKS, 8 * k))
+        self.best = torch.full((len(rows.q), k), torch.inf)
+        self.pairs: list[tuple[Tensor, Tensor, Tensor]] = []
 
+    def take(self, low: Tensor, one: slice, other: slice) -> None:
+        """Take in a block of `_Rows.low`, [rows of `one`, rows of `other`]."""
+        missing = -low.shape[1] % self.part
+        norms = self.rows.c_norm[other]
+        if missing:
+            low = pad(low, (0, missing), value=torch.inf)
+            norms = pad(norms, (0, missing))
+        parts = low.unflatten(1, (-1, self.part))
+        minima = parts.amin(dim=2)
+        # the k-th smallest of the parts' minima is at least that of the row
+        most = norms.unflatten(0, (-1, self.part)).amax(dim=1)
+        upper = minima + 2 * self.rows.slack * (self.rows.q_norm[one, None] + most)
+        best = torch.cat([self.best[one], upper], dim=1)
+        best = best.topk(self.k, dim=1, largest=False).values
+        self.best[one] = best
+        limit = best[:, -1]
+        row, part = (minima <= limit[:, None]).nonzero(as_tuple=True)
+        values = parts[row, part]
+        which, place = ((values <= limit[row, None]) & (values < torch.inf)).nonzero(as_tuple=True)
+        column = part[which] * self.part + place
+        self.pairs.append((row[which] + one.start, column + other.start, values[which, place]))
 
-def _smallest(values: Tensor, k: int) -> Tensor:
-    if k == 1:
-        return values.amin(dim=1, keepdim=True)
-    return values.topk(k, dim=1, largest=False, sorted=True).values
+    def found(self) -> tuple[Tensor, Tensor]:
+        """(query, corpus row) of the pairs that are still possible."""
+        row, column, low = (torch.cat(parts) for parts in zip(*self.pairs))
+        still = low <= self.best[row, -1]  # the bound has fallen since some were taken in
+        return row[still], column[still]
 
 
 def _squared(q: Tensor, c: Tensor, row: Tensor, column: Tensor) -> Tensor:
@@ -258,7 +300,7 @@ def _squared(q: Tensor, c: Tensor, row: Tensor, column: Tensor) -> Tensor:
     pairs = PAIRS // max(1, q.shape[1]) + 1
     return torch.cat(
         [
-            (q[i].double() - c[j].double()).square().sum(dim=1)
+            (q[i].double() - c[j]).square_().sum(dim=1)
             for i, j in zip(row.split(pairs), column.split(pairs))
         ]
     )
