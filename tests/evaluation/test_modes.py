@@ -12,6 +12,7 @@ from genarium.errors import UserError
 from genarium.evaluation import features, modes
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.measure import METRICS
+from genarium.evaluation.measured import Measured
 from genarium.evaluation.modes import assign, for_data, label_modes, mixture_modes
 
 CENTRES = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
@@ -197,6 +198,7 @@ def test_a_model_of_points_is_scored_by_modes_and_not_by_sharpness():
         "modes captured",
         "high quality",
         "KL of modes",
+        "missing modes",
         "samples/s",
         "parameters",
     ]
@@ -207,10 +209,46 @@ def test_a_model_of_points_is_scored_by_modes_and_not_by_sharpness():
     assert (captured.value, captured.reference, captured.unit) == (3, 25, "of 25")
     assert quality.value == pytest.approx(0.99, abs=0.01)
     assert quality.std == pytest.approx(math.sqrt(quality.value * (1 - quality.value) / 2000))
+    assert quality.interval[0] < quality.value < quality.interval[1]
+    assert (captured.std, captured.interval) == (0, (3, 3))
+    (finding,) = scores.findings
+    assert finding.found
+    assert finding.text.startswith("missing modes: ")
+    present = {str(int(k) + 1) for k in data.train.labels[data.train.labels < 3]}
+    assert {*finding.numbers["missing"]} == {str(k + 1) for k in range(25)} - present
+    assert scores.get("missing modes").value == 22
     assert kl.value == pytest.approx(math.log(25 / 3), abs=0.01)
     assert kl.reference < 0.02
     assert "extractor" not in kl.basis
     assert kl.basis["samples"] == 2000
+
+
+def test_no_mode_of_held_out_points_is_missing():
+    data = load("grid25:n=5000")
+    scores = table(data.validation.images, data)
+    assert scores.get("missing modes").value == 0
+    assert [finding.text for finding in scores.findings] == ["no mode is missing"]
+
+
+def test_the_errors_of_captured_modes_and_kl_are_those_of_repetitions():
+    """250 of 400 even modes are drawn, 300 samples at a time: some are met once, some never."""
+    centres = torch.cartesian_prod(torch.arange(20.0), torch.arange(20.0))
+    mixture = {"centres": centres.tolist(), "sigma": 0.1, "scale": 1.0}
+    metrics = modes.mixture_metrics(mixture)
+    captured, _, kl, _ = (metric.score for metric in metrics)
+    values, errors = [], []
+    for seed in range(60):
+        drawn = torch.randint(250, (300,), generator=torch.Generator().manual_seed(seed))
+        one = Measured("sample", features.extractor("pixels", shape=(1, 1, 2)), metrics)
+        one.count = 300
+        one._kept["mode"].append(drawn)
+        found = captured(one, one), kl(one, one)
+        values.append([score.value for score in found])
+        errors.append([score.std for score in found])
+    spread = torch.tensor(values).std(0)
+    said = torch.tensor(errors).square().mean(0).sqrt()
+    assert 1 <= said[0] / spread[0] < 2  # the jackknife is careful
+    assert said[1] / spread[1] == pytest.approx(1, abs=0.35)
 
 
 def test_points_that_are_nowhere_have_no_kl_and_a_warning_says_so():
@@ -242,7 +280,7 @@ def test_modes_of_stacked_digits_need_their_extractor(stacked):
     scores = table(stacked.validation.images[:20], stacked, extractor="fashion-proxy")
     assert scores.get("modes captured") is None
     assert all("leave --extractor out" in warning for warning in scores.warnings)
-    assert len(scores.warnings) == 2
+    assert len(scores.warnings) == 3
 
 
 # ---------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from genarium.data import download
+from genarium.data import download, pretrained
 from genarium.errors import UserError
-from genarium.evaluation import features, graphdef, pretrained
+from genarium.evaluation import features, graphdef
 from genarium.evaluation.evaluate import evaluate_images
 from genarium.evaluation.features import extractor
 from genarium.evaluation.inception_weights import from_graph

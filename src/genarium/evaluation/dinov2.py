@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genarium.errors import UserError
-from genarium.evaluation import pretrained
+from genarium.data import pretrained
 from genarium.evaluation.features import Extractor, from_module
 
 SIDE, PATCH = 224, 14

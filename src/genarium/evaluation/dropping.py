@@ -33,6 +33,7 @@ class Dropping:
     names: of the classes. missing: numbers of the missing ones. p: [K] p-values before the
     correction. share: [K] estimated shares of the samples, expected: [K] of the data. undecided:
     classes of which even no sample at all would not have shown that they are missing. count: n.
+    kind: what to call them in words, "class" or "mode".
     """
 
     names: tuple[str, ...]
@@ -42,6 +43,7 @@ class Dropping:
     expected: Tensor
     undecided: tuple[int, ...]
     count: int
+    kind: str = "class"
 
     @property
     def found(self) -> bool:
@@ -54,10 +56,11 @@ class Dropping:
         if self.missing:
             return f"missing modes: {self._words(self.missing)}"
         if len(self.undecided) == len(self.names):
-            return f"{self.count:,} samples are too few to tell whether a class is missing"
+            return f"{self.count:,} samples are too few to tell whether a {self.kind} is missing"
         if self.undecided:
-            return f"no class is missing; too few samples to tell of {self._words(self.undecided)}"
-        return "no class is missing"
+            some = self._words(self.undecided)
+            return f"no {self.kind} is missing; too few samples to tell of {some}"
+        return f"no {self.kind} is missing"
 
     def _words(self, classes: tuple[int, ...]) -> str:
         some = ", ".join(self.names[k] for k in classes[:20])
@@ -65,12 +68,16 @@ class Dropping:
 
 
 def dropping(
-    counts: Tensor, expected: Tensor, confusion: Tensor, names: tuple[str, ...]
+    counts: Tensor,
+    expected: Tensor,
+    confusion: Tensor,
+    names: tuple[str, ...],
+    kind: str = "class",
 ) -> Dropping:
     """Test every class. counts: [K] samples by the class that they were named. expected: [K]
     images, or shares, of the classes in the data; a class that has none there is not asked after.
     confusion: [K,K] labelled real images of class j that were named k; a class without any is taken
-    as always named right.
+    as always named right. kind: the word for a class.
 
     Raises ValueError for no samples or shapes that do not fit.
     """
@@ -93,7 +100,7 @@ def dropping(
     missing = _holm(p, asked)
     blind = (fewest > ALPHA / asked) & (q > 0)
     undecided = [i for i in blind.nonzero().flatten().tolist() if i not in missing]
-    return Dropping(names, tuple(missing), p, share, q, tuple(undecided), n)
+    return Dropping(names, tuple(missing), p, share, q, tuple(undecided), n, kind)
 
 
 def unmixed(counts: Tensor, named: Tensor) -> Tensor:

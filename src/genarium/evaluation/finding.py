@@ -11,8 +11,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Finding:
-    """One verdict. name: copying, repeats or classes. found: whether there is something to object
-    to. text: the verdict. evidence: what it rests on. numbers: the same for programs.
+    """One verdict. name: copying, repeats, classes or modes. found: whether there is something to
+    object to. text: the verdict. evidence: what it rests on. numbers: the same for programs.
 
     images, nearest: uint8 [P,C,h,w] thumbnails, samples and what each is to be seen beside, the
     worst first; distances: between them. The pictures are not saved.

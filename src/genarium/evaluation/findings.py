@@ -233,7 +233,7 @@ def classes_finding(result: Dropping, clear: tuple[float, float] = (1.0, 1.0)) -
         "expected": result.expected.tolist(),
         "p": result.p.tolist(),
     }
-    return Finding("classes", found, text, evidence, numbers)
+    return Finding("modes" if result.kind == "mode" else "classes", found, text, evidence, numbers)
 
 
 def _part(result: Dropping, k: int) -> float:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from genarium.errors import UserError
-from genarium.evaluation import graphdef, pretrained
+from genarium.data import pretrained
+from genarium.evaluation import graphdef
 from genarium.evaluation.features import Extractor, from_module
 from genarium.evaluation.inception import FEATURES, OUTPUTS, RESIZE, Inception, prepare, scopes
 from genarium.evaluation.inception_folded import fold

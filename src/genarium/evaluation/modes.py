@@ -29,8 +29,10 @@ import torch
 from torch import Tensor
 
 from genarium.contract import from_uint8
+from genarium.evaluation.dropping import dropping
+from genarium.evaluation.findings import classes_finding
 from genarium.evaluation.measure import Measured, Metric
-from genarium.evaluation.scores import Score, Undefined
+from genarium.evaluation.scores import Score, Undefined, Z, wilson
 
 RADIUS = 3.0  # in σ
 NOWHERE = -1  # the mode of a sample that belongs to none
@@ -139,10 +141,12 @@ def mixture_metrics(mixture: Mapping[str, Any]) -> tuple[Metric, ...]:
             unit="share",
             note=f"within {RADIUS:g} σ of the nearest centre",
             reference=found(reference).high_quality,
+            interval=wilson(share, samples.count),
         )
 
     within = f"a sample within {RADIUS:g} σ counts"
-    scores = (_captured(found, within), quality, _divergence(found, f"those within {RADIUS:g} σ"))
+    kl = _divergence(found, f"those within {RADIUS:g} σ")
+    scores = (_captured(found, within), quality, kl, _missing(found))
     return tuple(Metric(score, {"mode": mode}, on_features=False) for score in scores)
 
 
@@ -164,8 +168,10 @@ def stacked_metrics(stacked: Mapping[str, Any]) -> tuple[Metric, ...]:
         guess = measured.logits.view(-1, channels, classes).argmax(dim=2)
         return label_modes((guess * places).sum(dim=1), classes**channels)
 
-    scores = (_captured(found, "read by the classifier"), _divergence(found, "modes as read"))
-    return tuple(Metric(score) for score in scores)
+    kl = _divergence(found, "modes as read")
+    return tuple(
+        Metric(score) for score in (_captured(found, "read by the classifier"), kl, _missing(found))
+    )
 
 
 ASKED_BY: dict[str, Callable[[Mapping[str, Any]], tuple[Metric, ...]]] = {
@@ -181,10 +187,16 @@ Scored = Callable[[Measured, Measured], Score | None]
 def _captured(found: Found, words: str) -> Scored:
     def captured(samples: Measured, reference: Measured) -> Score:
         ours, theirs = found(samples), found(reference)
+        # the jackknife's: without one sample there is a mode less if it was alone in it
+        alone = int((ours.counts == 1).sum())
+        std = (alone * (1 - alone / samples.count)) ** 0.5
+        ends = ours.captured - Z * std, ours.captured + Z * std
         return Score(
             "modes captured",
             ours.captured,
+            std,
             better="higher",
+            interval=(max(0.0, ends[0]), min(float(ours.modes), ends[1])),
             unit=f"of {ours.modes:,}",
             note=f"{words}, one is enough; {samples.count:,} samples",
             reference=theirs.captured,
@@ -199,10 +211,17 @@ def _divergence(found: Found, words: str) -> Scored:
         if ours.kl is None:
             raise Undefined(f"KL of modes: no {samples.name} belongs to a mode")
         chance = (ours.modes - 1) / (2 * samples.count)
+        # the KL is the mean of ln(p/q) of a sample's mode; its derivative is that too
+        share = ours.counts.double() / ours.counts.sum()
+        surprise = (share.clamp(min=1e-300) * ours.modes).log()
+        spread = max(0.0, (share * surprise.square()).sum().item() - ours.kl**2)
+        std = (spread / int(ours.counts.sum())) ** 0.5
         return Score(
             "KL of modes",
             ours.kl,
+            std,
             better="lower",
+            interval=(max(0.0, ours.kl - Z * std), ours.kl + Z * std),
             unit="nats",
             note=f"samples ({words}) against even shares; about {chance:.2g} by chance at "
             "this count",
@@ -210,3 +229,30 @@ def _divergence(found: Found, words: str) -> Scored:
         )
 
     return divergence
+
+
+def _missing(found: Found) -> Scored:
+    """The verdict on modes that are not there, left in the findings of the samples too.
+
+    Modes are told apart without a classifier, or by one whose few slips only make the verdict more
+    careful, so every sample counts as rightly named.
+    """
+
+    def missing(samples: Measured, reference: Measured) -> Score | None:
+        ours = found(samples)
+        if not int(ours.counts.sum()):  # as the KL says
+            return None
+        even, right = torch.ones(ours.modes), torch.zeros(ours.modes, ours.modes)
+        names = tuple(str(k + 1) for k in range(ours.modes))
+        finding = classes_finding(dropping(ours.counts, even, right, names, "mode"))
+        samples.findings.append(finding)
+        return Score(
+            "missing modes",
+            len(finding.numbers["missing"]),
+            better="lower",
+            unit=f"of {ours.modes:,}",
+            note=finding.text,
+            reference=0.0,
+        )
+
+    return missing
