@@ -17,6 +17,7 @@ from genarium.models.implicit.tricks import (
     FeatureMatching,
     GradientPenalty,
     MinibatchDiscrimination,
+    Shift,
     SpectralNorm,
     WeightClipping,
 )
@@ -205,6 +206,18 @@ def test_translation_moves_whole_pixels_and_zeros_come_in() -> None:
     assert len(seen) > 12
 
 
+def test_shift_moves_by_up_to_a_pixel_and_repeats_the_edge() -> None:
+    turn, images = turn_of(0)
+    moved = Shift().augment(images, turn)
+    edged = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    seen = []
+    for x, y in zip(edged, moved):
+        places = [(i, j) for i in range(3) for j in range(3)]
+        seen += [(i, j) for i, j in places if torch.equal(x[:, i : i + 16, j : j + 16], y)]
+    assert len(seen) == len(images)
+    assert len(set(seen)) == 9
+
+
 def test_cutout_hides_half_a_side_squared_somewhere() -> None:
     turn, images = turn_of(0)
     cut = DiffAugment(["cutout"]).augment(images, turn)
@@ -253,6 +266,8 @@ def test_two_processes_augment_their_rows_as_one_would() -> None:
     half, _ = turn_of(3, n=8)
     half.batch.noise = Noise(3, 8, slice(4, 8))
     torch.testing.assert_close(DiffAugment().augment(images[4:], half), full[4:])
+    full = Shift(2).augment(images, whole)
+    torch.testing.assert_close(Shift(2).augment(images[4:], half), full[4:])
 
 
 @pytest.mark.parametrize("name", sorted(TRICKS))

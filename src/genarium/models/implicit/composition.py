@@ -23,6 +23,7 @@ from genarium.models.implicit.tricks import (
     FeatureMatching,
     GradientPenalty,
     MinibatchDiscrimination,
+    Shift,
     SpectralNorm,
     WeightClipping,
 )
@@ -42,6 +43,7 @@ TrickName = Literal[
     "gradient-penalty",
     "minibatch-discrimination",
     "r1",
+    "shift",
     "spectral-norm",
     "weight-clipping",
 ]
@@ -80,6 +82,7 @@ TRICKS: dict[TrickName, Callable[[], Trick]] = {
     "gradient-penalty": GradientPenalty,
     "minibatch-discrimination": MinibatchDiscrimination,
     "r1": R1,
+    "shift": Shift,
     "spectral-norm": SpectralNorm,
     "weight-clipping": WeightClipping,
 }
