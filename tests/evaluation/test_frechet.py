@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genarium.evaluation import frechet
 from genarium.evaluation.frechet import (
     Moments,
     frechet_distance,
@@ -36,6 +37,15 @@ def test_agrees_with_scipy(dims):
     one = statistics(gaussian(300, dims, 0))
     two = statistics(gaussian(400, dims, 1))
     assert frechet_distance(*one, *two) == pytest.approx(by_scipy(*one, *two), rel=1e-6)
+
+
+@pytest.mark.parametrize("columns", [1, 7, 24, 100])
+def test_products_by_blocks_equal_whole_ones(monkeypatch, columns):
+    monkeypatch.setattr(frechet, "COLUMNS", columns)
+    cov1, cov2 = (statistics(gaussian(300, 24, seed))[1] for seed in (0, 1))
+    lower = torch.linalg.cholesky(cov1)
+    whole = lower.T @ cov2 @ lower
+    torch.testing.assert_close(frechet._sandwich(lower, cov2).tril(), whole.tril())
 
 
 @settings(deadline=None, max_examples=25)

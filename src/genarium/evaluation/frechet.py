@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 EPS = torch.finfo(torch.float64).eps
+COLUMNS = 256  # of a block, where products of triangular matrices go by blocks
 
 
 class Moments:
@@ -209,24 +210,45 @@ def _root_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _inverse(factor: Tensor, rows: Tensor) -> Tensor:
     """A⁺x of rows x [N,D] for a factor A [D,R] of `_factor`, [N,R]."""
-    if factor.shape[0] == factor.shape[1] and not factor.triu(1).any():
+    if _triangular(factor):
         return torch.linalg.solve_triangular(factor, rows.T, upper=False).T
     return rows @ (factor / factor.square().sum(dim=0))  # its columns are orthogonal
 
 
 def _trace_root(cov1: Tensor, cov2: Tensor) -> Tensor:
     """tr (Σ₁ Σ₂)^½ = Σ √λ(AᵀΣ₂A) = Σ σ(AᵀB)."""
-    factor1, factor2 = _factor(cov1), _factor(cov2)
-    if factor1.shape[1] > factor2.shape[1]:  # the smaller problem of the two
-        factor1, factor2, cov2 = factor2, factor1, cov1
+    factor1 = _factor(cov1)
     if not factor1.shape[1]:
         return cov1.new_zeros(())
-    values = torch.linalg.eigvalsh(factor1.T @ cov2 @ factor1)
+    values = torch.linalg.eigvalsh(_sandwich(factor1, cov2))
     if values[0] > 1e-10 * values[-1]:
         return values.sqrt().sum()
     # Eigenvalues know the small ones to ε·λmax only, and the root makes that √ε. Singular values
-    # cost twice as much and know their roots to ε.
-    return torch.linalg.svdvals(factor1.T @ factor2).sum()
+    # cost more and know their roots to ε.
+    return torch.linalg.svdvals(factor1.T @ _factor(cov2)).sum()
+
+
+def _sandwich(factor: Tensor, cov: Tensor) -> Tensor:
+    """AᵀΣA [R,R] for a factor A [D,R] of `_factor`; only its lower triangle where A is triangular.
+
+    By blocks of columns what is zero in A and twice in the product is not computed: 4/3 D³
+    operations for 4 D³.
+    """
+    if not _triangular(factor):
+        return factor.T @ cov @ factor
+    found = torch.zeros_like(factor)
+    starts = range(0, len(factor), COLUMNS)
+    right = [cov[:, j:] @ factor[j:, j : j + COLUMNS] for j in starts]
+    for i in starts:
+        left = factor[i:, i : i + COLUMNS].T
+        for j, columns in zip(range(0, i + 1, COLUMNS), right):
+            found[i : i + COLUMNS, j : j + COLUMNS] = left @ columns[i:]
+    return found
+
+
+def _triangular(factor: Tensor) -> bool:
+    """Whether it is Cholesky's."""
+    return factor.shape[0] == factor.shape[1] and not factor.triu(1).any()
 
 
 def _factor(cov: Tensor) -> Tensor:
