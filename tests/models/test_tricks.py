@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,9 +12,11 @@ from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.models.implicit.composition import TRICKS
 from genarium.models.implicit.gan import GAN, Trick, Turn
+from genarium.models.implicit.infogan import infogan
 from genarium.models.implicit.objectives import Wasserstein
 from genarium.models.implicit.tricks import (
     R1,
+    Balance,
     DiffAugment,
     FeatureMatching,
     GradientPenalty,
@@ -167,7 +171,7 @@ def test_minibatch_discrimination_never_mixes_real_and_fake() -> None:
         if change:
             b.images[-1] = 255 - b.images[-1]
         b.noise = Noise(noise, 6)
-        turn = model._turn(b)
+        turn = model._turn(b, model.conditioning.of_batch(b))
         return turn.of_real.logits, turn.of_fake.logits
 
     real, fake = judged(1)
@@ -270,7 +274,25 @@ def test_two_processes_augment_their_rows_as_one_would() -> None:
     torch.testing.assert_close(Shift(2).augment(images[4:], half), full[4:])
 
 
-@pytest.mark.parametrize("name", sorted(TRICKS))
+def test_balance_is_what_the_mean_reading_lacks_of_even_shares() -> None:
+    """ln K less the entropy of the mean reading: 0 if even, ln K if one value takes all."""
+    model = infogan(Spec(1, 16, 16), latent=4, width=2, categories=(3, 2), continuous=1)
+    trick = Balance(weight=2.0)
+    turn = model._turn(batch(0, 6, (1, 16, 16)), torch.zeros(6, 6))
+    readings = torch.tensor([[0.0, 40, 0, 0, 40, 7], [40, 0, 0, 0, 40, 7], [0, 0, 40, 0, 40, 7]])
+    for rows, expected in ((3, 2 * math.log(2)), (1, 2 * (math.log(3) + math.log(2)))):
+        model.conditioning.read = lambda features, r=rows: list(readings[:r].split([3, 2, 1], 1))
+        assert trick.discriminator_losses(turn)["balance"].item() == pytest.approx(expected)
+
+
+def test_balance_needs_a_code_with_categories() -> None:
+    with pytest.raises(UserError, match=r"trick balance.*--tricks"):
+        game(Linear(), Balance())
+    with pytest.raises(UserError, match=r"trick balance.*--categories"):
+        infogan(Spec(1, 16, 16), latent=4, width=2, categories=(), tricks=("balance",))
+
+
+@pytest.mark.parametrize("name", sorted({*TRICKS} - {"balance"}))
 def test_every_trick_by_name_trains(name: str) -> None:
     from tests.conftest import make_trainer, tiny_dataset
 

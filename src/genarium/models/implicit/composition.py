@@ -19,6 +19,7 @@ from genarium.models.implicit.objectives import (
 )
 from genarium.models.implicit.tricks import (
     R1,
+    Balance,
     DiffAugment,
     FeatureMatching,
     GradientPenalty,
@@ -38,6 +39,7 @@ Decay = Annotated[float, Ge(0), Lt(1)]
 ArchitectureName = Literal["dense", "dcgan", "residual"]
 ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
 TrickName = Literal[
+    "balance",
     "diffaugment",
     "feature-matching",
     "gradient-penalty",
@@ -77,6 +79,7 @@ OBJECTIVES: dict[ObjectiveName, Callable[[float], Objective]] = {
 }
 
 TRICKS: dict[TrickName, Callable[[], Trick]] = {
+    "balance": Balance,
     "diffaugment": DiffAugment,
     "feature-matching": FeatureMatching,
     "gradient-penalty": GradientPenalty,

@@ -5,6 +5,7 @@ B batch · C channels · H, W pixels · F features of the discriminator · D its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from genarium.errors import UserError
+from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN, Trick, Turn
 from genarium.nn.minibatch import MinibatchScore
 from genarium.nn.norm import global_mean
@@ -118,6 +120,37 @@ class MinibatchDiscrimination(Trick):
         # a pack's score stands in the network that judges packs
         inner = getattr(network, "network", network)
         inner.score = score
+
+
+class Balance(Trick):
+    """Reads each value of InfoGAN's categories off equally many real images (Springenberg 2016).
+
+    ln K - H(p̄), p̄ the mean of q(c|x) over the real images of the global batch, for each category
+    of K values, in the discriminator's turn: CatGAN's first term. Without it two values can share
+    a class of the data while two classes share a value, and the game has no reason to leave that.
+    weight: of the sum.
+    """
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__()
+        self.weight = weight
+
+    def prepare(self, gan: GAN) -> None:
+        if not getattr(gan.conditioning, "categories", ()):
+            raise UserError(
+                "trick balance: it is about a code's categories, which infogan has: leave it out "
+                "of --tricks, or give --categories"
+            )
+
+    def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
+        codes = turn.gan.conditioning
+        assert isinstance(codes, Codes)
+        *logits, _ = codes.read(turn.of_real.features)
+        missing = turn.of_real.logits.new_zeros((), dtype=torch.float32)
+        for each in logits:
+            mean = global_mean(each.float().softmax(1))
+            missing = missing + math.log(len(mean)) + torch.xlogy(mean, mean).sum()
+        return {"balance": self.weight * missing}
 
 
 class DiffAugment(Trick):
