@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,16 +10,13 @@ from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.models.implicit.composition import TRICKS
 from genarium.models.implicit.gan import GAN, Trick, Turn
-from genarium.models.implicit.infogan import infogan
 from genarium.models.implicit.objectives import Wasserstein
 from genarium.models.implicit.tricks import (
     R1,
-    Balance,
     DiffAugment,
     FeatureMatching,
     GradientPenalty,
     MinibatchDiscrimination,
-    Shift,
     SpectralNorm,
     WeightClipping,
 )
@@ -210,18 +205,6 @@ def test_translation_moves_whole_pixels_and_zeros_come_in() -> None:
     assert len(seen) > 12
 
 
-def test_shift_moves_by_up_to_a_pixel_and_repeats_the_edge() -> None:
-    turn, images = turn_of(0)
-    moved = Shift().augment(images, turn)
-    edged = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    seen = []
-    for x, y in zip(edged, moved):
-        places = [(i, j) for i in range(3) for j in range(3)]
-        seen += [(i, j) for i, j in places if torch.equal(x[:, i : i + 16, j : j + 16], y)]
-    assert len(seen) == len(images)
-    assert len(set(seen)) == 9
-
-
 def test_cutout_hides_half_a_side_squared_somewhere() -> None:
     turn, images = turn_of(0)
     cut = DiffAugment(["cutout"]).augment(images, turn)
@@ -270,29 +253,9 @@ def test_two_processes_augment_their_rows_as_one_would() -> None:
     half, _ = turn_of(3, n=8)
     half.batch.noise = Noise(3, 8, slice(4, 8))
     torch.testing.assert_close(DiffAugment().augment(images[4:], half), full[4:])
-    full = Shift(2).augment(images, whole)
-    torch.testing.assert_close(Shift(2).augment(images[4:], half), full[4:])
 
 
-def test_balance_is_what_the_mean_reading_lacks_of_even_shares() -> None:
-    """ln K less the entropy of the mean reading: 0 if even, ln K if one value takes all."""
-    model = infogan(Spec(1, 16, 16), latent=4, width=2, categories=(3, 2), continuous=1)
-    trick = Balance(weight=2.0)
-    turn = model._turn(batch(0, 6, (1, 16, 16)), torch.zeros(6, 6))
-    readings = torch.tensor([[0.0, 40, 0, 0, 40, 7], [40, 0, 0, 0, 40, 7], [0, 0, 40, 0, 40, 7]])
-    for rows, expected in ((3, 2 * math.log(2)), (1, 2 * (math.log(3) + math.log(2)))):
-        model.conditioning.read = lambda features, r=rows: list(readings[:r].split([3, 2, 1], 1))
-        assert trick.discriminator_losses(turn)["balance"].item() == pytest.approx(expected)
-
-
-def test_balance_needs_a_code_with_categories() -> None:
-    with pytest.raises(UserError, match=r"trick balance.*--tricks"):
-        game(Linear(), Balance())
-    with pytest.raises(UserError, match=r"trick balance.*--categories"):
-        infogan(Spec(1, 16, 16), latent=4, width=2, categories=(), tricks=("balance",))
-
-
-@pytest.mark.parametrize("name", sorted({*TRICKS} - {"balance"}))
+@pytest.mark.parametrize("name", sorted(TRICKS))
 def test_every_trick_by_name_trains(name: str) -> None:
     from tests.conftest import make_trainer, tiny_dataset
 

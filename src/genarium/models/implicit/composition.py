@@ -19,12 +19,10 @@ from genarium.models.implicit.objectives import (
 )
 from genarium.models.implicit.tricks import (
     R1,
-    Balance,
     DiffAugment,
     FeatureMatching,
     GradientPenalty,
     MinibatchDiscrimination,
-    Shift,
     SpectralNorm,
     WeightClipping,
 )
@@ -39,13 +37,11 @@ Decay = Annotated[float, Ge(0), Lt(1)]
 ArchitectureName = Literal["dense", "dcgan", "residual"]
 ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
 TrickName = Literal[
-    "balance",
     "diffaugment",
     "feature-matching",
     "gradient-penalty",
     "minibatch-discrimination",
     "r1",
-    "shift",
     "spectral-norm",
     "weight-clipping",
 ]
@@ -79,13 +75,11 @@ OBJECTIVES: dict[ObjectiveName, Callable[[float], Objective]] = {
 }
 
 TRICKS: dict[TrickName, Callable[[], Trick]] = {
-    "balance": Balance,
     "diffaugment": DiffAugment,
     "feature-matching": FeatureMatching,
     "gradient-penalty": GradientPenalty,
     "minibatch-discrimination": MinibatchDiscrimination,
     "r1": R1,
-    "shift": Shift,
     "spectral-norm": SpectralNorm,
     "weight-clipping": WeightClipping,
 }

@@ -5,7 +5,6 @@ B batch · C channels · H, W pixels · F features of the discriminator · D its
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from genarium.errors import UserError
-from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN, Trick, Turn
 from genarium.nn.minibatch import MinibatchScore
 from genarium.nn.norm import global_mean
@@ -122,37 +120,6 @@ class MinibatchDiscrimination(Trick):
         inner.score = score
 
 
-class Balance(Trick):
-    """Reads each value of InfoGAN's categories off equally many real images (Springenberg 2016).
-
-    ln K - H(p̄), p̄ the mean of q(c|x) over the real images of the global batch, for each category
-    of K values, in the discriminator's turn: CatGAN's first term. Without it two values can share
-    a class of the data while two classes share a value, and the game has no reason to leave that.
-    weight: of the sum.
-    """
-
-    def __init__(self, weight: float = 1.0):
-        super().__init__()
-        self.weight = weight
-
-    def prepare(self, gan: GAN) -> None:
-        if not getattr(gan.conditioning, "categories", ()):
-            raise UserError(
-                "trick balance: it is about a code's categories, which infogan has: leave it out "
-                "of --tricks, or give --categories"
-            )
-
-    def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        codes = turn.gan.conditioning
-        assert isinstance(codes, Codes)
-        *logits, _ = codes.read(turn.of_real.features)
-        missing = turn.of_real.logits.new_zeros((), dtype=torch.float32)
-        for each in logits:
-            mean = global_mean(each.float().softmax(1))
-            missing = missing + math.log(len(mean)) + torch.xlogy(mean, mean).sum()
-        return {"balance": self.weight * missing}
-
-
 class DiffAugment(Trick):
     """The same kinds of random change for real and fake images (Zhao et al. 2020).
 
@@ -179,25 +146,6 @@ class DiffAugment(Trick):
         return images
 
 
-class Shift(Trick):
-    """Moves each image that the discriminator gets, real or fake, by up to `most` pixels.
-
-    Along each axis by a whole number of its own, edge pixels repeated: the mildest of DiffAugment's
-    changes. A discriminator that cannot tell where exactly a stroke lies has to know its form; for
-    InfoGAN's codes, which are read off its features, that is what a class is.
-    """
-
-    def __init__(self, most: int = 1):
-        super().__init__()
-        self.most = most
-
-    def augment(self, images: Tensor, turn: Turn) -> Tensor:
-        for axis in (2, 3):
-            shift = turn.batch.noise.integers(2 * self.most + 1) - self.most
-            images = _taken(images, axis, _moved(images, axis, shift))
-        return images
-
-
 def _color(x: Tensor, turn: Turn) -> Tensor:
     uniform = turn.batch.noise.uniform
     x = x + (uniform(1, 1, 1) - 0.5)
@@ -212,30 +160,17 @@ def _lines(size: int, like: Tensor) -> Tensor:
 
 
 def _translation(x: Tensor, turn: Turn) -> Tensor:
-    for axis in (2, 3):
-        most = int(x.shape[axis] / 8 + 0.5)
-        source = _moved(x, axis, turn.batch.noise.integers(2 * most + 1) - most)
-        inside = (source >= 0) & (source < x.shape[axis])
-        x = _taken(x, axis, source) * _along(inside, axis)
+    batch, _, height, width = x.shape
+    for axis, size in ((2, height), (3, width)):
+        most = int(size / 8 + 0.5)
+        shift = turn.batch.noise.integers(2 * most + 1) - most
+        source = _lines(size, x)[None] - shift[:, None]
+        shape = [batch, 1, 1, 1]
+        shape[axis] = size
+        inside = ((source >= 0) & (source < size)).view(shape)
+        index = source.clamp(0, size - 1).view(shape).expand_as(x)
+        x = x.gather(axis, index) * inside
     return x
-
-
-def _moved(x: Tensor, axis: int, shift: Tensor) -> Tensor:
-    """Where the lines of images moved by `shift` [B] pixels along an axis come from, [B,size]."""
-    return _lines(x.shape[axis], x)[None] - shift[:, None]
-
-
-def _along(values: Tensor, axis: int) -> Tensor:
-    """[B,size] as a tensor of images that differ along one axis only."""
-    shape = [len(values), 1, 1, 1]
-    shape[axis] = values.shape[1]
-    return values.view(shape)
-
-
-def _taken(x: Tensor, axis: int, source: Tensor) -> Tensor:
-    """Lines `source` [B,size] of images along an axis; the edge line where there is none."""
-    index = _along(source.clamp(0, x.shape[axis] - 1), axis)
-    return x.gather(axis, index.expand_as(x))
 
 
 def _cutout(x: Tensor, turn: Turn) -> Tensor:
@@ -246,7 +181,9 @@ def _cutout(x: Tensor, turn: Turn) -> Tensor:
         # The square may stick out, so that every pixel is hidden equally often.
         start = turn.batch.noise.integers(size + 1 - side % 2) - side // 2
         offset = _lines(size, x)[None] - start[:, None]
-        within = _along((offset >= 0) & (offset < side), axis)
+        shape = [len(x), 1, 1, 1]
+        shape[axis] = size
+        within = ((offset >= 0) & (offset < side)).view(shape)
         hidden = within if hidden is None else hidden & within
     assert hidden is not None
     return x * ~hidden
