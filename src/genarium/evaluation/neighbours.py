@@ -236,8 +236,7 @@ class _Rows:
 
 def _mean(rows: Tensor) -> Tensor:
     """Mean row, to subtract; its last digits are of no matter, both sets lose the same."""
-    total = sum(part.double().sum(dim=0) for part in rows.split(512))
-    mean: Tensor = total / len(rows)  # type: ignore[operator, assignment]
+    mean = torch.stack([part.double().sum(dim=0) for part in rows.split(512)]).sum(0) / len(rows)
     return mean if rows.dtype == torch.float64 else mean.float()
 
 
