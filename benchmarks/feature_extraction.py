@@ -32,8 +32,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genarium.data import DataOptions, load
-from genarium.evaluation import pretrained
+from genarium.data import DataOptions, load, pretrained
 from genarium.evaluation.frechet import frechet_distance_of_features
 from genarium.evaluation.inception import Inception, prepare
 from genarium.evaluation.inception_folded import fold

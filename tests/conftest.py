@@ -10,7 +10,7 @@ import torch
 
 from genarium import recipes
 from genarium.contract import Spec
-from genarium.data import Dataset
+from genarium.data import Dataset, text
 from genarium.data.dataset import Split
 from genarium.models.implicit.composition import TRICKS
 from genarium.training.options import TrainOptions
@@ -27,7 +27,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def tiny_spec(channels: int = 1, size: int = 16) -> Spec:
-    return Spec(channels, size, size, ("dark", "light"))
+    shape = (channels, size, size)
+    return Spec(*shape, ("dark", "light"), second=shape, paired=True, caption_bytes=16)
 
 
 def tiny_images(spec: Spec, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +44,13 @@ def tiny_images(spec: Spec, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.
 def tiny_dataset(channels: int = 1, size: int = 16, n: int = 64) -> Dataset:
     spec = tiny_spec(channels, size)
     splits = [Split(*tiny_images(spec, n, seed)) for seed in range(3)]
+    for split in splits:  # its pair: the same picture turned over and inverted
+        split.extra["b"] = 255 - split.images.flip(2)
+        assert split.labels is not None
+        words = [("a dark one\nnight", "a light one")[label] for label in split.labels.tolist()]
+        split.captions = [f"{word} {number % 4}" for number, word in enumerate(words)]
+        rows = text.table(split.captions, spec.caption_bytes, 2)
+        split.extra["captions"] = torch.from_numpy(rows)
     return Dataset("tiny", spec, "0" * 64, {"source": "tiny"}, *splits)
 
 
@@ -64,8 +72,21 @@ def make_trainer(
     recipe = recipes.get(name)
     model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)
     settings: dict[str, object] = {"steps": 4, "device": "cpu", **options}
-    data = TrainingData(dataset.train.images, dataset.train.labels, dict(dataset.train.extra))
+    train = dataset.train
+    data = TrainingData(train.images, train.labels, dict(train.extra), dict(train.unaligned))
     return Trainer(model, data, TrainOptions(batch=batch, seed=seed, **settings))  # type: ignore[arg-type]
+
+
+SOURCES = {
+    "pairs": "shape-masks:n=96",
+    "domains": "shape-domains:n=96",
+    "captions": "shapes:n=96",
+}
+
+
+def source_of(name: str) -> str:
+    """A data set of the package that has what a recipe needs."""
+    return next((SOURCES[n] for n in recipes.get(name).needs if n in SOURCES), "digits")
 
 
 @pytest.fixture

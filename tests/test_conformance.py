@@ -20,7 +20,7 @@ from genarium.contract import (
     Noise,
     capabilities,
 )
-from tests.conftest import CASES, RECIPES, make_trainer, tiny_dataset, tiny_spec
+from tests.conftest import CASES, RECIPES, make_trainer, source_of, tiny_dataset, tiny_spec
 
 COLOURS = (1, 3)
 
@@ -103,14 +103,15 @@ def test_every_learnable_parameter_has_a_player_and_moves(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_step_takes_its_randomness_from_the_batch(name: str) -> None:
-    model = fresh(name).train()
     data = tiny_dataset()
 
     def losses(seed: int, global_seed: int) -> list[torch.Tensor]:
+        model = fresh(name).train()  # anew, for some keep what they made
         torch.manual_seed(global_seed)
         found = []
         for phase in model.phases:
-            batch = Batch(data.train.images[:8], data.train.labels[:8], Noise(seed, 8))
+            extra = {name: values[:8] for name, values in data.train.extra.items()}
+            batch = Batch(data.train.images[:8], data.train.labels[:8], Noise(seed, 8), extra)
             found += [v.detach() for v in model.step(batch, phase.name).losses.values()]
         return found
 
@@ -176,6 +177,12 @@ def test_save_load_same_samples(name: str, tmp_path: Path) -> None:
     if "reconstruct" in trained.capabilities:
         some = data.test.images[:5]
         assert torch.equal(trained.reconstruct(some), again.reconstruct(some))
+    if "translate" in trained.capabilities:
+        for direction in trained.model.directions:
+            some = data.test.domain(direction[0])[:5]
+            images = trained.translate(some, direction, seed=3)
+            assert images.shape == (5, *data.spec.domain(direction[2]))
+            assert torch.equal(images, again.translate(some, direction, seed=3))
 
 
 @pytest.mark.parametrize("channels", COLOURS)
@@ -201,6 +208,12 @@ def test_capabilities_keep_their_shapes(name: str, channels: int) -> None:
             assert decoded.abs().max() <= 1
         if "reconstruct" in can:
             assert model.reconstruct(images).shape == (4, *spec.shape)
+        if "translate" in can:
+            for direction in model.directions:
+                made = model.translate(images, direction=direction)
+                assert made.shape == (4, *spec.domain(direction[2]))
+                assert made.dtype == torch.float32
+                assert made.abs().max() <= 1
         for likelihood in ("log_prob", "elbo"):
             if likelihood not in can:
                 continue
@@ -287,7 +300,8 @@ def test_killed_and_resumed_equals_unbroken(name: str, tmp_path: Path) -> None:
     recipe = recipes.get(name)
     text = {k: ",".join(map(str, v)) if isinstance(v, tuple) else v for k, v in recipe.tiny.items()}
     tiny = [f"--{k.replace('_', '-')}={v}" for k, v in text.items()]
-    common = "--data digits --steps 60 --batch 8 --checkpoint-every 4 --log-every 1 --ema 0.9"
+    common = f"--data {source_of(name)} --steps 60 --batch 8 --ema 0.9"
+    common += " --checkpoint-every 4 --log-every 1"
 
     def start(*arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "genarium", *arguments, "--quiet"]

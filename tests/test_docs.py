@@ -120,6 +120,51 @@ def test_the_likelihood_as_it_is_written(
     assert "bytes an image" in capsys.readouterr().out
 
 
+def test_text_to_image_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command of docs/text.md in order on a few small images; then its Python."""
+    from genarium.cli import main
+
+    text = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
+    assert [command[0] for command in commands] == ["train", "sample", "sample", "evaluate"]
+    monkeypatch.chdir(tmp_path)
+    few = {"shapes": "shapes:n=60", "24": "4"}  # images, and the width of the networks
+    for command in commands:
+        more = {"train": TINY, "evaluate": ["-n", "10"]}.get(command[0], [])
+        assert main([*(few.get(word, word) for word in command), *more]) == 0, command
+    assert "row 2: a large pink ring" in capsys.readouterr().out
+    (script,) = re.findall(r"<!-- tested: text -->\n```python\n(.*?)```", text, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(compile(script, "text.md", "exec"), found)
+    assert found["images"].shape == (8, 3, 32, 32)  # type: ignore[attr-defined]
+    assert len(found["codes"]) == 4  # type: ignore[arg-type]
+
+
+def test_translation_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first commands of docs/translation.md, on few images for a moment; then its Python."""
+    from genarium.cli import main
+
+    text = (ROOT / "docs" / "translation.md").read_text(encoding="utf-8")
+    block = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)[0]
+    lines = re.findall(r"^genarium .*$", block, re.MULTILINE)
+    commands = [shlex.split(line, comments=True)[1:] for line in lines]
+    assert [c[0] for c in commands] == ["train", "translate", "evaluate", "train", "translate"]
+    monkeypatch.chdir(tmp_path)
+    few = {name: f"{name}:n=60" for name in ("shape-masks", "shape-domains")}
+    for command in commands:
+        small = [*TINY, "--width", "4"] if command[0] == "train" else []
+        assert main([few.get(word, word) for word in command] + small) == 0, command
+    capsys.readouterr()
+    ((_, script),) = BLOCK.findall(text)
+    exec(compile(script, "translation.md", "exec"), {})
+    assert "('a2b', 'b2a') torch.Size([10, 3, 32, 32])" in capsys.readouterr().out
+
+
 def test_pictures_and_files_that_the_documents_name_exist() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         text = document.read_text(encoding="utf-8")

@@ -24,14 +24,14 @@ from genarium import recipes
 from genarium.building import build, load_configured
 from genarium.config import Config, resolve, route, write_yaml
 from genarium.contract import Model, capabilities, to_uint8
-from genarium.data import DataOptions
+from genarium.data import DataOptions, text
 from genarium.data import load as load_data
 from genarium.errors import UserError
 from genarium.recipes import Recipe
-from genarium.report import points
+from genarium.report import points, translations
 from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_to_dict
-from genarium.trained import Trained
+from genarium.trained import TRANSLATED, Trained
 from genarium.training import checkpoint as checkpoints
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
@@ -175,7 +175,7 @@ def _trainer(recipe: Recipe, config: Config, dataset: Dataset) -> Trainer:
 
 def _training_data(dataset: Dataset) -> TrainingData:
     split = dataset.train
-    return TrainingData(split.images, split.labels, dict(split.extra))
+    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unaligned))
 
 
 def _run(
@@ -198,13 +198,15 @@ def _run(
 
 
 def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, int], None]:
-    """Writes the sample grid of a step: samples, or originals beside their reconstructions.
+    """Writes the sample grid of a step: samples, or originals beside their translations or
+    reconstructions.
 
     Where images are points of the plane it is a plot of them over real ones.
     """
     planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
     shown = points.SHOWN if planar else 64
     some = dataset.validation.images[: shown if planar else shown // 2]
+    asked = text.grid(dataset.validation.captions or (), dataset.spec.caption_bytes, shown)
 
     @torch.no_grad()
     def paint(model: Model, step: int) -> None:
@@ -214,8 +216,14 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
             labels = None
             if model.conditional and dataset.spec.classes:
                 labels = torch.arange(shown) % len(dataset.spec.classes)
+            if model.told == "captions" and asked is not None:
+                labels = torch.from_numpy(asked[1])
             images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
+        elif "translate" in can:
+            rows = torch.arange(TRANSLATED)
+            found = translations.of_split(model, dataset.validation, rows, derive(seed, "grid"))
+            picture = translations.sheet(found)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
             again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
@@ -291,6 +299,7 @@ def evaluate(
     if extractor is None or isinstance(extractor, str):
         name = extractor or features.default_for(data.name, trained.spec)
         extractor = features.extractor(name, shape=trained.spec.shape, weights=weights)
+    further = (*modes.for_data(data.info), *watched(data, metrics))
     return evaluator.evaluate_model(
         trained.model,
         reference=data.test.images,
@@ -299,7 +308,10 @@ def evaluate(
         extractor=extractor,
         n=n or 1000,
         seed=seed,
-        metrics=choose(metrics, (*modes.for_data(data.info), *watched(data, metrics))),
+        # those of the data are of samples like them
+        metrics=choose(metrics, further if "sample" in trained.capabilities else ()),
+        second=None if data.spec.second is None else data.test.domain("b"),
+        paired=data.spec.paired,
     )
 
 

@@ -37,6 +37,21 @@ def _check_needs(recipe: Recipe, spec: Spec) -> None:
             f"recipe {recipe.name} needs class labels and the data have none: put the images "
             "into one sub-folder a class"
         )
+    if {"pairs", "domains"} & set(recipe.needs) and spec.second is None:
+        raise UserError(
+            f"recipe {recipe.name} needs images of two domains and the data have one: name "
+            "pairs:a=DIR,b=DIR or unpaired:a=DIR,b=DIR (or try shape-masks)"
+        )
+    if "pairs" in recipe.needs and not spec.paired:
+        raise UserError(
+            f"recipe {recipe.name} needs pairs and the data's two domains are not paired: name "
+            "pairs:a=DIR,b=DIR, or train cyclegan"
+        )
+    if "captions" in recipe.needs and not spec.caption_bytes:
+        raise UserError(
+            f"recipe {recipe.name} needs captions and the data have none: put a metadata.jsonl or "
+            "NAME.txt files beside the images, see docs/text.md"
+        )
 
 
 def load_configured(config: Config, progress: bool) -> Dataset:

@@ -172,6 +172,7 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]], names: str = 
     config = Config(recipe.name)
     for setting in fields.values():
         getattr(config, setting.section)[setting.name] = setting.default
+    config.training["schedule"] = recipe.schedule
     for layer in layers:
         for section, values in layer.items():
             for name, value in values.items():

@@ -40,7 +40,10 @@ class Spec:
     order; empty when the data carry no labels. attributes: the columns of `extra["factors"]`.
     vectors: names and lengths of the other float vectors in `extra`. binarized: "static" where
     every pixel is 0 or 255 by a fixed draw, "dynamic" where grey pixels are to be drawn anew at
-    each use (`--binarize`), else "".
+    each use (`--binarize`), else "". second: (C, H, W) of the images of a second domain, which are
+    `extra["b"]`; None: there is one domain. paired: whether row i of both belongs together.
+    caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
+    `genarium.data.text`); 0 where the data carry no captions.
     """
 
     channels: int
@@ -50,6 +53,9 @@ class Spec:
     attributes: tuple[Attribute, ...] = ()
     vectors: tuple[tuple[str, int], ...] = ()
     binarized: str = ""
+    second: tuple[int, int, int] | None = None
+    paired: bool = False
+    caption_bytes: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,6 +71,12 @@ class Spec:
     def planar(self) -> bool:
         """Whether an image is a point of the plane: one row of two grey pixels, x and y."""
         return self.shape == (1, 1, 2)
+
+    def domain(self, name: str) -> tuple[int, int, int]:
+        """(C, H, W) of the images of domain "a" (the first, `shape`) or "b" (the second)."""
+        if name == "a" or self.second is None:
+            return self.shape
+        return self.second
 
 
 # ---------------------------------------------------------------------------------------------
@@ -113,6 +125,10 @@ class Noise:
     def shared_normal(self, *shape: int) -> Tensor:
         """Standard normal draws that every process sees alike (no batch axis), float32."""
         return torch.randn(*shape, generator=self.generator).to(self.device)
+
+    def shared_uniform(self, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1) that every process sees alike (no batch axis), float32."""
+        return torch.rand(*shape, generator=self.generator).to(self.device)
 
 
 @dataclass
@@ -230,6 +246,8 @@ class Model(nn.Module):
     codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
     pack: int = 1  # a process's share of a batch must be a multiple of this
     told: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
+    unaligned: tuple[str, ...] = ()  # extra tensors that it wants in an order of their own
+    directions: tuple[str, ...] = ("a2b",)  # that `translate` knows; the first is its default
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses of one turn of `phase` on `batch`; all randomness from `batch.noise`."""
@@ -380,8 +398,18 @@ class Clusters(Protocol):
 class Translates(Protocol):
     """Turns an image of one domain into one of another."""
 
-    def translate(self, images: Tensor, *, direction: str = "a2b") -> Tensor:
-        """uint8 [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other."""
+    def translate(
+        self,
+        images: Tensor,
+        *,
+        direction: str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """uint8 [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other.
+
+        direction: one of the model's `directions`, None for its first. What is left to chance
+        comes from `generator`.
+        """
         ...
 
 

@@ -55,7 +55,8 @@ class Recipe:
     """A recipe as the decorator leaves it: call it with a Spec and arguments to get the model.
 
     tiny: arguments of the smallest sensible size, for tests. paper: where it comes from.
-    batch, steps: training defaults. needs: what the data must have ("labels", ...).
+    batch, steps, schedule: training defaults. needs: what the data must have ("labels", "pairs",
+    "domains" ...).
     """
 
     function: Callable[..., Model]
@@ -64,6 +65,7 @@ class Recipe:
     batch: int = 128
     steps: int = 2000
     needs: tuple[str, ...] = ()
+    schedule: str = "constant"
 
     @property
     def name(self) -> str:
@@ -98,11 +100,12 @@ def recipe(
     batch: int = 128,
     steps: int = 2000,
     needs: tuple[str, ...] = (),
+    schedule: str = "constant",
 ) -> Callable[[Callable[..., Any]], Recipe]:
     """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`."""
 
     def wrap(function: Callable[..., Any]) -> Recipe:
-        made = Recipe(function, dict(tiny), paper, batch, steps, needs)
+        made = Recipe(function, dict(tiny), paper, batch, steps, needs, schedule)
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
             if parameter.default is inspect.Parameter.empty:
                 raise TypeError(f"recipe {made.name}: argument {name!r} needs a default")

@@ -203,6 +203,7 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
 def spec_from_dict(found: Mapping[str, Any]) -> Any:
     from genarium.contract import Attribute, Spec
 
+    second = found.get("second")
     return Spec(
         channels=int(found["channels"]),
         height=int(found["height"]),
@@ -213,4 +214,7 @@ def spec_from_dict(found: Mapping[str, Any]) -> Any:
         ),
         vectors=tuple((name, int(length)) for name, length in found.get("vectors", ())),
         binarized=str(found.get("binarized", "")),
+        second=(int(second[0]), int(second[1]), int(second[2])) if second else None,
+        paired=bool(found.get("paired", False)),
+        caption_bytes=int(found.get("caption_bytes", 0)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +13,7 @@ from genarium import recipes
 from genarium.building import build, load_configured
 from genarium.contract import Model, Spec, capabilities, from_uint8
 from genarium.data import DataOptions
+from genarium.data import text as texts
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.recipes import Recipe
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
+
+TRANSLATED = 16
+"""Images translated at a time: their networks have maps as large as the image itself."""
 
 POOL = 512
 """Draws of the prior among which an inversion looks for its starts."""
@@ -71,14 +75,25 @@ class Trained:
 
     @torch.no_grad()
     def sample(
-        self, n: int = 64, seed: int = 0, condition: Tensor | int | str | None = None
+        self,
+        n: int = 64,
+        seed: int = 0,
+        condition: Tensor | int | str | None = None,
+        *,
+        text: str | Sequence[str] | None = None,
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
         condition: a class name or number for all images, or [n] labels; for a model with a
-        learned code also what `code` gives.
+        learned code also what `code` gives. text: a caption or several, for a model that is told
+        captions: n images of each, one caption's after another's.
         """
         self.can("sample")
+        if text is not None:
+            if condition is not None:
+                raise UserError("sample: give a condition or a text, not both")
+            condition = self.text(text, n)
+            n = len(condition)
         labels = self.labels(condition, n)
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = [
@@ -188,6 +203,8 @@ class Trained:
         if isinstance(condition, Tensor):
             return condition
         columns = {column.name: (i, column) for i, column in enumerate(self.spec.attributes)}
+        if self.model.told == "captions":
+            raise UserError(f"--class {condition}: {self.path} is told captions: ask with --text")
         if self.model.told != "factors" or not columns:
             raise UserError(
                 f"--class {condition}: {self.path} is told the vector {self.model.told!r} of each "
@@ -213,6 +230,30 @@ class Trained:
             if not math.isfinite(row[number].item()):
                 raise UserError(f"--class {part}: give a finite number")
         return row.expand(n, -1)
+
+    def text(self, captions: str | Sequence[str], n: int = 1) -> Tensor:
+        """Captions as a condition of n images each, [len(captions)·n, T]; see `sample`.
+
+        Raises UserError for a model that is not told captions, and for an empty or a long one.
+        """
+        if self.model.told != "captions":
+            raise UserError(
+                f"--text: {self.path} is a {self.recipe.name} that is not told captions: leave "
+                "--text away, or train text-to-image"
+            )
+        rows, longest = [], self.spec.caption_bytes
+        for caption in [captions] if isinstance(captions, str) else captions:
+            words = texts.clean(caption)
+            size = len(words.encode())
+            if not words:
+                raise UserError("--text is empty: say what to draw")
+            if size > longest:
+                raise UserError(
+                    f"--text {words[:40]!r}... is {size} bytes long, {self.path} reads {longest}: "
+                    "say it in fewer words"
+                )
+            rows.append(torch.tensor(texts.row(words, longest)))
+        return torch.stack(rows).repeat_interleave(n, 0)
 
     def relabelled(self, codes: Tensor, condition: Tensor | int | str) -> Tensor:
         """The same codes [n,D] under another condition: what it says replaces their last columns.
@@ -297,6 +338,17 @@ class Trained:
         return torch.cat(parts)
 
     @torch.no_grad()
+    def translate(self, images: Tensor, direction: str | None = None, seed: int = 0) -> Tensor:
+        """uint8 [N,C,H,W] of one domain -> those of the other, float32 on [-1, 1].
+
+        direction: "a2b" or "b2a", None for what the model was trained for. What is left to chance
+        (dropout) is the same for the same seed.
+        """
+        self.can("translate")
+        generator = torch.Generator().manual_seed(derive(seed, "translate"))
+        return translate_in_parts(self.model, images, direction, generator)
+
+    @torch.no_grad()
     def score(
         self,
         images: Tensor,
@@ -364,6 +416,17 @@ class Trained:
             cache=policy.get("cache"),
             **changes,
         )
+
+
+def translate_in_parts(
+    model: Any, images: Tensor, direction: str | None, generator: torch.Generator | None
+) -> Tensor:
+    """`model.translate` of any number of images, `TRANSLATED` at a time; on the CPU."""
+    parts = [
+        model.translate(some, direction=direction, generator=generator).cpu()
+        for some in images.split(TRANSLATED)
+    ]
+    return torch.cat(parts)
 
 
 def _chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:

@@ -94,7 +94,7 @@ def test_the_information_loss_is_cross_entropy_and_half_the_squared_error() -> N
     model = infogan(SPEC, latent=4, width=2, categories=(3,), continuous=2, weight=2.0,
                     continuous_weight=0.5)  # fmt: skip
     b = batch()
-    turn: Turn = model._turn(b)
+    turn: Turn = model._turn(b, model.conditioning.of_batch(b))
     found = model.conditioning.losses(turn)
     logits, means = model.conditioning.read(turn.of_fake.features)
     truth = turn.code[:, :3].argmax(1)

@@ -106,6 +106,16 @@ def _reconstruct(self: Any, images: Tensor) -> Tensor:
     return from_uint8(images).flip(3)
 
 
+def _translate(
+    self: Any,
+    images: Tensor,
+    *,
+    direction: str | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    return _reconstruct(self, images)
+
+
 METHODS = {
     "sample": _sample,
     "log_prob": _log_prob,
@@ -114,7 +124,7 @@ METHODS = {
     "decode": _decode,
     "prior": _prior,
     "reconstruct": _reconstruct,
-    "translate": _reconstruct,
+    "translate": _translate,
 }
 
 

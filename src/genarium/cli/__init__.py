@@ -28,6 +28,7 @@ VERBS = {
     "finetune": "a classifier that begins with the encoder, and one from scratch",
     "cluster": "find groups in the codes",
     "map": "draw the codes in the plane, coloured by class",
+    "translate": "turn images of one kind into another",
     "complete": "keep part of images and draw the rest",
     "score": "the log-likelihood of each image, the strangest first",
     "interpolate": "walk between codes",

@@ -25,21 +25,24 @@ class Given(NamedTuple):
     images: Tensor
 
 
-def given(trained: Trained, where: str, text: str, from_dir: str | None = None) -> Given:
+def given(
+    trained: Trained, where: str, text: str, from_dir: str | None = None, domain: str = "a"
+) -> Given:
     """The images that `text` names, resized (and binarized) as the run's data were.
 
     where: the flag and its value, for errors. `test` is the whole test split; the name of a data
-    source stands for its test split. from_dir: a folder of that source's official files.
+    source stands for its test split. from_dir: a folder of that source's official files. domain:
+    "b" for images of the second domain of the run's data.
     """
     kind, colon, rest = text.partition(":")
     if text == "test" or (kind == "test" and colon):
-        images = trained.dataset().test.images
+        images = trained.dataset().test.domain(domain)
         rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
         return Given([f"test:{row}" for row in rows], images[list(rows)])
     if Path(text).exists():
-        return _read(trained, where, Path(text))
+        return _read(trained, where, Path(text), domain)
     if _is_source(kind.strip()):
-        return _test_split(trained, text, from_dir)
+        return _test_split(trained, text, from_dir, domain)
     raise UserError(f"{where} does not exist: name an image, a folder, test:NUMBERS or a data set")
 
 
@@ -54,23 +57,23 @@ def _options(trained: Trained, from_dir: str | None = None) -> DataOptions:
     return trained.data_options(binarize=trained.config["data"].get("binarize"), from_dir=from_dir)
 
 
-def _test_split(trained: Trained, text: str, from_dir: str | None) -> Given:
+def _test_split(trained: Trained, text: str, from_dir: str | None, domain: str) -> Given:
     from genarium.data import load
 
-    images = load(text, _options(trained, from_dir), progress=False).test.images
+    images = load(text, _options(trained, from_dir), progress=False).test.domain(domain)
     name = text.partition(":")[0].strip()
     return Given([f"{name}:{row}" for row in range(len(images))], images)
 
 
-def all_given(trained: Trained, texts: Sequence[str], default: str) -> Given:
+def all_given(trained: Trained, texts: Sequence[str], default: str, domain: str = "a") -> Given:
     """The images of several names, one after another; of `default` where there are none."""
     import torch
 
-    parts = [given(trained, text, text) for text in texts or [default]]
+    parts = [given(trained, text, text, domain=domain) for text in texts or [default]]
     return Given([n for part in parts for n in part.names], torch.cat([p.images for p in parts]))
 
 
-def _read(trained: Trained, where: str, path: Path) -> Given:
+def _read(trained: Trained, where: str, path: Path, domain: str) -> Given:
     import numpy as np
     import torch
 
@@ -82,6 +85,7 @@ def _read(trained: Trained, where: str, path: Path) -> Given:
     from genarium.data.splits import SPLITS
 
     spec, options = trained.spec, _options(trained)
+    channels, height, width = spec.domain(domain)
     files = [found.path for found in scan(path).files] if path.is_dir() else [path]
     if not files:
         raise UserError(f"{where}: the folder holds no images")
@@ -92,9 +96,9 @@ def _read(trained: Trained, where: str, path: Path) -> Given:
                 image, _ = decode(read_bytes(file))
             except Bad as bad:
                 raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
-            image = flatten(image, options.colour, spec.channels)
-            image = fit_image(image, spec.height, spec.width, options.fit, options.colour)
-            arrays.append(np.broadcast_to(to_chw(image), spec.shape))
+            image = flatten(image, options.colour, channels)
+            image = fit_image(image, height, width, options.fit, options.colour)
+            arrays.append(np.broadcast_to(to_chw(image), (channels, height, width)))
     images = np.stack(arrays)
     if spec.binarized == "static":  # as the run's own data, by a draw beside those of its splits
         images = bits(images, len(SPLITS))

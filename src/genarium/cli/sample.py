@@ -12,7 +12,7 @@ from genarium.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder; the data are not needed")
-    parser.add_argument("-n", type=positive("-n"), default=64, help="how many (default: 64)")
+    parser.add_argument("-n", type=positive("-n"), help="how many (default: 64; of each --text 8)")
     parser.add_argument(
         "--seed", type=positive("--seed", 0), default=0, help="same seed, same images"
     )
@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument(
         "--code",
         help="draw this learned code: 3,0.5,* is category 3, number 0.5, the rest left to chance",
+    )
+    parser.add_argument(
+        "--text",
+        action="append",
+        metavar="CAPTION",
+        help="draw what this says, -n images of it; once or several times, a row each",
     )
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
@@ -36,14 +42,21 @@ def run(found: Any) -> int:
     from genarium.cli import show
 
     trained = api.load(found.run, found.step)
-    if found.code is not None and found.condition is not None:
-        raise UserError("--class and --code: give one of the two")
-    condition = found.condition if found.code is None else trained.code(found.code, found.n)
-    images = trained.sample(found.n, found.seed, condition)
+    asked = {"--class": found.condition, "--code": found.code, "--text": found.text}
+    given = [flag for flag, value in asked.items() if value is not None]
+    if len(given) > 1:
+        count = "two" if len(given) == 2 else "three"
+        raise UserError(f"{' and '.join(given)}: give one of the {count}")
+    n = found.n or (8 if found.text else 64)
+    condition = found.condition if found.code is None else trained.code(found.code, n)
+    images = trained.sample(n, found.seed, condition, text=found.text)
     out = Path(found.out) if found.out else trained.path / "samples.png"
-    api.write_images(images, out, mixture=trained.mixture)
+    api.write_images(images, out, n if found.text else None, mixture=trained.mixture)
     if found.json:
-        show.as_json({"run": str(trained.path), "n": found.n, "seed": found.seed, "out": str(out)})
+        facts = {"n": len(images), "seed": found.seed, "text": found.text, "out": str(out)}
+        show.as_json({"run": str(trained.path), **facts})
     else:
-        print(f"{found.n} samples of {trained.name} (seed {found.seed}): {out}")
+        print(f"{len(images)} samples of {trained.name} (seed {found.seed}): {out}")
+        for number, caption in enumerate(found.text or ()):
+            print(f"row {number + 1}: {caption}")
     return 0

@@ -16,6 +16,7 @@ from genarium.data.collection import (
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request, Source, find
+from genarium.errors import UserError
 
 if TYPE_CHECKING:
     from genarium.data.dataset import Dataset
@@ -30,6 +31,9 @@ def collect(
     found = find(source)
     collection = found.read(Request(source, options, progress))
     collection = conform(complete(collection), options)
+    train = collection.parts["train"]
+    if options.binarize and "b" in {**train.extra, **train.unaligned}:
+        raise UserError(f"--binarize {options.binarize}: images of two domains stay as they are")
     rules = policy(options, collection.shape)
     if options.binarize:
         rules = {**rules, "binarize": options.binarize}

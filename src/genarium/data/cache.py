@@ -122,9 +122,10 @@ class Writer:
                 arrays = (
                     dict(part.extra) if part.labels is None else {"": part.labels, **part.extra}
                 )
-                if arrays:
+                if arrays or part.unaligned:
                     # a prefix leaves every name to the extra arrays, and "" to the labels
                     prefixed = {f"_{name}": values for name, values in arrays.items()}
+                    prefixed |= {f"~{name}": values for name, values in part.unaligned.items()}
                     np.savez(self.folder / f"{split}.npz", allow_pickle=False, **prefixed)
                     files[f"{split}.npz"] = _sum(self.folder / f"{split}.npz")
                 if part.captions is not None:
@@ -251,13 +252,15 @@ def _part(place: Path, split: str, shape: tuple[int, ...]) -> Part:
         # copy-on-write: a stray in-place change stays private to the process
         images = np.memmap(place / f"{split}.bin", np.uint8, "c", shape=shape)
     arrays: dict[str, NDArray] = {}
+    unaligned: dict[str, NDArray] = {}
     if (place / f"{split}.npz").exists():
         with np.load(place / f"{split}.npz", allow_pickle=False) as stored:
-            arrays = {name[1:]: stored[name] for name in stored.files}
+            arrays = {name[1:]: stored[name] for name in stored.files if name[0] == "_"}
+            unaligned = {name[1:]: stored[name] for name in stored.files if name[0] == "~"}
     captions = None
     if (place / f"{split}.json").exists():
         captions = json.loads((place / f"{split}.json").read_text())
-    return Part(images, arrays.pop("", None), arrays, captions)
+    return Part(images, arrays.pop("", None), arrays, captions, unaligned=unaligned)
 
 
 def cached(

@@ -21,13 +21,16 @@ BITS = 0
 @dataclass
 class Part:
     """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
-    captions: N texts; names: N names of the images. All but the images may be missing."""
+    captions: N texts; names: N names of the images; unaligned: arrays of any other number of rows
+    by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them is images too,
+    those of a second domain, and is resized with them."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.integer] | None = None
     extra: dict[str, NDArray] = field(default_factory=dict)
     captions: list[str] | None = None
     names: list[str] | None = None
+    unaligned: dict[str, NDArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,6 +48,7 @@ class Part:
             {name: values[rows] for name, values in self.extra.items()},
             texts(self.captions),
             texts(self.names),
+            self.unaligned,
         )
 
 
@@ -98,6 +102,10 @@ def complete(collection: Collection) -> Collection:
         train = parts["train"]
         names = np.array(divide([digest(image) for image in train.images], missing))
         parts.update({name: train.take(names == name) for name in ("train", *missing)})
+        for key, rows in train.unaligned.items():
+            homes = np.array(divide([digest(row) for row in rows], missing))
+            for name in ("train", *missing):
+                parts[name].unaligned = {**parts[name].unaligned, key: rows[homes == name]}
     return replace(collection, parts=parts, identity=identity)
 
 
@@ -117,16 +125,32 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
     channels, height, width = collection.shape
     height, width = options.height_width or (height, width)
     channels = options.channels or channels
+
+    def fitted(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+        return resize.fit_array(images, height, width, channels, options.fit, options.colour)
+
+    def beside(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
+        own = options.channels
+        return {
+            name: fitted(values, own or values.shape[1]) if pictures(values) else values
+            for name, values in arrays.items()
+        }
+
     parts = {
         name: replace(
             part,
-            images=resize.fit_array(
-                part.images, height, width, channels, options.fit, options.colour
-            ),
+            images=fitted(part.images, channels),
+            extra=beside(part.extra),
+            unaligned=beside(part.unaligned),
         )
         for name, part in collection.parts.items()
     }
     return replace(collection, parts=parts)
+
+
+def pictures(values: NDArray) -> bool:
+    """Whether an array beside the images holds images too: uint8 [M,C,H,W], C 1 or 3."""
+    return values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3)
 
 
 def binarize(collection: Collection) -> Collection:
@@ -156,7 +180,7 @@ def bits(images: NDArray[np.uint8], split: int) -> NDArray[np.uint8]:
 def _hash_parts(parts: dict[str, Part]) -> str:
     found = hashlib.sha256()
     for name, part in sorted(parts.items()):
-        arrays = {"images": part.images, "labels": part.labels, **part.extra}
+        arrays = {"images": part.images, "labels": part.labels, **part.extra, **part.unaligned}
         for key, values in sorted(arrays.items()):
             if values is not None:
                 found.update(f"{name}/{key}/{values.dtype.str}/{values.shape}".encode())

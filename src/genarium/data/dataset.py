@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genarium.contract import Attribute, Spec
-from genarium.data.collection import Collection, Part
+from genarium.data import text
+from genarium.data.collection import Collection, Part, pictures
 from genarium.data.splits import SPLITS
 from genarium.errors import UserError
+
+log = logging.getLogger("genarium.data")
 
 
 @dataclass
@@ -19,8 +24,11 @@ class Split:
     """Aligned tensors of one split.
 
     images: uint8 [N,C,H,W] (memory-mapped where the data set is cached on disk). labels: int64
-    [N] or None. extra: further tensors of N rows, by name. captions: N texts or None. names: of
-    the images (their files, relative to the folder) or None.
+    [N] or None. extra: further tensors of N rows, by name. captions: N texts or None, a line a
+    caption; as bytes they are `extra["captions"]`, see `genarium.data.text`. names: of
+    the images (their files, relative to the folder) or None. unaligned: tensors of any other
+    number of rows, by name. The images of a second domain are `extra["b"]` where they are paired
+    with the first's, else `unaligned["b"]`.
     """
 
     images: Tensor
@@ -28,9 +36,19 @@ class Split:
     extra: dict[str, Tensor] = field(default_factory=dict)
     captions: list[str] | None = None
     names: list[str] | None = None
+    unaligned: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]
+
+    def domain(self, name: str) -> Tensor:
+        """The images of domain "a" or "b", uint8 [N,C,H,W]. UserError: there is no second one."""
+        if name == "a":
+            return self.images
+        found = self.extra.get("b", self.unaligned.get("b"))
+        if found is None:
+            raise UserError("the data have no second domain: name pairs or two folders of images")
+        return found
 
 
 @dataclass
@@ -64,13 +82,44 @@ class Dataset:
         return {name: self.split(name).captions for name in SPLITS}
 
 
-def _split(part: Part) -> Split:
-    images = part.images
-    if not images.flags.writeable or not images.flags.c_contiguous:
-        images = images.copy()  # torch has no read-only tensors
+def _tensor(values: NDArray) -> Tensor:
+    """Images stay where they are (on the disk, where they are cached); all else is copied."""
+    if not pictures(values):
+        return torch.tensor(values)
+    if not values.flags.writeable or not values.flags.c_contiguous:
+        values = values.copy()  # torch has no read-only tensors
+    return torch.from_numpy(values)
+
+
+def _split(part: Part, length: int = 0, each: int = 0) -> Split:
     labels = None if part.labels is None else torch.tensor(part.labels, dtype=torch.int64)
-    extra = {name: torch.tensor(values) for name, values in part.extra.items()}
-    return Split(torch.from_numpy(images), labels, extra, part.captions, part.names)
+    extra = {name: _tensor(values) for name, values in part.extra.items()}
+    if length and part.captions is not None:
+        extra["captions"] = torch.from_numpy(text.table(part.captions, length, each))
+    unaligned = {name: _tensor(values) for name, values in part.unaligned.items()}
+    return Split(_tensor(part.images), labels, extra, part.captions, part.names, unaligned)
+
+
+def _second(collection: Collection) -> tuple[tuple[int, int, int] | None, bool]:
+    """(C, H, W) of the images "b", None where there are none; whether they are paired."""
+    train = collection.parts["train"]
+    paired = "b" in train.extra
+    found = train.extra.get("b", train.unaligned.get("b"))
+    if found is None or not pictures(found):
+        return None, False
+    channels, height, width = found.shape[1:]
+    return (channels, height, width), paired
+
+
+def _captions(collection: Collection, name: str) -> tuple[int, int]:
+    """(T, K) of the captions of all splits, with a warning where some are cut; 0 for none."""
+    if not any(collection.parts["train"].captions or ()):
+        return 0, 0
+    every = [c for part in collection.parts.values() for c in part.captions or ()]
+    length, each, cut = text.shape_of(every)
+    if cut:
+        log.warning("%s: %d captions are cut to %d bytes", name, cut, length)
+    return length, each
 
 
 def _attributes(collection: Collection) -> tuple[Attribute, ...]:
@@ -94,6 +143,7 @@ def _vectors(collection: Collection) -> tuple[tuple[str, int], ...]:
 def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
     """A complete collection as tensors."""
     channels, height, width = collection.shape
+    captions = _captions(collection, name)
     return Dataset(
         name=name,
         spec=Spec(
@@ -104,10 +154,12 @@ def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
             _attributes(collection),
             _vectors(collection),
             str(collection.info.get("policy", {}).get("binarize", "")),
+            *_second(collection),
+            caption_bytes=captions[0],
         ),
         manifest=manifest,
         info=collection.info,
-        train=_split(collection.parts["train"]),
-        validation=_split(collection.parts["validation"]),
-        test=_split(collection.parts["test"]),
+        train=_split(collection.parts["train"], *captions),
+        validation=_split(collection.parts["validation"], *captions),
+        test=_split(collection.parts["test"], *captions),
     )

@@ -11,6 +11,7 @@ from genarium.data.decode import SUFFIXES
 from genarium.data.names import shown
 from genarium.errors import UserError
 
+TEXTS = (".txt", ".jsonl", ".csv")
 LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
 
@@ -25,12 +26,14 @@ class Found:
 @dataclass
 class Scan:
     """files, sorted; folders: relative names of all folders; others: how many files have no image
-    suffix; aliases: links to a folder that was visited already."""
+    suffix; aliases: links to a folder that was visited already; texts: those of the others that
+    may hold captions."""
 
     files: list[Found] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     others: int = 0
     aliases: list[str] = field(default_factory=list)
+    texts: list[Found] = field(default_factory=list)
 
 
 def scan(root: Path) -> Scan:
@@ -70,6 +73,9 @@ def scan(root: Path) -> Scan:
                 result.files.append(Found(Path(entry.path), unicodedata.normalize("NFC", below)))
             else:
                 result.others += 1
+                if entry.name.lower().endswith(TEXTS):
+                    below = unicodedata.normalize("NFC", below)
+                    result.texts.append(Found(Path(entry.path), below))
     # forms that NFC makes equal keep apart by their bytes
     result.files.sort(key=lambda f: (f.name, os.fsencode(f.path)))
     return result

@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genarium.errors import UserError
 from genarium.data import pretrained
+from genarium.errors import UserError
 from genarium.evaluation.features import Extractor, from_module
 
 SIDE, PATCH = 224, 14

@@ -42,6 +42,9 @@ from genarium.evaluation.model_scores import (
     sample_into,
 )
 from genarium.evaluation.scores import Score, Scores, Undefined
+from genarium.evaluation.translation import translations
+
+AT_ONCE = 16  # translations: their networks have maps as large as the image
 
 
 def evaluate_model(
@@ -58,6 +61,8 @@ def evaluate_model(
     progress: Progress | None = None,
     split: str = "test",
     metrics: Sequence[Metric] = METRICS,
+    second: Tensor | None = None,
+    paired: bool = False,
 ) -> Scores:
     """Score a model by what it can do.
 
@@ -66,7 +71,9 @@ def evaluate_model(
     and reconstruction; the reference if None. train: the training images, for scores that see
     copying. n: samples, and images of either set, at most. seed, batch: of the samples; together
     they determine the result. split: the name of the split that reference and heldout come from.
-    metrics: scores of samples against the reference.
+    metrics: scores of samples against the reference. second: held-out images of a second domain,
+    for a model that translates; the reference is the first then. paired: whether their rows belong
+    together.
 
     The model is scored in evaluation mode, its modules' modes restored afterwards.
 
@@ -105,6 +112,20 @@ def evaluate_model(
                 rows += part(model, held, context, report)
             except Undefined as reason:
                 warnings.append(f"left out {reason}")
+        if second is not None:
+            rows += translations(
+                model,
+                (reference, second),
+                paired,
+                extractor=chosen,
+                metrics=metrics,
+                n=n,
+                seed=seed,
+                batch=min(batch, AT_ONCE),
+                split=split,
+                report=report,
+                warnings=warnings,
+            )
         if heldout is None or heldout is reference:  # the labels are the reference's
             rows += clustering(model, held, labels, context, report)
         rows.append(parameters(model))

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium.errors import UserError
 from genarium.data import pretrained
+from genarium.errors import UserError
 from genarium.evaluation import graphdef
 from genarium.evaluation.features import Extractor, from_module
 from genarium.evaluation.inception import FEATURES, OUTPUTS, RESIZE, Inception, prepare, scopes

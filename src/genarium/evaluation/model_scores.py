@@ -95,7 +95,7 @@ def likelihood(
         kind = f"from the importance-weighted bound of {k} samples"
     generator = torch.Generator().manual_seed(context["seed"])
     values, files = [], []
-    for done, part in batches(heldout, context["batch"], _device(model)):
+    for done, part in batches(heldout, context["batch"], device_of(model)):
         if isinstance(model, HasLogProb):
             values.append(model.log_prob(part))
             if done - len(part) < PNG_IMAGES:
@@ -119,7 +119,7 @@ def likelihood(
             better="lower",
             unit="bits",
             note=f"{kind}, of {density}; {mean:.2f} nats an image; {_held(context)}",
-            shared=_parts(bits),
+            shared=spread_of(bits),
             basis={"density": density, "dims": dims, **_samples(k), **_held_basis(context)},
         ),
         *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
@@ -156,7 +156,7 @@ def _compressed(
             unit="bytes",
             note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}; "
             f"{_held(context)}",
-            shared=_parts(each),
+            shared=spread_of(each),
             basis={"density": density, "dims": dims, **_held_basis(context)},
         )
     ]
@@ -169,7 +169,7 @@ def reconstruction(
     if not isinstance(model, Reconstructs):
         return []
     errors = []
-    for done, part in batches(heldout, context["batch"], _device(model)):
+    for done, part in batches(heldout, context["batch"], device_of(model)):
         given = (model.reconstruct(part).double() + 1) / 2
         errors.append((given - part.double() / 255).square().flatten(1).mean(dim=1).cpu())
         report("reconstruct", done, len(heldout))
@@ -186,7 +186,7 @@ def reconstruction(
         unit="per pixel on [0,1]",
         note=_held(context),
         basis=basis,
-        shared=_parts(each),
+        shared=spread_of(each),
     )
     if error == 0:  # without loss: the ratio is infinite
         return [mse]
@@ -211,7 +211,7 @@ def latents(
     if not isinstance(model, HasPosterior):
         return []
     means, divergences = [], []
-    for done, part in batches(heldout, context["batch"], _device(model)):
+    for done, part in batches(heldout, context["batch"], device_of(model)):
         mean, log_variance = (values.double().cpu() for values in model.posterior(part))
         means.append(mean)
         divergences.append(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance))
@@ -240,7 +240,7 @@ def latents(
             unit="nats an image",
             note=f"what the code tells of an image; most by latent {most}; {_held(context)}",
             basis=basis,
-            shared=_parts(kl.sum(1)),
+            shared=spread_of(kl.sum(1)),
         ),
         Score(
             "collapsed latents",
@@ -269,7 +269,7 @@ def clustering(
     if not isinstance(model, Clusters) or labels is None or len(heldout) < 2:
         return []
     groups = []
-    for done, part in batches(heldout, context["batch"], _device(model)):
+    for done, part in batches(heldout, context["batch"], device_of(model)):
         groups.append(model.cluster(part).cpu())
         report("cluster", done, len(heldout))
     wrong = cluster_errors(torch.cat(groups), labels.cpu())
@@ -282,7 +282,7 @@ def clustering(
             unit="share",
             note=f"groups named by the other half's majority; {_held(context)}",
             basis=_held_basis(context),
-            shared=_parts(wrong),
+            shared=spread_of(wrong),
         )
     ]
 
@@ -324,7 +324,7 @@ def batches(
         yield done, part.to(device)
 
 
-def _parts(values: Tensor) -> Tensor | None:
+def spread_of(values: Tensor) -> Tensor | None:
     """What each image adds to the error of the mean of [N] values; see `Score.shared`."""
     if len(values) < 2:
         return None
@@ -332,7 +332,8 @@ def _parts(values: Tensor) -> Tensor | None:
     return (values - values.mean()) / (len(values) * (len(values) - 1)) ** 0.5
 
 
-def _device(model: nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are; the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 

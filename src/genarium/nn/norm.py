@@ -136,3 +136,21 @@ class BatchNorm1d(_GlobalBatchNorm, nn.BatchNorm1d):
 
 class BatchNorm2d(_GlobalBatchNorm, nn.BatchNorm2d):
     """y = γ·(x - E[x]) / √(Var[x] + ε) + β per channel, for x [B,C,H,W]; see `BatchNorm1d`."""
+
+
+class InstanceNorm2d(nn.Module):
+    """y = (x - E[x]) / √(Var[x] + ε) for every image and channel alone, x [B,C,H,W] (Ulyanov,
+    Vedaldi & Lempitsky 2016). It has no weights and no memory: training and evaluation are alike,
+    and an image's result never depends on its neighbours.
+
+    channels: C, for symmetry with `BatchNorm2d`. A map of a single pixel would become 0.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5):
+        super().__init__()
+        self.channels, self.eps = channels, eps
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.shape[2] * input.shape[3] == 1:
+            raise ValueError("instance norm of a single pixel is 0 whatever the pixel is")
+        return nn.functional.instance_norm(input, eps=self.eps)

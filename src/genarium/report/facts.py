@@ -74,10 +74,17 @@ class Matches:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Test images and what the model made of them, uint8 [N,C,H,W] each."""
+    """Test images and what the model made of them, uint8 [N,C,H,W] each.
+
+    third: what the results are to be held against, where there is anything; third_is: what that is
+    ("target", "cycle"). direction: of a translation.
+    """
 
     originals: Tensor
     made: Tensor
+    third: Tensor | None = None
+    third_is: str = ""
+    direction: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +118,10 @@ class ModelReport:
     samples: Tensor | None = None
     sampling_seconds: float | None = None  # for all of `samples`
     conditions: bool = False  # the samples take the classes in turn
+    captions: tuple[str, ...] = ()  # what the rows of the samples were asked for, of the test split
     nonfinite: int = 0  # samples with a NaN or infinite pixel
     copies: Matches | None = None  # samples and their nearest training images
     baseline: Matches | None = None  # test images and theirs
     reconstructions: Pairs | None = None
-    translations: Pairs | None = None
+    translations: tuple[Pairs, ...] | None = None  # one for each direction
     interpolations: Interpolations | None = None

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from genarium.data import text
 from genarium.errors import UserError
 from genarium.report.facts import Data, Matches, ModelReport, Pairs, Trained
 from genarium.report.images import as_uint8
 from genarium.report.points import SHOWN as POINTS
+from genarium.report.translations import of_split
 from genarium.report.walks import ROWS, walks_of
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from genarium.evaluation.watch import Watch
 
 SHOWN = 8  # pairs of nearest neighbours, rows of two
-RECONSTRUCTED = 32  # test images to reconstruct or translate
+RECONSTRUCTED = 32  # test images to reconstruct
+TRANSLATED = 16  # and to translate
 HELD_OUT = 512  # test images whose distances make the baseline
 CLASSES = 10  # different ones among the first test images
 CORPUS = 50_000_000  # pixels of training images searched at a time
@@ -94,10 +97,15 @@ def collect(
             planar = dataset.spec.planar
             n = max(n, POINTS) if planar else n
             condition = _classes_in_turn(trained, n)
+            report.conditions = condition is not None
+            if getattr(model, "told", "") == "captions":
+                asked = text.grid(dataset.test.captions or (), trained.spec.caption_bytes, n)
+                if asked is not None:
+                    report.captions = tuple(asked[0])
+                    condition = torch.from_numpy(asked[1])
             start = time.perf_counter()
             drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
             report.sampling_seconds = time.perf_counter() - start
-            report.conditions = condition is not None
             report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())
             report.samples = as_uint8(drawn)
             if not planar:
@@ -112,8 +120,7 @@ def collect(
             report.reconstructions = Pairs(shown, _made(model, model.reconstruct, shown))
         if "translate" in able:
             say("translations")
-            shown = test[chosen[:RECONSTRUCTED]]
-            report.translations = Pairs(shown, _made(model, model.translate, shown))
+            report.translations = of_split(model, dataset.test, chosen[:TRANSLATED], seed)
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
             report.interpolations = walks_of(model, able, test[chosen[: 2 * ROWS]], seed)
@@ -241,6 +248,7 @@ def _evaluate(
     if extractor is None:
         extractor = features.default_for(dataset.name, dataset.spec)
     test = dataset.test
+    metrics = (*METRICS, *modes.for_data(dataset.info), *(watch.metrics() if watch else ()))
     found: Scores = evaluate_model(
         trained.model,
         reference=test.images,
@@ -250,7 +258,9 @@ def _evaluate(
         n=samples,
         seed=seed,
         batch=batch,
-        metrics=(*METRICS, *modes.for_data(dataset.info), *(watch.metrics() if watch else ())),
+        metrics=METRICS if "sample" not in trained.capabilities else metrics,
+        second=None if dataset.spec.second is None else test.domain("b"),
+        paired=dataset.spec.paired,
     )
     return found
 

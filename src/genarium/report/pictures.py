@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genarium.report.facts import Interpolations, Matches, Pairs
-from genarium.report.images import FILL, data_uri, grid
+from genarium.report.images import FILL, data_uri, grid, promote
 from genarium.report.markup import Child, Markup, tag
 from genarium.report.points import planar, scatter, sheet
 
@@ -57,7 +57,8 @@ def strip(images: Tensor, most: int) -> Tensor:
 def pairs(found: Pairs, columns: int = 8) -> Tensor:
     """Rows of originals, each with the row of what was made of them below, as one image.
 
-    Points: what was made of them in a plot over the originals.
+    A third row, where there is one, follows those two. Points: what was made of them in a plot over
+    the originals.
     """
     if planar(found.made):
         return scatter(found.made, real=found.originals)
@@ -70,7 +71,8 @@ def pairs(found: Pairs, columns: int = 8) -> Tensor:
 
 
 def _padded(found: Pairs, start: int, columns: int) -> list[Tensor]:
-    rows = [found.originals[start : start + columns], found.made[start : start + columns]]
+    kinds = [found.originals, found.made, *([] if found.third is None else [found.third])]
+    rows = [kind[start : start + columns] for kind in promote(*kinds)]
     missing = columns - len(rows[0])
     return [torch.cat([row, row.new_full((missing, *row.shape[1:]), FILL)]) for row in rows]
 

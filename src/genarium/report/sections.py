@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from genarium.report import families
-from genarium.report.facts import ModelReport
+from genarium.report.facts import ModelReport, Pairs
 from genarium.report.history import curves, training_cost
 from genarium.report.markup import Child, Markup, join, tag
 from genarium.report.numbers import duration, number
@@ -92,6 +92,8 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
         words = f"{count} samples, seed {report.seed}"
         if report.conditions:
             words += ", classes in turn"
+        if report.captions:
+            words += f"; a row a caption of the test split: {'; '.join(report.captions)}"
         columns, mixture = min(8, count), report.data.mixture
         image = sheet(report.samples, columns=columns, pad=PAD, mixture=mixture)
         found = [picture(image, f"{count} samples of {report.name}", words)]
@@ -101,7 +103,7 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
         return found
     for made, word in (
         (report.reconstructions, "reconstructions"),
-        (report.translations, "translations"),
+        (report.translations[0] if report.translations else None, "translations"),
     ):
         if made is not None:
             alt = f"Test images and, below each, their {word} by {report.name}"
@@ -184,14 +186,23 @@ def translations(reports: Reports) -> Markup | None:
     """Test images beside what they are turned into."""
     content = [
         _card(
-            report.name,
-            picture(pairs(report.translations), f"Test images and translations by {report.name}"),
-            lead("Rows of test images, each with the row of their translations below."),
+            f"{report.name}, {found.direction}" if found.direction else report.name,
+            picture(pairs(found), f"Test images and translations by {report.name}"),
+            lead(_below(found)),
         )
         for report in reports
-        if report.translations
+        for found in report.translations or ()
     ]
     return cards(content, "20rem") if content else None
+
+
+def _below(found: Pairs) -> str:
+    third = {
+        "target": ", then the row of what they should become",
+        "cycle": ", then the row of what comes back through both generators",
+    }
+    rest = third.get(found.third_is, "")
+    return f"Rows of test images, each with the row of their translations below{rest}."
 
 
 def interpolations(reports: Reports) -> Markup | None:

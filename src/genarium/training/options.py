@@ -17,7 +17,8 @@ class TrainOptions:
     minutes: stop after this many minutes of training.
     batch: images a step, over all processes together (default: the recipe's).
     seed: seeds the weights, the order of the images and all noise.
-    schedule: how the learning rate falls over the budget.
+    schedule: how the learning rate falls over the budget; constant-linear falls over its second
+        half (default: the recipe's).
     warmup: steps over which the learning rate rises from 0.
     clip: largest gradient norm of a player; larger gradients are scaled down (0: off).
     ema: decay of the exponential moving average of the weights, which then samples (0: off).
@@ -38,7 +39,7 @@ class TrainOptions:
     minutes: Annotated[float, Gt(0)] | None = None
     batch: Annotated[int, Gt(0)] | None = None
     seed: Annotated[int, Ge(0)] = 0
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    schedule: Literal["constant", "cosine", "linear", "constant-linear"] = "constant"
     warmup: Annotated[int, Ge(0)] = 0
     clip: Annotated[float, Ge(0)] = 0.0
     ema: Annotated[float, Ge(0), Lt(1)] = 0.0

@@ -38,11 +38,16 @@ MAX_ROLLBACKS = 3
 
 @dataclass
 class TrainingData:
-    """What the trainer draws batches from: aligned tensors, uint8 images [N,C,H,W] first."""
+    """What the trainer draws batches from: aligned tensors, uint8 images [N,C,H,W] first.
+
+    unaligned: tensors of any number of rows; batches draw them in an order of their own, so that
+    no row meets the same image each time.
+    """
 
     images: Tensor
     labels: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
+    unaligned: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -84,6 +89,11 @@ class Trainer:
             for net in model.children():
                 net.compile()
         self.order = Order(len(data), self.batch, options.seed)
+        apart = {k: v for k, v in data.extra.items() if k in model.unaligned} | data.unaligned
+        self.apart = {
+            name: (values, Order(len(values), self.batch, derive(options.seed, "order", name)))
+            for name, values in apart.items()
+        }
         self.batches = max(phase.repeat for phase in model.phases)  # a step consumes
         self.step, self.seconds, self.rollbacks = 0, 0.0, 0
         self.folder: Path | None = None
@@ -97,10 +107,11 @@ class Trainer:
         self._good: Checkpoint | None = None
 
     def _check(self, pack: int) -> None:
-        if len(self.data) < self.batch:
+        fewest = min([len(self.data), *map(len, self.data.unaligned.values())])
+        if fewest < self.batch:
             raise UserError(
-                f"--batch {self.batch} is more than the {len(self.data)} training images: "
-                f"use --batch {max(1, len(self.data))} or less"
+                f"--batch {self.batch} is more than the {fewest} training images: "
+                f"use --batch {max(1, fewest)} or less"
             )
         if self.batch % self.engine.world:
             raise UserError(
@@ -156,6 +167,8 @@ class Trainer:
             factor *= 0.5 * (1 + math.cos(math.pi * self.share()))
         elif self.options.schedule == "linear":
             factor *= 1 - self.share()
+        elif self.options.schedule == "constant-linear":
+            factor *= min(1.0, 2 * (1 - self.share()))
         return factor
 
     # ------------------------------------------------------------------------ one step
@@ -171,19 +184,30 @@ class Trainer:
         noise = Noise(
             self._seed("noise", self.step, phase, turn), self.batch, self.rows, self.engine.device
         )
-        images = self.data.images[rows].to(self.engine.device)
-        if self.options.flip:
-            mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1)
-            images = torch.where(mirrored, images.flip(3), images)
-        if self.options.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
+        mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1) if self.options.flip else None
         labels = self.data.labels
-        return Batch(
-            images,
+        extra = {k: v for k, v in self.data.extra.items() if k not in self.apart}
+        batch = Batch(
+            self._images(self.data.images[rows], mirrored),
             None if labels is None else labels[rows].to(self.engine.device),
             noise,
-            {k: v[rows].to(self.engine.device) for k, v in self.data.extra.items()},
+            {k: self._images(v[rows], mirrored) for k, v in extra.items()},
         )
+        for name, (values, order) in self.apart.items():
+            mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1) if self.options.flip else None
+            batch.extra[name] = self._images(values[order.rows(number)[self.rows]], mirrored)
+        return batch
+
+    def _images(self, values: Tensor, mirrored: Tensor | None) -> Tensor:
+        """Rows of the data on the device; images (uint8 [B,C,H,W]) as the options ask for them."""
+        values = values.to(self.engine.device)
+        if values.dtype != torch.uint8 or values.ndim != 4:
+            return values
+        if mirrored is not None:
+            values = torch.where(mirrored, values.flip(3), values)
+        if self.options.channels_last:
+            values = values.contiguous(memory_format=torch.channels_last)
+        return values
 
     def play(self, number: int, turn: int) -> Step:
         """One turn of player `number`: losses, gradients, the optimizer's step."""

@@ -26,7 +26,7 @@ from genarium.data.decode import SUFFIXES
 from genarium.data.layout import SPLIT_NAMES
 from genarium.data.names import shown
 from genarium.data.registry import Request, source
-from genarium.data.scan import LITTER
+from genarium.data.scan import LITTER, TEXTS
 from genarium.data.sources.folder import read_folder
 from genarium.errors import UserError
 
@@ -34,6 +34,7 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".
 ALWAYS_ALLOWED = 1 << 30  # bytes unpacked; beyond it the growth decides
 GROWTH = 100  # images hardly compress, so this is far beyond any honest archive
 MEMBERS = 2_000_000
+UNPACKED = 2  # raise it when other kinds of members are taken out
 DAMAGED = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -78,7 +79,7 @@ def archive(request: Request) -> Collection:
     except OSError as error:
         raise UserError(f"--data {request.label}: cannot be read ({error.strerror})") from error
     root = cache.root(request.options)
-    place = root / "archives" / sha256[:32]
+    place = root / "archives" / f"{sha256[:32]}-{UNPACKED}"
     if not place.is_dir():
         try:
             with cache.lock(root, f"archive-{place.name}"):
@@ -170,6 +171,6 @@ def _safe(member: _Member) -> Path | None:
     if member.kind == "folder" or not parts:
         return None
     hidden = any(part.startswith(".") or part.lower() in LITTER for part in parts)
-    if hidden or Path(parts[-1]).suffix.lower() not in SUFFIXES:
+    if hidden or Path(parts[-1]).suffix.lower() not in (*SUFFIXES, *TEXTS):
         return None
     return Path(*parts)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from genarium.data import cache
+from genarium.data import cache, captions
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.decode import Bad, Facts, decode, flatten, read_bytes
 from genarium.data.decode import inspect as inspect_file
@@ -34,12 +36,19 @@ ATTEMPTS = 5
 FIRST = 5  # examples in a message
 
 
-class _Changed(Exception):
+class Changed(Exception):
     """Files were deleted or changed between being inspected and being read."""
 
     def __init__(self, rows: list[int]):
         super().__init__(rows)
         self.rows = rows
+
+
+class Cut(NamedTuple):
+    """A part of each picture. name: for the identity of the result."""
+
+    name: str
+    of: Callable[[Image.Image], Image.Image]
 
 
 @dataclass
@@ -74,40 +83,68 @@ def folder(request: Request) -> Collection:
 def read_folder(path: Path, request: Request) -> Collection:
     """The images below `path`, from the cache or into it. UserError: nothing usable is there, too
     many files are bad, an image is in two splits, or the cache cannot be written."""
-    options = request.options
+    found = files_below(path, request)
+    index = Index(path, request.options)
+    facts = index.facts(found.files, request.progress)
+
+    def attempt() -> Collection:
+        try:
+            return read_files(path.resolve().name or "images", found, facts, request)
+        except Changed as changed:
+            for row in changed.rows:
+                facts[row] = inspect_file(found.files[row].path)
+            raise
+
+    collection = captions.attach(patiently(request, attempt), found, request.label)
+    index.save()
+    return collection
+
+
+def files_below(path: Path, request: Request) -> Scan:
+    """The image files below a folder. UserError: there are none."""
     found = scan(path)
     if not found.files:
         raise UserError(
             f"--data {request.label}: no images in this folder, nor below it "
             "(looked for .png, .jpg, .gif, .webp, .bmp, .tif, .ppm)"
         )
-    index = Index(path, options)
-    facts = index.facts(found.files, request.progress)
-    name = path.resolve().name or "images"
+    return found
+
+
+def patiently(request: Request, attempt: Callable[[], Collection]) -> Collection:
+    """`attempt`, again where it raises `Changed`. UserError: the files do not come to rest."""
     for _ in range(ATTEMPTS):
-        plan = _plan(request.label, found, facts, options)
-        try:
-            stored = cache.obtain(
-                options,
-                name,
-                plan.shape,
-                plan.identity,
-                lambda writer, plan=plan: _fill(writer, plan, found, facts, request),  # type: ignore[misc]
-            )
-        except _Changed as changed:
-            for row in changed.rows:
-                facts[row] = inspect_file(found.files[row].path)
-            continue
-        index.save()
-        named: dict[str, list[str]] = {split: [] for split in SPLITS}
-        for row, split in zip(plan.rows, plan.splits, strict=True):
-            named[split].append(shown(found.files[row].name))
-        parts = {key: replace(part, names=named[key]) for key, part in stored.parts.items()}
-        return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
+        with contextlib.suppress(Changed):
+            return attempt()
     raise UserError(f"--data {request.label}: files keep changing while they are read; try again")
 
 
-def _plan(text: str, found: Scan, facts: list[Facts], options: DataOptions) -> _Plan:
+def read_files(
+    name: str, found: Scan, facts: list[Facts], request: Request, cut: Cut | None = None
+) -> Collection:
+    """The files of `found` that `facts` finds usable, from the cache or into it.
+
+    cut: the part of each picture that is meant, where it is not all of it. Raises `Changed` for
+    files that are no longer what `facts` says, and UserError as `read_folder` does.
+    """
+    plan = _plan(request.label, found, facts, request.options, cut)
+    stored = cache.obtain(
+        request.options,
+        name,
+        plan.shape,
+        plan.identity,
+        lambda writer: _fill(writer, plan, found, facts, request, cut),
+    )
+    named: dict[str, list[str]] = {split: [] for split in SPLITS}
+    for row, split in zip(plan.rows, plan.splits, strict=True):
+        named[split].append(shown(found.files[row].name))
+    parts = {key: replace(part, names=named[key]) for key, part in stored.parts.items()}
+    return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
+
+
+def _plan(
+    text: str, found: Scan, facts: list[Facts], options: DataOptions, cut: Cut | None
+) -> _Plan:
     skipped = _skipped(text, found, facts, options)
     rows = [i for i, fact in enumerate(facts) if not fact.error]
     layout = arrange([found.files[i].name for i in rows], found.folders)
@@ -122,6 +159,7 @@ def _plan(text: str, found: Scan, facts: list[Facts], options: DataOptions) -> _
     shape, chosen = _shape(good, options)
     identity = fingerprint(
         [[file.name, fact.sha256, not fact.error] for file, fact in zip(found.files, facts)]
+        + ([cut.name] if cut else [])
     )
     warnings = list(layout.warnings)
     if skipped["count"]:
@@ -242,7 +280,12 @@ def _sizes(facts: list[Facts]) -> dict[str, Any]:
 
 
 def _fill(
-    writer: cache.Writer, plan: _Plan, found: Scan, facts: list[Facts], request: Request
+    writer: cache.Writer,
+    plan: _Plan,
+    found: Scan,
+    facts: list[Facts],
+    request: Request,
+    cut: Cut | None,
 ) -> Collection:
     """Decode, fit and write every usable image; gives labels and classes."""
     options = request.options
@@ -257,7 +300,7 @@ def _fill(
             return None
         if hashlib.sha256(data).hexdigest() != facts[row].sha256:
             return None
-        image = flatten(image, colour, channels)
+        image = flatten(cut.of(image) if cut else image, colour, channels)
         return to_chw(fit_image(image, height, width, options.fit, colour))
 
     lost: list[int] = []
@@ -270,7 +313,7 @@ def _fill(
                 writer.append(split, image[None])
             advance(1)
     if lost:
-        raise _Changed(lost)
+        raise Changed(lost)
     parts: dict[str, Part] = {}
     for split in SPLITS:
         labels = plan.layout.labels

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,16 +110,33 @@ def draw_factors(n: int, seed: int, split: int) -> Floats:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def render(factors: Floats, height: int, width: int) -> NDArray[np.uint8]:
-    """Factors [n,7] -> images uint8 [n,3,height,width]."""
+def render(factors: Floats, height: int, width: int, stroke: float = 0.0) -> NDArray[np.uint8]:
+    """Factors [n,7] -> images uint8 [n,3,height,width].
+
+    stroke: how wide a line along the edge, inside it, is left of each shape, as a share of its
+    circumradius; 0 fills the shape.
+    """
     out = np.empty((len(factors), 3, height, width), np.uint8)
     block = max(1, 2_000_000 // (height * width))  # keeps the working memory small
-    for index, (distance, _) in enumerate(SHAPES.values()):
+    for index, (filled, _) in enumerate(SHAPES.values()):
+        distance = _outlined(filled, stroke) if stroke else filled
         rows = np.flatnonzero(factors[:, 0] == index)
         for start in range(0, len(rows), block):
             some = rows[start : start + block]
             out[some] = _render(distance, factors[some], height, width)
     return out
+
+
+def _outlined(
+    distance: Callable[[Floats, Floats, Floats], Floats], stroke: float
+) -> Callable[[Floats, Floats, Floats], Floats]:
+    """The distance of the band between a shape's edge and `stroke`·r inside it."""
+
+    def band(x: Floats, y: Floats, r: Floats) -> Floats:
+        half = 0.5 * stroke * r
+        return np.abs(distance(x, y, r) + half) - half
+
+    return band
 
 
 def _render(
@@ -155,6 +173,22 @@ def caption(row: Floats) -> str:
     return f"a {big} {hue} {kind} {place} on a {behind} background"
 
 
+def facts_of() -> dict[str, Any]:
+    """What a data set of such pictures says of itself."""
+    return {
+        "attribution": "made by Genarium from a seed, free of rights",
+        "factors": {
+            "names": list(FACTORS),
+            "shape": list(SHAPES),
+            "colour": list(COLOURS),
+            "background": list(BACKGROUNDS),
+            "size": [SMALLEST, LARGEST],
+            "period": [period for _, period in SHAPES.values()],
+        },
+        "splits": "drawn independently",
+    }
+
+
 @source(
     "shapes",
     summary="coloured shapes with known factors and captions, 32x32 RGB, made from a seed",
@@ -185,17 +219,6 @@ def shapes(request: Request, *, n: int = 12_000, seed: int = 0) -> Collection:
     return Collection(
         parts,
         classes=tuple(SHAPES),
-        info={
-            "attribution": "made by Genarium from a seed, free of rights",
-            "factors": {
-                "names": list(FACTORS),
-                "shape": list(SHAPES),
-                "colour": list(COLOURS),
-                "background": list(BACKGROUNDS),
-                "size": [SMALLEST, LARGEST],
-                "period": [period for _, period in SHAPES.values()],
-            },
-            "splits": "drawn independently",
-        },
+        info=facts_of(),
         identity=fingerprint({"shapes": VERSION, "n": n, "seed": seed}),
     )

@@ -69,6 +69,10 @@ class Conditioning(nn.Module):
         """The condition of each image of a training batch, [B,S]."""
         return torch.empty(len(batch), 0, device=batch.images.device)
 
+    def of_generator(self, batch: Batch) -> Tensor:
+        """The conditions [B,S] that the generator's turn plays with; those of the images here."""
+        return self.of_batch(batch)
+
     def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
         """What was asked for by `condition`, else draws from its prior: [n,S] on the CPU."""
         if condition is not None:
@@ -78,6 +82,10 @@ class Conditioning(nn.Module):
     def join(self, images: Tensor, code: Tensor) -> Tensor:
         """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
         return images
+
+    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+        """What the discriminator's head gets of features [B,F] with conditions [B,S]."""
+        return features
 
     def losses(self, turn: Turn) -> dict[str, Tensor]:
         """Losses added in both players' turns (an information term, say)."""
@@ -115,10 +123,12 @@ class Turn:
     """One player's turn as conditioning and tricks see it. What nobody asks for is not computed.
 
     batch: the images and this turn's noise. code: conditions [B,S]. fake: generated images.
+    metrics: detached scalars that a trick adds to the log.
     """
 
     def __init__(self, gan: GAN, batch: Batch, code: Tensor, fake: Tensor):
         self.gan, self.batch, self.code, self.fake = gan, batch, code, fake
+        self.metrics: dict[str, Tensor] = {}
 
     @cached_property
     def real(self) -> Tensor:
@@ -132,7 +142,12 @@ class Turn:
             images = trick.augment(images, self)
         discriminator = cast(Discriminator, self.gan.discriminator)
         features = discriminator.features(self.gan.conditioning.join(images, self.code))
-        return Judged(features, discriminator.head(features))
+        return Judged(features, self.score(features, self.code))
+
+    def score(self, features: Tensor, code: Tensor) -> Tensor:
+        """The discriminator's logits [B] of features [B,F] under conditions [B,S]."""
+        discriminator = cast(Discriminator, self.gan.discriminator)
+        return discriminator.head(self.gan.conditioning.tell(features, code))
 
     # Real and fake go through in two passes: batch norm keeps their statistics apart.
 
@@ -206,9 +221,8 @@ class GAN(Model):
         """The tricks, in order."""
         return (cast(Trick, trick) for trick in self.tricks)
 
-    def _turn(self, batch: Batch) -> Turn:
-        code = self.conditioning.of_batch(batch)
-        z = torch.cat([batch.noise.normal(self.latent), code], 1)
+    def _turn(self, batch: Batch, code: Tensor) -> Turn:
+        z = torch.cat([batch.noise.normal(self.latent), code.detach()], 1)
         return Turn(self, batch, code, self.generator(z))
 
     def step(self, batch: Batch, phase: str) -> Step:
@@ -220,8 +234,9 @@ class GAN(Model):
             return self._generator_turn(batch)
 
     def _discriminator_turn(self, batch: Batch) -> Step:
+        code = self.conditioning.of_batch(batch)
         with torch.no_grad():
-            turn = self._turn(batch)
+            turn = self._turn(batch, code)
         real, fake = turn.of_real.logits, turn.of_fake.logits
         losses = {"discriminator": self.objective.discriminator_loss(real, fake)}
         losses |= self.conditioning.losses(turn)
@@ -231,15 +246,15 @@ class GAN(Model):
             "d_real": self.objective.output(real.detach()).mean(),
             "d_fake": self.objective.output(fake.detach()).mean(),
         }
-        return Step(losses, metrics)
+        return Step(losses, metrics | turn.metrics)
 
     def _generator_turn(self, batch: Batch) -> Step:
-        turn = self._turn(batch)
+        turn = self._turn(batch, self.conditioning.of_generator(batch))
         losses = {"generator": self.objective.generator_loss(turn.of_fake.logits)}
         losses |= self.conditioning.losses(turn)
         for trick in self.each_trick():
             losses |= trick.generator_losses(turn)
-        return Step(losses, {})
+        return Step(losses, turn.metrics)
 
     def after(self, phase: str) -> None:
         for trick in self.each_trick():

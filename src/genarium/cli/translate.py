@@ -1,0 +1,145 @@
+"""`genarium translate RUN [IMAGES...]`: images of one domain turned into those of another."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium.cli.parser import positive
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.trained import Trained
+
+FIRST = 16  # test images where none are named
+SHOWN = 24  # images in the grid
+
+
+def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder whose model translates")
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        nargs="*",
+        help="files, folders of them, test, or test:NUMBERS (default: the first 16 test images)",
+    )
+    parser.add_argument(
+        "--direction",
+        choices=("a2b", "b2a"),
+        help="from the first kind of the run's data to the second, or back (default: as trained)",
+    )
+    parser.add_argument(
+        "--seed", type=positive("--seed", 0), default=0, help="of what is left to chance (dropout)"
+    )
+    parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="a folder: PNG files with the names of the given ones and a grid; FILE.png: the grid "
+        "alone, input | output | target or cycle; FILE.npz: an array (default: RUN/translated)",
+    )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+
+
+def run(found: Any) -> int:
+    from genarium import api
+    from genarium.cli import show
+    from genarium.cli.given import all_given
+    from genarium.report.images import as_uint8
+    from genarium.report.translations import directions
+
+    out = Path(found.out) if found.out else None
+    if out is not None and out.suffix.lower() not in ("", ".png", ".npz"):
+        raise UserError(f"--out {out}: name a folder, or end it in .png or .npz")
+    trained = api.load(found.run, found.step)
+    trained.can("translate")
+    known = directions(trained.model)
+    direction = found.direction or known[0]
+    if direction not in known:
+        raise UserError(
+            f"--direction {direction}: {trained.path} translates {' and '.join(known)} only; train "
+            f"one with --direction {direction}"
+        )
+    texts = found.images or [_first(trained, direction[0])]
+    given = all_given(trained, texts, "", direction[0])
+    made = as_uint8(trained.translate(given.images, direction, found.seed))
+    out = out or trained.path / "translated"
+    shown = _grid(trained, texts, given.images, made, direction, found.seed)
+    if out.suffix.lower() == ".png":
+        _save(out, shown, out)
+    elif out.suffix.lower() == ".npz":
+        api.write_images(made, out)
+    else:
+        _files(texts, given.names, made, out)
+        _save(out / "grid.png", shown, out)
+    if found.json:
+        facts = {"run": str(trained.path), "direction": direction, "n": len(made)}
+        show.as_json({**facts, "seed": found.seed, "out": str(out)})
+    else:
+        print(f"{len(made)} images translated {direction} by {trained.name}: {out}")
+    return 0
+
+
+def _first(trained: Trained, domain: str) -> str:
+    """The first test images, by name."""
+    return f"test:0-{min(FIRST, len(trained.dataset().test.domain(domain))) - 1}"
+
+
+def _grid(
+    trained: Trained,
+    texts: Sequence[str],
+    images: Tensor,
+    made: Tensor,
+    direction: str,
+    seed: int,
+) -> Tensor:
+    """The first images as a picture: input | output, with the target or the way back."""
+    from genarium.cli.given import all_given
+    from genarium.report.facts import Pairs
+    from genarium.report.images import as_uint8
+    from genarium.report.translations import directions, sheet
+
+    third, third_is = None, ""
+    if trained.spec.paired and all(text.partition(":")[0] == "test" for text in texts):
+        third = all_given(trained, texts, "", direction[2]).images[:SHOWN]
+        third_is = "target"
+    elif direction[::-1] in directions(trained.model):
+        third = as_uint8(trained.translate(made[:SHOWN], direction[::-1], seed))
+        third_is = "cycle"
+    return sheet([Pairs(images[:SHOWN], made[:SHOWN], third, third_is, direction)])
+
+
+def _files(texts: Sequence[str], names: Sequence[str], made: Tensor, out: Path) -> None:
+    """One PNG for each image, named as it is below the folder that was given.
+
+    Raises UserError where two would have one name, or the place cannot be written.
+    """
+    folders = [Path(text) for text in texts if Path(text).is_dir()]
+    taken: dict[Path, str] = {}
+    for name, image in zip(names, made, strict=True):
+        path = Path(name.replace(":", "-")) if not Path(name).exists() else Path(name)
+        inside = next((f for f in folders if path.is_relative_to(f)), path.parent)
+        target = out / path.relative_to(inside).with_suffix(".png")
+        if target == out / "grid.png":
+            target = out / "grid-1.png"  # grid.png is all of them
+        if target in taken:
+            raise UserError(
+                f"{name} and {taken[target]} would both be {target}: translate them one by one, "
+                "each with its --out"
+            )
+        taken[target] = name
+        _save(target, image, out)
+
+
+def _save(path: Path, image: Tensor, out: Path) -> None:
+    from genarium.report.images import save_png
+
+    try:
+        save_png(path, image)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None

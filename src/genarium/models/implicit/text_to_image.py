@@ -1,0 +1,190 @@
+"""Text to image with DCGAN's networks (Reed et al. 2016, GAN-INT-CLS).
+
+The paper's networks for 64×64 images, at any size: the embedding φ(t) of the text, compressed to
+128 numbers by a dense layer and LeakyReLU, is joined to the generator's noise; the discriminator's
+own 128 numbers are laid over every place of its last map (4×4), and a 1×1 convolution with batch
+norm and LeakyReLU mixes both before the last one scores the whole.
+
+B batch · E numbers of an embedding · Z noise · F features of the discriminator
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import Batch, Spec, Step
+from genarium.errors import UserError
+from genarium.models.implicit.captions import NAME, Captions, MatchingAware
+from genarium.models.implicit.composition import Decay, TrickName, adam, mixes_images, tricks_of
+from genarium.models.implicit.gan import GAN
+from genarium.models.implicit.objectives import NonSaturating
+from genarium.nn.dcgan import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    Norm,
+    initialize,
+    map_channels,
+    map_sizes,
+)
+from genarium.nn.norm import BatchNorm2d
+from genarium.nn.text import CharacterEncoder, FrozenEncoder, TextEncoder
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+
+LEAST_MIXED = 256
+EncoderName = Literal["characters", "minilm"]
+
+
+def _compress(inputs: int, outputs: int, bias: bool = False) -> nn.Sequential:
+    # Where all texts of a batch are on one side of the kink, batch norm subtracts a bias again.
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=bias), nn.LeakyReLU(0.2))
+
+
+class TextGenerator(nn.Module):
+    """Codes [B, Z+E], noise then embedding -> images [B,C,H,W]: the embedding goes in compressed.
+
+    latent: Z. text: E. compressed: numbers of the compressed embedding.
+    """
+
+    def __init__(
+        self, latent: int, text: int, shape: tuple[int, int, int], width: int, compressed: int
+    ):
+        super().__init__()
+        self.inputs, self.latent = latent + text, latent
+        self.compress = _compress(text, compressed)
+        self.network = DCGANGenerator(latent + compressed, shape, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        noise, text = z.tensor_split([self.latent], 1)
+        images: Tensor = self.network(torch.cat([noise, self.compress(text)], 1))
+        return images
+
+
+class TextHead(nn.Module):
+    """Features and embedding [B, F+E] -> logits [B,1].
+
+    start: (h, w, c) of the map that the F features are. norm: of the 1×1 convolution, or None. Its
+    channels are c as in the paper, but no fewer than 256: they compare image and text.
+    """
+
+    def __init__(self, start: tuple[int, int, int], text: int, compressed: int, norm: Norm | None):
+        super().__init__()
+        height, width, channels = self.start = start
+        self.compress = _compress(text, compressed, bias=norm is None)
+        mixed = max(channels, LEAST_MIXED)
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels + compressed, mixed, 1, bias=norm is None),
+            norm(mixed) if norm is not None else nn.Identity(),
+            nn.LeakyReLU(0.2),
+        )
+        self.score = nn.Conv2d(mixed, 1, (height, width))
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width, channels = self.start
+        features, text = x.tensor_split([height * width * channels], 1)
+        maps = features.unflatten(1, self.start).permute(0, 3, 1, 2)
+        text = self.compress(text)[:, :, None, None].expand(-1, -1, height, width)
+        score: Tensor = self.score(self.mix(torch.cat([maps, text], 1)))
+        return score.flatten(1)
+
+
+class TextToImage(GAN):
+    """A GAN that is told captions: `Captions` with `MatchingAware`."""
+
+    told = NAME
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        # Of an image's captions [B,K,T] one is drawn for this turn.
+        rows = batch.extra[NAME]
+        if rows.shape[1] > 1:
+            chosen = batch.noise.integers(rows.shape[1])
+            rows = rows[torch.arange(len(rows), device=rows.device), chosen]
+        else:
+            rows = rows[:, 0]
+        return super().step(replace(batch, extra={**batch.extra, NAME: rows}), phase)
+
+
+def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | FrozenEncoder:
+    """The text encoder of that name; UserError for weights that are missing or not wanted."""
+    if name == "characters":
+        if weights:
+            raise UserError(
+                f"--weights {weights}: the characters' encoder learns its own, leave --weights out "
+                "or add --encoder minilm"
+            )
+        return CharacterEncoder(size)
+    from genarium.nn.minilm import minilm
+
+    return minilm(weights)
+
+
+@recipe(
+    tiny={"latent": 4, "width": 4, "embedding": 8, "compressed": 6},
+    paper="Reed et al. 2016",
+    batch=64,
+    steps=10_000,
+    needs=("captions",),
+)
+def text_to_image(
+    spec: Spec,
+    *,
+    encoder: EncoderName = "characters",
+    weights: str = "",
+    latent: PositiveInt = 100,
+    width: PositiveInt = 64,
+    embedding: PositiveInt = 128,
+    compressed: PositiveInt = 128,
+    interpolation: Probability = 0.5,
+    candidates: PositiveInt = 1,
+    contrast: NonNegativeFloat = 1.0,
+    lr: PositiveFloat = 2e-4,
+    beta1: Decay = 0.5,
+    smoothing: Probability = 0.0,
+    tricks: tuple[TrickName, ...] = (),
+) -> TextToImage:
+    """Text to image: draws what a caption says; a matching-aware discriminator, DCGAN's networks.
+
+    encoder: what reads the captions: characters (learns with the discriminator, no download) or
+        minilm (a sentence encoder that stays as it is, needs --weights).
+    weights: the folder of the sentence encoder's model.safetensors and tokenizer.json, or hub to
+        download both (91 MB).
+    latent: size of the noise, drawn from N(0, I).
+    width: channels of the map nearest the image; each further in has twice as many.
+    embedding: numbers of a caption's embedding (characters only).
+    compressed: numbers that each network makes of the embedding.
+    interpolation: share of the generator's turns whose texts lie halfway between two captions.
+    candidates: captions of the batch among which the wrong text is the one most like the right;
+        1 draws it uniformly, as in the paper.
+    contrast: weight of the loss that matches captions and images of a batch.
+    lr: learning rate of both players' Adam.
+    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
+    smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
+    tricks: additions to the game, separated by commas; each with its paper's settings.
+    """
+    if "minibatch-discrimination" in tricks:
+        raise UserError(
+            "--tricks minibatch-discrimination: it replaces the layers that read the text, leave "
+            "it out"
+        )
+    reader = encoder_of(encoder, weights, embedding)
+    sizes = map_sizes(spec.height, spec.width)
+    start = (*sizes[-1], map_channels(sizes, spec.channels, width)[-1])
+    norm: Norm | None = BatchNorm2d if mixes_images(tricks) else None
+    discriminator = DCGANDiscriminator(spec.shape, width, norm)
+    discriminator.score = TextHead(start, reader.outputs, compressed, norm)
+    told = Captions(
+        spec.caption_bytes, reader, discriminator.outputs if contrast else 0, interpolation
+    )
+    return TextToImage(
+        spec,
+        TextGenerator(latent, reader.outputs, spec.shape, width, compressed),
+        discriminator,
+        NonSaturating(smoothing),
+        conditioning=told,
+        tricks=[MatchingAware(contrast, candidates), *tricks_of(tricks)],
+        optimizers=(adam(lr, beta1),) * 2,
+    )

@@ -1,0 +1,74 @@
+"""Images of one domain, what a model makes of them, and what that is to be held against.
+
+Beside the translation stands the target where the data have pairs, else the way back to the first
+domain where the model knows it; a model of one direction without pairs has neither.
+
+Shapes: N images · C channels · H, W height and width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genarium.report.facts import Pairs
+from genarium.report.images import as_uint8, grid, promote
+from genarium.trained import translate_in_parts
+
+ACROSS = 12  # cells in a row of a sheet
+
+
+def directions(model: Any) -> tuple[str, ...]:
+    """What `model` translates, e.g. ("a2b", "b2a")."""
+    found: tuple[str, ...] = getattr(model, "directions", ("a2b",))
+    return found
+
+
+def translated(
+    model: Any, given: Tensor, direction: str, seed: int = 0, target: Tensor | None = None
+) -> Pairs:
+    """uint8 images [N,C,H,W] with their translations by a model in evaluation mode.
+
+    target: what they should become, uint8 [N,C',H,W], where it is known.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    made = as_uint8(translate_in_parts(model, given, direction, generator))
+    if target is not None:
+        return Pairs(given, made, target, "target", direction)
+    back = direction[::-1]
+    if back not in directions(model):
+        return Pairs(given, made, direction=direction)
+    again = as_uint8(translate_in_parts(model, made, back, generator))
+    return Pairs(given, made, again, "cycle", direction)
+
+
+def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs, ...]:
+    """Images of a data set's split in every direction that the model knows.
+
+    rows: numbers of images of either domain; those that a domain does not have are left out.
+    """
+    found = []
+    for direction in directions(model):
+        images = split.images if direction[0] == "a" else split.domain("b")
+        here = rows[rows < len(images)]
+        target = None
+        if "b" in getattr(split, "extra", {}):
+            target = split.domain(direction[2])[here]
+        found.append(translated(model, images[here], direction, seed, target))
+    return tuple(found)
+
+
+def sheet(found: Sequence[Pairs]) -> Tensor:
+    """One picture: input | output (| target or cycle) of image after image, uint8 [C,H',W']."""
+    cells = []
+    for pairs in found:
+        kinds = [pairs.originals, pairs.made]
+        kinds += [] if pairs.third is None else [pairs.third]
+        cells.append(torch.stack(promote(*kinds), 1))
+    most = max(cell.shape[1] for cell in cells)
+    columns = max(1, ACROSS // most) * most
+    columns = min(columns, max(cell.shape[0] * cell.shape[1] for cell in cells))
+    return grid([cell.flatten(0, 1) for cell in cells], columns=columns)

@@ -1,0 +1,393 @@
+"""Text to image: the three terms, interpolated texts, wrong texts, and a text that is obeyed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+import genarium
+from genarium.cli import main
+from genarium.contract import Batch, Noise, Spec, to_uint8
+from genarium.data import text
+from genarium.errors import UserError
+from genarium.models.implicit.captions import TEMPERATURE, Captions, MatchingAware, others
+from genarium.models.implicit.composition import TrickName
+from genarium.models.implicit.gan import GAN, Judged, Turn
+from genarium.models.implicit.objectives import LeastSquares
+from genarium.models.implicit.text_to_image import TextHead, TextToImage, text_to_image
+from genarium.nn.norm import BatchNorm2d
+from genarium.nn.text import CharacterEncoder
+from genarium.report import gather
+from genarium.report.sections import _sample_pictures
+from tests.conftest import make_trainer, tiny_dataset
+
+SPEC = Spec(3, 16, 16, caption_bytes=16)
+TINY = {"latent": 4, "width": 4, "embedding": 8, "compressed": 6}
+FAR = 60.0  # a logit that is as good as sure
+
+
+def rows_of(*captions: str) -> Tensor:
+    return torch.from_numpy(np.stack([text.row(caption, 16) for caption in captions]))
+
+
+def batch_of(*captions: str, seed: int = 0) -> Batch:
+    n = len(captions)
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (n, 3, 16, 16), generator=generator).to(torch.uint8)
+    return Batch(images, None, Noise(seed, n), {"captions": rows_of(*captions)})
+
+
+def tiny(**arguments: object) -> TextToImage:
+    torch.manual_seed(0)
+    return text_to_image(SPEC, **{**TINY, **arguments})
+
+
+# ------------------------------------------------------------------------ wrong texts
+
+
+@pytest.mark.parametrize("total", [2, 3, 8])
+def test_a_wrong_text_is_never_the_own_and_every_other_comes_up(total: int) -> None:
+    found = torch.stack([others(Noise(seed, total)) for seed in range(200)])
+    assert (found != torch.arange(total)).all()
+    for own in range(total):
+        assert set(found[:, own].tolist()) == set(range(total)) - {own}
+
+
+def test_two_processes_choose_the_wrong_texts_that_one_would() -> None:
+    whole = others(Noise(5, 8))
+    halves = [others(Noise(5, 8, rows)) for rows in (slice(0, 4), slice(4, 8))]
+    assert torch.equal(torch.cat(halves), whole)
+
+
+class FixedTurn(Turn):
+    """A turn with given logits; under a text the discriminator's logit is the text's number."""
+
+    def __init__(self, gan: GAN, batch: Batch, right: Tensor, wrong: Tensor, fake: Tensor):
+        super().__init__(gan, batch, wrong[:, None], torch.empty(0))
+        nothing = torch.zeros(len(right), 1)
+        self.__dict__["of_real"] = Judged(nothing, right)
+        self.__dict__["of_fake"] = Judged(nothing, fake)
+
+    def score(self, features: Tensor, code: Tensor) -> Tensor:
+        return code[:, 0]
+
+
+def discriminator_loss(
+    right: list[float], wrong: list[float], fake: list[float], captions: str = "abcd"
+) -> float:
+    turn = FixedTurn(tiny(), batch_of(*captions), *map(torch.tensor, (right, wrong, fake)))
+    (loss,) = MatchingAware(0.0).discriminator_losses(turn).values()
+    return float(loss)
+
+
+def test_the_term_of_real_images_with_their_text() -> None:
+    right = [0.5, -1.0, 2.0, 0.0]
+    expected = np.mean([math.log1p(math.exp(-x)) for x in right])
+    assert discriminator_loss(right, [-FAR] * 4, [-FAR] * 4) == pytest.approx(expected)
+
+
+def test_the_term_of_real_images_with_a_wrong_text_has_half_the_weight() -> None:
+    for wrong in (0.7, -1.3):
+        expected = 0.5 * math.log1p(math.exp(wrong))
+        assert discriminator_loss([FAR] * 4, [wrong] * 4, [-FAR] * 4) == pytest.approx(expected)
+
+
+def test_the_term_of_fakes_with_their_text_has_half_the_weight() -> None:
+    fake = [0.5, -1.0, 2.0, 0.0]
+    expected = 0.5 * np.mean([math.log1p(math.exp(x)) for x in fake])
+    assert discriminator_loss([FAR] * 4, [-FAR] * 4, fake) == pytest.approx(expected)
+
+
+def test_an_equal_caption_is_no_wrong_text() -> None:
+    """Where all captions are equal the fakes have the whole weight of what is refused."""
+    found = discriminator_loss([FAR] * 4, [9.0] * 4, [0.3] * 4, captions="aaaa")
+    assert found == pytest.approx(math.log1p(math.exp(0.3)))
+
+
+def test_the_wrong_text_is_that_of_another_row() -> None:
+    batch = batch_of(*"abcd", seed=3)
+    wrong = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    sure = torch.full((4,), FAR)
+    turn = FixedTurn(tiny(), batch, sure, wrong, -sure)
+    (loss,) = MatchingAware(0.0).discriminator_losses(turn).values()
+    expected = 0.5 * softplus(wrong[others(Noise(3, 4))]).mean()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(turn.metrics["d_wrong"], wrong.sigmoid()[others(Noise(3, 4))].mean())
+
+
+def test_of_several_candidates_the_wrong_text_is_the_most_alike() -> None:
+    """Embeddings on a circle: the nearest that is not the same caption, of any number of draws."""
+    told = tiny().conditioning
+    batch = batch_of(*"aabcde", seed=2)
+    angles = torch.tensor([0.0, 0.01, 0.5, 1.2, 2.5, 3.1])
+    turn = Turn(tiny(), batch, torch.stack([angles.cos(), angles.sin()], 1), torch.empty(0))
+    code, differs = told.wrong(turn, candidates=200)  # all others come up
+    nearest = angles[[2, 2, 1, 2, 5, 4]]
+    torch.testing.assert_close(code, torch.stack([nearest.cos(), nearest.sin()], 1))
+    assert differs.all()
+
+
+def test_where_only_equal_captions_come_up_there_is_no_wrong_text() -> None:
+    told = tiny().conditioning
+    turn = Turn(tiny(), batch_of(*"aaaa"), torch.randn(4, 2), torch.empty(0))
+    assert not told.wrong(turn, candidates=5)[1].any()
+
+
+def test_the_terms_follow_the_objective() -> None:
+    model = tiny()
+    model.objective = LeastSquares()
+    ones = torch.ones(4)
+    turn = FixedTurn(model, batch_of(*"abcd"), 3 * ones, 2 * ones, 5 * ones)
+    (loss,) = MatchingAware(0.0).discriminator_losses(turn).values()
+    assert float(loss) == pytest.approx(0.5 * ((3 - 1) ** 2 + (2**2 + 5**2) / 2))
+
+
+# ------------------------------------------------------------------------ texts in between
+
+
+def test_interpolated_texts_are_halfway_to_another_caption_of_the_batch() -> None:
+    told = tiny(interpolation=1.0).conditioning
+    batch = batch_of(*"abcdef", seed=1)
+    found = told.of_generator(batch)
+    code = told.encoded(batch.extra["captions"])
+    noise = Noise(1, 6)
+    noise.shared_uniform(1)
+    torch.testing.assert_close(found, 0.5 * code + 0.5 * code[others(noise)])
+    assert not found.requires_grad
+
+
+def test_interpolation_is_of_whole_turns_in_its_share() -> None:
+    code = tiny().conditioning.encoded(rows_of(*"abcd"))
+    for share in (0.0, 0.3):
+        told = tiny(interpolation=share).conditioning
+        plain = [torch.equal(told.of_generator(batch_of(*"abcd", seed=s)), code) for s in range(99)]
+        assert np.mean(plain) == pytest.approx(1 - share, abs=0.12)
+
+
+def test_the_discriminator_never_sees_an_interpolated_text() -> None:
+    told = tiny(interpolation=1.0).conditioning
+    batch = batch_of(*"abcd")
+    assert torch.equal(told.of_batch(batch), told.encoded(batch.extra["captions"]))
+
+
+def test_the_contrast_of_images_and_texts() -> None:
+    told = Captions(16, CharacterEncoder(5), features=7)
+    batch = batch_of("x", "y", "x", "z")
+    generator = torch.Generator().manual_seed(0)
+    code, features = (torch.randn(4, n, generator=generator) for n in (5, 7))
+    turn = Turn(tiny(), batch, code, torch.empty(0))
+    with torch.no_grad():
+        found = told.contrast(features, turn)
+        u = told.match(features).double().numpy()
+    v = code.double().numpy()
+    u, v = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (u, v))
+    expected = 0.0
+    for i, mates in enumerate(([0, 2], [1], [0, 2], [3])):
+        for a, b in ((u, v), (v, u)):
+            z = b @ a[i] / TEMPERATURE
+            log_p = z - np.log(np.exp(z).sum())
+            expected -= log_p[mates].mean() / (2 * 4)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+# ------------------------------------------------------------------------ networks
+
+
+def test_the_head_lays_the_text_over_every_place_of_the_map() -> None:
+    torch.manual_seed(0)
+    head = TextHead((4, 3, 5), text=7, compressed=2, norm=None)
+    for parameter in head.parameters():
+        nn.init.normal_(parameter)
+    maps, words = torch.randn(2, 5, 4, 3), torch.randn(2, 7)
+    found = head(torch.cat([maps.permute(0, 2, 3, 1).flatten(1), words], 1))
+    short = nn.functional.leaky_relu(head.compress[0](words), 0.2)
+    mix, score = head.mix[0], head.score
+    for n in range(2):
+        total = score.bias[0].clone()
+        for i in range(4):
+            for j in range(3):
+                joined = torch.cat([maps[n, :, i, j], short[n]])
+                inner = nn.functional.leaky_relu(mix.weight[:, :, 0, 0] @ joined + mix.bias, 0.2)
+                total += score.weight[0, :, i, j] @ inner
+        torch.testing.assert_close(found[n, 0], total)
+
+
+def test_the_networks_have_the_papers_shape() -> None:
+    model = text_to_image(Spec(3, 64, 64, caption_bytes=16))
+    generator, head = model.generator, model.discriminator.score
+    assert generator.inputs == 100 + 128
+    assert generator.compress[0].out_features == head.compress[0].out_features == 128
+    assert generator.network.inputs == 100 + 128
+    assert head.start == (4, 4, 512)
+    assert isinstance(head.mix[1], BatchNorm2d)
+    assert head.mix[0].weight.shape == (512, 512 + 128, 1, 1)
+    assert TextHead((4, 4, 96), 128, 128, None).mix[0].out_channels == 256
+    assert model.latent == 100
+
+
+def test_both_players_turns_reach_the_nets_that_they_should() -> None:
+    model = tiny()
+    step = model.step(
+        Batch(torch.zeros(4, 3, 16, 16, dtype=torch.uint8), None, Noise(0, 4),
+              {"captions": rows_of(*"abcd")[:, None]}),
+        "discriminator",
+    )  # fmt: skip
+    sum(step.losses.values()).backward()
+    assert model.conditioning.encoder.bytes.weight.grad is not None
+    assert all(p.grad is None for p in model.generator.parameters())
+    assert {"d_real", "d_fake", "d_wrong"} == set(step.metrics)
+
+
+@pytest.mark.parametrize(
+    "trick", ["diffaugment", "feature-matching", "gradient-penalty", "r1", "spectral-norm"]
+)
+def test_tricks_compose(trick: TrickName) -> None:
+    model = tiny(tricks=(trick,))
+    batch = batch_of(*"abcd")
+    batch.extra["captions"] = batch.extra["captions"][:, None]
+    for phase in model.phases:
+        losses = model.step(batch, phase.name).losses
+        assert "contrast" in losses
+        sum(losses.values()).backward()
+        nets = [model.get_submodule(net) for net in phase.nets]
+        assert all(p.grad is not None for net in nets for p in net.parameters())
+
+
+def test_a_trick_that_would_hide_the_text_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--tricks minibatch-discrimination: it replaces"):
+        tiny(tricks=("minibatch-discrimination",))
+
+
+def test_of_several_captions_one_is_drawn_for_each_turn() -> None:
+    model, seen = tiny(), []
+    model.conditioning._keep = lambda rows: seen.append(rows)
+    table = torch.from_numpy(text.table(["a\nb", "c", "d\ne"] * 8, 16, 2))
+    for seed in range(3):
+        images = torch.zeros(24, 3, 16, 16, dtype=torch.uint8)
+        batch = Batch(images, None, Noise(seed, 24), {"captions": table})
+        model.step(batch, "discriminator")
+    assert {text.text_of(row.int().tolist()) for row in torch.cat(seen)} == set("abcde")
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_text_decides_what_is_drawn() -> None:
+    """After a moment's training the brightness of a picture follows its caption."""
+    data = tiny_dataset(n=128)
+    trainer = make_trainer(
+        "text-to-image",
+        data,
+        batch=16,
+        steps=40,
+        arguments={"width": 4, "embedding": 16, "lr": 3e-3, "beta1": 0.0},
+    )
+    trainer.fit()
+    trainer.model.eval()
+    brightness = []
+    for words in ("a dark one 1", "a light one 1"):
+        rows = torch.tensor(text.row(words, 16)).expand(32, -1)
+        drawn = trainer.model.sample(32, condition=rows, generator=torch.Generator().manual_seed(0))
+        brightness.append(drawn.mean().item())
+    assert brightness[1] > brightness[0] + 0.2
+
+
+# ------------------------------------------------------------------------ the command
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "t2i"
+    small = ["--width", "4", "--latent", "3", "--embedding", "8", "--compressed", "4"]
+    budget = ["--steps", "2", "--batch", "8", "--device", "cpu", "--quiet", "--ema", "0.9"]
+    arguments = ["train", "text-to-image", "--data", "shapes:n=24", *small, *budget]
+    assert main([*arguments, "--out", str(out)]) == 0
+    return out
+
+
+def test_sample_text_makes_a_row_for_each_text(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "asked.png"
+    texts = ["a large red circle", "a small blue star"]
+    flags = [word for caption in texts for word in ("--text", caption)]
+    assert main(["sample", str(run), *flags, "-n", "3", "--out", str(out)]) == 0
+    assert "row 2: a small blue star" in capsys.readouterr().out
+    assert np.asarray(Image.open(out)).shape[:2] == (2 * 34 + 2, 3 * 34 + 2)
+    trained = genarium.load(run)
+    images = trained.sample(3, text=texts)
+    assert images.shape == (6, 3, 32, 32)
+    assert torch.equal(images, trained.sample(6, condition=trained.text(texts, 3)))
+    assert torch.equal(images, trained.decode(trained.codes(6, condition=trained.text(texts, 3))))
+    assert not torch.equal(images, trained.sample(3, text=texts[::-1]))
+    assert main(["sample", str(run), "--text", "a star", "--json", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 8
+
+
+def test_samples_without_a_text_take_captions_that_were_seen(run: Path) -> None:
+    trained = genarium.load(run)
+    assert trained.sample(4).shape == (4, 3, 32, 32)
+    known = trained.model.conditioning._known()
+    captions = {text.text_of(row.int().tolist()) for row in known}
+    assert captions <= set(trained.dataset().train.captions)
+    assert len(captions) > 5
+
+
+def test_training_draws_captions_that_it_does_not_train_on(run: Path) -> None:
+    (picture, *_) = sorted((run / "samples").glob("*.png"))
+    assert np.asarray(Image.open(picture)).shape == (8 * 34 + 2, 8 * 34 + 2, 3)
+
+
+def test_the_report_shows_test_captions_and_says_them(run: Path) -> None:
+    trained = genarium.load(run)
+    dataset = trained.dataset()
+    report = gather.collect(trained, dataset=dataset, n=16, seed=0, evaluate=False)
+    assert report.captions == tuple(dataset.test.captions[:2])
+    wanted = to_uint8(trained.sample(8, text=report.captions))
+    assert torch.equal(report.samples, wanted)
+    (picture, *_) = _sample_pictures(report)
+    assert dataset.test.captions[1] in str(picture)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--text", "  "], "--text is empty"),
+        (["--text", "x" * 200], "200 bytes long"),
+        (["--text", "a", "--class", "star"], "--class and --text: give one of the two"),
+        (["--class", "star"], "is told captions: ask with --text"),
+    ],
+)
+def test_a_wrong_text_is_one_line(
+    run: Path, flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sample", str(run), *flags]) == 2
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_model_that_is_told_no_captions_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "run")
+    small = ["--width", "4", "--latent", "3", "--steps", "1", "--batch", "8", "--quiet"]
+    assert main(["train", "dcgan", "--data", "digits", *small, "--out", out]) == 0
+    assert main(["sample", out, "--text", "a red circle"]) == 2
+    assert "is a dcgan that is not told captions" in capsys.readouterr().err
+
+
+def test_data_without_captions_are_refused() -> None:
+    with pytest.raises(UserError, match=r"text-to-image needs captions and the data have none"):
+        genarium.train("text-to-image", "digits", steps=1)
+
+
+def test_weights_belong_to_the_sentence_encoder() -> None:
+    with pytest.raises(UserError, match=r"--weights some: the characters' encoder learns its own"):
+        tiny(weights="some")
