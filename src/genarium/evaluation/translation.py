@@ -26,7 +26,7 @@ from genarium.evaluation.features import Extractor
 from genarium.evaluation.images import Stored, thin
 from genarium.evaluation.measure import Measured, Metric, score_all, standard_error, suited
 from genarium.evaluation.model_scores import Progress, device_of, spread_of
-from genarium.evaluation.scores import Score, Undefined
+from genarium.evaluation.scores import Score, Undefined, number
 
 
 def translations(
@@ -129,14 +129,16 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 def _error(
     name: str, each: Tensor, idle: Tensor | None, note: str, basis: dict[str, str | int]
 ) -> Score:
+    # no `reference`: that would be the score of real images
+    if idle is not None:
+        note += f"; {number(idle.mean().item())} for the input as it is"
     return Score(
         name,
         each.mean().item(),
         standard_error(each),
         better="lower",
         unit="per pixel on [0,1]",
-        note=note + ("; reference: the input as it is" if idle is not None else ""),
-        reference=None if idle is None else idle.mean().item(),
+        note=note,
         basis=basis,
         shared=spread_of(each),
     )
