@@ -26,7 +26,7 @@ from genarium.config import Config, resolve, route, write_yaml
 from genarium.contract import Model, capabilities, to_uint8
 from genarium.data import DataOptions, text
 from genarium.data import load as load_data
-from genarium.errors import UserError
+from genarium.errors import UserError, unwritable
 from genarium.recipes import Recipe
 from genarium.report import points, translations
 from genarium.report.images import save_png
@@ -422,8 +422,7 @@ def write_images(
         else:
             raise UserError(f"--out {out}: end it in .png or .npz, or name a folder")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None
+        raise unwritable(out, error) from None
 
 
 def save_grid(images: Tensor, path: str | os.PathLike[str], columns: int | None = None) -> None:

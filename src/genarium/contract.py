@@ -396,7 +396,9 @@ class Clusters(Protocol):
 
 @runtime_checkable
 class Translates(Protocol):
-    """Turns an image of one domain into one of another."""
+    """Turns an image of one domain into one of another; directions: that it knows."""
+
+    directions: tuple[str, ...]
 
     def translate(
         self,

@@ -7,6 +7,12 @@ class UserError(Exception):
     """Bad input: one line that names the flag or file and the remedy. Exit status 2."""
 
 
+def unwritable(out: object, error: OSError, what: str = "place") -> UserError:
+    """The error of an --out that the system refuses; what: to name instead."""
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"--out {out} cannot be written ({reason}): name another {what}")
+
+
 class RunError(Exception):
     """A run that had to stop: one line with the cause. Exit status 1."""
 

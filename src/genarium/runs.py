@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.config import Config, read_yaml, write_yaml
-from genarium.errors import UserError
+from genarium.errors import UserError, unwritable
 
 FORMAT = 1
 
@@ -65,10 +65,7 @@ class RunFolder:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UserError(
-                f"--out {path} cannot be written ({reason}): name another folder"
-            ) from None
+            raise unwritable(path, error, "folder") from None
         return cls(path)
 
     @classmethod

@@ -63,6 +63,8 @@ class Base(nn.Module):
     density = ""
     conditional = False
 
+    directions = ("a2b",)  # the contract's default
+
     def __init__(self, spec: Spec):
         super().__init__()
         self.spec = spec

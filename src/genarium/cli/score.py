@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.cli.parser import positive
-from genarium.errors import UserError
+from genarium.errors import UserError, unwritable
 
 SHOWN = 16
 
@@ -89,8 +89,7 @@ def run(found: Any) -> int:
             for place, (name, n, b) in enumerate(rows):
                 table.writerow((name, f"{n:.4f}", f"{b:.6f}", *sets[place : place + 1]))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None
+        raise unwritable(out, error) from None
     picture = out.with_suffix(".png")
     ends = order[:SHOWN] + order[max(SHOWN, len(order) - SHOWN) :][::-1]
     api.write_images(images[ends], picture, columns=min(SHOWN, len(ends)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium.cli.parser import positive
-from genarium.errors import UserError
+from genarium.errors import UserError, unwritable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,14 +50,13 @@ def run(found: Any) -> int:
     from genarium.cli import show
     from genarium.cli.given import all_given
     from genarium.report.images import as_uint8
-    from genarium.report.translations import directions
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() not in ("", ".png", ".npz"):
         raise UserError(f"--out {out}: name a folder, or end it in .png or .npz")
     trained = api.load(found.run, found.step)
     trained.can("translate")
-    known = directions(trained.model)
+    known = trained.model.directions
     direction = found.direction or known[0]
     if direction not in known:
         raise UserError(
@@ -101,13 +100,13 @@ def _grid(
     from genarium.cli.given import all_given
     from genarium.report.facts import Pairs
     from genarium.report.images import as_uint8
-    from genarium.report.translations import directions, sheet
+    from genarium.report.translations import sheet
 
     third, third_is = None, ""
     if trained.spec.paired and all(text.partition(":")[0] == "test" for text in texts):
         third = all_given(trained, texts, "", direction[2]).images[:SHOWN]
         third_is = "target"
-    elif direction[::-1] in directions(trained.model):
+    elif direction[::-1] in trained.model.directions:
         third = as_uint8(trained.translate(made[:SHOWN], direction[::-1], seed))
         third_is = "cycle"
     return sheet([Pairs(images[:SHOWN], made[:SHOWN], third, third_is, direction)])
@@ -141,5 +140,4 @@ def _save(path: Path, image: Tensor, out: Path) -> None:
     try:
         save_png(path, image)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"--out {out} cannot be written ({reason}): name another place") from None
+        raise unwritable(out, error) from None

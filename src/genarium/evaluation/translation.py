@@ -52,7 +52,7 @@ def translations(
         return []
     images = dict(zip("ab", (_thinned(some, n) for some in domains)))
     rows: list[Score] = []
-    for direction in getattr(model, "directions", ("a2b",)):
+    for direction in model.directions:
         given, wanted = images[direction[0]], images[direction[2]]
         ours = Measured(f"{direction} translation", extractor, metrics)
         generator = torch.Generator().manual_seed(seed)
@@ -97,7 +97,7 @@ def _run(
 ) -> list[tuple[str, tuple[Tensor, Tensor | None]]]:
     """Translate and measure all; gives named errors [N] with those of doing nothing, if defined."""
     back = direction[::-1]
-    known = back in getattr(model, "directions", ())
+    known = back in model.directions
     device = device_of(model)
     errors: dict[str, list[Tensor]] = {"L1": [], "cycle L1": [], "idle": []}
     for start in range(0, len(given), batch):

@@ -10,7 +10,7 @@ the fake images in two calls therefore keeps the two halves apart, as the GAN li
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -154,3 +154,13 @@ class InstanceNorm2d(nn.Module):
         if input.shape[2] * input.shape[3] == 1:
             raise ValueError("instance norm of a single pixel is 0 whatever the pixel is")
         return nn.functional.instance_norm(input, eps=self.eps)
+
+
+NormName = Literal["instance", "batch"]
+
+
+def norm_of(name: NormName, channels: int) -> nn.Module:
+    """The normalization of a map. Batch norm takes the statistics of the batch at test time too."""
+    if name == "batch":
+        return BatchNorm2d(channels, track_running_stats=False)
+    return InstanceNorm2d(channels)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genarium.errors import UserError
 from genarium.nn.dcgan import initialize
-from genarium.nn.unet import NormName, norm_of
+from genarium.nn.norm import NormName, norm_of
 
 PATCHES = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 """Receptive field in pixels -> strided layers."""

@@ -14,7 +14,6 @@ from outside, so a translation can be repeated, and the caller decides whether t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +22,7 @@ from torch.nn import functional
 from genarium.errors import UserError
 from genarium.nn.conv import Upsample
 from genarium.nn.dcgan import initialize
-from genarium.nn.norm import BatchNorm2d, InstanceNorm2d
-
-NormName = Literal["instance", "batch"]
+from genarium.nn.norm import NormName, norm_of
 
 Draw = Callable[..., Tensor]
 """draw(F, h, w) gives uniform numbers on [0, 1), [B,F,h,w]: `Noise.uniform`, for one."""
@@ -35,13 +32,6 @@ SHALLOWEST = 3
 WIDEST = 8  # no map has more than 8 × width channels
 DROPPED = 3  # layers of the decoder with dropout
 KEEP = 0.5
-
-
-def norm_of(name: NormName, channels: int) -> nn.Module:
-    """The normalization of a map. Batch norm takes the statistics of the batch at test time too."""
-    if name == "batch":
-        return BatchNorm2d(channels, track_running_stats=False)
-    return InstanceNorm2d(channels)
 
 
 def depth_for(height: int, width: int, depth: int = 0) -> int:

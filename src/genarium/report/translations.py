@@ -21,12 +21,6 @@ from genarium.trained import translate_in_parts
 ACROSS = 12  # cells in a row of a sheet
 
 
-def directions(model: Any) -> tuple[str, ...]:
-    """What `model` translates, e.g. ("a2b", "b2a")."""
-    found: tuple[str, ...] = getattr(model, "directions", ("a2b",))
-    return found
-
-
 def translated(
     model: Any, given: Tensor, direction: str, seed: int = 0, target: Tensor | None = None
 ) -> Pairs:
@@ -39,7 +33,7 @@ def translated(
     if target is not None:
         return Pairs(given, made, target, "target", direction)
     back = direction[::-1]
-    if back not in directions(model):
+    if back not in model.directions:
         return Pairs(given, made, direction=direction)
     again = as_uint8(translate_in_parts(model, made, back, generator))
     return Pairs(given, made, again, "cycle", direction)
@@ -51,7 +45,7 @@ def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs
     rows: numbers of images of either domain; those that a domain does not have are left out.
     """
     found = []
-    for direction in directions(model):
+    for direction in model.directions:
         images = split.images if direction[0] == "a" else split.domain("b")
         here = rows[rows < len(images)]
         target = None

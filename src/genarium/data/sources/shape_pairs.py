@@ -20,12 +20,11 @@ from genarium.data.sources.shapes import (
     BACKGROUNDS,
     COLOURS,
     FACTORS,
-    LARGEST_ALL,
-    MOST,
     SHAPES,
     VERSION,
     Floats,
     caption,
+    counts_of,
     draw_factors,
     facts_of,
     render,
@@ -33,7 +32,6 @@ from genarium.data.sources.shapes import (
 from genarium.errors import UserError
 
 STROKE = 0.3  # of the circumradius: at 32 pixels a line of 1.3 to 3.3 of them
-SPLITS = ("train", "validation", "test")
 
 
 def masks(factors: Floats, height: int, width: int) -> NDArray[np.uint8]:
@@ -59,21 +57,6 @@ def _on_white(n: int, seed: int, split: int) -> Floats:
     return factors
 
 
-def _counts(name: str, request: Request, n: int, seed: int) -> tuple[dict[str, int], int, int]:
-    """Images of each split, height and width. UserError: too few, too many, too large."""
-    if not 12 <= n <= MOST:
-        raise UserError(f"data source {name}: n={n} is outside 12 .. {MOST}")
-    if seed < 0:
-        raise UserError(f"data source {name}: seed={seed} is negative")
-    height, width = request.options.height_width or (32, 32)
-    if 2 * n * height * width > LARGEST_ALL:
-        raise UserError(
-            f"data source {name}: twice n={n} images of {height}x{width} do not fit the memory, "
-            "lower n or --size"
-        )
-    return dict(zip(SPLITS, (n, n // 12, n // 6))), height, width
-
-
 @source(
     "shape-masks",
     summary="pairs: shapes in the colour of their class and in their own, 32x32 RGB, from a seed",
@@ -81,7 +64,7 @@ def _counts(name: str, request: Request, n: int, seed: int) -> tuple[dict[str, i
 )
 def shape_masks(request: Request, *, n: int = 6000, seed: int = 0) -> Collection:
     """n training pairs, n/12 for validation and n/6 for the test."""
-    counts, height, width = _counts("shape-masks", request, n, seed)
+    counts, height, width = counts_of("shape-masks", request, n, seed, domains=2)
     parts = {}
     for index, (name, count) in enumerate(counts.items()):
         factors = draw_factors(count, seed, index)
@@ -112,7 +95,7 @@ def shape_domains(
     """n training images a domain, n/12 for validation and n/6 for the test."""
     if paired not in ("yes", "no"):
         raise UserError(f"data source shape-domains: paired={paired}: choose yes or no")
-    counts, height, width = _counts("shape-domains", request, n, seed)
+    counts, height, width = counts_of("shape-domains", request, n, seed, domains=2)
     parts = {}
     for index, (name, count) in enumerate(counts.items()):
         factors = _on_white(count, seed, index)

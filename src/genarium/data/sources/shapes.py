@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.registry import Request, source
+from genarium.data.splits import SPLITS
 from genarium.errors import UserError
 
 Floats = NDArray[np.floating]
@@ -189,6 +190,27 @@ def facts_of() -> dict[str, Any]:
     }
 
 
+def counts_of(
+    name: str, request: Request, n: int, seed: int, domains: int = 1
+) -> tuple[dict[str, int], int, int]:
+    """Images of each split, height and width, of a source made from a seed.
+
+    domains: pictures made for each image. UserError: too few, too many, too large.
+    """
+    if not 12 <= n <= MOST:
+        raise UserError(f"data source {name}: n={n} is outside 12 .. {MOST}")
+    if seed < 0:
+        raise UserError(f"data source {name}: seed={seed} is negative")
+    height, width = request.options.height_width or (32, 32)
+    if domains * n * height * width > LARGEST_ALL:
+        twice = "twice " if domains == 2 else ""
+        raise UserError(
+            f"data source {name}: {twice}n={n} images of {height}x{width} do not fit the memory, "
+            "lower n or --size"
+        )
+    return dict(zip(SPLITS, (n, n // 12, n // 6))), height, width
+
+
 @source(
     "shapes",
     summary="coloured shapes with known factors and captions, 32x32 RGB, made from a seed",
@@ -196,17 +218,7 @@ def facts_of() -> dict[str, Any]:
 )
 def shapes(request: Request, *, n: int = 12_000, seed: int = 0) -> Collection:
     """n training images, n/12 for validation and n/6 for the test; any size renders sharply."""
-    if not 12 <= n <= MOST:
-        raise UserError(f"data source shapes: n={n} is outside 12 .. {MOST}")
-    if seed < 0:
-        raise UserError(f"data source shapes: seed={seed} is negative")
-    height, width = request.options.height_width or (32, 32)
-    if n * height * width > LARGEST_ALL:
-        raise UserError(
-            f"data source shapes: n={n} images of {height}x{width} do not fit the memory, "
-            "lower n or --size"
-        )
-    counts = {"train": n, "validation": n // 12, "test": n // 6}
+    counts, height, width = counts_of("shapes", request, n, seed)
     parts = {}
     for index, (name, count) in enumerate(counts.items()):
         factors = draw_factors(count, seed, index)

@@ -33,8 +33,9 @@ from genarium.models.implicit.translation import (
     random_numbers,
     second_of,
 )
+from genarium.nn.norm import NormName
 from genarium.nn.patchgan import PatchGAN
-from genarium.nn.unet import NormName, UNet
+from genarium.nn.unet import UNet
 from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
 
 
