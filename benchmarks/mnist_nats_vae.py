@@ -1,7 +1,7 @@
 """ln p(x) of MNIST's test images under a VAE and an IWAE, in nats, static and dynamic binarization.
 
-    python benchmarks/mnist_nats_vae.py vae dynamic --from ../shared/data/mnist --epochs 400
-    python benchmarks/mnist_nats_vae.py iwae static --from ../shared/data/mnist --epochs 60
+    python benchmarks/mnist_nats_vae.py vae dynamic --from ../shared/data/mnist --epochs 300
+    python benchmarks/mnist_nats_vae.py iwae dynamic --from ../shared/data/mnist --epochs 15 --after
     python benchmarks/mnist_nats_vae.py table
 
 The network of Burda, Grosse & Salakhutdinov 2016: 784-200-200-z50, tanh, the decoder its mirror
@@ -9,6 +9,10 @@ image. Theirs trains 3,280 epochs in batches of 20 with Adam at 1e-3, falling in
 1e-4; here the batches are of 100 (a step of 20 images costs nearly as much as one of 100 on a CPU),
 the learning rate 2e-3 (theirs times about the square root of 5), falling as a cosine, and the
 epochs what the hour allows. 55,000 training images; 5,000 of the official 60,000 are held out.
+
+An epoch of IWAE-50 costs what 17 of the VAE do. `--after` starts it from the weights of the VAE
+that lies in --out (the paper does that too, table 2: 84.88 against 84.78 from scratch), so an hour
+holds both trainings, and the time reported is that of both.
 
 Scored by importance sampling with k = 5,000 draws an image, of the official test images in their
 order, `--images` of them. Everything resumes: called again, a run goes on where it stood, exactly.
@@ -19,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,9 @@ from torch import Tensor
 
 import genarium
 from genarium.errors import UserError
+from genarium.models.explicit.approximate.iwae import iwae
+from genarium.models.explicit.approximate.vae import VAE
+from genarium.recipes import PositiveFloat, PositiveInt, recipe
 from genarium.training import allocator
 from genarium.training.order import derive
 
@@ -56,21 +64,40 @@ PAPER = {
 CHUNK = 50  # images scored between two notes of the state
 
 
+@recipe(tiny={}, batch=100, steps=1000)
+def iwae_after(
+    spec: genarium.Spec, *, start: str = "", samples: PositiveInt = 50, lr: PositiveFloat = 1e-3
+) -> VAE:
+    """IWAE that starts from a VAE's weights: the nets are the same, the bound is tighter.
+
+    start: run folder of the VAE.
+    samples: draws of the code an image.
+    lr: learning rate of Adam.
+    """
+    model = iwae(spec, **{**NETWORK, "samples": samples, "lr": lr})
+    model.load_state_dict(genarium.load(start).model.state_dict())
+    return model
+
+
 def train(found: Any, folder: Path) -> genarium.Trained:
     """The run, trained to its number of epochs; goes on with what is there."""
     if folder.exists():
         return genarium.resume(folder, progress=not found.quiet, epochs=found.epochs)
-    extra = {"samples": found.samples} if found.model == "iwae" else {}
+    extra: dict[str, Any] = dict(NETWORK)
+    if found.model == "iwae":
+        extra["samples"] = found.samples
+    if found.after:
+        vae = found.out / f"vae-{found.binarization}"
+        extra = {"start": str(vae.resolve()), "samples": found.samples}
     static = {"binarize": "static"} if found.binarization == "static" else {}
     return genarium.train(
-        found.model,
+        "iwae-after" if found.after else found.model,
         "mnist",
         out=folder,
         progress=not found.quiet,
         epochs=found.epochs,
         seed=found.seed,
         from_dir=found.from_dir,
-        **NETWORK,
         **extra,
         **static,
         **TRAINING,
@@ -99,6 +126,13 @@ def run(found: Any) -> None:
     allocator.keep_memory()
     torch.set_num_threads(found.threads or torch.get_num_threads())
     name = f"{found.model}{found.samples if found.model == 'iwae' else ''}-{found.binarization}"
+    before = {"epochs": 0.0, "seconds": 0.0}
+    if found.after:
+        if found.model != "iwae":
+            raise UserError("--after is for iwae, which starts from the VAE in --out")
+        before = genarium.load(found.out / f"vae-{found.binarization}").history()[-1]
+        before = {"epochs": before["epoch"], "seconds": before["seconds"]}
+        name += "-after"
     found.out.mkdir(parents=True, exist_ok=True)
     trained = train(found, found.out / name)
     images = trained.dataset().test.images[: found.images]
@@ -117,7 +151,8 @@ def run(found: Any) -> None:
         "images": len(images),
         "k": found.k,
         "epochs": last["epoch"],
-        "minutes": last["seconds"] / 60,
+        "epochs_before": before["epochs"],
+        "minutes": (last["seconds"] + before["seconds"]) / 60,
         "scoring_minutes": (time.monotonic() - start) / 60,
         "threads": torch.get_num_threads(),
         "paper": PAPER.get((found.model, found.binarization)),
@@ -138,10 +173,13 @@ def table(out: Path) -> str:
     ]
     for r in sorted(results, key=lambda r: (r["binarization"], r["model"] == "iwae", r["samples"])):
         name = "VAE" if r["model"] == "vae" else f"IWAE-{r['samples']}"
+        epochs = f"{r['epochs']:.0f}"
+        if r["epochs_before"]:
+            name, epochs = f"{name} after the VAE", f"{r['epochs_before']:.0f} + {epochs}"
         rows.append(
             f"| {name} | {r['binarization']} | {r['nats']:.2f} ± {r['standard_error']:.2f} | "
             f"{r['paper'] or '—'} | {r['elbo']:.2f} | {r['images']:,}, {r['k']:,} | "
-            f"{r['epochs']:.0f}, {r['minutes']:.0f} |"
+            f"{epochs}, {r['minutes']:.0f} |"
         )
     return "\n".join(rows)
 
@@ -153,6 +191,7 @@ def main() -> None:
     parser.add_argument("--from", dest="from_dir", help="folder of MNIST's four official files")
     parser.add_argument("--epochs", type=float, default=60)
     parser.add_argument("--samples", type=int, default=50, help="of the IWAE (default: 50)")
+    parser.add_argument("--after", action="store_true", help="start from the VAE of --out")
     parser.add_argument("--images", type=int, default=10_000, help="test images scored")
     parser.add_argument("--k", type=int, default=5000, help="draws an image (default: 5000)")
     parser.add_argument("--seed", type=int, default=0)
@@ -160,6 +199,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/mnist-nats"))
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     found = parser.parse_args()
+    os.environ["GENARIUM_PATH"] = str(Path(__file__).parent)  # where `iwae-after` is found
     if found.model == "table":
         print(table(found.out))
     else:

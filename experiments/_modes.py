@@ -11,8 +11,9 @@ from _lab import evaluating, load, trainer_of
 
 from genarium.contract import Optim
 from genarium.evaluation.modes import mixture_modes
-from genarium.models.implicit.conditioning import Codes
-from genarium.models.implicit.gan import GAN, Conditioning
+from genarium.models.conditioning import Conditioning
+from genarium.models.implicit.codes import Codes
+from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
 

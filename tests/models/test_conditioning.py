@@ -11,7 +11,8 @@ import torch
 import genarium
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.implicit.conditioning import Codes, Labels
+from genarium.models.conditioning import Labels
+from genarium.models.implicit.codes import Codes
 from genarium.models.implicit.dcgan import cgan
 from genarium.models.implicit.gan import Turn
 from genarium.models.implicit.infogan import infogan

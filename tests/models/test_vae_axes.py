@@ -10,12 +10,11 @@ from torch import Tensor
 from genarium import distributions as dist
 from genarium.contract import Attribute, Batch, Noise, Spec
 from genarium.errors import UserError
+from genarium.models.conditioning import Labels, Rows
 from genarium.models.explicit.approximate import vae as module
-from genarium.models.explicit.approximate.conditioning import Rows
 from genarium.models.explicit.approximate.cvae import cvae
 from genarium.models.explicit.approximate.iwae import iwae
 from genarium.models.explicit.approximate.vae import VAE, vae
-from genarium.models.implicit.conditioning import Labels
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 
 TINY = Spec(1, 8, 8, ("a", "b", "c"))

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from genarium.contract import Attribute, Batch, Noise
 from genarium.errors import UserError
-from genarium.models.explicit.approximate.conditioning import Rows
+from genarium.models.conditioning import Rows
 from genarium.models.implicit.gan import Trick, Turn
 from genarium.nn.norm import gather_rows
 from genarium.nn.text import FrozenEncoder, TextEncoder

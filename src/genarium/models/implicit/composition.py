@@ -9,7 +9,8 @@ from annotated_types import Ge, Lt
 from torch import nn
 
 from genarium.contract import Optim, Spec
-from genarium.models.implicit.gan import Conditioning, Trick
+from genarium.models.conditioning import Conditioning
+from genarium.models.implicit.gan import Trick
 from genarium.models.implicit.objectives import (
     LeastSquares,
     Minimax,

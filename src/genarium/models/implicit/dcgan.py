@@ -7,6 +7,7 @@ game. z ~ N(0, I) where the paper draws it uniform on a cube, so that codes inte
 from __future__ import annotations
 
 from genarium.contract import Spec
+from genarium.models.conditioning import Labels
 from genarium.models.implicit.composition import (
     Decay,
     TrickName,
@@ -15,7 +16,6 @@ from genarium.models.implicit.composition import (
     networks,
     tricks_of,
 )
-from genarium.models.implicit.conditioning import Labels
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import LeastSquares, NonSaturating
 from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe

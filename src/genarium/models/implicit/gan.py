@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Condition, Model, Optim, Phase, Spec, Step
-from genarium.errors import UserError
+from genarium.models.conditioning import Conditioning
 from genarium.models.implicit.objectives import NonSaturating, Objective
 
 ADAM = Optim("adam", lr=2e-4, betas=(0.5, 0.999))
@@ -49,47 +49,6 @@ class Judged(NamedTuple):
 
     features: Tensor
     logits: Tensor
-
-
-class Conditioning(nn.Module):
-    """What the generator is told besides noise; this base class tells it nothing.
-
-    size: S, numbers added to the generator's input. channels: added to the discriminator's.
-    classes: whether it is the images' classes. codes: how many values a code of it has.
-    numbers: how many of its S numbers, the last ones, are free to move; the rest are categories.
-    """
-
-    size: int = 0
-    channels: int = 0
-    classes: bool = False
-    codes: int = 0
-    numbers: int = 0
-
-    def of_batch(self, batch: Batch) -> Tensor:
-        """The condition of each image of a training batch, [B,S]."""
-        return torch.empty(len(batch), 0, device=batch.images.device)
-
-    def of_generator(self, batch: Batch) -> Tensor:
-        """The conditions [B,S] that the generator's turn plays with; those of the images here."""
-        return self.of_batch(batch)
-
-    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
-        """What was asked for by `condition`, else draws from its prior: [n,S] on the CPU."""
-        if condition is not None:
-            raise UserError("this model was trained without classes: leave out --class")
-        return torch.empty(n, 0)
-
-    def join(self, images: Tensor, code: Tensor) -> Tensor:
-        """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
-        return images
-
-    def tell(self, features: Tensor, code: Tensor) -> Tensor:
-        """What the discriminator's head gets of features [B,F] with conditions [B,S]."""
-        return features
-
-    def losses(self, turn: Turn) -> dict[str, Tensor]:
-        """Losses added in both players' turns (an information term, say)."""
-        return {}
 
 
 class Trick(nn.Module):

@@ -14,6 +14,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genarium.contract import Spec, from_uint8
+from genarium.models.implicit.codes import Codes
 from genarium.models.implicit.composition import (
     Decay,
     TrickName,
@@ -21,7 +22,6 @@ from genarium.models.implicit.composition import (
     mixes_images,
     tricks_of,
 )
-from genarium.models.implicit.conditioning import Codes
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator

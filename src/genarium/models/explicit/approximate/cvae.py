@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from genarium.contract import Attribute, Spec
 from genarium.errors import UserError
-from genarium.models.explicit.approximate.conditioning import Rows
+from genarium.models.conditioning import Conditioning, Labels, Rows
 from genarium.models.explicit.approximate.vae import VAE, Activation, Net, Pixels, build
-from genarium.models.implicit.conditioning import Labels
-from genarium.models.implicit.gan import Conditioning
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
 
 

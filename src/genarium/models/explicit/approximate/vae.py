@@ -31,9 +31,8 @@ from genarium.contract import (
     Step,
     from_uint8,
 )
-from genarium.models.explicit.approximate.conditioning import Rows
+from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.explicit.approximate.row_noise import Middle, RowNoise
-from genarium.models.implicit.gan import Conditioning
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 from genarium.nn.norm import global_mean

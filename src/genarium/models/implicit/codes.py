@@ -1,6 +1,6 @@
-"""What a generator can be told besides noise: class labels (CGAN), or codes to be found (InfoGAN).
+"""Codes that a generator is told and must keep readable (InfoGAN).
 
-B batch · K classes · F features of the discriminator · S numbers that the generator gets
+B batch · F features of the discriminator · S numbers that the generator gets
 """
 
 from __future__ import annotations
@@ -11,37 +11,9 @@ from torch.nn import functional
 
 from genarium.contract import Batch, Condition
 from genarium.errors import UserError
-from genarium.models.implicit.gan import Conditioning, Turn
+from genarium.models.conditioning import Conditioning
+from genarium.models.implicit.gan import Turn
 from genarium.nn.norm import BatchNorm1d
-
-
-class Labels(Conditioning):
-    """Class labels for both players (Mirza & Osindero 2014): p(x | y).
-
-    The generator gets the label one-hot, S = K, joined to the noise. The discriminator gets it as
-    K constant planes joined to the image's channels, 1 on the plane of the class, else 0; under
-    its first layer that is a bias a class. Asked for no class, samples draw theirs uniformly.
-    """
-
-    classes = True
-
-    def __init__(self, classes: int):
-        super().__init__()
-        self.size = self.channels = classes
-
-    def of_batch(self, batch: Batch) -> Tensor:
-        assert batch.labels is not None
-        return functional.one_hot(batch.labels, self.size).float()
-
-    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
-        if condition is None:
-            at = generator.device if generator is not None else torch.device("cpu")
-            condition = torch.randint(self.size, (n,), generator=generator, device=at)
-        return functional.one_hot(condition.long(), self.size).float()
-
-    def join(self, images: Tensor, code: Tensor) -> Tensor:
-        planes = code.to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
-        return torch.cat([images, planes], 1)
 
 
 class Codes(Conditioning):

@@ -1,22 +1,98 @@
-"""What a conditional VAE is told of each image: attributes, or a vector that goes with it.
+"""What a model is told of an image: class labels, attributes, a vector that goes with it.
 
-Class labels are `genarium.models.implicit.conditioning.Labels`, the same as for a GAN.
+`genarium.models.implicit.codes` are codes that a generator must keep readable, and
+`genarium.models.implicit.captions` are texts.
 
-B batch · A columns of the data's tensor · S numbers that the networks get · M rows kept
+B batch · K classes · F features of the discriminator · S numbers that the networks get
+A columns of the data's tensor · M rows kept
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from genarium.contract import Attribute, Batch, Condition
 from genarium.errors import UserError
-from genarium.models.implicit.gan import Conditioning
 from genarium.nn.norm import gather_rows
 
+if TYPE_CHECKING:
+    from genarium.models.implicit.gan import Turn
+
 KEPT = 512
+
+
+class Conditioning(nn.Module):
+    """What a model is told of each image besides noise; this base class tells it nothing.
+
+    size: S, numbers added to the generator's input. channels: added to the discriminator's.
+    classes: whether it is the images' classes. codes: how many values a code of it has.
+    numbers: how many of its S numbers, the last ones, are free to move; the rest are categories.
+    """
+
+    size: int = 0
+    channels: int = 0
+    classes: bool = False
+    codes: int = 0
+    numbers: int = 0
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        """The condition of each image of a training batch, [B,S]."""
+        return torch.empty(len(batch), 0, device=batch.images.device)
+
+    def of_generator(self, batch: Batch) -> Tensor:
+        """The conditions [B,S] that the generator's turn plays with; those of the images here."""
+        return self.of_batch(batch)
+
+    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        """What was asked for by `condition`, else draws from its prior: [n,S] on the CPU."""
+        if condition is not None:
+            raise UserError("this model was trained without classes: leave out --class")
+        return torch.empty(n, 0)
+
+    def join(self, images: Tensor, code: Tensor) -> Tensor:
+        """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
+        return images
+
+    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+        """What the discriminator's head gets of features [B,F] with conditions [B,S]."""
+        return features
+
+    def losses(self, turn: Turn) -> dict[str, Tensor]:
+        """Losses added in both players' turns (an information term, say)."""
+        return {}
+
+
+class Labels(Conditioning):
+    """Class labels for both players (Mirza & Osindero 2014): p(x | y).
+
+    The generator gets the label one-hot, S = K, joined to the noise. The discriminator gets it as
+    K constant planes joined to the image's channels, 1 on the plane of the class, else 0; under
+    its first layer that is a bias a class. Asked for no class, samples draw theirs uniformly.
+    """
+
+    classes = True
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.size = self.channels = classes
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        assert batch.labels is not None
+        return functional.one_hot(batch.labels, self.size).float()
+
+    def draw(self, n: int, condition: Condition, generator: torch.Generator | None) -> Tensor:
+        if condition is None:
+            at = generator.device if generator is not None else torch.device("cpu")
+            condition = torch.randint(self.size, (n,), generator=generator, device=at)
+        return functional.one_hot(condition.long(), self.size).float()
+
+    def join(self, images: Tensor, code: Tensor) -> Tensor:
+        planes = code.to(images)[:, :, None, None].expand(-1, -1, *images.shape[2:])
+        return torch.cat([images, planes], 1)
 
 
 class Rows(Conditioning):
