@@ -23,7 +23,7 @@ from torch import Tensor
 from genarium import recipes
 from genarium.building import build, load_configured
 from genarium.config import Config, resolve, route, write_yaml
-from genarium.contract import Model, capabilities, to_uint8
+from genarium.contract import TRANSLATED, Model, capabilities, to_uint8
 from genarium.data import DataOptions, text
 from genarium.data import load as load_data
 from genarium.errors import UserError, unwritable
@@ -31,7 +31,7 @@ from genarium.recipes import Recipe
 from genarium.report import points, translations
 from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_to_dict
-from genarium.trained import TRANSLATED, Trained
+from genarium.trained import Trained
 from genarium.training import checkpoint as checkpoints
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions

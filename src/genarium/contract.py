@@ -394,6 +394,10 @@ class Clusters(Protocol):
         ...
 
 
+TRANSLATED = 16
+"""Images translated at a time: the networks of `Translates` have maps as large as the image."""
+
+
 @runtime_checkable
 class Translates(Protocol):
     """Turns an image of one domain into one of another; directions: that it knows."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genarium import recipes
 from genarium.building import build, load_configured
-from genarium.contract import Model, Spec, capabilities, from_uint8
+from genarium.contract import TRANSLATED, Model, Spec, capabilities, from_uint8
 from genarium.data import DataOptions
 from genarium.data import text as texts
 from genarium.errors import UserError
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
-
-TRANSLATED = 16
-"""Images translated at a time: their networks have maps as large as the image itself."""
 
 POOL = 512
 """Draws of the prior among which an inversion looks for its starts."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Model, Samples
+from genarium.contract import TRANSLATED, Model, Samples
 from genarium.errors import UserError
 from genarium.evaluation import features
 from genarium.evaluation.features import Extractor
@@ -43,8 +43,6 @@ from genarium.evaluation.model_scores import (
 )
 from genarium.evaluation.scores import Score, Scores, Undefined
 from genarium.evaluation.translation import translations
-
-AT_ONCE = 16  # translations: their networks have maps as large as the image
 
 
 def evaluate_model(
@@ -121,7 +119,7 @@ def evaluate_model(
                 metrics=metrics,
                 n=n,
                 seed=seed,
-                batch=min(batch, AT_ONCE),
+                batch=min(batch, TRANSLATED),
                 split=split,
                 report=report,
                 warnings=warnings,
