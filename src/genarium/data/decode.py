@@ -15,8 +15,8 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -66,8 +66,7 @@ class Bad(Exception):
     """A file that cannot be used; the text is the reason."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of a file once it has been read.
 
     sha256: of the bytes, "" if they could not be read. pixels: SHA-256 of the decoded image, the

@@ -21,9 +21,9 @@ from genarium.data.cache import root
 from genarium.data.decode import Facts, inspect, strict
 from genarium.data.options import DataOptions
 from genarium.data.progress import bar
-from genarium.data.scan import Found
+from genarium.data.scan import Found, uncollected
 
-FORMAT = 1
+FORMAT = 2
 RACY = 2_000_000_000  # nanoseconds
 BLOCK = 256  # items in flight: bounds memory, and the wait after Ctrl-C
 
@@ -44,21 +44,22 @@ class Index:
 
     def __init__(self, folder: Path, options: DataOptions):
         self.root = root(options)
-        self.strip = len(str(folder))
+        self.strip = 0 if folder == Path() else len(str(folder))
         key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
         self.path = self.root / "index" / f"{key[:32]}.json"
         self.saved_ns = 0
         self.known: dict[str, Any] = {}
         self.changed = False
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), uncollected():
             stored = json.loads(self.path.read_text())
             if stored["format"] == FORMAT:
                 self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
 
     def facts(self, files: Sequence[Found], progress: bool) -> list[Facts]:
         """The facts of each file, read only where they are not known."""
-        stamps = [_stamp(file.path) for file in files]
-        facts: list[Facts | None] = [self._recall(f, s) for f, s in zip(files, stamps, strict=True)]
+        with uncollected():
+            stamps = [_stamp(f.file) for f in files]
+            facts = [self._recall(f, stamp) for f, stamp in zip(files, stamps, strict=True)]
         unknown = [i for i, found in enumerate(facts) if found is None]
         with bar("reading images", len(unknown), progress) as advance:
             results = parallel(lambda i: inspect(files[i].path), unknown)
@@ -66,24 +67,26 @@ class Index:
                 facts[i] = found
                 advance(1)
         complete = [found for found in facts if found is not None]
-        known = {
-            self._key(file): [stamp, vars(found)]  # flat, and `asdict` would copy each value
-            for file, stamp, found in zip(files, stamps, complete, strict=True)
-            if found.sha256  # what could not be read may be readable next time
-        }
-        self.changed = bool(unknown) or known.keys() != self.known.keys()
-        self.known = known
+        self.changed = bool(unknown) or len(files) != len(self.known)
+        if self.changed:
+            self.known = {
+                self._key(file): [*(stamp or ()), *found]
+                for file, stamp, found in zip(files, stamps, complete, strict=True)
+                if found.sha256  # what could not be read may be readable next time
+            }
         return complete
 
     def _recall(self, file: Found, stamp: list[int] | None) -> Facts | None:
-        with contextlib.suppress(KeyError, TypeError, ValueError):
-            then, stored = self.known[self._key(file)]
-            if stamp is not None and then == stamp and stamp[2] < self.saved_ns - RACY:
-                return Facts(**stored)
+        try:  # not `suppress`, which costs more than what it guards
+            stored = self.known[self._key(file)]
+            if stamp is not None and stored[:3] == stamp and stamp[2] < self.saved_ns - RACY:
+                return Facts(*stored[3:])
+        except (KeyError, TypeError, ValueError):
+            pass
         return None
 
     def _key(self, file: Found) -> str:
-        return str(file.path)[self.strip :]
+        return file.file[self.strip :]
 
     def save(self) -> None:
         """Write the index; called only when the data are found to be good.
@@ -104,9 +107,9 @@ class Index:
             temporary.replace(self.path)
 
 
-def _stamp(path: Path) -> list[int] | None:
+def _stamp(file: str) -> list[int] | None:
     try:
-        status = path.stat()
+        status = os.stat(file)  # noqa: PTH116 -- a Path costs more than the look-up
     except OSError:
         return None
     changed = status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns

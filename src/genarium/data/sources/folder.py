@@ -25,7 +25,7 @@ from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.registry import Request, source
 from genarium.data.resize import fit_image, to_chw
-from genarium.data.scan import Found, Scan, scan
+from genarium.data.scan import Found, Scan, scan, uncollected
 from genarium.data.splits import SPLITS, divide
 from genarium.errors import UserError
 
@@ -142,6 +142,7 @@ def read_files(
     return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
 
 
+@uncollected()
 def _plan(
     text: str, found: Scan, facts: list[Facts], options: DataOptions, cut: Cut | None
 ) -> _Plan:

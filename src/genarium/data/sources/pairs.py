@@ -146,7 +146,7 @@ def _of_side(path: Path, side: str) -> Scan:
         folder = path / f"{split}{side}"
         if folder.is_dir():
             below = scan(folder)
-            found.files += [Found(file.path, f"{split}/{file.name}") for file in below.files]
+            found.files += [Found(file.file, f"{split}/{file.name}") for file in below.files]
             found.folders |= {split, *(f"{split}/{name}" for name in below.folders)}
             found.others += below.others
             found.aliases += below.aliases
@@ -168,7 +168,7 @@ def _matched(
         for file, fact in zip(scanned.files, known, strict=True):
             stem = file.name.rpartition(".")[0]
             if stem in side:
-                twice.append((file, replace(fact, error="a second file of this name")))
+                twice.append((file, fact._replace(error="a second file of this name")))
             else:
                 side[stem] = (file, fact)
     rows: list[tuple[tuple[Found, Facts], tuple[Found, Facts]]] = []
@@ -177,13 +177,13 @@ def _matched(
         if one is None or other is None:
             file, fact = one or other  # type: ignore[misc]
             where = shown(_name(folders[1 if other is None else 0]))
-            alone = (file, replace(fact, error=f"no image of this name in {where}"))
+            alone = (file, fact._replace(error=f"no image of this name in {where}"))
             rows.append((alone, alone))
             continue
         error = one[1].error or other[1].error or ("" if stretch else _misfit(one[1], other[1]))
-        partner = replace(other[1], error=error, pixels=one[1].pixels)
+        partner = other[1]._replace(error=error, pixels=one[1].pixels)
         rows.append(
-            ((one[0], replace(one[1], error=error)), (Found(other[0].path, one[0].name), partner))
+            ((one[0], one[1]._replace(error=error)), (Found(other[0].file, one[0].name), partner))
         )
     rows += [(each, each) for each in twice]
     files = [[row[side][0] for row in rows] for side in (0, 1)]
@@ -211,8 +211,8 @@ RIGHT = Cut("right", lambda image: _half(image, 1))
 def _halved(fact: Facts) -> Facts:
     """What is known of either half of a picture."""
     if fact.error or fact.width % 2 == 0:
-        return replace(fact, width=fact.width // 2)
-    return replace(fact, error=f"of odd width ({fact.width}): not two halves")
+        return fact._replace(width=fact.width // 2)
+    return fact._replace(error=f"of odd width ({fact.width}): not two halves")
 
 
 def _sized(request: Request, like: Collection) -> Request:
