@@ -10,7 +10,7 @@ images: no early stopping, one learning rate.
 
 Vincent et al. 2010, table 3, report 1.28 % with pretraining (their layer sizes, rates and noise
 were chosen on validation images, and fine-tuning ran until the validation error stopped falling).
-The defaults here are sized for a CPU: some 20 minutes of one core.
+The defaults here are sized for a CPU: some 10 minutes of one core.
 """
 
 from __future__ import annotations

@@ -354,6 +354,21 @@ def test_an_index_of_nonsense_is_read_anew(ten, monkeypatch):
         assert data.load(str(ten)).manifest == whole
 
 
+@pytest.mark.parametrize("seconds", [0, 0.002])
+def test_only_slow_items_are_worth_threads(seconds):
+    threads = set()
+
+    def work(item):
+        time.sleep(seconds)
+        threads.add(threading.current_thread())
+        return 2 * item
+
+    assert list(index.parallel(work, range(600))) == list(range(0, 1200, 2))
+    assert (threads == {threading.main_thread()}) == (seconds == 0)
+    assert list(index.parallel(work, range(5))) == [0, 2, 4, 6, 8]
+    assert list(index.parallel(work, ())) == []
+
+
 def test_the_garbage_collector_is_as_before():
     for raised in (False, True):
         with contextlib.suppress(ValueError), uncollected():

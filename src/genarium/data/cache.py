@@ -195,10 +195,15 @@ def _building(base: Path, place: Path, shape: tuple[int, int, int]) -> Iterator[
         yield writer
         writer.close()
         with writing(base):
+            if read(place) is not None:
+                return  # built by another process meanwhile, which may be reading it
             if place.exists():  # a damaged one: out of the way in one step
                 place.rename(folder.with_name(folder.name + "-damaged"))
-            with contextlib.suppress(FileExistsError):
+            try:
                 folder.rename(place)
+            except OSError:
+                if read(place) is None:
+                    raise
     finally:
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
