@@ -51,10 +51,9 @@ def divide(digests: Sequence[str], fractions: dict[str, float]) -> list[str]:
     the others); with fewer they are ranked, so that the counts are met, and every split gets an
     image as soon as there are enough.
     """
-    ranked = _rank(digests)
-    home = dict.fromkeys(ranked, "train")
-    if len(ranked) >= FEW:
-        for d in ranked:
+    home = dict.fromkeys(digests, "train")
+    if len(home) >= FEW:
+        for d in home:
             place = int.from_bytes(hashlib.sha256(SALT + d.encode()).digest()[:8], "big") / 2**64
             for name, fraction in fractions.items():
                 if place < fraction:
@@ -62,7 +61,7 @@ def divide(digests: Sequence[str], fractions: dict[str, float]) -> list[str]:
                     break
                 place -= fraction
     else:
-        start = 0
+        ranked, start = _rank(digests), 0
         for name, fraction in fractions.items():
             count = max(1, round(len(ranked) * fraction)) if len(ranked) - start > 1 else 0
             for d in ranked[start : start + count]:
