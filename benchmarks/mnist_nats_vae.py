@@ -79,6 +79,11 @@ def iwae_after(
     return model
 
 
+def vae_of(found: Any) -> Path:
+    """The run folder of the VAE that an IWAE starts from with --after."""
+    return Path(found.out, f"vae-{found.binarization}")
+
+
 def train(found: Any, folder: Path) -> genarium.Trained:
     """The run, trained to its number of epochs; goes on with what is there."""
     if folder.exists():
@@ -87,8 +92,7 @@ def train(found: Any, folder: Path) -> genarium.Trained:
     if found.model == "iwae":
         extra["samples"] = found.samples
     if found.after:
-        vae = found.out / f"vae-{found.binarization}"
-        extra = {"start": str(vae.resolve()), "samples": found.samples}
+        extra = {"start": str(vae_of(found).resolve()), "samples": found.samples}
     static = {"binarize": "static"} if found.binarization == "static" else {}
     return genarium.train(
         "iwae-after" if found.after else found.model,
@@ -130,8 +134,8 @@ def run(found: Any) -> None:
     if found.after:
         if found.model != "iwae":
             raise UserError("--after is for iwae, which starts from the VAE in --out")
-        before = genarium.load(found.out / f"vae-{found.binarization}").history()[-1]
-        before = {"epochs": before["epoch"], "seconds": before["seconds"]}
+        last = genarium.load(vae_of(found)).history()[-1]
+        before = {"epochs": last["epoch"], "seconds": last["seconds"]}
         name += "-after"
     found.out.mkdir(parents=True, exist_ok=True)
     trained = train(found, found.out / name)

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 KEPT = 512
 
 
+def no_category(given: Tensor, count: int) -> Tensor:
+    """Which numbers are neither NaN (left open) nor a whole one of 0 .. count - 1, bool."""
+    return ~given.isnan() & ((given < 0) | (given >= count) | (given != given.round()))
+
+
 class Conditioning(nn.Module):
     """What a model is told of each image besides noise; this base class tells it nothing.
 
@@ -165,7 +170,7 @@ class Rows(Conditioning):
             )
         for column, number in zip(self.columns, range(len(self.columns))):
             given, count = condition[:, number], len(column.values)
-            wrong = ~given.isnan() & ((given < 0) | (given >= count) | (given != given.round()))
+            wrong = no_category(given, count)
             if count and wrong.any():
                 raise UserError(
                     f"{column.name} {given[wrong][0].item():g}: choose 0 to {count - 1}, "

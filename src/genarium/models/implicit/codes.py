@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from genarium.contract import Batch, Condition
 from genarium.errors import UserError
-from genarium.models.conditioning import Conditioning
+from genarium.models.conditioning import Conditioning, no_category
 from genarium.models.implicit.gan import Turn
 from genarium.nn.norm import BatchNorm1d
 
@@ -70,7 +70,7 @@ class Codes(Conditioning):
             chosen = torch.randint(k, (n,), generator=generator, device=at)
             if condition is not None:
                 given = condition[:, number].to(at)
-                wrong = ~given.isnan() & ((given < 0) | (given >= k) | (given != given.round()))
+                wrong = no_category(given, k)
                 if wrong.any():
                     raise UserError(
                         f"--code: value {number + 1} is a category, a whole number 0 to {k - 1}, "
