@@ -113,9 +113,10 @@ def _of_distance(value: float, std: float, floor: float) -> tuple[float, float]:
     """95 % interval of a squared distance θ, whose variance is a·θ + floor.
 
     As Wilson's for a share: all θ with (value - θ)² <= Z² (a θ + floor). The estimate of the error
-    falls with the value, so an even interval would miss the truth above too often.
+    falls with the value, so an even interval would miss the truth above too often. A value within
+    one error of 0 tells nothing of a, which is then taken as if the value were the error.
     """
-    slope = max(0.0, std**2 - floor) / value if value > 0 else 0.0
+    slope = max(0.0, std**2 - floor) / max(value, std) if std > 0 else 0.0
     centre = value + Z**2 * slope / 2
     half = Z * (std**2 + (Z * slope / 2) ** 2) ** 0.5
     return centre - half, centre + half
