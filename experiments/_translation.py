@@ -6,19 +6,22 @@ and `shape-domains` (filled <-> outlined, whose only right translation is known)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from _factors import Judge, said
-from _lab import evaluating, load, make
+from _lab import evaluating, load, make, sheet
 from torch import Tensor
 
 from genarium.contract import to_uint8
 from genarium.data.sources import shapes
+from genarium.evaluation.sharpness import sharpness
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
 MASKS, DOMAINS, PAIRED = "shape-masks", "shape-domains", "shape-domains:paired=yes"
+PAINTED = ("sharpness", "shape", "off_palette")
 
 
 def trained(recipe: str, source: str, seed: int, training: dict[str, Any], **arguments: Any) -> Any:
@@ -72,3 +75,29 @@ def right(images: Tensor, factors: Tensor, judge: Judge, *parts: str) -> float:
     seen, wanted = judge.sees(images), said(factors)
     hits = [getattr(seen, part) == getattr(wanted, part) for part in parts]
     return torch.stack(hits).all(0).double().mean().item()
+
+
+def painted(made: Tensor, real: Tensor, factors: Tensor, judge: Judge) -> dict[str, float]:
+    """Of translations of `shape-masks`: sharpness as a share of that of the targets, how often the
+    judge sees the shape, and `off_palette`."""
+    return {
+        "sharpness": sharpness(made).mean().item() / sharpness(real).mean().item(),
+        "shape": right(made, factors, judge, "shape"),
+        "off_palette": off_palette(made, factors),
+    }
+
+
+def in_words(found: Mapping[str, float]) -> str:
+    """The numbers of `painted`, for a title."""
+    return (
+        f"sharpness {found['sharpness']:.2f} of real, shape right {found['shape']:.0%}, "
+        f"{found['off_palette']:.2f} from the nearest colour"
+    )
+
+
+def draw_rows(figure: Any, images: Mapping[str, Tensor], titles: Mapping[str, str]) -> None:
+    """A row of images uint8 [N,C,H,W] under each title, in the titles' order."""
+    for axis, (kind, title) in zip(figure.subplots(len(titles), 1), titles.items()):
+        axis.imshow(sheet(images[kind], len(images[kind])))
+        axis.set_axis_off()
+        axis.set_title(title)

@@ -7,8 +7,8 @@ from typing import Any
 
 from _claim import Bound, Claim, Criterion, Measured
 from _factors import judge
-from _lab import load, sheet
-from _translation import DOMAINS, PAIRED, error, right, trained, translate
+from _lab import load
+from _translation import DOMAINS, PAIRED, draw_rows, error, right, trained, translate
 
 KINDS = {"on": 10.0, "off": 0.0}  # weight of the cycle; the identity's is half of it
 
@@ -45,12 +45,13 @@ def measure(seed: int, s: Settings) -> Measured:
         training = {"steps": s.steps, "batch": s.batch, "schedule": "constant-linear"}
         model = trained("cyclegan", DOMAINS, seed, training, cycle=weight, **asdict(s.network))
         made = translate(model, a)
+        back = translate(model, made, "b2a")
         numbers |= {
-            f"{kind}_back": error(translate(model, made, "b2a"), a),
+            f"{kind}_back": error(back, a),
             f"{kind}_error": error(made, b),
             f"{kind}_content": right(translate(model, b, "b2a"), factors, sees, "shape", "colour"),
         }
-        images[kind], images[f"{kind}_back"] = made[:12], translate(model, made[:12], "b2a")
+        images[kind], images[f"{kind}_back"] = made[:12], back[:12]
     numbers |= {
         "back_ratio": numbers["on_back"] / max(numbers["off_back"], 1e-9),
         "error_ratio": numbers["on_error"] / max(numbers["off_error"], 1e-9),
@@ -61,7 +62,7 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
-    rows = {
+    titles = {
         "input": "filled, not seen in training",
         "on": "outlined, with the cycle loss",
         "on_back": "and back",
@@ -69,14 +70,11 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
         "off_back": "and back",
         "target": "the right outlines",
     }
-    for axis, (kind, name) in zip(figure.subplots(len(rows), 1), rows.items()):
-        axis.imshow(sheet(first.images[kind], 12))
-        axis.set_axis_off()
-        if kind in KINDS:
-            name += f", seed {seed}: L1 to the right one {first.numbers[f'{kind}_error']:.3f}"
-        if kind.endswith("_back"):
-            name += f": L1 to the input {first.numbers[kind]:.3f}"
-        axis.set_title(name)
+    for kind in KINDS:
+        wrong, back = first.numbers[f"{kind}_error"], first.numbers[f"{kind}_back"]
+        titles[kind] += f", seed {seed}: L1 to the right one {wrong:.3f}"
+        titles[f"{kind}_back"] += f": L1 to the input {back:.3f}"
+    draw_rows(figure, first.images, titles)
 
 
 CLAIM = Claim(

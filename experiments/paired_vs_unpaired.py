@@ -7,8 +7,8 @@ from typing import Any
 
 from _claim import Bound, Claim, Criterion, Measured
 from _factors import judge
-from _lab import load, sheet
-from _translation import PAIRED, error, right, trained, translate
+from _lab import load
+from _translation import PAIRED, draw_rows, error, right, trained, translate
 
 KINDS = {"pix2pix": "with pairs (pix2pix)", "cyclegan": "without (CycleGAN)"}
 
@@ -53,14 +53,11 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
-    rows = {"input": "outlined", **KINDS, "target": "filled, the right answer"}
-    for axis, (kind, name) in zip(figure.subplots(len(rows), 1), rows.items()):
-        axis.imshow(sheet(first.images[kind], 12))
-        axis.set_axis_off()
-        if kind in KINDS:
-            wrong, seen = (first.numbers[f"{kind}_{k}"] for k in ("error", "content"))
-            name += f", seed {seed}: L1 {wrong:.3f}, shape and colour right {seen:.0%}"
-        axis.set_title(name)
+    titles = {"input": "outlined", **KINDS, "target": "filled, the right answer"}
+    for kind in KINDS:
+        wrong, seen = first.numbers[f"{kind}_error"], first.numbers[f"{kind}_content"]
+        titles[kind] += f", seed {seed}: L1 {wrong:.3f}, shape and colour right {seen:.0%}"
+    draw_rows(figure, first.images, titles)
 
 
 CLAIM = Claim(

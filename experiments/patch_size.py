@@ -7,13 +7,10 @@ from typing import Any
 
 from _claim import Bound, Claim, Criterion, Measured
 from _factors import judge
-from _lab import load, sheet
-from _translation import MASKS, off_palette, right, trained, translate
-
-from genarium.evaluation.sharpness import sharpness
+from _lab import load
+from _translation import MASKS, PAINTED, draw_rows, in_words, painted, trained, translate
 
 PATCHES = (1, 16, 70)  # at 32 pixels the last sees the whole image
-NEEDED = ("sharpness", "shape", "off_palette")
 
 
 @dataclass(frozen=True)
@@ -40,18 +37,14 @@ def measure(seed: int, s: Settings) -> Measured:
     test = load(MASKS).test
     given, real = test.images[: s.test], test.extra["b"][: s.test]
     factors, sees = test.extra["factors"][: s.test], judge(s.judge)
-    sharp = sharpness(real).mean().item()
     numbers: dict[str, float] = {}
     images = {"target": real[:12]}
     for patch in PATCHES:
         training = {"steps": s.steps, "batch": s.batch}
         model = trained("pix2pix", MASKS, seed, training, patch=patch, **asdict(s.network))
         made = translate(model, given, seed=seed)
-        numbers |= {
-            f"sharpness_{patch}": sharpness(made).mean().item() / sharp,
-            f"shape_{patch}": right(made, factors, sees, "shape"),
-            f"off_palette_{patch}": off_palette(made, factors),
-        }
+        found = painted(made, real, factors, sees)
+        numbers |= {f"{name}_{patch}": value for name, value in found.items()}
         images[str(patch)] = made[:12]
     numbers["patch_against_pixel"] = numbers["sharpness_16"] / max(numbers["sharpness_1"], 1e-9)
     numbers["image_against_patch"] = numbers["off_palette_70"] / max(
@@ -62,18 +55,11 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
-    axes = figure.subplots(len(PATCHES) + 1, 1)
-    for axis, kind in zip(axes, [*map(str, PATCHES), "target"]):
-        axis.imshow(sheet(first.images[kind], 12))
-        axis.set_axis_off()
-        title = kind
-        if kind != "target":
-            clear, shape, off = (first.numbers[f"{name}_{kind}"] for name in NEEDED)
-            title = (
-                f"{kind} px, seed {seed}: sharpness {clear:.2f} of real, shape right {shape:.0%}, "
-                f"{off:.2f} from the nearest colour"
-            )
-        axis.set_title(title)
+    titles = {}
+    for patch in PATCHES:
+        found = {name: first.numbers[f"{name}_{patch}"] for name in PAINTED}
+        titles[str(patch)] = f"{patch} px, seed {seed}: {in_words(found)}"
+    draw_rows(figure, first.images, {**titles, "target": "target"})
 
 
 CLAIM = Claim(

@@ -7,10 +7,18 @@ from typing import Any
 
 from _claim import Bound, Claim, Criterion, Measured
 from _factors import judge
-from _lab import load, sheet
-from _translation import MASKS, error, off_palette, right, trained, translate
-
-from genarium.evaluation.sharpness import sharpness
+from _lab import load
+from _translation import (
+    MASKS,
+    PAINTED,
+    draw_rows,
+    error,
+    in_words,
+    painted,
+    right,
+    trained,
+    translate,
+)
 
 KINDS = {"l1": 0.0, "gan": 1.0}  # weight of the game
 
@@ -40,7 +48,6 @@ def measure(seed: int, s: Settings) -> Measured:
     test = load(MASKS).test
     given, real = test.images[: s.test], test.extra["b"][: s.test]
     factors, sees = test.extra["factors"][: s.test], judge(s.judge)
-    sharp = sharpness(real).mean().item()
     numbers: dict[str, float] = {"real_shape": right(real, factors, sees, "shape")}
     images = {"input": given[:12], "target": real[:12]}
     for kind, weight in KINDS.items():
@@ -49,10 +56,9 @@ def measure(seed: int, s: Settings) -> Measured:
         made = translate(model, given, seed=seed)
         numbers |= {
             f"{kind}_error": error(made, real),
-            f"{kind}_sharpness": sharpness(made).mean().item() / sharp,
-            f"{kind}_shape": right(made, factors, sees, "shape"),
-            f"{kind}_off_palette": off_palette(made, factors),
         }
+        found = painted(made, real, factors, sees)
+        numbers |= {f"{kind}_{name}": value for name, value in found.items()}
         images[kind] = made[:12]
     numbers |= {
         "sharper": numbers["gan_sharpness"] / max(numbers["l1_sharpness"], 1e-9),
@@ -65,17 +71,11 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
-    rows = {"input": "input", "l1": "L1", "gan": "L1 + cGAN", "target": "target"}
-    for axis, (kind, name) in zip(figure.subplots(len(rows), 1), rows.items()):
-        axis.imshow(sheet(first.images[kind], 12))
-        axis.set_axis_off()
-        if kind in KINDS:
-            n = {k: first.numbers[f"{kind}_{k}"] for k in ("sharpness", "shape", "off_palette")}
-            name += (
-                f", seed {seed}: sharpness {n['sharpness']:.2f} of real, shape right "
-                f"{n['shape']:.0%}, {n['off_palette']:.2f} from the nearest colour"
-            )
-        axis.set_title(name)
+    titles = {"input": "input", "l1": "L1", "gan": "L1 + cGAN", "target": "target"}
+    for kind in KINDS:
+        found = {name: first.numbers[f"{kind}_{name}"] for name in PAINTED}
+        titles[kind] += f", seed {seed}: {in_words(found)}"
+    draw_rows(figure, first.images, titles)
 
 
 CLAIM = Claim(
