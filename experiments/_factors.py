@@ -43,9 +43,12 @@ def said(factors: Tensor) -> Seen:
 
 
 class Judge(nn.Module):
-    """Images uint8 [N,3,32,32] -> logits of shape and colour, then size, x and y: [N,17]."""
+    """Images uint8 [N,3,S,S] -> logits of shape and colour, then size, x and y: [N,17].
 
-    def __init__(self, width: int = 32):
+    size: S, 16 or 32 pixels; the last map is 8×8.
+    """
+
+    def __init__(self, width: int = 32, size: int = 32):
         super().__init__()
 
         def layer(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
@@ -59,7 +62,7 @@ class Judge(nn.Module):
             *layer(3, width, 1),
             nn.MaxPool2d(2),
             *layer(width, 2 * width, 1),
-            nn.MaxPool2d(2),
+            nn.MaxPool2d(size // 16),
             *layer(2 * width, 2 * width, 1),
             nn.Flatten(),
             nn.Linear(2 * width * 64, 128),
@@ -82,9 +85,9 @@ class Judge(nn.Module):
 
 
 @lru_cache
-def judge(steps: int, batch: int = 64, width: int = 24) -> Judge:
-    """The judge, trained on the training split at 32 px."""
-    train = load(SOURCE).train
+def judge(steps: int, batch: int = 64, width: int = 24, size: int = 32) -> Judge:
+    """The judge, trained on the training split at 16 or 32 px."""
+    train = load(SOURCE, size).train
     factors = train.extra["factors"]
     low, high = shapes.SMALLEST, shapes.LARGEST
     numbers = torch.stack(
@@ -92,7 +95,7 @@ def judge(steps: int, batch: int = 64, width: int = 24) -> Judge:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = Judge(width)
+        model = Judge(width, size)
         optimizer = torch.optim.Adam(model.parameters(), 3e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
         for _ in range(steps):
@@ -111,7 +114,7 @@ def judge(steps: int, batch: int = 64, width: int = 24) -> Judge:
 
 
 def agreement(images: Tensor, factors: Tensor, model: Judge) -> dict[str, float]:
-    """The share of pictures uint8 [N,3,32,32] that show what the captions of `factors` say, by
+    """The share of pictures uint8 [N,3,S,S] that show what the captions of `factors` say, by
     part and as "all" of it."""
     seen, wanted = model.sees(images), said(factors)
     right = {part: getattr(seen, part) == getattr(wanted, part) for part in PARTS}

@@ -23,6 +23,7 @@ from genarium.models.implicit.composition import TrickName
 from genarium.models.implicit.gan import GAN, Judged, Turn
 from genarium.models.implicit.objectives import LeastSquares
 from genarium.models.implicit.text_to_image import TextHead, TextToImage, text_to_image
+from genarium.nn.fusion import FusionGenerator, PooledDiscriminator
 from genarium.nn.norm import BatchNorm2d
 from genarium.nn.text import CharacterEncoder
 from genarium.report import gather
@@ -249,8 +250,9 @@ def test_both_players_turns_reach_the_nets_that_they_should() -> None:
 @pytest.mark.parametrize(
     "trick", ["diffaugment", "feature-matching", "gradient-penalty", "r1", "spectral-norm"]
 )
-def test_tricks_compose(trick: TrickName) -> None:
-    model = tiny(tricks=(trick,))
+@pytest.mark.parametrize("architecture", ["dcgan", "fusion"])
+def test_tricks_compose(trick: TrickName, architecture: str) -> None:
+    model = tiny(tricks=(trick,), architecture=architecture)
     batch = batch_of(*"abcd")
     batch.extra["captions"] = batch.extra["captions"][:, None]
     for phase in model.phases:
@@ -259,6 +261,14 @@ def test_tricks_compose(trick: TrickName) -> None:
         sum(losses.values()).backward()
         nets = [model.get_submodule(net) for net in phase.nets]
         assert all(p.grad is not None for net in nets for p in net.parameters())
+
+
+def test_the_fusion_networks_read_and_draw_for_the_same_text() -> None:
+    model = tiny(architecture="fusion")
+    assert isinstance(model.generator.network, FusionGenerator)
+    assert isinstance(model.discriminator, PooledDiscriminator)
+    assert isinstance(model.discriminator.score, TextHead)
+    assert model.generator.network.inputs == 4 + 6  # noise and the compressed text
 
 
 def test_a_trick_that_would_hide_the_text_is_refused() -> None:
@@ -278,7 +288,8 @@ def test_of_several_captions_one_is_drawn_for_each_turn() -> None:
     assert not torch.equal(seen[0], seen[1])
 
 
-def test_a_text_decides_what_is_drawn() -> None:
+@pytest.mark.parametrize("architecture", ["dcgan", "fusion"])
+def test_a_text_decides_what_is_drawn(architecture: str) -> None:
     """After a moment's training the brightness of a picture follows its caption."""
     data = tiny_dataset(n=128)
     trainer = make_trainer(
@@ -286,7 +297,13 @@ def test_a_text_decides_what_is_drawn() -> None:
         data,
         batch=16,
         steps=40,
-        arguments={"width": 4, "embedding": 16, "lr": 3e-3, "beta1": 0.0},
+        arguments={
+            "architecture": architecture,
+            "width": 4,
+            "embedding": 16,
+            "lr": 3e-3,
+            "beta1": 0.0,
+        },
     )
     trainer.fit()
     trainer.model.eval()

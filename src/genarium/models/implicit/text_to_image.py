@@ -1,9 +1,10 @@
 """Text to image with DCGAN's networks (Reed et al. 2016, GAN-INT-CLS).
 
-The paper's networks for 64×64 images, at any size: the embedding φ(t) of the text, compressed to
-128 numbers by a dense layer and LeakyReLU, is joined to the generator's noise; the discriminator's
-own 128 numbers are laid over every place of its last map (4×4), and a 1×1 convolution with batch
-norm and LeakyReLU mixes both before the last one scores the whole.
+The paper's networks for 64×64 images, at any size, or those of `genarium.nn.fusion`: the embedding
+φ(t) of the text, compressed to 128 numbers by a dense layer and LeakyReLU, is joined to the
+generator's noise; the discriminator's own 128 numbers are laid over every place of its last map
+(4×4), and a 1×1 convolution with batch norm and LeakyReLU mixes both before the last one scores the
+whole.
 
 B batch · E numbers of an embedding · Z noise · F features of the discriminator
 """
@@ -11,7 +12,7 @@ B batch · E numbers of an embedding · Z noise · F features of the discriminat
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,12 +31,18 @@ from genarium.nn.dcgan import (
     map_channels,
     map_sizes,
 )
+from genarium.nn.fusion import FusionGenerator, PooledDiscriminator
 from genarium.nn.norm import BatchNorm2d
 from genarium.nn.text import CharacterEncoder, FrozenEncoder, TextEncoder
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
 
 LEAST_MIXED = 256
 EncoderName = Literal["characters", "minilm"]
+NETWORKS: dict[str, tuple[Any, Any]] = {
+    "dcgan": (DCGANGenerator, DCGANDiscriminator),
+    "fusion": (FusionGenerator, PooledDiscriminator),
+}
+"""The generator and the discriminator of an architecture, whose start maps are of one shape."""
 
 
 def _compress(inputs: int, outputs: int, bias: bool = False) -> nn.Sequential:
@@ -46,16 +53,15 @@ def _compress(inputs: int, outputs: int, bias: bool = False) -> nn.Sequential:
 class TextGenerator(nn.Module):
     """Codes [B, Z+E], noise then embedding -> images [B,C,H,W]: the embedding goes in compressed.
 
-    latent: Z. text: E. compressed: numbers of the compressed embedding.
+    latent: Z. text: E. compressed: K, numbers of the compressed embedding. network: makes the
+    images of codes [B, Z+K].
     """
 
-    def __init__(
-        self, latent: int, text: int, shape: tuple[int, int, int], width: int, compressed: int
-    ):
+    def __init__(self, latent: int, text: int, compressed: int, network: nn.Module):
         super().__init__()
         self.inputs, self.latent = latent + text, latent
         self.compress = _compress(text, compressed)
-        self.network = DCGANGenerator(latent + compressed, shape, width)
+        self.network = network
 
     def forward(self, z: Tensor) -> Tensor:
         noise, text = z.tensor_split([self.latent], 1)
@@ -134,6 +140,7 @@ def text_to_image(
     *,
     encoder: EncoderName = "characters",
     weights: str = "",
+    architecture: Literal["dcgan", "fusion"] = "dcgan",
     latent: PositiveInt = 100,
     width: PositiveInt = 64,
     embedding: PositiveInt = 128,
@@ -146,12 +153,14 @@ def text_to_image(
     smoothing: Probability = 0.0,
     tricks: tuple[TrickName, ...] = (),
 ) -> TextToImage:
-    """Text to image: draws what a caption says; a matching-aware discriminator, DCGAN's networks.
+    """Text to image: draws what a caption says; a discriminator that must read the caption too.
 
     encoder: what reads the captions: characters (learns with the discriminator, no download) or
         minilm (a sentence encoder that stays as it is, needs --weights).
     weights: the folder of the sentence encoder's model.safetensors and tokenizer.json, or hub to
         download both (91 MB).
+    architecture: dcgan as in the paper, or fusion: the text is told to every map of the generator,
+        and both networks learn forms sooner; a step costs up to half as much again.
     latent: size of the noise, drawn from N(0, I).
     width: channels of the map nearest the image; each further in has twice as many.
     embedding: numbers of a caption's embedding (characters only).
@@ -174,14 +183,16 @@ def text_to_image(
     sizes = map_sizes(spec.height, spec.width)
     start = (*sizes[-1], map_channels(sizes, spec.channels, width)[-1])
     norm: Norm | None = BatchNorm2d if mixes_images(tricks) else None
-    discriminator = DCGANDiscriminator(spec.shape, width, norm)
+    make_generator, make_discriminator = NETWORKS[architecture]
+    discriminator = make_discriminator(spec.shape, width, norm)
     discriminator.score = TextHead(start, reader.outputs, compressed, norm)
     told = Captions(
         spec.caption_bytes, reader, discriminator.outputs if contrast else 0, interpolation
     )
+    drawing = make_generator(latent + compressed, spec.shape, width)
     return TextToImage(
         spec,
-        TextGenerator(latent, reader.outputs, spec.shape, width, compressed),
+        TextGenerator(latent, reader.outputs, compressed, drawing),
         discriminator,
         NonSaturating(smoothing),
         conditioning=told,

@@ -1,0 +1,140 @@
+"""Networks that bring a condition into every map and read small forms fast, for any image size.
+
+Generator: a linear layer's start map and DCGAN's transposed convolutions, with one 3×3 convolution
+of stride 1 on every map; behind each norm the condition chooses a gain and an offset for each
+channel (FiLM; Perez et al. 2018), as the deep-fusion blocks of DF-GAN do with a text (Tao et al.
+2022). Discriminator: 3×3 convolutions and 2×2 maximum pooling (Simonyan & Zisserman 2015), for a
+strided convolution learns slowly what a form is, whatever its place.
+
+The sizes and the widths of the maps are DCGAN's (`genarium.nn.dcgan`), so its start map's too.
+
+    B batch · C image channels · D inputs of the generator · F channels of a map · h, w its sides
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genarium.nn.conv import Upsample
+from genarium.nn.dcgan import Norm, initialize, map_channels, map_sizes
+from genarium.nn.norm import BatchNorm2d
+
+TOLD = 128
+"""Numbers of the hidden layer from which every gain and offset is read."""
+
+
+class Modulated(nn.Module):
+    """ReLU((1 + γ)·norm(x) + β) with γ, β linear in what is told: [B,F,h,w], [B,TOLD] -> as x.
+
+    γ and β start near 0, where the layer is the norm and the ReLU alone.
+    """
+
+    def __init__(self, channels: int, norm: Norm):
+        super().__init__()
+        self.norm = norm(channels)
+        self.choose = nn.Linear(TOLD, 2 * channels)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        gain, offset = self.choose(told)[:, :, None, None].chunk(2, 1)
+        return functional.relu(torch.addcmul(offset, self.norm(x), 1 + gain), inplace=True)
+
+
+class FusionStage(nn.Module):
+    """A 3×3 convolution on a map, then DCGAN's step up to a map twice the sides (or 2h + 1)."""
+
+    def __init__(self, inputs: int, outputs: int, odd: tuple[int, int], norm: Norm):
+        super().__init__()
+        self.same = nn.Conv2d(inputs, inputs, 3, padding=1, bias=False)
+        self.after = Modulated(inputs, norm)
+        self.up = nn.ConvTranspose2d(
+            inputs, outputs, 4, stride=2, padding=1, output_padding=odd, bias=False
+        )
+        self.larger = Modulated(outputs, norm)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        return self.larger(self.up(self.after(self.same(x), told)), told)
+
+
+class FusionGenerator(nn.Module):
+    """Codes [B,D] -> images [B,C,H,W] on (-1, 1); the code is told to every map.
+
+    inputs: D. shape: (C, H, W). width: channels of the map nearest the image; each further in has
+    twice as many, at most 8 × width. norm: makes the norm of every map but the image.
+    """
+
+    def __init__(
+        self, inputs: int, shape: tuple[int, int, int], width: int = 64, norm: Norm = BatchNorm2d
+    ):
+        super().__init__()
+        channels, *sides = shape
+        sizes = map_sizes(*sides)
+        maps = map_channels(sizes, channels, width)
+        odds = [(h % 2, w % 2) for h, w in sizes[:-1]]
+        self.inputs = inputs
+        self.start = (maps[-1], *sizes[-1])
+        self.told = nn.Sequential(nn.Linear(inputs, TOLD), nn.LeakyReLU(0.2))
+        self.project = nn.Linear(inputs, maps[-1] * sizes[-1][0] * sizes[-1][1], bias=False)
+        self.first = Modulated(maps[-1], norm)
+        self.stages = nn.ModuleList(
+            FusionStage(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(1, len(odds)))
+        )
+        self.same = nn.Conv2d(maps[1], maps[1], 3, padding=1, bias=False)
+        self.last = Modulated(maps[1], norm)
+        self.image = Upsample(maps[1], channels, *sides)
+        initialize(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        told = self.told(z)
+        x = self.first(self.project(z).unflatten(1, self.start), told)
+        for stage in self.stages:
+            x = stage(x, told)
+        return torch.tanh(self.image(self.last(self.same(x), told)))
+
+
+class PooledDiscriminator(nn.Module):
+    """Images [B,C,H,W] on [-1, 1] -> logits [B]; `head(features(x))`.
+
+    A 3×3 convolution on the image, two on every map between, one on the last, each with norm (but
+    the first) and LeakyReLU(0.2), with 2×2 maximum pooling between the sizes.
+
+    shape: (C, H, W). width: channels of the map of half the image's sides; each further one has
+    twice as many, at most 8 × width, and the first, of the image's own size, has half as many.
+    norm: makes the norms, None for none (as a penalty of an image's gradient needs it).
+    `outputs`: the last map, flattened channels-last, as DCGAN's discriminator has it.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 64, norm: Norm | None = BatchNorm2d
+    ):
+        super().__init__()
+        sizes = map_sizes(*shape[1:])
+        maps = [max(1, width // 2), *map_channels(sizes, shape[0], width)[1:]]
+        layers: list[nn.Module] = []
+
+        def layer(inputs: int, outputs: int, made: Norm | None) -> None:
+            layers.append(nn.Conv2d(inputs, outputs, 3, padding=1, bias=made is None))
+            layers.extend([made(outputs)] if made is not None else [])
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+
+        layer(shape[0], maps[0], None)
+        for i in range(1, len(maps)):
+            layers.append(nn.MaxPool2d(2))
+            layer(maps[i - 1], maps[i], norm)
+            if i < len(maps) - 1:
+                layer(maps[i], maps[i], norm)
+        self.maps = nn.Sequential(*layers)
+        self.outputs = sizes[-1][0] * sizes[-1][1] * maps[-1]
+        self.score: nn.Module = nn.Linear(self.outputs, 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        """The last map, flattened channels-last: [B, `outputs`]."""
+        return self.maps(images).permute(0, 2, 3, 1).flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits [B] of features [B, `outputs`]."""
+        return self.score(features).squeeze(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
