@@ -131,7 +131,7 @@ def test_text_to_image_as_it_is_written(
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
     assert [command[0] for command in commands] == ["train", "sample", "sample", "evaluate"]
     monkeypatch.chdir(tmp_path)
-    few = {"shapes": "shapes:n=60", "24": "4"}  # images, and the width of the networks
+    few = {"shapes": "shapes:n=60", "32": "4"}  # images, and the width of the networks
     for command in commands:
         more = {"train": TINY, "evaluate": ["-n", "10"]}.get(command[0], [])
         assert main([*(few.get(word, word) for word in command), *more]) == 0, command
@@ -139,7 +139,7 @@ def test_text_to_image_as_it_is_written(
     (script,) = re.findall(r"<!-- tested: text -->\n```python\n(.*?)```", text, re.DOTALL)
     found: dict[str, object] = {}
     exec(compile(script, "text.md", "exec"), found)
-    assert found["images"].shape == (8, 3, 32, 32)  # type: ignore[attr-defined]
+    assert found["images"].shape == (8, 3, 16, 16)  # type: ignore[attr-defined]
     assert len(found["codes"]) == 4  # type: ignore[arg-type]
 
 
