@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -182,8 +183,8 @@ def test_sigkill_loses_no_acknowledged_answer(study: Path, serve: Serve) -> None
             answer = "real" if position % 3 else "fake"
             try:
                 server.answer(token, position, answer)
-            except (OSError, AssertionError, ValueError):
-                return  # the server is gone
+            except (OSError, HTTPException, AssertionError, ValueError):
+                return  # the server is gone, maybe in the middle of a reply
             acknowledged[token, position] = answer
             if len(acknowledged) >= 40:
                 enough.set()
