@@ -107,7 +107,10 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "gan-residual": ("gan", {"architecture": "residual", "width": 2}),
     "gan-packing": ("gan", {"packing": 2}),
     "gan-minimax": ("gan", {"objective": "minimax"}),
-    "text-to-image-fusion": ("text-to-image", {"architecture": "fusion"}),
+    "text-to-image-fusion": (
+        "text-to-image",
+        {"architecture": "fusion", "encoder": "subwords"},
+    ),
     "vae-dense": ("vae", {"net": "dense", "activation": "tanh"}),
     "vae-free-bits": ("vae", {"free_bits": 0.5}),
     "vae-logistic": ("vae", {"decoder": "logistic"}),

@@ -393,6 +393,11 @@ class Clusters(Protocol):
         """uint8 [B,C,H,W] -> the number of each image's group, [B] int64 from 0."""
         ...
 
+    def memberships(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> q(k|x), the probability of each group, [B,K]; `cluster` is its
+        likeliest."""
+        ...
+
 
 TRANSLATED = 16
 """Images translated at a time: the networks of `Translates` have maps as large as the image."""

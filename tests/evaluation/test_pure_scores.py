@@ -10,7 +10,7 @@ import torch
 from genarium.evaluation import neighbours
 from genarium.evaluation.inception_score import inception_score
 from genarium.evaluation.likelihood import bits_per_dim
-from genarium.evaluation.model_scores import cluster_errors
+from genarium.evaluation.model_scores import cluster_errors, group_information
 from genarium.evaluation.neighbours import nearest
 from genarium.evaluation.sharpness import sharpness
 
@@ -193,3 +193,20 @@ def test_groups_are_named_by_the_other_half():
     assert cluster_errors(torch.arange(8), labels).mean() == 1.0
     groups, labels = torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1])
     assert cluster_errors(groups, labels).tolist() == [1.0, 1.0]
+
+
+def test_information_of_groups():
+    """ln K for sure groups of one size, their entropy for others, 0 where the image says nothing;
+    in between H(E q) - E H(q)."""
+    sure = torch.eye(4).repeat(5, 1)
+    assert group_information(sure).mean().item() == pytest.approx(math.log(4))
+    uneven = torch.eye(2)[[0, 0, 0, 1]]
+    entropy = 0.75 * math.log(4 / 3) + 0.25 * math.log(4)
+    assert group_information(uneven).mean().item() == pytest.approx(entropy)
+    assert group_information(torch.full((6, 3), 1 / 3)).abs().max().item() < 1e-7  # of float32
+    q = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], dtype=torch.float64)
+    mean = [(a + b) / 2 for a, b in zip(*q.tolist())]
+    told = sum(-m * math.log(m) for m in mean)
+    told += sum(p * math.log(p) for p in q.flatten().tolist()) / 2
+    assert group_information(q).mean().item() == pytest.approx(told)
+    assert group_information(torch.tensor([[1.0, 0.0]])).tolist() == [0.0]  # a group of nothing

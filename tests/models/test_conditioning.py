@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def test_reading_and_clustering_real_images() -> None:
     first, second, numbers = model.read_codes(images)
     assert (first.shape, second.shape, numbers.shape) == ((6, 3), (6, 2), (6, 2))
     torch.testing.assert_close(first.sum(1), torch.ones(6))
+    assert torch.equal(model.memberships(images), first)
     assert torch.equal(model.cluster(images), first.argmax(1))
     with torch.no_grad():
         model.conditioning.reader[-1].bias[2] += 100.0  # the third value of the first category
@@ -205,8 +207,13 @@ def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None
     data = tiny_dataset()
     names = {run: [row.name for row in genarium.evaluate(runs[run], n=40, dataset=data).rows]
              for run in ("infogan", "cgan")}  # fmt: skip
-    assert "cluster error" in names["infogan"]
-    assert "cluster error" not in names["cgan"]
+    assert {"group information", "cluster error"} <= set(names["infogan"])
+    assert not {"group information", "cluster error"} & set(names["cgan"])
+    labels = dataclasses.replace(data.test, labels=None)
+    bare = genarium.evaluate(runs["infogan"], n=40, dataset=dataclasses.replace(data, test=labels))
+    found = {row.name: row for row in bare.rows}
+    assert "cluster error" not in found
+    assert 0 <= found["group information"].value <= math.log(3)
 
 
 def test_the_columns_to_walk_along_are_no_categories(runs: dict[str, genarium.Trained]) -> None:

@@ -247,6 +247,28 @@ def test_both_players_turns_reach_the_nets_that_they_should() -> None:
     assert {"d_real", "d_fake", "d_wrong"} == set(step.metrics)
 
 
+def test_each_player_has_its_own_weight_of_the_contrast_and_rate() -> None:
+    found: dict[tuple[float, float], tuple[float, float]] = {}
+    for weight, share in ((1.0, 1.0), (2.0, 0.25), (2.0, 0.0), (0.0, 1.0)):
+        model = tiny(contrast=weight, generator_contrast=share)
+        batch = batch_of(*"abcd")
+        batch.extra["captions"] = batch.extra["captions"][:, None]
+        terms = [
+            model.step(batch, player).losses.get("contrast")
+            for player in ("discriminator", "generator")
+        ]
+        found[weight, share] = tuple(0.0 if t is None else t.item() for t in terms)
+    d, g = found[1.0, 1.0]
+    assert d > 0
+    assert g > 0
+    assert found[2.0, 0.25] == pytest.approx((2 * d, 0.5 * g))
+    assert found[2.0, 0.0] == pytest.approx((2 * d, 0.0))
+    assert found[0.0, 1.0] == (0.0, 0.0)
+    rates = [[phase.optim.lr for phase in tiny(**a).phases]
+             for a in ({"lr": 3e-3}, {"lr": 3e-3, "generator_lr": 1e-3})]  # fmt: skip
+    assert rates == [[3e-3, 3e-3], [3e-3, 1e-3]]
+
+
 @pytest.mark.parametrize(
     "trick", ["diffaugment", "feature-matching", "gradient-penalty", "r1", "spectral-norm"]
 )
@@ -296,7 +318,7 @@ def test_a_text_decides_what_is_drawn(architecture: str) -> None:
         "text-to-image",
         data,
         batch=16,
-        steps=40,
+        steps=80,
         arguments={
             "architecture": architecture,
             "width": 4,
@@ -405,6 +427,8 @@ def test_data_without_captions_are_refused() -> None:
         genarium.train("text-to-image", "digits", steps=1)
 
 
-def test_weights_belong_to_the_sentence_encoder() -> None:
-    with pytest.raises(UserError, match=r"--weights some: the characters' encoder learns its own"):
-        tiny(weights="some")
+@pytest.mark.parametrize("encoder", ["characters", "subwords"])
+def test_weights_belong_to_the_sentence_encoder(encoder: str) -> None:
+    words = rf"--weights some: the {encoder}' encoder learns its own"
+    with pytest.raises(UserError, match=words):
+        tiny(weights="some", encoder=encoder)

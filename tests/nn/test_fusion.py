@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from genarium.nn.dcgan import DCGANDiscriminator
-from genarium.nn.fusion import FusionGenerator, Modulated, PooledDiscriminator
+from genarium.nn.fusion import FusionGenerator, Modulated, PooledDiscriminator, places
 from genarium.nn.norm import BatchNorm2d
 
 
@@ -43,6 +45,14 @@ def test_the_widths_of_the_pooled_maps() -> None:
     assert all(m.bias is not None for m in bare.maps if isinstance(m, nn.Conv2d))
 
 
+def test_the_widths_of_the_generators_maps() -> None:
+    network = FusionGenerator(5, (3, 64, 64), 8)
+    assert network.start == (64, 4, 4)
+    ups = [(s.up.in_channels, s.up.out_channels) for s in network.stages]
+    assert ups == [(64, 32), (32, 16), (16, 8), (8, 4)]
+    assert network.image.in_channels == 4
+
+
 def test_features_are_flattened_channels_last() -> None:
     network = PooledDiscriminator((3, 16, 16), 4).eval()
     x = torch.randn(2, 3, 16, 16)
@@ -51,24 +61,36 @@ def test_features_are_flattened_channels_last() -> None:
     assert torch.equal(network.features(x).view(2, 4, 4, 8)[:, 1, 2], maps[:, :, 1, 2])
 
 
-def test_modulation_is_a_gain_and_an_offset_of_each_channel() -> None:
+def test_modulation_is_a_gain_and_an_offset_that_rises_along_a_direction() -> None:
     layer = Modulated(3, BatchNorm2d).eval()
     nn.init.normal_(layer.choose.weight)
     x, told = torch.randn(2, 3, 4, 5), torch.randn(2, 128)
     found = layer(x.clone(), told)
+    across = math.sqrt(3) * torch.tensor([-0.8, -0.4, 0.0, 0.4, 0.8])
+    down = math.sqrt(3) * torch.tensor([-0.75, -0.25, 0.25, 0.75])[:, None]
     for n in range(2):
         chosen = layer.choose.weight @ told[n] + layer.choose.bias
         for c in range(3):
             normed = layer.norm(x)[n, c]
-            expected = ((1 + chosen[c]) * normed + chosen[3 + c]).clamp_min(0)
+            offset = chosen[3 + c] + chosen[6 + c] * across + chosen[9 + c] * down
+            expected = ((1 + chosen[c]) * normed + offset).clamp_min(0)
             torch.testing.assert_close(found[n, c], expected)
+
+
+def test_places_have_variance_one() -> None:
+    across, down = places(64, 100, torch.zeros(()))
+    assert across.shape == (100,)
+    assert down.shape == (64, 1)
+    for found in (across, down):
+        assert found.mean().abs() < 1e-6
+        assert found.square().mean().item() == pytest.approx(1, abs=1e-3)
 
 
 def test_the_code_reaches_every_map_by_itself() -> None:
     """Without the start map's own share of the code, each modulation alone changes the image."""
     network = FusionGenerator(5, (3, 28, 28), 4)
     layers = [m for m in network.modules() if isinstance(m, Modulated)]
-    assert len(layers) == 6  # maps of 3, 7 and 14 pixels, two each
+    assert len(layers) == 8  # maps of 3, 7, 14 and 28 pixels, two each
     network(torch.randn(16, 5))  # statistics to norm by
     network.eval()
     nn.init.zeros_(network.project.weight)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
 from genarium.contract import Spec
 from genarium.data import text
@@ -22,19 +25,22 @@ from genarium.data.download import Official
 from genarium.errors import UserError
 from genarium.models.implicit.text_to_image import text_to_image
 from genarium.nn.minilm import HEAD, Bert, SentenceEncoder, minilm
-from genarium.nn.text import CharacterEncoder, FrozenEncoder, TextEncoder
+from genarium.nn.text import CharacterEncoder, FrozenEncoder, SubwordEncoder, TextEncoder, pieces
 
 
 def rows_of(*captions: str, length: int = 48) -> Tensor:
     return torch.from_numpy(np.stack([text.row(caption, length) for caption in captions]))
 
 
-# ------------------------------------------------------------------------ characters
+# ------------------------------------------------------------------------ encoders that learn
 
 
-def test_padding_and_neighbours_change_no_embedding() -> None:
+@pytest.mark.parametrize(
+    "make", [lambda: CharacterEncoder(12, width=8), lambda: SubwordEncoder(12)]
+)
+def test_padding_and_neighbours_change_no_embedding(make: Callable[[], TextEncoder]) -> None:
     torch.manual_seed(0)
-    encoder = CharacterEncoder(12, width=8)
+    encoder = make()
     captions = ["a", "a small red circle", "ein grüner Würfel", ""]
     short, long = (encoder(rows_of(*captions, length=n)) for n in (31, 64))
     torch.testing.assert_close(short, long)
@@ -52,12 +58,49 @@ def test_the_order_of_words_counts() -> None:
     assert not torch.allclose(one, other, atol=1e-3)
 
 
-def test_the_arithmetic_is_fp32_under_autocast() -> None:
+@pytest.mark.parametrize("kind", [CharacterEncoder, SubwordEncoder])
+def test_the_arithmetic_is_fp32_under_autocast(kind: type[TextEncoder]) -> None:
     torch.manual_seed(0)
-    encoder, rows = CharacterEncoder(12, width=8), rows_of("a red cat")
+    encoder, rows = kind(12), rows_of("a red cat")  # type: ignore[call-arg]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = encoder(rows)
     assert torch.equal(found, encoder(rows))
+
+
+def test_the_pieces_of_a_word() -> None:
+    runs = [b"<re", b"red", b"ed>", b"<red", b"red>"]
+    assert pieces(b"red  a") == [[b"<red>", *runs], [b"<a>"]]
+    assert pieces(b"") == []
+    sizes = [len(piece) for piece in pieces(b"triangle")[0]]
+    assert sizes == [10, *[3] * 8, *[4] * 7, *[5] * 6, *[6] * 5]
+
+
+def test_subwords_are_the_formula() -> None:
+    torch.manual_seed(0)
+    encoder = SubwordEncoder(6, rows=50)
+    total = torch.zeros(6)
+    for word in pieces("a grüner hat".encode()):
+        for piece in word:
+            row = encoder.table.weight[zlib.crc32(piece) % 50]
+            total = total + row / math.sqrt(len(word))
+    expected = functional.layer_norm(total, (6,))
+    torch.testing.assert_close(encoder(rows_of("a grüner hat"))[0], expected)
+    # every row at its own place, of captions of different lengths, also from memory
+    both = rows_of("hat", "a grüner hat", "")
+    for found in (encoder(both), encoder(both)):
+        torch.testing.assert_close(found[1], expected)
+        torch.testing.assert_close(found[:1], encoder(rows_of("hat")))
+        assert not found[2].any()
+
+
+def test_subwords_hold_words_apart_and_stems_together() -> None:
+    torch.manual_seed(0)
+    captions = ["a red star", "a red cross", "a red stars", "red a star"]
+    star, cross, stars, turned = functional.normalize(
+        SubwordEncoder(512)(rows_of(*captions)), dim=1
+    )
+    assert star @ stars > star @ cross + 0.1
+    torch.testing.assert_close(star, turned)  # the order is not read
 
 
 # ------------------------------------------------------------------------ frozen encoders

@@ -261,19 +261,38 @@ def clustering(
     context: dict[str, Any],
     report: Progress,
 ) -> list[Score]:
-    """Cluster error of held-out images: a group speaks for the class that is most common in it.
+    """What a model's groups say of held-out images, and where these have labels, how often they
+    err: a group speaks for the class that is most common in it.
 
     Which class that is, one random half of the images says, and the other half is scored; then the
     halves change places. So no image votes on its own group's name.
     """
-    if not isinstance(model, Clusters) or labels is None or len(heldout) < 2:
+    if not isinstance(model, Clusters) or len(heldout) < 2:
         return []
-    groups = []
+    found = []
     for done, part in batches(heldout, context["batch"], device_of(model)):
-        groups.append(model.cluster(part).cpu())
+        found.append(model.memberships(part).cpu())
         report("cluster", done, len(heldout))
-    wrong = cluster_errors(torch.cat(groups), labels.cpu())
+    memberships = torch.cat(found)
+    groups = memberships.shape[1]
+    told = group_information(memberships)
+    scores = [
+        Score(
+            "group information",
+            told.mean().item(),
+            standard_error(told),
+            better="higher",
+            unit="nats",
+            note=f"of at most {math.log(groups):.2f} for {groups} groups; {_held(context)}",
+            basis={"groups": groups, **_held_basis(context)},
+            shared=spread_of(told),
+        )
+    ]
+    if labels is None:
+        return scores
+    wrong = cluster_errors(memberships.argmax(1), labels.cpu())
     return [
+        *scores,
         Score(
             "cluster error",
             wrong.mean().item(),
@@ -283,8 +302,21 @@ def clustering(
             note=f"groups named by the other half's majority; {_held(context)}",
             basis=_held_basis(context),
             shared=spread_of(wrong),
-        )
+        ),
     ]
+
+
+def group_information(memberships: Tensor) -> Tensor:
+    """KL(q(k|x) || E q(k|x)) in nats for each of the images' q(k|x), [N,K] -> [N] float64.
+
+    Its mean is the mutual information I(k; x) = H(E q(k|x)) - E H(q(k|x)): ln K where every image
+    is surely in one group and the groups are of one size, 0 where the image says nothing. To first
+    order the mean's error is that of a mean over the images. No label is needed, so it can choose
+    among runs of a model that gets caught in groupings where one group holds two kinds and two
+    groups share one.
+    """
+    q = memberships.double()
+    return (torch.xlogy(q, q) - torch.xlogy(q, q.mean(0))).sum(1)
 
 
 def cluster_errors(groups: Tensor, labels: Tensor) -> Tensor:

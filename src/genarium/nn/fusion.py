@@ -1,12 +1,15 @@
 """Networks that bring a condition into every map and read small forms fast, for any image size.
 
-Generator: a linear layer's start map and DCGAN's transposed convolutions, with one 3×3 convolution
-of stride 1 on every map; behind each norm the condition chooses a gain and an offset for each
-channel (FiLM; Perez et al. 2018), as the deep-fusion blocks of DF-GAN do with a text (Tao et al.
-2022). Discriminator: 3×3 convolutions and 2×2 maximum pooling (Simonyan & Zisserman 2015), for a
-strided convolution learns slowly what a form is, whatever its place.
+Generator: a linear layer's start map and DCGAN's transposed convolutions, up to a map of the
+image's own size, with one 3×3 convolution of stride 1 on every map. Behind each norm the condition
+chooses for each channel a gain and an offset (FiLM; Perez et al. 2018), as the deep-fusion blocks
+of DF-GAN do with a text (Tao et al. 2022), and how the offset rises across and down the map, for
+convolutions by themselves are slow to learn places (Liu et al. 2018, CoordConv).
 
-The sizes and the widths of the maps are DCGAN's (`genarium.nn.dcgan`), so its start map's too.
+Discriminator: 3×3 convolutions and 2×2 maximum pooling (Simonyan & Zisserman 2015), for a strided
+convolution learns slowly what a form is, whatever its place.
+
+The sizes and the widths of the smaller maps are DCGAN's (`genarium.nn.dcgan`).
 
     B batch · C image channels · D inputs of the generator · F channels of a map · h, w its sides
 """
@@ -17,7 +20,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.nn.conv import Upsample
 from genarium.nn.dcgan import Norm, initialize, map_channels, map_sizes
 from genarium.nn.norm import BatchNorm2d
 
@@ -25,43 +27,66 @@ TOLD = 128
 """Numbers of the hidden layer from which every gain and offset is read."""
 
 
-class Modulated(nn.Module):
-    """ReLU((1 + γ)·norm(x) + β) with γ, β linear in what is told: [B,F,h,w], [B,TOLD] -> as x.
+def _maps(shape: tuple[int, int, int], width: int) -> list[int]:
+    """Channels of the maps from the image's own size down: half of `width`, then DCGAN's."""
+    return [max(1, width // 2), *map_channels(map_sizes(*shape[1:]), shape[0], width)[1:]]
 
-    γ and β start near 0, where the layer is the norm and the ReLU alone.
+
+def places(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the pixels' centres lie across and down, uniform with mean 0 and variance 1 but for the
+    rounding: [width] and [height,1], of the type and on the device of `like`."""
+
+    def along(n: int) -> Tensor:
+        steps = torch.arange(n, device=like.device, dtype=torch.float32)
+        return (3**0.5 * ((2 * steps + 1) / n - 1)).to(like)
+
+    return along(width), along(height)[:, None]
+
+
+class Modulated(nn.Module):
+    """ReLU((1 + γ)·norm(x) + β + β_x·u + β_y·v): [B,F,h,w], [B,TOLD] -> as x.
+
+    γ, β, β_x and β_y of each channel are linear in what is told, u and v are the `places` of the
+    map's pixels. An offset that rises along a direction is 0 on a line, wherever the condition puts
+    it: a channel can draw a straight edge by itself. All start near 0, where the layer is the norm
+    and the ReLU alone.
     """
 
     def __init__(self, channels: int, norm: Norm):
         super().__init__()
         self.norm = norm(channels)
-        self.choose = nn.Linear(TOLD, 2 * channels)
+        self.choose = nn.Linear(TOLD, 4 * channels)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        gain, offset = self.choose(told)[:, :, None, None].chunk(2, 1)
+        gain, offset, across, down = self.choose(told)[:, :, None, None].chunk(4, 1)
+        height, width = x.shape[2:]
+        u, v = places(height, width, offset)
+        offset = offset + across * u + down * v
         return functional.relu(torch.addcmul(offset, self.norm(x), 1 + gain), inplace=True)
 
 
 class FusionStage(nn.Module):
-    """A 3×3 convolution on a map, then DCGAN's step up to a map twice the sides (or 2h + 1)."""
+    """DCGAN's step up to a map twice the sides (or 2h + 1), then a 3×3 convolution on it."""
 
     def __init__(self, inputs: int, outputs: int, odd: tuple[int, int], norm: Norm):
         super().__init__()
-        self.same = nn.Conv2d(inputs, inputs, 3, padding=1, bias=False)
-        self.after = Modulated(inputs, norm)
         self.up = nn.ConvTranspose2d(
             inputs, outputs, 4, stride=2, padding=1, output_padding=odd, bias=False
         )
         self.larger = Modulated(outputs, norm)
+        self.same = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.after = Modulated(outputs, norm)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        return self.larger(self.up(self.after(self.same(x), told)), told)
+        return self.after(self.same(self.larger(self.up(x), told)), told)
 
 
 class FusionGenerator(nn.Module):
     """Codes [B,D] -> images [B,C,H,W] on (-1, 1); the code is told to every map.
 
-    inputs: D. shape: (C, H, W). width: channels of the map nearest the image; each further in has
-    twice as many, at most 8 × width. norm: makes the norm of every map but the image.
+    inputs: D. shape: (C, H, W). width: channels of the map of half the image's sides; each further
+    in has twice as many, at most 8 × width, and the last, of the image's own size, has half as
+    many. norm: makes the norm of every map but the image.
     """
 
     def __init__(
@@ -70,27 +95,33 @@ class FusionGenerator(nn.Module):
         super().__init__()
         channels, *sides = shape
         sizes = map_sizes(*sides)
-        maps = map_channels(sizes, channels, width)
+        maps = _maps(shape, width)
         odds = [(h % 2, w % 2) for h, w in sizes[:-1]]
         self.inputs = inputs
         self.start = (maps[-1], *sizes[-1])
-        self.told = nn.Sequential(nn.Linear(inputs, TOLD), nn.LeakyReLU(0.2))
+        self.told = nn.Sequential(
+            nn.Linear(inputs, TOLD), nn.LeakyReLU(0.2), nn.Linear(TOLD, TOLD), nn.LeakyReLU(0.2)
+        )
         self.project = nn.Linear(inputs, maps[-1] * sizes[-1][0] * sizes[-1][1], bias=False)
         self.first = Modulated(maps[-1], norm)
+        self.same = nn.Conv2d(maps[-1], maps[-1], 3, padding=1, bias=False)
+        self.after = Modulated(maps[-1], norm)
         self.stages = nn.ModuleList(
-            FusionStage(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(1, len(odds)))
+            FusionStage(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(len(odds)))
         )
-        self.same = nn.Conv2d(maps[1], maps[1], 3, padding=1, bias=False)
-        self.last = Modulated(maps[1], norm)
-        self.image = Upsample(maps[1], channels, *sides)
+        self.image = nn.Conv2d(maps[0], channels, 3, padding=1)
         initialize(self)
+        for layer in self.told:  # as in other networks: through two of DCGAN's little would pass
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
 
     def forward(self, z: Tensor) -> Tensor:
         told = self.told(z)
         x = self.first(self.project(z).unflatten(1, self.start), told)
+        x = self.after(self.same(x), told)
         for stage in self.stages:
             x = stage(x, told)
-        return torch.tanh(self.image(self.last(self.same(x), told)))
+        return torch.tanh(self.image(x))
 
 
 class PooledDiscriminator(nn.Module):
@@ -110,7 +141,7 @@ class PooledDiscriminator(nn.Module):
     ):
         super().__init__()
         sizes = map_sizes(*shape[1:])
-        maps = [max(1, width // 2), *map_channels(sizes, shape[0], width)[1:]]
+        maps = _maps(shape, width)
         layers: list[nn.Module] = []
 
         def layer(inputs: int, outputs: int, made: Norm | None) -> None:

@@ -5,6 +5,8 @@ B captions · T bytes of a row, zeros after the end · E numbers of an embedding
 
 from __future__ import annotations
 
+import zlib
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -70,6 +72,62 @@ class CharacterEncoder(TextEncoder):
         states, _ = self.reader(x.transpose(1, 2))
         mean = (states * inside[:, :, None]).sum(1) / inside.sum(1, keepdim=True)
         return functional.layer_norm(self.project(mean), (self.outputs,))
+
+
+def pieces(text: bytes, shortest: int = 3, longest: int = 6) -> list[list[bytes]]:
+    """For each word its pieces: the word between < and >, and of that every run of 3 to 6 bytes."""
+    found = []
+    for word in text.split():
+        marked = b"<" + word + b">"
+        runs = [
+            marked[start : start + size]
+            for size in range(shortest, min(longest, len(marked) - 1) + 1)
+            for start in range(len(marked) - size + 1)
+        ]
+        found.append([marked, *runs])
+    return found
+
+
+class SubwordEncoder(TextEncoder):
+    """A sum of vectors that belong to the words and to their pieces (fastText; Bojanowski et al.
+    2017, Joulin et al. 2016).
+
+        e = layer norm(Σ_words Σ_{p in pieces(word)} t_{hash(p)} / √(pieces of the word))
+
+    Every t starts as N(0, 1), so different words are far apart from the first step, each word
+    weighs the same, and words with a common stem lie close. The order of words is not read: where
+    captions differ in nothing else, take the characters' encoder. The hash is CRC-32 modulo the
+    table's rows; pieces that share one share its vector.
+
+    outputs: E. rows: of the table.
+    """
+
+    def __init__(self, outputs: int = 128, rows: int = 8192):
+        super().__init__()
+        self.outputs = outputs
+        self.table = nn.EmbeddingBag(rows, outputs, mode="sum")
+        self._known: dict[bytes, tuple[Tensor, Tensor]] = {}
+
+    def forward(self, rows: Tensor) -> Tensor:
+        table = rows.to("cpu", torch.uint8).numpy()
+        found = [self._pieces(bytes(row).rstrip(b"\0")) for row in table]
+        places = torch.tensor([0, *(len(numbers) for numbers, _ in found)])[:-1].cumsum(0)
+        numbers = torch.cat([numbers for numbers, _ in found]).to(rows.device)
+        weights = torch.cat([weights for _, weights in found]).to(rows.device)
+        with torch.autocast(rows.device.type, enabled=False):
+            total = self.table(numbers, places.to(rows.device), weights)
+            return functional.layer_norm(total, (self.outputs,))
+
+    def _pieces(self, text: bytes) -> tuple[Tensor, Tensor]:
+        """The rows of the table that belong to a caption, [n] int64, and their weights [n]."""
+        if text not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            words = pieces(text)
+            rows = [zlib.crc32(p) % self.table.num_embeddings for word in words for p in word]
+            weights = [len(word) ** -0.5 for word in words for _ in word]
+            self._known[text] = (torch.tensor(rows, dtype=torch.int64), torch.tensor(weights))
+        return self._known[text]
 
 
 class FrozenEncoder:

@@ -146,12 +146,15 @@ class MatchingAware(Trick):
 
     weight: of `Captions.contrast`, 0 for none as in the paper: on real images for the discriminator
     and the encoder, on fakes for the generator, whose images must then be told apart by their texts
-    (as a code must be by InfoGAN's reader).
+    (as a code must be by InfoGAN's reader). generator_weight: of the latter, as a share of weight.
+    The matching layer sees no fakes in the discriminator's turn, so what the generator wins there
+    it may win by what no real image has.
     """
 
-    def __init__(self, weight: float = 1.0, candidates: int = 1):
+    def __init__(self, weight: float = 1.0, candidates: int = 1, generator_weight: float = 1.0):
         super().__init__()
         self.weight, self.candidates = weight, candidates
+        self.generator_weight = weight * generator_weight
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
         conditioning, objective = turn.gan.conditioning, turn.gan.objective
@@ -167,8 +170,9 @@ class MatchingAware(Trick):
         return losses
 
     def generator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        if not self.weight:
+        if not self.generator_weight:
             return {}
         conditioning = turn.gan.conditioning
         assert isinstance(conditioning, Captions)
-        return {"contrast": self.weight * conditioning.contrast(turn.of_fake.features, turn)}
+        contrast = conditioning.contrast(turn.of_fake.features, turn)
+        return {"contrast": self.generator_weight * contrast}

@@ -43,9 +43,13 @@ class InfoGAN(GAN):
         *logits, means = self.conditioning.read(features)
         return [*(found.float().softmax(1) for found in logits), means.float()]
 
+    def memberships(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> q(c|x) of the first category, [B,k]."""
+        return self.read_codes(images)[0]
+
     def cluster(self, images: Tensor) -> Tensor:
         """uint8 [B,C,H,W] -> the likeliest value of the first category, [B] int64."""
-        return self.read_codes(images)[0].argmax(1)
+        return self.memberships(images).argmax(1)
 
 
 @recipe(

@@ -33,11 +33,15 @@ from genarium.nn.dcgan import (
 )
 from genarium.nn.fusion import FusionGenerator, PooledDiscriminator
 from genarium.nn.norm import BatchNorm2d
-from genarium.nn.text import CharacterEncoder, FrozenEncoder, TextEncoder
+from genarium.nn.text import CharacterEncoder, FrozenEncoder, SubwordEncoder, TextEncoder
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
 
 LEAST_MIXED = 256
-EncoderName = Literal["characters", "minilm"]
+EncoderName = Literal["characters", "subwords", "minilm"]
+LEARNED: dict[str, type[CharacterEncoder | SubwordEncoder]] = {
+    "characters": CharacterEncoder,
+    "subwords": SubwordEncoder,
+}
 NETWORKS: dict[str, tuple[Any, Any]] = {
     "dcgan": (DCGANGenerator, DCGANDiscriminator),
     "fusion": (FusionGenerator, PooledDiscriminator),
@@ -116,13 +120,13 @@ class TextToImage(GAN):
 
 def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | FrozenEncoder:
     """The text encoder of that name; UserError for weights that are missing or not wanted."""
-    if name == "characters":
+    if name in LEARNED:
         if weights:
             raise UserError(
-                f"--weights {weights}: the characters' encoder learns its own, leave --weights out "
+                f"--weights {weights}: the {name}' encoder learns its own, leave --weights out "
                 "or add --encoder minilm"
             )
-        return CharacterEncoder(size)
+        return LEARNED[name](size)
     from genarium.nn.minilm import minilm
 
     return minilm(weights)
@@ -148,28 +152,32 @@ def text_to_image(
     interpolation: Probability = 0.5,
     candidates: PositiveInt = 1,
     contrast: NonNegativeFloat = 1.0,
+    generator_contrast: NonNegativeFloat = 1.0,
     lr: PositiveFloat = 2e-4,
+    generator_lr: NonNegativeFloat = 0.0,
     beta1: Decay = 0.5,
     smoothing: Probability = 0.0,
     tricks: tuple[TrickName, ...] = (),
 ) -> TextToImage:
     """Text to image: draws what a caption says; a discriminator that must read the caption too.
 
-    encoder: what reads the captions: characters (learns with the discriminator, no download) or
-        minilm (a sentence encoder that stays as it is, needs --weights).
+    encoder: what reads the captions: characters or subwords (both learn with the discriminator and
+        need no download) or minilm (a sentence encoder that stays as it is, needs --weights).
     weights: the folder of the sentence encoder's model.safetensors and tokenizer.json, or hub to
         download both (91 MB).
     architecture: dcgan as in the paper, or fusion: the text is told to every map of the generator,
         and both networks learn forms sooner; a step costs up to half as much again.
     latent: size of the noise, drawn from N(0, I).
     width: channels of the map nearest the image; each further in has twice as many.
-    embedding: numbers of a caption's embedding (characters only).
+    embedding: numbers of a caption's embedding (not of minilm).
     compressed: numbers that each network makes of the embedding.
     interpolation: share of the generator's turns whose texts lie halfway between two captions.
     candidates: captions of the batch among which the wrong text is the one most like the right;
         1 draws it uniformly, as in the paper.
     contrast: weight of the loss that matches captions and images of a batch.
-    lr: learning rate of both players' Adam.
+    generator_contrast: what of that weight the same loss has for the generator, as a share.
+    lr: learning rate of both players' Adam, and of an encoder that learns.
+    generator_lr: learning rate of the generator, if not the same; 0 for the same.
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
     tricks: additions to the game, separated by commas; each with its paper's settings.
@@ -196,6 +204,6 @@ def text_to_image(
         discriminator,
         NonSaturating(smoothing),
         conditioning=told,
-        tricks=[MatchingAware(contrast, candidates), *tricks_of(tricks)],
-        optimizers=(adam(lr, beta1),) * 2,
+        tricks=[MatchingAware(contrast, candidates, generator_contrast), *tricks_of(tricks)],
+        optimizers=(adam(lr, beta1), adam(generator_lr or lr, beta1)),
     )
