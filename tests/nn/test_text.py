@@ -71,6 +71,7 @@ def test_the_pieces_of_a_word() -> None:
     runs = [b"<re", b"red", b"ed>", b"<red", b"red>"]
     assert pieces(b"red  a") == [[b"<red>", *runs], [b"<a>"]]
     assert pieces(b"") == []
+    assert pieces("Grün RED".encode()) == pieces("grün red".encode())
     sizes = [len(piece) for piece in pieces(b"triangle")[0]]
     assert sizes == [10, *[3] * 8, *[4] * 7, *[5] * 6, *[6] * 5]
 

@@ -75,9 +75,12 @@ class CharacterEncoder(TextEncoder):
 
 
 def pieces(text: bytes, shortest: int = 3, longest: int = 6) -> list[list[bytes]]:
-    """For each word its pieces: the word between < and >, and of that every run of 3 to 6 bytes."""
+    """For each word its pieces: the word between < and >, and of that every run of 3 to 6 bytes.
+
+    text: UTF-8. Capitals are read as small letters.
+    """
     found = []
-    for word in text.split():
+    for word in text.decode(errors="replace").lower().encode().split():
         marked = b"<" + word + b">"
         runs = [
             marked[start : start + size]
@@ -96,7 +99,7 @@ class SubwordEncoder(TextEncoder):
 
     Every t starts as N(0, 1), so different words are far apart from the first step, each word
     weighs the same, and words with a common stem lie close. The order of words is not read: where
-    captions differ in nothing else, take the characters' encoder. The hash is CRC-32 modulo the
+    captions differ in nothing else, take the characters' encoder. Nor are capitals. The hash is CRC-32 modulo the
     table's rows; pieces that share one share its vector.
 
     outputs: E. rows: of the table.
