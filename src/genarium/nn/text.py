@@ -98,9 +98,9 @@ class SubwordEncoder(TextEncoder):
         e = layer norm(Σ_words Σ_{p in pieces(word)} t_{hash(p)} / √(pieces of the word))
 
     Every t starts as N(0, 1), so different words are far apart from the first step, each word
-    weighs the same, and words with a common stem lie close. The order of words is not read: where
-    captions differ in nothing else, take the characters' encoder. Nor are capitals. The hash is CRC-32 modulo the
-    table's rows; pieces that share one share its vector.
+    weighs the same, and words with a common stem lie close. Neither capitals nor the order of words
+    are read: where captions differ in nothing else, take the characters' encoder. The hash is
+    CRC-32 modulo the table's rows; pieces that share one share its vector.
 
     outputs: E. rows: of the table.
     """
