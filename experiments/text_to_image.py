@@ -25,6 +25,7 @@ class Settings:
     """Sizes of the experiment; judge_steps: of the judge's own training."""
 
     size: int = 16  # pixels
+    images: int = 60_000  # to train on
     architecture: str = "fusion"
     encoder: str = "subwords"
     width: int = 32
@@ -50,7 +51,7 @@ def unseen(factors: Tensor) -> Tensor:
 
 
 def measure(seed: int, s: Settings) -> Measured:
-    data = load(SOURCE, s.size)
+    data = load(f"{SOURCE}:n={s.images}", s.size)
     train, test = data.train, data.test
     rows = (~unseen(train.extra["factors"])).nonzero()[:, 0]
     model = make(
@@ -131,7 +132,7 @@ CLAIM = Claim(
     name="text_to_image",
     title="A picture agrees with its caption",
     paper="Reed et al. 2016",
-    setup="`text-to-image` with the fusion networks on shapes (12,000 images of 16×16, their "
+    setup="`text-to-image` with the fusion networks on shapes (60,000 images of 16×16, their "
     "captions read as subwords) without six of the 48 compositions of shape and "
     "colour; a network trained on true factors judges samples for captions of the test split.",
     criteria=(
@@ -153,7 +154,7 @@ CLAIM = Claim(
     measure=measure,
     draw=draw,
     settings=Settings(),
-    quick=Settings(width=2, latent=2, steps=2, batch=8, captions=40, judge_steps=2),
+    quick=Settings(images=600, width=2, latent=2, steps=2, batch=8, captions=40, judge_steps=2),
     size=(12.0, 4.2),
 )
 
