@@ -32,10 +32,15 @@ def load(source: str, size: int | None = None) -> Dataset:
 def trainer_of(
     model: Model, source: str, seed: int, *, size: int | None = None, **options: Any
 ) -> Trainer:
-    """A trainer of `model` on a data set's training split; 32-bit, on the CPU, nothing on disk."""
+    """A trainer of `model` on a data set's training split."""
     split = load(source, size).train
+    return trainer_on(model, TrainingData(split.images, split.labels), seed, **options)
+
+
+def trainer_on(model: Model, known: TrainingData, seed: int, **options: Any) -> Trainer:
+    """A trainer of `model` on `known`; 32-bit, on the CPU, nothing on disk."""
     settings = {"device": "cpu", "precision": "fp32", "seed": seed, **options}
-    return Trainer(model, TrainingData(split.images, split.labels), TrainOptions(**settings))
+    return Trainer(model, known, TrainOptions(**settings))
 
 
 def make(recipe: str, spec: Spec, seed: int, **arguments: Any) -> Any:
@@ -43,11 +48,13 @@ def make(recipe: str, spec: Spec, seed: int, **arguments: Any) -> Any:
     return build(recipes.get(recipe), spec, arguments, seed)
 
 
-def train(trainer: Trainer) -> Iterator[int]:
-    """Train step by step; gives the number of steps done after each one."""
-    assert trainer.options.steps
+def train(trainer: Trainer, steps: int | None = None) -> Iterator[int]:
+    """Train until so many steps are done, all of its options' if None; gives their number after
+    each one."""
+    steps = steps or trainer.options.steps
+    assert steps
     trainer.model.train()
-    while trainer.step < trainer.options.steps:
+    while trainer.step < steps:
         trainer.one_step()
         yield trainer.step
 

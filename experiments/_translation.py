@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from _factors import Judge, said
-from _lab import evaluating, load, make, sheet
+from _lab import evaluating, load, make, sheet, trainer_on
 from torch import Tensor
 
 from genarium.contract import to_uint8
 from genarium.data.sources import shapes
 from genarium.evaluation.sharpness import sharpness
-from genarium.training.options import TrainOptions
-from genarium.training.trainer import Trainer, TrainingData
+from genarium.training.trainer import TrainingData
 
 MASKS, DOMAINS, PAIRED = "shape-masks", "shape-domains", "shape-domains:paired=yes"
 PAINTED = ("sharpness", "shape", "off_palette")
@@ -28,11 +27,10 @@ def trained(recipe: str, source: str, seed: int, training: dict[str, Any], **arg
     """A recipe trained on both domains of a data set; 32-bit, on the CPU, nothing on disk."""
     data = load(source)
     model, part = make(recipe, data.spec, seed, **arguments), data.train
-    settings = {"device": "cpu", "precision": "fp32", "seed": seed, **training}
     beside = {"b": part.extra["b"]} if data.spec.paired else {}
     apart = {} if data.spec.paired else {"b": part.domain("b")}
     known = TrainingData(part.images, None, beside, apart)
-    Trainer(model, known, TrainOptions(**settings)).fit()
+    trainer_on(model, known, seed, **training).fit()
     return model
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -112,15 +112,14 @@ def likelihood(
     bits = bits_per_dim(nats, dims)
     mean = nats.mean().item()
     return [
-        Score(
+        _mean_over(
             name,
-            bits.mean().item(),
-            standard_error(bits),
+            bits,
+            context,
             better="lower",
             unit="bits",
-            note=f"{kind}, of {density}; {mean:.2f} nats an image; {_held(context)}",
-            shared=spread_of(bits),
-            basis={"density": density, "dims": dims, **_samples(k), **_held_basis(context)},
+            note=f"{kind}, of {density}; {mean:.2f} nats an image",
+            basis={"density": density, "dims": dims, **_samples(k)},
         ),
         *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
     ]
@@ -148,16 +147,14 @@ def _compressed(
     each = nats / (8 * math.log(2))
     raw = dims * math.log2(model.levels) / 8
     return [
-        Score(
+        _mean_over(
             "bytes/image",
-            each.mean().item(),
-            standard_error(each),
+            each,
+            context,
             better="lower",
             unit="bytes",
-            note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}; "
-            f"{_held(context)}",
-            shared=spread_of(each),
-            basis={"density": density, "dims": dims, **_held_basis(context)},
+            note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}",
+            basis={"density": density, "dims": dims},
         )
     ]
 
@@ -177,17 +174,7 @@ def reconstruction(
     error = each.mean().item()
     if not torch.isfinite(each).all():
         raise Undefined("reconstruction MSE: the model gave pixels that are not finite")
-    basis = _held_basis(context)
-    mse = Score(
-        "reconstruction MSE",
-        error,
-        standard_error(each),
-        better="lower",
-        unit="per pixel on [0,1]",
-        note=_held(context),
-        basis=basis,
-        shared=spread_of(each),
-    )
+    mse = _mean_over("reconstruction MSE", each, context, better="lower", unit="per pixel on [0,1]")
     if error == 0:  # without loss: the ratio is infinite
         return [mse]
     psnr = -10 * math.log10(error)
@@ -195,7 +182,7 @@ def reconstruction(
     slope = -10 / math.log(10) / error  # of the PSNR in the error
     spread = None if mse.std is None else abs(slope) * mse.std
     shared = None if mse.shared is None else slope * mse.shared
-    shown = Score("PSNR", psnr, spread, "higher", "dB", note, basis=basis, shared=shared)
+    shown = Score("PSNR", psnr, spread, "higher", "dB", note, basis=mse.basis, shared=shared)
     return [mse, shown]
 
 
@@ -233,14 +220,12 @@ def latents(
             note=f"posterior means vary by more than {ACTIVE:g}; {_held(context)}",
             basis=basis,
         ),
-        Score(
+        _mean_over(
             "KL to the prior",
-            kl.sum(1).mean().item(),
-            standard_error(kl.sum(1)),
+            kl.sum(1),
+            context,
             unit="nats an image",
-            note=f"what the code tells of an image; most by latent {most}; {_held(context)}",
-            basis=basis,
-            shared=spread_of(kl.sum(1)),
+            note=f"what the code tells of an image; most by latent {most}",
         ),
         Score(
             "collapsed latents",
@@ -275,35 +260,26 @@ def clustering(
         report("cluster", done, len(heldout))
     memberships = torch.cat(found)
     groups = memberships.shape[1]
-    told = group_information(memberships)
-    scores = [
-        Score(
-            "group information",
-            told.mean().item(),
-            standard_error(told),
-            better="higher",
-            unit="nats",
-            note=f"of at most {math.log(groups):.2f} for {groups} groups; {_held(context)}",
-            basis={"groups": groups, **_held_basis(context)},
-            shared=spread_of(told),
-        )
-    ]
+    information = _mean_over(
+        "group information",
+        group_information(memberships),
+        context,
+        better="higher",
+        unit="nats",
+        note=f"of at most {math.log(groups):.2f} for {groups} groups",
+        basis={"groups": groups},
+    )
     if labels is None:
-        return scores
-    wrong = cluster_errors(memberships.argmax(1), labels.cpu())
-    return [
-        *scores,
-        Score(
-            "cluster error",
-            wrong.mean().item(),
-            standard_error(wrong),
-            better="lower",
-            unit="share",
-            note=f"groups named by the other half's majority; {_held(context)}",
-            basis=_held_basis(context),
-            shared=spread_of(wrong),
-        ),
-    ]
+        return [information]
+    error = _mean_over(
+        "cluster error",
+        cluster_errors(memberships.argmax(1), labels.cpu()),
+        context,
+        better="lower",
+        unit="share",
+        note="groups named by the other half's majority",
+    )
+    return [information, error]
 
 
 def group_information(memberships: Tensor) -> Tensor:
@@ -354,6 +330,29 @@ def batches(
     for part in images.batches(batch):
         done += len(part)
         yield done, part.to(device)
+
+
+def _mean_over(
+    name: str,
+    values: Tensor,
+    context: dict[str, Any],
+    *,
+    unit: str,
+    better: Literal["higher", "lower"] | None = None,
+    note: str = "",
+    basis: Mapping[str, str | int] | None = None,
+) -> Score:
+    """The mean of one value [N] an image of the held-out ones, with its standard error."""
+    return Score(
+        name,
+        values.mean().item(),
+        standard_error(values),
+        better=better,
+        unit=unit,
+        note="; ".join(filter(None, (note, _held(context)))),
+        basis={**(basis or {}), **_held_basis(context)},
+        shared=spread_of(values),
+    )
 
 
 def spread_of(values: Tensor) -> Tensor | None:

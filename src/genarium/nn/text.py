@@ -74,6 +74,11 @@ class CharacterEncoder(TextEncoder):
         return functional.layer_norm(self.project(mean), (self.outputs,))
 
 
+def texts_of(rows: Tensor) -> list[bytes]:
+    """The captions of rows of bytes [B,T] on any device, without the padding."""
+    return [bytes(row).rstrip(b"\0") for row in rows.to("cpu", torch.uint8).numpy()]
+
+
 def pieces(text: bytes, shortest: int = 3, longest: int = 6) -> list[list[bytes]]:
     """For each word its pieces: the word between < and >, and of that every run of 3 to 6 bytes.
 
@@ -112,8 +117,7 @@ class SubwordEncoder(TextEncoder):
         self._known: dict[bytes, tuple[Tensor, Tensor]] = {}
 
     def forward(self, rows: Tensor) -> Tensor:
-        table = rows.to("cpu", torch.uint8).numpy()
-        found = [self._pieces(bytes(row).rstrip(b"\0")) for row in table]
+        found = [self._pieces(text) for text in texts_of(rows)]
         places = torch.tensor([0, *(len(numbers) for numbers, _ in found)])[:-1].cumsum(0)
         numbers = torch.cat([numbers for numbers, _ in found]).to(rows.device)
         weights = torch.cat([weights for _, weights in found]).to(rows.device)
@@ -150,7 +154,7 @@ class FrozenEncoder:
     def __call__(self, rows: Tensor) -> Tensor:
         """Rows of bytes [B,T] -> embeddings [B,E], on the rows' device."""
         table = rows.to("cpu", torch.uint8)
-        keys = [bytes(row).rstrip(b"\0") for row in table.numpy()]
+        keys = texts_of(table)
         new = {key: number for number, key in enumerate(keys) if key not in self._known}
         if new:
             if len(self._known) + len(new) > KEPT:
