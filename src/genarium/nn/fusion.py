@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from genarium.nn.dcgan import Norm, initialize, map_channels, map_sizes
 from genarium.nn.norm import BatchNorm2d
+from genarium.nn.patches import ConvTranspose2d
 
 TOLD = 128
 """Numbers of the hidden layer from which every gain and offset is read."""
@@ -65,20 +66,31 @@ class Modulated(nn.Module):
         return functional.relu(torch.addcmul(offset, self.norm(x), 1 + gain), inplace=True)
 
 
+class FusionMap(nn.Module):
+    """What is told, a 3×3 convolution, and what is told again: [B,F,h,w], [B,TOLD] -> as x."""
+
+    def __init__(self, channels: int, norm: Norm):
+        super().__init__()
+        self.before = Modulated(channels, norm)
+        self.same = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.after = Modulated(channels, norm)
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        return self.after(self.same(self.before(x, told)), told)
+
+
 class FusionStage(nn.Module):
-    """DCGAN's step up to a map twice the sides (or 2h + 1), then a 3×3 convolution on it."""
+    """DCGAN's step up to a map twice the sides (or 2h + 1), and that map."""
 
     def __init__(self, inputs: int, outputs: int, odd: tuple[int, int], norm: Norm):
         super().__init__()
-        self.up = nn.ConvTranspose2d(
+        self.up = ConvTranspose2d(
             inputs, outputs, 4, stride=2, padding=1, output_padding=odd, bias=False
         )
-        self.larger = Modulated(outputs, norm)
-        self.same = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.after = Modulated(outputs, norm)
+        self.larger = FusionMap(outputs, norm)
 
     def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        return self.after(self.same(self.larger(self.up(x), told)), told)
+        return self.larger(self.up(x), told)
 
 
 class FusionGenerator(nn.Module):
@@ -103,9 +115,7 @@ class FusionGenerator(nn.Module):
             nn.Linear(inputs, TOLD), nn.LeakyReLU(0.2), nn.Linear(TOLD, TOLD), nn.LeakyReLU(0.2)
         )
         self.project = nn.Linear(inputs, maps[-1] * sizes[-1][0] * sizes[-1][1], bias=False)
-        self.first = Modulated(maps[-1], norm)
-        self.same = nn.Conv2d(maps[-1], maps[-1], 3, padding=1, bias=False)
-        self.after = Modulated(maps[-1], norm)
+        self.first = FusionMap(maps[-1], norm)
         self.stages = nn.ModuleList(
             FusionStage(maps[i + 1], maps[i], odds[i], norm) for i in reversed(range(len(odds)))
         )
@@ -118,7 +128,6 @@ class FusionGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         told = self.told(z)
         x = self.first(self.project(z).unflatten(1, self.start), told)
-        x = self.after(self.same(x), told)
         for stage in self.stages:
             x = stage(x, told)
         return torch.tanh(self.image(x))
