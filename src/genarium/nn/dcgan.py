@@ -23,6 +23,7 @@ from torch.nn import functional
 from genarium.errors import UserError
 from genarium.nn.conv import Upsample
 from genarium.nn.norm import BatchNorm1d, BatchNorm2d
+from genarium.nn.patches import Conv2d, ConvTranspose2d
 
 Norm = Callable[[int], nn.Module]
 """Makes the normalization of a map with that many channels."""
@@ -67,7 +68,7 @@ class Up(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, odd: tuple[int, int], norm: Norm):
         super().__init__()
-        self.convolution = nn.ConvTranspose2d(
+        self.convolution = ConvTranspose2d(
             inputs, outputs, 4, stride=2, padding=1, output_padding=odd, bias=False
         )
         self.norm = norm(outputs)
@@ -82,7 +83,7 @@ class Down(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: Norm | None):
         super().__init__()
         # A bias before a norm would be subtracted again with the mean.
-        self.convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm is None)
+        self.convolution = Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=norm is None)
         self.norm = norm(outputs) if norm is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from genarium.errors import UserError
 from genarium.nn.dcgan import initialize
 from genarium.nn.norm import NormName, norm_of
+from genarium.nn.patches import Conv2d
 
 PATCHES = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5}
 """Receptive field in pixels -> strided layers."""
@@ -69,12 +70,12 @@ class PatchGAN(nn.Module):
         for number, (after, kernel, stride) in enumerate(plan):
             padding = 1 if kernel == 4 else 0
             # A bias before a norm would be subtracted again with the mean.
-            layers.append(nn.Conv2d(before, after, kernel, stride, padding, bias=number == 0))
+            layers.append(Conv2d(before, after, kernel, stride, padding, bias=number == 0))
             if number:
                 layers.append(norm_of(norm, after))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
             before = after
-        layers.append(nn.Conv2d(before, 1, plan[0][1], 1, 1 if patch > 1 else 0))
+        layers.append(Conv2d(before, 1, plan[0][1], 1, 1 if patch > 1 else 0))
         self.layers = nn.Sequential(*layers)
         initialize(self)
 

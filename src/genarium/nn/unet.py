@@ -23,6 +23,7 @@ from genarium.errors import UserError
 from genarium.nn.conv import Upsample
 from genarium.nn.dcgan import initialize
 from genarium.nn.norm import NormName, norm_of
+from genarium.nn.patches import Conv2d, ConvTranspose2d
 
 Draw = Callable[..., Tensor]
 """draw(F, h, w) gives uniform numbers on [0, 1), [B,F,h,w]: `Noise.uniform`, for one."""
@@ -85,7 +86,7 @@ class UNet(nn.Module):
         # A bias before a norm would be subtracted again with the mean.
         normed = [0 < i < depth - 1 for i in range(depth)]
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1, bias=not with_norm)
+            Conv2d(before, after, 4, stride=2, padding=1, bias=not with_norm)
             for before, after, with_norm in zip([inputs, *maps], maps, normed)
         )
         self.down_norms = nn.ModuleList(
@@ -94,7 +95,7 @@ class UNet(nn.Module):
         )
         joined = [(1 + skips) * channels for channels in maps[:-1]] + [maps[-1]]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(joined[i], maps[i - 1], 4, stride=2, padding=1, bias=False)
+            ConvTranspose2d(joined[i], maps[i - 1], 4, stride=2, padding=1, bias=False)
             for i in reversed(range(1, depth))
         )
         self.up_norms = nn.ModuleList(norm_of(norm, maps[i - 1]) for i in reversed(range(1, depth)))
