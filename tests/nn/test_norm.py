@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from genarium.nn.norm import BatchNorm1d, BatchNorm2d, all_reduce_sum
+from genarium.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm2d, all_reduce_sum
 
 SHAPES = {"1d": (6, 3), "1d-long": (6, 3, 5), "2d": (6, 3, 4, 5)}
 CUT = 2  # the first process has 2 of the 6 rows, the second 4: shares need not be equal
@@ -129,3 +129,45 @@ def test_each_call_has_the_statistics_of_its_own_input() -> None:
         torch.testing.assert_close(x.var(0, correction=0), torch.ones(3), atol=1e-3, rtol=0)
     mixed = module(torch.cat([real, fake]))[: len(real)]
     assert mixed.mean().abs() > 0.3
+
+
+def channels_last(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    torch.manual_seed(0)
+    x = 3 * torch.randn(*shape, dtype=dtype) + 5
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def instance_norm(x: torch.Tensor) -> torch.Tensor:
+    """The formula."""
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return (x - mean) * torch.rsqrt(variance + 1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("lies", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("gradient_lies", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_and_its_gradients_are_the_formulas(
+    batch: int, lies: torch.memory_format, gradient_lies: torch.memory_format
+) -> None:
+    x = channels_last(batch, 4, 5, 6).contiguous(memory_format=lies)
+    weight = torch.randn_like(x).contiguous(memory_format=gradient_lies)
+    results = []
+    for norm in (InstanceNorm2d(4), instance_norm):
+        at = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        y = norm(at)
+        (once,) = torch.autograd.grad(y, at, weight, retain_graph=True)
+        (first,) = torch.autograd.grad(y, at, weight, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), at)
+        results.append((y, once, first, second))
+    for ours, formula in zip(*results):
+        torch.testing.assert_close(ours, formula)
+    assert results[0][0].is_contiguous(memory_format=lies)
+
+
+def test_instance_norm_in_bf16_has_its_statistics_in_32_bits() -> None:
+    x = channels_last(2, 4, 32, 32, dtype=torch.bfloat16)
+    exact = instance_norm(x.double())
+    found = InstanceNorm2d(4)(x)
+    assert found.dtype == torch.bfloat16
+    # half a unit in the last place of bf16 is 2^-9 of a number
+    assert ((found.double() - exact).abs() <= 2**-8 * exact.abs() + 1e-3).all()

@@ -138,6 +138,59 @@ class BatchNorm2d(_GlobalBatchNorm, nn.BatchNorm2d):
     """y = γ·(x - E[x]) / √(Var[x] + ε) + β per channel, for x [B,C,H,W]; see `BatchNorm1d`."""
 
 
+class _InstanceNorm(torch.autograd.Function):
+    """Instance norm of maps that lie channels-last, by kernels that take them as they lie.
+
+    PyTorch's instance norm copies such maps to channels-first, and under autocast to 32 bits, and
+    leaves them there for the next layer to copy back. Here each image is a batch norm of one, which
+    has kernels for channels-last and mixed precision, so that an image's numbers are the same to
+    the last bit whatever stands beside it. The statistics are in 32 bits here too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        y = torch.empty_like(x)
+        # weights in 32 bits ask for statistics in 32 bits
+        gain = x.new_ones(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+        offset = torch.zeros_like(gain)
+        mean, scale = gain.new_empty(2, len(x), len(gain))
+        for image in range(len(x)):
+            torch.native_batch_norm(
+                x[image : image + 1],
+                gain,
+                offset,
+                None,
+                None,
+                training=True,
+                momentum=0.0,
+                eps=eps,
+                out=(y[image : image + 1], mean[image], scale[image]),
+            )
+        ctx.eps = eps
+        ctx.save_for_backward(x, mean, scale, gain)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        x, mean, scale, gain = ctx.saved_tensors
+        found = torch.empty_like(x)
+        for image in range(len(x)):
+            one = slice(image, image + 1)
+            found[one], _, _ = torch.ops.aten.native_batch_norm_backward(
+                grad[one],
+                x[one],
+                gain,
+                None,
+                None,
+                mean[image],
+                scale[image],
+                True,
+                ctx.eps,
+                [True, False, False],
+            )
+        return found, None
+
+
 class InstanceNorm2d(nn.Module):
     """y = (x - E[x]) / √(Var[x] + ε) for every image and channel alone, x [B,C,H,W] (Ulyanov,
     Vedaldi & Lempitsky 2016). It has no weights and no memory: training and evaluation are alike,
@@ -153,6 +206,14 @@ class InstanceNorm2d(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.shape[2] * input.shape[3] == 1:
             raise ValueError("instance norm of a single pixel is 0 whatever the pixel is")
+        lies = input.is_contiguous(memory_format=torch.channels_last)
+        if input.device.type == "cpu" and lies:
+            found: Tensor = _InstanceNorm.apply(input, self.eps)
+            return found
+        if len(input) == 1:
+            # The same, by a kernel whose gradient is right: PyTorch's instance norm (2.13) gives a
+            # wrong one for a single image where the gradient that comes in lies channels-last.
+            return nn.functional.batch_norm(input, None, None, training=True, eps=self.eps)
         return nn.functional.instance_norm(input, eps=self.eps)
 
 

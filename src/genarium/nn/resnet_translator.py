@@ -20,6 +20,7 @@ from torch.nn import functional
 from genarium.errors import UserError
 from genarium.nn.dcgan import initialize
 from genarium.nn.norm import InstanceNorm2d
+from genarium.nn.reflection import reflect
 
 STEP = 4  # two halvings
 SMALLEST = 8  # 2×2 maps, the least that a reflection by one pixel takes
@@ -40,8 +41,8 @@ class Residual(nn.Module):
         self.norm = InstanceNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm(self.first(_reflect(x, 1))))
-        return x + self.norm(self.second(_reflect(y, 1)))
+        y = functional.relu(self.norm(self.first(reflect(x, 1))), inplace=True)
+        return x + self.norm(self.second(reflect(y, 1)))
 
 
 class ResnetTranslator(nn.Module):
@@ -92,14 +93,10 @@ class ResnetTranslator(nn.Module):
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.norm(self.first(_reflect(x, 3))))
+        x = functional.relu(self.norm(self.first(reflect(x, 3))), inplace=True)
         for convolution in self.down:
-            x = functional.relu(self.norm(convolution(x)))
+            x = functional.relu(self.norm(convolution(x)), inplace=True)
         x = self.residual(x)
         for convolution in self.up:
-            x = functional.relu(self.norm(convolution(x)))
-        return self.image(_reflect(x, 3)).tanh()
-
-
-def _reflect(x: Tensor, by: int) -> Tensor:
-    return functional.pad(x, (by, by, by, by), mode="reflect")
+            x = functional.relu(self.norm(convolution(x)), inplace=True)
+        return self.image(reflect(x, 3)).tanh()
