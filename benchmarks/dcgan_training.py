@@ -1,13 +1,14 @@
 """Images a second of DCGAN training against a plain loop of the same maths, in one run.
 
     python benchmarks/dcgan_training.py [--size 64] [--batch 128] [--steps 3] [--rounds 5]
+        [--precision fp32]
 
 The plain loop is DCGAN training as PyTorch tutorials teach it, written afresh: float images in
 PyTorch's default layout, `nn.ConvTranspose2d` up, `nn.Conv2d` down, sigmoid and binary cross
 entropy, one fake batch for both players, Adam without fusion. The other side is `dcgan` under the
-trainer, with all that it does for a run (seeds, checks, means). Both train 3 channels, width 64,
-100 latent numbers. Each side has its process, and the rounds alternate, one side at a time; the
-ratio is plain seconds / trainer seconds.
+trainer, with all that it does for a step (seeds, checks, means; neither side saves a checkpoint).
+Both train 3 channels, width 64, 100 latent numbers. Each side has its process, and the rounds
+alternate, one side at a time; the ratio is plain seconds / trainer seconds.
 
 The floor: a DCGAN step is at least 11 passes of one network's forward work (G and D are equal:
 D real 3, G 1, D fake 3, D for G 2, G back 2), so multiply-adds x 11 / peak is the least time.
@@ -70,7 +71,7 @@ def plain_networks(size: int, width: int, latent: int) -> tuple[nn.Module, nn.Mo
 class Plain:
     """The plain loop."""
 
-    def __init__(self, images: Tensor, batch: int, size: int, width: int, latent: int):
+    def __init__(self, images: Tensor, batch: int, size: int, width: int, latent: int, _: str):
         self.images = images.float() / 127.5 - 1
         self.batch, self.latent = batch, latent
         self.generator, self.discriminator = plain_networks(size, width, latent)
@@ -99,29 +100,35 @@ class Plain:
 class Ours:
     """The recipe under the trainer, with the memory kept as the command keeps it."""
 
-    def __init__(self, images: Tensor, batch: int, size: int, width: int, latent: int):
+    def __init__(
+        self, images: Tensor, batch: int, size: int, width: int, latent: int, precision: str
+    ):
         allocator.keep_memory()
         arguments = {"latent": latent, "width": width}
-        self.generator = build(recipes.get("dcgan"), Spec(3, size, size), arguments, 0)
-        self.options = {"batch": batch, "device": "cpu"}
-        self.trainer = Trainer(
-            self.generator, TrainingData(images), TrainOptions(steps=1, **self.options)
+        model = build(recipes.get("dcgan"), Spec(3, size, size), arguments, 0)
+        self.generator = model.generator
+        options = TrainOptions(
+            steps=10_000,
+            batch=batch,
+            device="cpu",
+            precision=precision,  # type: ignore[arg-type]
         )
-        self.generator = self.generator.generator
+        self.trainer = Trainer(model, TrainingData(images), options)
+        model.train()
 
     def run(self, steps: int) -> float:
-        self.trainer.options = TrainOptions(steps=self.trainer.step + steps, **self.options)
         start = time.perf_counter()
-        self.trainer.fit()
+        for _ in range(steps):
+            self.trainer.one_step()
         return time.perf_counter() - start
 
 
-def serve(side: type, pipe: Connection, batch: int, size: int, width: int) -> None:
+def serve(side: type, pipe: Connection, batch: int, size: int, width: int, precision: str) -> None:
     """A process of its own: asked for a number of steps, it answers with the seconds."""
     generator = torch.Generator().manual_seed(0)
     shape = (4 * batch, 3, size, size)
     images = torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
-    contestant = side(images, batch, size, width, 100)
+    contestant = side(images, batch, size, width, 100, precision)
     pipe.send(sum(p.numel() for p in contestant.generator.parameters()))
     while steps := pipe.recv():
         pipe.send(contestant.run(steps))
@@ -134,12 +141,13 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     found = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     for name, side in (("plain", Plain), ("trainer", Ours)):
         pipes[name], theirs = context.Pipe()
-        arguments = (side, theirs, found.batch, found.size, found.width)
+        arguments = (side, theirs, found.batch, found.size, found.width, found.precision)
         context.Process(target=serve, args=arguments, daemon=True).start()
 
     def run(name: str, steps: int) -> float:
@@ -161,10 +169,13 @@ def main() -> None:
             f"ratio {ratios[-1]:.2f}",
             flush=True,
         )
+    for pipe in pipes.values():
+        pipe.send(0)
     print(
         f"{found.size} px, batch {found.batch}, {torch.get_num_threads()} threads, "
-        f"bf16 {has_fast_bf16(torch.device('cpu'))}: median ratio {statistics.median(ratios):.2f} "
-        f"(min {min(ratios):.2f}, max {max(ratios):.2f})"
+        f"bf16 units {has_fast_bf16(torch.device('cpu'))}, --precision {found.precision}: "
+        f"median ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
+        f"max {max(ratios):.2f})"
     )
 
 

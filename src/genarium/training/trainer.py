@@ -219,13 +219,13 @@ class Trainer:
             result: Step = self.model(batch, phase.name)
         loss = torch.stack([v.float() for v in result.losses.values()]).sum()
         self._expect_finite(loss, result, phase.name)
-        player.optimizer.zero_grad(set_to_none=True)
+        player.zero_grad()
         loss.backward()
         self.engine.average(player.parameters)
         if self.options.clip:
             norm = torch.nn.utils.clip_grad_norm_(player.parameters, self.options.clip)
             self._means.add(f"{phase.name}/gradient_norm", norm)
-        player.optimizer.step()
+        player.step()
         self.model.after(phase.name)
         return result
 
