@@ -283,7 +283,8 @@ def test_two_processes_equal_one(case: str, by_two_processes: Path) -> None:
     from tests.two_processes import STEPS, dataset
 
     name, arguments = CASES[case]
-    single = make_trainer(name, dataset(), steps=STEPS, arguments=arguments)
+    # in bf16 the order of summation shows in the third digit
+    single = make_trainer(name, dataset(), steps=STEPS, arguments=arguments, precision="fp32")
     single.fit()
     one = weights(single.model)
     two = load_file(by_two_processes / f"{case}.safetensors")

@@ -20,7 +20,9 @@ def main(folder: Path) -> None:
 
     torch.set_num_threads(1)
     for name, (recipe, arguments) in CASES.items():
-        trainer = make_trainer(recipe, dataset(), steps=STEPS, arguments=arguments)
+        trainer = make_trainer(
+            recipe, dataset(), steps=STEPS, arguments=arguments, precision="fp32"
+        )
         assert trainer.engine.world == 2
         trainer.fit()
         if trainer.engine.main:

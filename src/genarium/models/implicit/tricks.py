@@ -54,7 +54,8 @@ class GradientPenalty(Trick):
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
         mix = turn.batch.noise.uniform(1, 1, 1)
-        between = torch.lerp(turn.fake.detach(), turn.real.detach(), mix).requires_grad_()
+        real = turn.real.detach()
+        between = torch.lerp(turn.fake.detach().to(real.dtype), real, mix).requires_grad_()
         gradient = _gradient(turn.judge(between).logits, between)
         norms = gradient.float().flatten(1).norm(dim=1)
         return {"gradient_penalty": self.weight * (norms - 1).square().mean()}
