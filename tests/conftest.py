@@ -106,6 +106,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "gan-dcgan": ("gan", {"architecture": "dcgan", "width": 2}),
     "gan-residual": ("gan", {"architecture": "residual", "width": 2}),
     "gan-packing": ("gan", {"packing": 2}),
+    "infogan-invariance": ("infogan", {"invariance": 1.0}),
     "gan-minimax": ("gan", {"objective": "minimax"}),
     "text-to-image-fusion": (
         "text-to-image",

@@ -14,6 +14,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genarium.contract import Spec, from_uint8
+from genarium.errors import UserError
 from genarium.models.implicit.codes import Codes
 from genarium.models.implicit.composition import (
     Decay,
@@ -23,6 +24,7 @@ from genarium.models.implicit.composition import (
     tricks_of,
 )
 from genarium.models.implicit.gan import GAN
+from genarium.models.implicit.invariance import Invariance
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.nn.norm import BatchNorm2d
@@ -68,6 +70,7 @@ def infogan(
     hidden: Annotated[int, Ge(0)] = 1024,
     weight: NonNegativeFloat = 1.0,
     continuous_weight: NonNegativeFloat = 0.1,
+    invariance: NonNegativeFloat = 0.0,
     lr: PositiveFloat = 2e-4,
     generator_lr: PositiveFloat = 1e-3,
     beta1: Decay = 0.5,
@@ -83,12 +86,18 @@ def infogan(
     hidden: units of a dense layer in both networks, between code or logit and maps; 0 for none.
     weight: of the categories' information.
     continuous_weight: of the numbers' information.
+    invariance: weight of reading a real image and its moved copy as the same category, which makes
+        the categories kinds of things more often than ways to write them; 0: off, as in the paper.
     lr: learning rate of the discriminator and the reader.
     generator_lr: learning rate of the generator.
     beta1: Adam's decay of the gradient's mean.
     smoothing: the discriminator's target for real images is 1 minus this.
     tricks: additions to the game, separated by commas; each with its paper's settings.
     """
+    if invariance and not categories:
+        raise UserError(
+            f"--invariance {invariance:g}: it is about categories: give --categories 10, say"
+        )
     norm = BatchNorm2d if mixes_images(tricks) else None
     discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
     told = Codes(
@@ -105,9 +114,6 @@ def infogan(
         discriminator,
         NonSaturating(smoothing),
         conditioning=told,
-        tricks=tricks_of(tricks),
-        optimizers=(
-            adam(lr, beta1),
-            adam(generator_lr, beta1),
-        ),
+        tricks=[*tricks_of(tricks), *([Invariance(invariance)] if invariance else [])],
+        optimizers=(adam(lr, beta1), adam(generator_lr, beta1)),
     )
