@@ -1,4 +1,4 @@
-"""Packing lets a DCGAN reach the thousand modes of stacked digits."""
+"""R1 lets a DCGAN reach the thousand modes of stacked digits; packing after as many steps."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from genarium.evaluation.modes import label_modes
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes of the experiment; both compositions share all but the packing."""
+    """Sizes of the experiment; the compositions share all but packing and trick."""
 
     side: int = 16  # pixels
     width: int = 32
     latent: int = 64
     packing: int = 2
-    lr: float = 2e-3
-    ema: float = 0.99
+    lr: float = 3e-3
+    ema: float = 0.999
     batch: int = 64
-    steps: int = 1200
+    steps: int = 4000
     samples: int = 26_000
 
 
@@ -42,7 +42,11 @@ def read(images: torch.Tensor) -> tuple[torch.Tensor, float]:
 def measure(seed: int, s: Settings) -> Measured:
     spec = load("stacked-mnist", s.side).spec
     numbers, images = {}, {}
-    for name, packing in (("plain", 1), ("packing", s.packing)):
+    for name, packing, tricks in (
+        ("r1", 1, ("r1",)),
+        ("packing", s.packing, ()),
+        ("plain", 1, ()),
+    ):
         model = make(
             "dcgan",
             spec,
@@ -52,6 +56,7 @@ def measure(seed: int, s: Settings) -> Measured:
             lr=s.lr,
             beta1=0.0,
             packing=packing,
+            tricks=tricks,
         )
         trainer = trainer_of(
             model,
@@ -78,12 +83,12 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
-    for axes, name in zip(figure.subplots(1, 2), ("plain", "packing")):
+    for axes, name in zip(figure.subplots(1, 3), ("r1", "packing", "plain")):
         axes.imshow(sheet(first.images[name], 8))
         axes.set_axis_off()
         axes.set_title(
-            f"{name}, seed {seed}: {first.numbers[f'{name}_modes']:.0f} of 1000 modes, "
-            f"KL {first.numbers[f'{name}_kl']:.2f} nats"
+            f"{name}, seed {seed}: {first.numbers[f'{name}_modes']:.0f} of 1000\n"
+            f"modes, KL {first.numbers[f'{name}_kl']:.2f} nats"
         )
 
 
@@ -91,10 +96,15 @@ CLAIM = Claim(
     name="stacked_mnist",
     title="The 1000 modes of stacked digits",
     paper="Lin et al. 2018 (DCGAN 78.9 modes, PacDCGAN2 1000; larger networks, MNIST)",
-    setup="`dcgan` on `stacked-mnist` of the embedded digits (128,000 triples), 16x16 colour, with "
-    "and without packing of 2. 26,000 samples; the shipped classifier reads each channel (it is "
-    "right about all three of 96.5 % of the real triples at this size).",
+    setup="`dcgan` on `stacked-mnist` of the embedded digits (128,000 triples), 16x16 colour: with "
+    "R1 (without batch norm in the discriminator), with packing of 2, and plain; all else equal, "
+    "4,000 steps of 64. 26,000 samples; the shipped classifier reads each channel (it is right "
+    "about all three of 96.5 % of the real triples at this size).",
     criteria=(
+        Criterion(
+            "With R1 at least 990 of the 1000 modes are reached",
+            (Bound("r1_modes", at_least=990, unit="of 1000"), Bound("r1_kl")),
+        ),
         Criterion(
             "With packing at least 990 of the 1000 modes are reached",
             (Bound("packing_modes", at_least=990, unit="of 1000"), Bound("packing_kl")),
@@ -108,6 +118,7 @@ CLAIM = Claim(
     draw=draw,
     settings=Settings(),
     quick=Settings(width=2, latent=2, steps=2, batch=8, samples=100),
+    size=(11.0, 4.2),
 )
 
 if __name__ == "__main__":
