@@ -20,6 +20,7 @@ class Layers(Model):
         self.first = nn.Conv2d(3, 5, 4)
         self.up = nn.ConvTranspose2d(4, 6, 3)
         self.single = nn.Conv2d(5, 7, 1)
+        self.cube = nn.Conv2d(3, 6, 3)  # [6,3,3,3]: turned round it has the same shape
         self.dense = nn.Linear(3, 2)
         self.phases = (Phase("all", optim=optim),)
 

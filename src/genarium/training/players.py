@@ -38,14 +38,18 @@ def make_optimizer(settings: Optim, parameters: list[nn.Parameter]) -> torch.opt
     return kind(parameters, **chosen)
 
 
-def laid_out(parameter: Tensor) -> Tensor:
-    """The same numbers as a view that is contiguous: [F,C,h,w] in channels-last as [F,h,w,C].
+def lies_last(parameter: Tensor) -> bool:
+    """Whether it is a kernel [F,C,h,w] that lies in memory as [F,h,w,C].
 
     PyTorch's fused optimizers copy whatever is not contiguous there and back, four tensors for each
     parameter and step; for a U-Net of 54 million weights on a CPU that took longer than the update.
     """
-    last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
-    return parameter.permute(0, 2, 3, 1) if last else parameter
+    return parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+
+
+def laid_out(value: Tensor, last: bool) -> Tensor:
+    """A tensor of a parameter's shape as the optimizer has it, contiguous; `last`: see above."""
+    return (value.permute(0, 2, 3, 1) if last else value).contiguous()
 
 
 class Player:
@@ -65,7 +69,12 @@ class Player:
             raise UserError(f"phase {phase.name!r} of {type(model).__name__} has no parameters")
         self.names = list(named)
         self.parameters = list(named.values())
-        self._seen = [nn.Parameter(laid_out(p.detach())) for p in self.parameters]
+        # Shapes do not tell which are turned round: [F,3,3,3] is so either way.
+        self._last = [lies_last(p) for p in self.parameters]
+        self._seen = [
+            nn.Parameter(p.detach().permute(0, 2, 3, 1) if last else p.detach())
+            for p, last in zip(self.parameters, self._last)
+        ]
         self.optimizer = make_optimizer(phase.optim, self._seen)
 
     def learning_rate(self, factor: float) -> None:
@@ -79,9 +88,9 @@ class Player:
 
     def step(self) -> None:
         """Update the parameters by their gradients."""
-        for parameter, seen in zip(self.parameters, self._seen):
+        for parameter, seen, last in zip(self.parameters, self._seen, self._last):
             grad = parameter.grad
-            seen.grad = None if grad is None else _as(seen, parameter, grad)
+            seen.grad = None if grad is None else laid_out(grad, last)
         self.optimizer.step()
         for seen in self._seen:
             seen.grad = None
@@ -89,12 +98,12 @@ class Player:
     def state(self) -> dict[str, Tensor]:
         """The optimizer's state as flat tensors, keys "phase/parameter/slot"."""
         found: dict[str, Tensor] = {}
-        for name, parameter, seen in zip(self.names, self.parameters, self._seen):
+        for name, seen, last in zip(self.names, self._seen, self._last):
             for slot, value in self.optimizer.state.get(seen, {}).items():
                 if value is None:
                     continue
                 value = torch.as_tensor(value)
-                if slot != "step" and seen.shape != parameter.shape:
+                if last and slot != "step":
                     value = value.permute(0, 3, 1, 2)
                 found[f"{self.phase.name}/{name}/{slot}"] = value
         return found
@@ -103,21 +112,16 @@ class Player:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take the optimizer's state back; slots lie in memory as their parameters do."""
         prefix = f"{self.phase.name}/"
-        by_name = dict(zip(self.names, zip(self.parameters, self._seen)))
+        by_name = dict(zip(self.names, zip(self.parameters, self._seen, self._last)))
         self.optimizer.state.clear()
         for key, value in tensors.items():
             if not key.startswith(prefix):
                 continue
             name, slot = key[len(prefix) :].rsplit("/", 1)
-            parameter, seen = by_name[name]
+            parameter, seen, last = by_name[name]
             if value.shape == parameter.shape and slot != "step":
-                value = torch.empty_like(seen).copy_(_as(seen, parameter, value))
+                value = torch.empty_like(seen).copy_(laid_out(value, last))
             else:
                 # torch keeps `step` of fused optimizers beside the parameter
                 value = value.clone().to(parameter.device)
             self.optimizer.state[seen][slot] = value
-
-
-def _as(seen: Tensor, parameter: Tensor, value: Tensor) -> Tensor:
-    """A tensor of `parameter`'s shape as the optimizer has it, contiguous."""
-    return (value if seen.shape == parameter.shape else value.permute(0, 2, 3, 1)).contiguous()
