@@ -28,7 +28,9 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +50,27 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 MODELS = Path(__file__).parent / "models"
+
+_of_a_run: ContextVar[bool] = ContextVar("_of_a_run", default=False)
+
+
+@contextmanager
+def of_a_run() -> Iterator[None]:
+    """Within, a model is built that a run trained already: `refuse` refuses nothing."""
+    token = _of_a_run.set(True)
+    try:
+        yield
+    finally:
+        _of_a_run.reset(token)
+
+
+def refuse(when: bool, reason: str) -> None:
+    """Raise a `UserError` if `when`: arguments that cannot act together are not ignored.
+
+    But a run that was made before they were refused can still be loaded (`of_a_run`).
+    """
+    if when and not _of_a_run.get():
+        raise UserError(reason)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class Captions(Rows):
     of the captions, which is a share of ½ up to a factor.
     """
 
+    of_features = at_head = True
+
     def __init__(
         self,
         length: int,

@@ -92,7 +92,10 @@ def infogan(
     generator_lr: learning rate of the generator.
     beta1: Adam's decay of the gradient's mean.
     smoothing: the discriminator's target for real images is 1 minus this.
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     if invariance and not categories:
         raise UserError(
