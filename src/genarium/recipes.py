@@ -73,6 +73,17 @@ def refuse(when: bool, reason: str) -> None:
         raise UserError(reason)
 
 
+def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
+    """`refuse` an argument that does nothing beside the others unless it has its default.
+
+    given: (value, default) by the argument's name. reason: why it does nothing.
+    """
+    for name, (value, default) in given.items():
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        flag = f"--{name.replace('_', '-')}"
+        refuse(value != default, f"{flag} {shown}: {reason}: leave it out")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A recipe as the decorator leaves it: call it with a Spec and arguments to get the model.

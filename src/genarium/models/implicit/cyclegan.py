@@ -31,7 +31,14 @@ from genarium.models.implicit.translation import chosen, device_of, domains, sec
 from genarium.nn.norm import gather_rows
 from genarium.nn.patchgan import PatchGAN
 from genarium.nn.resnet_translator import ResnetTranslator
-from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    recipe,
+    refuse_unused,
+)
 
 
 class ImagePool(nn.Module):
@@ -204,11 +211,14 @@ def cyclegan(
     patch: pixels a side that each logit of the discriminators sees: 1, 16, 34, 70, 142 or 286.
     disc_width: channels of the discriminators' first map.
     cycle: weight of the way there and back, pixels on [-1, 1]; 0 leaves it out.
-    identity: weight of leaving images of the target domain alone, as a share of the cycle's.
+    identity: weight of leaving images of the target domain alone, as a share of the cycle's (so
+        without a cycle there is none).
     pool: generated images that each discriminator is shown again at random.
     lr: learning rate of all players' Adam; it falls to 0 over the second half of the budget.
     beta1: Adam's decay of the gradient's mean.
     """
+    if not cycle:
+        refuse_unused("it is a share of --cycle, which is 0", identity=(identity, 0.5))
     first, second = spec.shape, second_of(spec)
     if cycle * identity and first[0] != second[0]:
         raise UserError(

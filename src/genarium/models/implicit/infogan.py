@@ -28,7 +28,14 @@ from genarium.models.implicit.invariance import Invariance
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.nn.norm import BatchNorm2d
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    recipe,
+    refuse_unused,
+)
 
 
 class InfoGAN(GAN):
@@ -101,6 +108,11 @@ def infogan(
         raise UserError(
             f"--invariance {invariance:g}: it is about categories: give --categories 10, say"
         )
+    if not categories:
+        refuse_unused("there are no categories", weight=(weight, 1.0))
+    if not continuous:
+        weight_of_none = (continuous_weight, 0.1)
+        refuse_unused("there are no continuous codes", continuous_weight=weight_of_none)
     norm = BatchNorm2d if mixes_images(tricks) else None
     discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
     told = Codes(

@@ -36,7 +36,14 @@ from genarium.models.implicit.translation import (
 from genarium.nn.norm import NormName
 from genarium.nn.patchgan import PatchGAN
 from genarium.nn.unet import UNet
-from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    recipe,
+    refuse_unused,
+)
 
 
 class Pix2Pix(Model):
@@ -44,7 +51,7 @@ class Pix2Pix(Model):
 
     generator: x [B,C,H,W] on [-1, 1], numbers for its dropout -> [B,C',H,W]. discriminator: x and
     an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the game in the
-    generator's loss; 0 leaves L1 alone, and no discriminator is trained. dropout: whether there is
+    generator's loss; 0 leaves L1 alone, and there is no discriminator. dropout: whether there is
     any; test_dropout: at test time too. optim: of both.
     """
 
@@ -52,7 +59,7 @@ class Pix2Pix(Model):
         self,
         spec: Spec,
         generator: UNet,
-        discriminator: PatchGAN,
+        discriminator: PatchGAN | None,
         *,
         direction: Direction = "a2b",
         l1: float = 100.0,
@@ -67,7 +74,7 @@ class Pix2Pix(Model):
         self.l1, self.gan, self.dropout, self.test_dropout = l1, gan, dropout, test_dropout
         self.objective = NonSaturating()
         self.phases = (Phase("generator", ("generator",), optim),)
-        if gan:
+        if discriminator is not None:
             self.discriminator = discriminator
             self.phases += (Phase("discriminator", ("discriminator",), optim),)
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
@@ -174,12 +181,15 @@ def pix2pix(
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean.
     """
+    if not gan:
+        none = "with --gan 0 there is no discriminator"
+        refuse_unused(none, patch=(patch, 70), disc_width=(disc_width, 64))
     height, wide = second_of(spec)[1:]
     inputs, outputs = spec.domain(direction[0]), spec.domain(direction[2])
     return Pix2Pix(
         spec,
         UNet(inputs[0], outputs[0], (height, wide), width, depth, norm, skips),
-        PatchGAN((inputs[0] + outputs[0], height, wide), patch, disc_width, norm),
+        PatchGAN((inputs[0] + outputs[0], height, wide), patch, disc_width, norm) if gan else None,
         direction=direction,
         l1=l1,
         gan=gan,
