@@ -80,8 +80,10 @@ def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
     """
     for name, (value, default) in given.items():
         shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        flag = f"--{name.replace('_', '-')}"
-        refuse(value != default, f"{flag} {shown}: {reason}: leave it out")
+        flag = f"--{name.replace('_', '-')} {shown}"
+        if isinstance(value, bool):
+            flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+        refuse(value != default, f"{flag}: {reason}: leave it out")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ class Pix2Pix(Model):
         self.l1, self.gan, self.dropout, self.test_dropout = l1, gan, dropout, test_dropout
         self.objective = NonSaturating()
         self.phases = (Phase("generator", ("generator",), optim),)
-        if discriminator is not None:
+        if gan:
+            if discriminator is None:
+                raise ValueError("a game needs a discriminator")
             self.discriminator = discriminator
             self.phases += (Phase("discriminator", ("discriminator",), optim),)
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
@@ -184,6 +186,8 @@ def pix2pix(
     if not gan:
         none = "with --gan 0 there is no discriminator"
         refuse_unused(none, patch=(patch, 70), disc_width=(disc_width, 64))
+    if not dropout:
+        refuse_unused("with --no-dropout there is none", test_dropout=(test_dropout, True))
     height, wide = second_of(spec)[1:]
     inputs, outputs = spec.domain(direction[0]), spec.domain(direction[2])
     return Pix2Pix(
