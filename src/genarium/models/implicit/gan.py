@@ -13,7 +13,7 @@ discrimination, virtual batch norm) are part of the networks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import NamedTuple, Protocol, cast
 
@@ -230,7 +230,9 @@ class GAN(Model):
         return Step(losses, metrics | turn.metrics)
 
     def _generator_turn(self, batch: Batch) -> Step:
-        turn = self._turn(batch, self.conditioning.of_generator(batch))
+        code = self.conditioning.of_generator(batch)
+        with unrecorded(self.generator) if self.conditioning.apart else nullcontext():
+            turn = self._turn(batch, code)
         losses = {"generator": self.objective.generator_loss(turn.of_fake.logits)}
         losses |= self.conditioning.losses(turn)
         for trick in self.each_trick():

@@ -30,6 +30,8 @@ from genarium.models.implicit.translation import (
     chosen,
     device_of,
     domains,
+    jittered,
+    places_of,
     random_numbers,
     second_of,
 )
@@ -52,7 +54,8 @@ class Pix2Pix(Model):
     generator: x [B,C,H,W] on [-1, 1], numbers for its dropout -> [B,C',H,W]. discriminator: x and
     an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the game in the
     generator's loss; 0 leaves L1 alone, and there is no discriminator. dropout: whether there is
-    any; test_dropout: at test time too. optim: of both.
+    any; test_dropout: at test time too. jitter: pixels by which training pairs are enlarged before a
+    crop. optim: of both.
     """
 
     def __init__(
@@ -66,10 +69,11 @@ class Pix2Pix(Model):
         gan: float = 1.0,
         dropout: bool = True,
         test_dropout: bool = True,
+        jitter: int = 0,
         optim: Optim = ADAM,
     ):
         super().__init__()
-        self.spec, self.directions = spec, (direction,)
+        self.spec, self.directions, self.jitter = spec, (direction,), jitter
         self.generator = generator
         self.l1, self.gan, self.dropout, self.test_dropout = l1, gan, dropout, test_dropout
         self.objective = NonSaturating()
@@ -88,8 +92,9 @@ class Pix2Pix(Model):
         return self._generator_turn(batch) if phase == "generator" else self._judge(batch)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Input and target, on [-1, 1]."""
-        a, b = domains(batch)
+        """Input and target, on [-1, 1], moved alike."""
+        places = places_of(batch.noise, self.jitter)
+        a, b = (jittered(x, places, self.jitter) for x in domains(batch))
         return (a, b) if self.directions[0] == "a2b" else (b, a)
 
     def _make(self, batch: Batch, x: Tensor) -> Tensor:
@@ -164,6 +169,7 @@ def pix2pix(
     disc_width: PositiveInt = 64,
     l1: NonNegativeFloat = 100.0,
     gan: NonNegativeFloat = 1.0,
+    jitter: NonNegativeInt = 0,
     lr: PositiveFloat = 2e-4,
     beta1: Decay = 0.5,
 ) -> Pix2Pix:
@@ -180,6 +186,8 @@ def pix2pix(
     disc_width: channels of the discriminator's first map.
     l1: weight of the mean absolute error, pixels on [-1, 1].
     gan: weight of the game in the generator's loss; 0: L1 alone, without a discriminator.
+    jitter: enlarge training pairs by this many pixels a side and cut the old size out at random; the
+        paper has 30 at 256 pixels.
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean.
     """
@@ -199,5 +207,6 @@ def pix2pix(
         gan=gan,
         dropout=dropout,
         test_dropout=test_dropout,
+        jitter=jitter,
         optim=adam(lr, beta1),
     )
