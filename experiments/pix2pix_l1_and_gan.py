@@ -52,7 +52,8 @@ def measure(seed: int, s: Settings) -> Measured:
     images = {"input": given[:12], "target": real[:12]}
     for kind, weight in KINDS.items():
         training = {"steps": s.steps, "batch": s.batch}
-        model = trained("pix2pix", MASKS, seed, training, gan=weight, **asdict(s.network))
+        network = asdict(s.network) if weight else {"width": s.network.width}
+        model = trained("pix2pix", MASKS, seed, training, gan=weight, **network)
         made = translate(model, given, seed=seed)
         numbers |= {
             f"{kind}_error": error(made, real),

@@ -43,7 +43,7 @@ def measure(seed: int, s: Settings) -> Measured:
     spec = load("stacked-mnist", s.side).spec
     numbers, images = {}, {}
     for name, packing, tricks in (
-        ("r1", 1, ("r1",)),
+        ("r1", 1, ("r1:1",)),
         ("packing", s.packing, ()),
         ("plain", 1, ()),
     ):

@@ -112,10 +112,17 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
         "text-to-image",
         {"architecture": "fusion", "encoder": "subwords"},
     ),
-    "vae-dense": ("vae", {"net": "dense", "activation": "tanh"}),
+    "vae-dense": ("vae", {"net": "dense", "activation": "tanh", "width": 16}),
     "vae-free-bits": ("vae", {"free_bits": 0.5}),
     "vae-logistic": ("vae", {"decoder": "logistic"}),
-    "gan-wasserstein": ("gan", {"objective": "wasserstein", "critic_steps": 2}),
+    "gan-wasserstein": (
+        "gan",
+        {"objective": "wasserstein", "critic_steps": 2, "tricks": ("weight-clipping",)},
+    ),
+    "gan-packed-penalty": (
+        "gan",
+        {"objective": "wasserstein", "packing": 2, "tricks": ("gradient-penalty:5",)},
+    ),
     **{
         f"gan-{trick}": ("gan", {"architecture": "dcgan", "width": 2, "tricks": (trick,)})
         for trick in sorted(TRICKS)

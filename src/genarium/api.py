@@ -141,7 +141,7 @@ def resume(
             f"the data {config.data['source']} changed since {folder.path} was trained: restore "
             "them, or go on with --accept-changes"
         )
-    trainer = _trainer(recipe, config, dataset)
+    trainer = _trainer(recipe, config, dataset, stored=True)
     engine = trainer.engine
     saved = checkpoints.load(folder.checkpoints)
     if saved.state["world"] != engine.world and not accept_changes:
@@ -166,10 +166,10 @@ def resume(
     return Trained(folder)
 
 
-def _trainer(recipe: Recipe, config: Config, dataset: Dataset) -> Trainer:
+def _trainer(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
     options = TrainOptions(**config.training)
     engine = Engine(options.device, options.precision)
-    model = build(recipe, dataset.spec, config.arguments, options.seed)
+    model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
     return Trainer(model, _training_data(dataset), options, engine=engine)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,17 +13,23 @@ from genarium.contract import Model, Spec
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.errors import UserError
-from genarium.recipes import Recipe
+from genarium.recipes import Recipe, of_a_run
 from genarium.training.order import derive
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
 
 
-def build(recipe: Recipe, spec: Spec, arguments: Mapping[str, Any], seed: int) -> Model:
-    """Build a recipe's model with weights drawn from `seed`; torch's generator is left alone."""
+def build(
+    recipe: Recipe, spec: Spec, arguments: Mapping[str, Any], seed: int, *, stored: bool = False
+) -> Model:
+    """Build a recipe's model with weights drawn from `seed`; torch's generator is left alone.
+
+    stored: the arguments are those of a run that is there, which loads even where a new one would
+    be refused (`recipes.refuse`).
+    """
     _check_needs(recipe, spec)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), of_a_run() if stored else nullcontext():
         torch.manual_seed(derive(seed, "weights"))
         try:
             return recipe(spec, **arguments)

@@ -172,8 +172,25 @@ def quantize(images: Tensor, levels: int) -> Tensor:
 
 
 def dequantize(levels: Tensor, n: int) -> Tensor:
-    """Grey levels 0 .. n-1 -> floats on [-1, 1], the end levels on the end points."""
+    """Grey levels 0 .. n-1 -> floats on [-1, 1], evenly spaced, the end levels on the end points:
+    what a network is told of a level. An image of levels is `from_levels`."""
     return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0
+
+
+def from_levels(levels: Tensor, n: int) -> Tensor:
+    """Grey levels 0 .. n-1 -> an image on [-1, 1] whose 8 bits have these levels, n <= 256:
+
+        quantize(to_uint8(from_levels(levels, n)), n) == levels
+
+    That is `dequantize`, but where its rounding to 8 bits leaves the level's bin, which is the grey
+    values ceil(256·k/n) .. ceil(256·(k+1)/n) - 1 of level k, the bin's nearest one.
+    """
+    every = torch.arange(n, device=levels.device)
+    even = dequantize(every, n)
+    grey = to_uint8(even).to(torch.int64)
+    least, most = -((-256 * every) // n), -((-256 * (every + 1)) // n) - 1
+    held = torch.minimum(torch.maximum(grey, least), most)
+    return torch.where(grey == held, even, from_uint8(held))[levels]
 
 
 def to_uint8(x: Tensor) -> Tensor:

@@ -28,7 +28,9 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +50,40 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 MODELS = Path(__file__).parent / "models"
+
+_of_a_run: ContextVar[bool] = ContextVar("_of_a_run", default=False)
+
+
+@contextmanager
+def of_a_run() -> Iterator[None]:
+    """Within, a model is built that a run trained already: `refuse` refuses nothing."""
+    token = _of_a_run.set(True)
+    try:
+        yield
+    finally:
+        _of_a_run.reset(token)
+
+
+def refuse(when: bool, reason: str) -> None:
+    """Raise a `UserError` if `when`: arguments that cannot act together are not ignored.
+
+    But a run that was made before they were refused can still be loaded (`of_a_run`).
+    """
+    if when and not _of_a_run.get():
+        raise UserError(reason)
+
+
+def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
+    """`refuse` an argument that does nothing beside the others unless it has its default.
+
+    given: (value, default) by the argument's name. reason: why it does nothing.
+    """
+    for name, (value, default) in given.items():
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        flag = f"--{name.replace('_', '-')} {shown}"
+        if isinstance(value, bool):
+            flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+        refuse(value != default, f"{flag}: {reason}: leave it out")
 
 
 @dataclass(frozen=True)

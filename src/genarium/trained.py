@@ -51,7 +51,8 @@ class Trained:
         self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
         saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
         self.step = saved.step
-        self.model: Model = build(self.recipe, self.spec, self._config.arguments, seed=0)
+        arguments = self._config.arguments
+        self.model: Model = build(self.recipe, self.spec, arguments, seed=0, stored=True)
         where = f"{folder.checkpoints / f'{saved.step:08d}'}"
         checkpoints.load_weights(self.model, saved.ema or saved.model, where)
         self.model.to(device).eval()

@@ -22,7 +22,8 @@ def pictures(n: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor
 @pytest.mark.parametrize("shape", SIZES)
 @pytest.mark.parametrize("net", ["conv", "dense"])
 def test_any_size_goes_through(net, shape):
-    model = autoencoder(Spec(*shape), net=net, latent=3, width=4, hidden=8).eval()
+    width = {"width": 4} if net == "conv" else {}
+    model = autoencoder(Spec(*shape), net=net, latent=3, hidden=8, **width).eval()
     images = pictures(2, shape)
     step = model.step(Batch(images, noise=Noise(0, 2)), "autoencoder")
     assert torch.isfinite(step.losses["squared_error"])

@@ -263,3 +263,47 @@ def test_every_trick_by_name_trains(name: str) -> None:
     assert len(trainer.model.tricks) == 1
     trainer.fit()
     assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
+
+
+# -- packs ------------------------------------------------------------------------------------
+
+
+class PackLinear(Linear):
+    """D(X) = ¼·Σ of all 32 values of a pack of two images: its slope is ¼√32 = √2."""
+
+    pack, outputs = 2, 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(32, 1, bias=False)
+        nn.init.constant_(self.score.weight, 0.25)
+
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1).unflatten(0, (-1, 2)).flatten(1)
+
+
+class PackQuadratic(PackLinear):
+    """D(X) = ½‖X‖²: its gradient is the pack itself."""
+
+    def head(self, features: Tensor) -> Tensor:
+        return 0.5 * features.square().sum(1) + 0 * self.score(features).squeeze(1)
+
+
+def test_penalties_of_a_pack_are_of_the_whole_packs_gradient() -> None:
+    found = game(PackLinear(), GradientPenalty(10.0)).step(batch(), "discriminator").losses
+    assert found["gradient_penalty"].item() == pytest.approx(10 * (2**0.5 - 1) ** 2, rel=1e-4)
+    found = game(PackLinear(), R1(2.0)).step(batch(), "discriminator").losses
+    assert found["r1"].item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_a_pack_is_mixed_as_one() -> None:
+    """One α for all images of a pack: at x̂ = αX + (1-α)G, ‖∇D‖ is the pack's length."""
+    model = game(PackQuadratic(), GradientPenalty(1.0))
+    found = model.step(batch(), "discriminator").losses["gradient_penalty"]
+    b = batch()
+    with torch.no_grad():
+        fake = model.generator(b.noise.normal(3))
+    mix = b.noise.uniform(1, 1, 1)[::2].repeat_interleave(2, 0)
+    between = mix * from_uint8(b.images) + (1 - mix) * fake
+    norms = between.flatten(1).unflatten(0, (-1, 2)).flatten(1).norm(dim=1)
+    torch.testing.assert_close(found, (norms - 1).square().mean())

@@ -29,7 +29,8 @@ def seeded(seed: int) -> torch.Generator:
 
 def tiny(decoder: str = "bernoulli", spec: Spec = TINY, **arguments) -> VAE:
     torch.manual_seed(0)
-    return vae(spec, decoder=decoder, **{"latent": 3, "width": 4, "hidden": 16, **arguments}).eval()
+    width = {} if arguments.get("net") == "dense" else {"width": 4}
+    return vae(spec, decoder=decoder, **{"latent": 3, "hidden": 16, **width, **arguments}).eval()
 
 
 # The bound ------------------------------------------------------------------------------------

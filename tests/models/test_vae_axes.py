@@ -20,7 +20,7 @@ from genarium.nn.mlp import DenseDecoder, DenseEncoder
 TINY = Spec(1, 8, 8, ("a", "b", "c"))
 FACTORS = (Attribute("shape", ("round", "square")), Attribute("size"))
 SHAPES = dataclasses.replace(TINY, attributes=FACTORS, vectors=(("caption", 5),))
-SMALL = {"latent": 2, "width": 4, "hidden": 16, "layers": 1}
+SMALL = {"latent": 2, "hidden": 16, "layers": 1}
 
 
 def pictures(n: int, seed: int = 0) -> Tensor:

@@ -51,7 +51,9 @@ def run(found: Any) -> int:
         results.append(
             finetune(
                 trained.model,
-                lambda seed: build(trained.recipe, trained.spec, trained.config["arguments"], seed),
+                lambda seed: build(
+                    trained.recipe, trained.spec, trained.config["arguments"], seed, stored=True
+                ),
                 data.train,
                 data.test,
                 classes=len(data.classes),

@@ -36,6 +36,10 @@ class Conditioning(nn.Module):
     size: S, numbers added to the generator's input. channels: added to the discriminator's.
     classes: whether it is the images' classes. codes: how many values a code of it has.
     numbers: how many of its S numbers, the last ones, are free to move; the rest are categories.
+    of_features: whether it works on the discriminator's features of single images. at_head: whether
+    the discriminator is told at its head (`tell`), which must then be the one made for it. apart:
+    whether the last conditions of `of_generator` are of a kind that no sample is asked for, so that
+    the generator's running statistics leave them out.
     """
 
     size: int = 0
@@ -43,6 +47,9 @@ class Conditioning(nn.Module):
     classes: bool = False
     codes: int = 0
     numbers: int = 0
+    of_features: bool = False
+    at_head: bool = False
+    apart: bool = False
 
     def of_batch(self, batch: Batch) -> Tensor:
         """The condition of each image of a training batch, [B,S]."""
@@ -69,6 +76,9 @@ class Conditioning(nn.Module):
     def losses(self, turn: Turn) -> dict[str, Tensor]:
         """Losses added in both players' turns (an information term, say)."""
         return {}
+
+    def observe(self, turn: Turn) -> None:
+        """Called in the discriminator's turns, to keep what is wanted of the real images."""
 
 
 class Labels(Conditioning):

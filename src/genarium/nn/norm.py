@@ -10,6 +10,8 @@ the fake images in two calls therefore keeps the two halves apart, as the GAN li
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -136,6 +138,21 @@ class BatchNorm1d(_GlobalBatchNorm, nn.BatchNorm1d):
 
 class BatchNorm2d(_GlobalBatchNorm, nn.BatchNorm2d):
     """y = γ·(x - E[x]) / √(Var[x] + ε) + β per channel, for x [B,C,H,W]; see `BatchNorm1d`."""
+
+
+@contextmanager
+def unrecorded(network: nn.Module) -> Iterator[None]:
+    """Within, batch norm normalizes as ever but leaves its running statistics as they are; then all
+    is as before. For a pass of images of another kind than those that are judged by them later."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta: list[Any] = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
 
 
 class _InstanceNorm(torch.autograd.Function):

@@ -45,6 +45,8 @@ class Captions(Rows):
     of the captions, which is a share of ½ up to a factor.
     """
 
+    of_features = at_head = True
+
     def __init__(
         self,
         length: int,
@@ -84,7 +86,8 @@ class Captions(Rows):
         """
         with torch.no_grad():
             code = self.encoded(batch.extra[NAME])
-            if float(batch.noise.shared_uniform(1)) >= self.interpolation:
+            self.apart = float(batch.noise.shared_uniform(1)) < self.interpolation
+            if not self.apart:
                 return code
             return torch.lerp(code, gather_rows(code)[others(batch.noise)], 0.5)
 

@@ -13,7 +13,7 @@ from genarium.contract import Batch, Condition
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, no_category
 from genarium.models.implicit.gan import Turn
-from genarium.nn.norm import BatchNorm1d
+from genarium.nn.norm import BatchNorm1d, unrecorded
 
 
 class Codes(Conditioning):
@@ -28,8 +28,13 @@ class Codes(Conditioning):
     the Gaussian of fixed unit variance without its constant. Its gradient reaches the reader,
     the discriminator's shared layers and the generator.
 
+    Once trained it reads real images, so the running statistics of its batch norm, and those of the
+    discriminator, are of real images alone (`observe`), though it learns from fakes.
+
     features: F of the discriminator. weight: λ. continuous_weight: λ_c.
     """
+
+    of_features = True
 
     def __init__(
         self,
@@ -91,7 +96,8 @@ class Codes(Conditioning):
 
     def losses(self, turn: Turn) -> dict[str, Tensor]:
         """L_I, term by term, on this turn's fake images."""
-        *logits, means = self.read(turn.of_fake.features)
+        with unrecorded(self.reader):
+            *logits, means = self.read(turn.of_fake.features)
         *onehots, numbers = turn.code.split([*self.categories, self.continuous], 1)
         found = {
             f"code{number}": self.weight * functional.cross_entropy(guess.float(), truth)
@@ -101,3 +107,12 @@ class Codes(Conditioning):
             error = (numbers - means.float()).square().sum(1).mean()
             found["continuous"] = self.continuous_weight * 0.5 * error
         return found
+
+    @torch.no_grad()
+    def observe(self, turn: Turn) -> None:
+        """Moves the running statistics towards those of the batch's real images, as they are."""
+        if any(trick.augments for trick in turn.gan.each_trick()):
+            features = turn.gan.discriminator.features(turn.batch.signed())  # type: ignore[operator]
+        else:
+            features = turn.of_real.features.detach()
+        self.read(features)

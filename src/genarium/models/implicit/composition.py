@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Lt
@@ -10,42 +10,31 @@ from torch import nn
 
 from genarium.contract import Optim, Spec
 from genarium.models.conditioning import Conditioning
-from genarium.models.implicit.gan import Trick
-from genarium.models.implicit.objectives import (
-    LeastSquares,
-    Minimax,
-    NonSaturating,
-    Objective,
-    Wasserstein,
-)
-from genarium.models.implicit.tricks import (
-    R1,
-    DiffAugment,
-    FeatureMatching,
-    GradientPenalty,
-    MinibatchDiscrimination,
-    SpectralNorm,
-    WeightClipping,
-)
+from genarium.models.implicit.rules import ObjectiveName, objective_of
+from genarium.models.implicit.trick_names import TRICKS, TrickName, mixes_images, tricks_of
 from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, Norm
 from genarium.nn.norm import BatchNorm2d
 from genarium.nn.packing import Packed
 from genarium.nn.residual_gan import ResidualDiscriminator, ResidualGenerator
 
+__all__ = [
+    "ARCHITECTURES",
+    "TRICKS",
+    "ArchitectureName",
+    "Decay",
+    "ObjectiveName",
+    "TrickName",
+    "adam",
+    "mixes_images",
+    "networks",
+    "objective_of",
+    "tricks_of",
+]
+
 Shape = tuple[int, int, int]
 Decay = Annotated[float, Ge(0), Lt(1)]
 ArchitectureName = Literal["dense", "dcgan", "residual"]
-ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
-TrickName = Literal[
-    "diffaugment",
-    "feature-matching",
-    "gradient-penalty",
-    "minibatch-discrimination",
-    "r1",
-    "spectral-norm",
-    "weight-clipping",
-]
 
 
 class Architecture(NamedTuple):
@@ -68,37 +57,10 @@ ARCHITECTURES: dict[ArchitectureName, Architecture] = {
     "residual": Architecture(64, ResidualGenerator, ResidualDiscriminator),
 }
 
-OBJECTIVES: dict[ObjectiveName, Callable[[float], Objective]] = {
-    "minimax": Minimax,
-    "non-saturating": NonSaturating,
-    "least-squares": LeastSquares,
-    "wasserstein": lambda smoothing: Wasserstein(),
-}
-
-TRICKS: dict[TrickName, Callable[[], Trick]] = {
-    "diffaugment": DiffAugment,
-    "feature-matching": FeatureMatching,
-    "gradient-penalty": GradientPenalty,
-    "minibatch-discrimination": MinibatchDiscrimination,
-    "r1": R1,
-    "spectral-norm": SpectralNorm,
-    "weight-clipping": WeightClipping,
-}
-
 
 def adam(lr: float, beta1: float, beta2: float = 0.999) -> Optim:
     """Adam as these games use it."""
     return Optim("adam", lr=lr, betas=(beta1, beta2))
-
-
-def tricks_of(names: Sequence[TrickName]) -> list[Trick]:
-    """The tricks of these names with their papers' settings."""
-    return [TRICKS[name]() for name in names]
-
-
-def mixes_images(names: Sequence[TrickName]) -> bool:
-    """Whether the discriminator may use batch norm: not under a penalty of an image's gradient."""
-    return not {"gradient-penalty", "r1"} & set(names)
 
 
 def networks(

@@ -27,11 +27,25 @@ from genarium.errors import UserError
 from genarium.models.implicit.composition import Decay, adam
 from genarium.models.implicit.gan import ADAM, frozen
 from genarium.models.implicit.objectives import LeastSquares
-from genarium.models.implicit.translation import chosen, device_of, domains, second_of
+from genarium.models.implicit.translation import (
+    chosen,
+    device_of,
+    domains,
+    jittered,
+    places_of,
+    second_of,
+)
 from genarium.nn.norm import gather_rows
 from genarium.nn.patchgan import PatchGAN
 from genarium.nn.resnet_translator import ResnetTranslator
-from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    recipe,
+    refuse_unused,
+)
 
 
 class ImagePool(nn.Module):
@@ -79,7 +93,8 @@ class CycleGAN(Model):
 
     a2b, b2a: images of one domain on [-1, 1] -> those of the other. discriminator_a, _b: images ->
     logits of patches. cycle: λ; 0 leaves the cycle out. identity: weight of the identity loss as
-    a share of λ. pool: images in each pool, 0 for none. optim: of all.
+    a share of λ. pool: images in each pool, 0 for none. jitter: pixels by which training images are
+    enlarged before a crop. optim: of all.
     """
 
     unaligned = ("b",)  # row i of A must not meet the same image of B each time
@@ -93,10 +108,11 @@ class CycleGAN(Model):
         cycle: float = 10.0,
         identity: float = 0.5,
         pool: int = 50,
+        jitter: int = 0,
         optim: Optim = ADAM,
     ):
         super().__init__()
-        self.spec, self.cycle, self.identity = spec, cycle, identity
+        self.spec, self.cycle, self.identity, self.jitter = spec, cycle, identity, jitter
         self.directions = ("a2b", "b2a")
         self.a2b, self.b2a = generators
         self.discriminator_a, self.discriminator_b = discriminators
@@ -114,8 +130,14 @@ class CycleGAN(Model):
         """The losses above, of both generators or of both discriminators."""
         return self._generators_turn(batch) if phase == "generators" else self._judge(batch)
 
-    def _generators_turn(self, batch: Batch) -> Step:
+    def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The images of A and of B on [-1, 1], each moved by draws of its own."""
         a, b = domains(batch)
+        places = [places_of(batch.noise, self.jitter) for _ in range(2)]
+        return jittered(a, places[0], self.jitter), jittered(b, places[1], self.jitter)
+
+    def _generators_turn(self, batch: Batch) -> Step:
+        a, b = self._images(batch)
         n, weight = len(a), self.cycle * self.identity
         # one pass over what a generator makes anew and what it should leave alone
         of_b = self.a2b(torch.cat([a, b]) if weight else a).float()
@@ -144,7 +166,7 @@ class CycleGAN(Model):
         # them what they were made of. They were made before the generators' last update.
         made, self._made = self._made, None
         if made is None:
-            a, b = domains(batch)
+            a, b = self._images(batch)
             with torch.no_grad():
                 made = (a, b, self.b2a(b).float(), self.a2b(a).float())
         a, b, fake_a, fake_b = made
@@ -194,6 +216,7 @@ def cyclegan(
     cycle: NonNegativeFloat = 10.0,
     identity: NonNegativeFloat = 0.5,
     pool: NonNegativeInt = 50,
+    jitter: NonNegativeInt = 0,
     lr: PositiveFloat = 2e-4,
     beta1: Decay = 0.5,
 ) -> CycleGAN:
@@ -204,11 +227,16 @@ def cyclegan(
     patch: pixels a side that each logit of the discriminators sees: 1, 16, 34, 70, 142 or 286.
     disc_width: channels of the discriminators' first map.
     cycle: weight of the way there and back, pixels on [-1, 1]; 0 leaves it out.
-    identity: weight of leaving images of the target domain alone, as a share of the cycle's.
+    identity: weight of leaving images of the target domain alone, as a share of the cycle's (so
+        without a cycle there is none).
     pool: generated images that each discriminator is shown again at random.
+    jitter: enlarge training images by this many pixels a side and cut the old size out at random;
+        the paper has 30 at 256 pixels.
     lr: learning rate of all players' Adam; it falls to 0 over the second half of the budget.
     beta1: Adam's decay of the gradient's mean.
     """
+    if not cycle:
+        refuse_unused("it is a share of --cycle, which is 0", identity=(identity, 0.5))
     first, second = spec.shape, second_of(spec)
     if cycle * identity and first[0] != second[0]:
         raise UserError(
@@ -227,5 +255,6 @@ def cyclegan(
         cycle=cycle,
         identity=identity,
         pool=pool,
+        jitter=jitter,
         optim=adam(lr, beta1),
     )

@@ -46,7 +46,10 @@ def dcgan(
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
     packing: images that the discriminator judges at once (PacGAN); 2 recovers dropped modes.
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     generator, discriminator = networks(
         "dcgan", spec, latent, width, batch_norm=mixes_images(tricks), packing=packing
@@ -85,7 +88,10 @@ def cgan(
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     labels = Labels(len(spec.classes))
     generator, discriminator = networks(

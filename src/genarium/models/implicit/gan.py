@@ -13,7 +13,7 @@ discrimination, virtual batch norm) are part of the networks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import NamedTuple, Protocol, cast
 
@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Condition, Model, Optim, Phase, Spec, Step
 from genarium.models.conditioning import Conditioning
+from genarium.models.implicit import rules
 from genarium.models.implicit.objectives import NonSaturating, Objective
+from genarium.nn.norm import unrecorded
 
 ADAM = Optim("adam", lr=2e-4, betas=(0.5, 0.999))
 """Radford, Metz & Chintala 2016: at β1 = 0.9 the game oscillates."""
@@ -54,10 +56,20 @@ class Judged(NamedTuple):
 class Trick(nn.Module):
     """An addition to the game; this base class adds nothing. Override what the trick needs.
 
-    real_gradient: whether it differentiates the discriminator by the real images.
+    flag: its name in `--tricks`, for errors. real_gradient: whether it differentiates the
+    discriminator by the real images. The rest is what `rules` decides by: slope: whether it keeps
+    the discriminator Lipschitz. own_gradient: whether it needs each logit to depend on its own
+    images alone. mixes: whether it lets a logit depend on the whole batch. augments: whether it
+    changes what the discriminator sees of an image. replaces: whether the generator's loss is its.
     """
 
+    flag: str = ""
     real_gradient: bool = False
+    slope: bool = False
+    own_gradient: bool = False
+    mixes: bool = False
+    augments: bool = False
+    replaces: bool = False
 
     def prepare(self, gan: GAN) -> None:
         """Called once, when `gan` is made: a change of the networks."""
@@ -108,17 +120,25 @@ class Turn:
         discriminator = cast(Discriminator, self.gan.discriminator)
         return discriminator.head(self.gan.conditioning.tell(features, code))
 
-    # Real and fake go through in two passes: batch norm keeps their statistics apart.
+    # Real and fake go through in two passes: batch norm keeps their statistics apart. Its running
+    # statistics, by which images are read after training, are those of real images alone.
 
     @cached_property
     def of_real(self) -> Judged:
         """The discriminator on the real images."""
+        if any(trick.augments for trick in self.gan.each_trick()):
+            return self.unrecorded(self.real)
         return self.judge(self.real)
 
     @cached_property
     def of_fake(self) -> Judged:
         """The discriminator on the fake images."""
-        return self.judge(self.fake)
+        return self.unrecorded(self.fake)
+
+    def unrecorded(self, images: Tensor) -> Judged:
+        """`judge` of images that are not the data's own: the running statistics stay."""
+        with unrecorded(self.gan.discriminator):
+            return self.judge(images)
 
 
 @contextmanager
@@ -140,7 +160,7 @@ class GAN(Model):
     generator, discriminator: modules that are a `Generator` and a `Discriminator`.
     objective: see `objectives`. conditioning, tricks: see above. critic_steps: turns of the
     discriminator for each one of the generator. optimizers: of the discriminator and of the
-    generator.
+    generator. Raises UserError for parts that cannot act together (`rules`).
 
     A code z [B, Z+S] is the generator's whole input: the noise N(0, I), then the condition.
     """
@@ -173,6 +193,7 @@ class GAN(Model):
             Phase("discriminator", ("discriminator", *readers), optimizers[0], critic_steps),
             Phase("generator", ("generator",), optimizers[1]),
         )
+        rules.check(self)
         for trick in self.each_trick():
             trick.prepare(self)
 
@@ -199,6 +220,7 @@ class GAN(Model):
         real, fake = turn.of_real.logits, turn.of_fake.logits
         losses = {"discriminator": self.objective.discriminator_loss(real, fake)}
         losses |= self.conditioning.losses(turn)
+        self.conditioning.observe(turn)
         for trick in self.each_trick():
             losses |= trick.discriminator_losses(turn)
         metrics = {
@@ -208,7 +230,9 @@ class GAN(Model):
         return Step(losses, metrics | turn.metrics)
 
     def _generator_turn(self, batch: Batch) -> Step:
-        turn = self._turn(batch, self.conditioning.of_generator(batch))
+        code = self.conditioning.of_generator(batch)
+        with unrecorded(self.generator) if self.conditioning.apart else nullcontext():
+            turn = self._turn(batch, code)
         losses = {"generator": self.objective.generator_loss(turn.of_fake.logits)}
         losses |= self.conditioning.losses(turn)
         for trick in self.each_trick():

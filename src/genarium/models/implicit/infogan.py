@@ -28,7 +28,14 @@ from genarium.models.implicit.invariance import Invariance
 from genarium.models.implicit.objectives import NonSaturating
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.nn.norm import BatchNorm2d
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    recipe,
+    refuse_unused,
+)
 
 
 class InfoGAN(GAN):
@@ -92,12 +99,20 @@ def infogan(
     generator_lr: learning rate of the generator.
     beta1: Adam's decay of the gradient's mean.
     smoothing: the discriminator's target for real images is 1 minus this.
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     if invariance and not categories:
         raise UserError(
             f"--invariance {invariance:g}: it is about categories: give --categories 10, say"
         )
+    if not categories:
+        refuse_unused("there are no categories", weight=(weight, 1.0))
+    if not continuous:
+        weight_of_none = (continuous_weight, 0.1)
+        refuse_unused("there are no continuous codes", continuous_weight=weight_of_none)
     norm = BatchNorm2d if mixes_images(tricks) else None
     discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
     told = Codes(

@@ -25,7 +25,7 @@ from torch.nn import functional
 from genarium.contract import Noise
 from genarium.models.implicit.codes import Codes
 from genarium.models.implicit.gan import GAN, Trick, Turn
-from genarium.nn.norm import global_mean
+from genarium.nn.norm import global_mean, unrecorded
 
 TURN = math.pi / 12
 """Largest angle, 15 degrees either way."""
@@ -77,9 +77,10 @@ class Invariance(Trick):
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
         codes = turn.gan.conditioning
         assert isinstance(codes, Codes)
-        copies = turn.judge(moved(turn.batch.signed(), turn.batch.noise))
+        copies = turn.unrecorded(moved(turn.batch.signed(), turn.batch.noise))
         losses = {}
-        pairs = zip(codes.read(turn.of_real.features), codes.read(copies.features))
+        with unrecorded(codes.reader):
+            pairs = zip(codes.read(turn.of_real.features), codes.read(copies.features))
         for number, (ours, theirs) in zip(range(len(codes.categories)), pairs):
             told = agreement(ours.float().softmax(1), theirs.float().softmax(1))
             losses[f"invariance{number}"] = -self.weight * told

@@ -30,13 +30,22 @@ from genarium.models.implicit.translation import (
     chosen,
     device_of,
     domains,
+    jittered,
+    places_of,
     random_numbers,
     second_of,
 )
 from genarium.nn.norm import NormName
 from genarium.nn.patchgan import PatchGAN
 from genarium.nn.unet import UNet
-from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    recipe,
+    refuse_unused,
+)
 
 
 class Pix2Pix(Model):
@@ -44,30 +53,34 @@ class Pix2Pix(Model):
 
     generator: x [B,C,H,W] on [-1, 1], numbers for its dropout -> [B,C',H,W]. discriminator: x and
     an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the game in the
-    generator's loss; 0 leaves L1 alone, and no discriminator is trained. dropout: whether there is
-    any; test_dropout: at test time too. optim: of both.
+    generator's loss; 0 leaves L1 alone, and there is no discriminator. dropout: whether there is
+    any; test_dropout: at test time too. jitter: pixels by which training pairs are enlarged before a
+    crop. optim: of both.
     """
 
     def __init__(
         self,
         spec: Spec,
         generator: UNet,
-        discriminator: PatchGAN,
+        discriminator: PatchGAN | None,
         *,
         direction: Direction = "a2b",
         l1: float = 100.0,
         gan: float = 1.0,
         dropout: bool = True,
         test_dropout: bool = True,
+        jitter: int = 0,
         optim: Optim = ADAM,
     ):
         super().__init__()
-        self.spec, self.directions = spec, (direction,)
+        self.spec, self.directions, self.jitter = spec, (direction,), jitter
         self.generator = generator
         self.l1, self.gan, self.dropout, self.test_dropout = l1, gan, dropout, test_dropout
         self.objective = NonSaturating()
         self.phases = (Phase("generator", ("generator",), optim),)
         if gan:
+            if discriminator is None:
+                raise ValueError("a game needs a discriminator")
             self.discriminator = discriminator
             self.phases += (Phase("discriminator", ("discriminator",), optim),)
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
@@ -79,8 +92,9 @@ class Pix2Pix(Model):
         return self._generator_turn(batch) if phase == "generator" else self._judge(batch)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Input and target, on [-1, 1]."""
-        a, b = domains(batch)
+        """Input and target, on [-1, 1], moved alike."""
+        places = places_of(batch.noise, self.jitter)
+        a, b = (jittered(x, places, self.jitter) for x in domains(batch))
         return (a, b) if self.directions[0] == "a2b" else (b, a)
 
     def _make(self, batch: Batch, x: Tensor) -> Tensor:
@@ -155,6 +169,7 @@ def pix2pix(
     disc_width: PositiveInt = 64,
     l1: NonNegativeFloat = 100.0,
     gan: NonNegativeFloat = 1.0,
+    jitter: NonNegativeInt = 0,
     lr: PositiveFloat = 2e-4,
     beta1: Decay = 0.5,
 ) -> Pix2Pix:
@@ -171,19 +186,27 @@ def pix2pix(
     disc_width: channels of the discriminator's first map.
     l1: weight of the mean absolute error, pixels on [-1, 1].
     gan: weight of the game in the generator's loss; 0: L1 alone, without a discriminator.
+    jitter: enlarge training pairs by this many pixels a side and cut the old size out at random; the
+        paper has 30 at 256 pixels.
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean.
     """
+    if not gan:
+        none = "with --gan 0 there is no discriminator"
+        refuse_unused(none, patch=(patch, 70), disc_width=(disc_width, 64))
+    if not dropout:
+        refuse_unused("with --no-dropout there is none", test_dropout=(test_dropout, True))
     height, wide = second_of(spec)[1:]
     inputs, outputs = spec.domain(direction[0]), spec.domain(direction[2])
     return Pix2Pix(
         spec,
         UNet(inputs[0], outputs[0], (height, wide), width, depth, norm, skips),
-        PatchGAN((inputs[0] + outputs[0], height, wide), patch, disc_width, norm),
+        PatchGAN((inputs[0] + outputs[0], height, wide), patch, disc_width, norm) if gan else None,
         direction=direction,
         l1=l1,
         gan=gan,
         dropout=dropout,
         test_dropout=test_dropout,
+        jitter=jitter,
         optim=adam(lr, beta1),
     )

@@ -34,7 +34,14 @@ from genarium.nn.dcgan import (
 from genarium.nn.fusion import FusionGenerator, PooledDiscriminator
 from genarium.nn.norm import BatchNorm2d
 from genarium.nn.text import CharacterEncoder, FrozenEncoder, SubwordEncoder, TextEncoder
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    recipe,
+    refuse,
+)
 
 LEAST_MIXED = 256
 EncoderName = Literal["characters", "subwords", "minilm"]
@@ -180,13 +187,20 @@ def text_to_image(
     generator_lr: learning rate of the generator, if not the same; 0 for the same.
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
-    if "minibatch-discrimination" in tricks:
-        raise UserError(
-            "--tricks minibatch-discrimination: it replaces the layers that read the text, leave "
-            "it out"
-        )
+    refuse(
+        not contrast and generator_contrast != 1,
+        f"--generator-contrast {generator_contrast:g}: it is a share of --contrast, which is 0: "
+        "leave it out",
+    )
+    refuse(
+        encoder == "minilm" and embedding != 128,
+        f"--embedding {embedding}: the minilm encoder has its own size: leave it out",
+    )
     reader = encoder_of(encoder, weights, embedding)
     sizes = map_sizes(spec.height, spec.width)
     start = (*sizes[-1], map_channels(sizes, spec.channels, width)[-1])

@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from genarium.contract import Batch, Spec, from_uint8
+from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.nn.unet import Draw
 
@@ -20,6 +21,27 @@ Direction = Literal["a2b", "b2a"]
 def domains(batch: Batch) -> tuple[Tensor, Tensor]:
     """The images of A and of B on [-1, 1], each [B,C,H,W] with its own C."""
     return batch.signed(), from_uint8(batch.extra["b"])
+
+
+def jittered(x: Tensor, places: Tensor | None, pixels: int) -> Tensor:
+    """Images [B,C,H,W] enlarged by `pixels` a side, and of each a crop of the old size; bilinear.
+
+    places: [B,2] int64 of 0 .. pixels, where each crop begins (down, across); None: x itself.
+    """
+    if places is None:
+        return x
+    height, width = x.shape[2:]
+    larger = functional.interpolate(x, (height + pixels, width + pixels), mode="bilinear")
+    crops = [
+        image[:, down : down + height, across : across + width]
+        for image, (down, across) in zip(larger, places.tolist())
+    ]
+    return torch.stack(crops)
+
+
+def places_of(noise: Noise, pixels: int) -> Tensor | None:
+    """Draws for `jittered`; None where nothing is to move."""
+    return noise.integers(pixels + 1, 2) if pixels else None
 
 
 def second_of(spec: Spec) -> tuple[int, int, int]:

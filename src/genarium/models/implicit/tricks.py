@@ -6,6 +6,7 @@ B batch · C channels · H, W pixels · F features of the discriminator · D its
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,14 @@ from genarium.nn.minibatch import MinibatchScore
 from genarium.nn.norm import global_mean
 
 
-def _gradient(logits: Tensor, images: Tensor) -> Tensor:
-    """dD(x_i)/dx_i, [B,C,H,W], itself differentiable. The logits' sum has it as its gradient as
-    long as no logit depends on another image."""
+def _gradients(logits: Tensor, images: Tensor, pack: int) -> Tensor:
+    """∇D(X_i) of each logit by its own images, [B/m, m·C·H·W], itself differentiable.
+
+    X_i: one image, or the m images of a pack, all their values as one vector. It is the gradient
+    of the logits' sum as long as no logit depends on another's images.
+    """
     (found,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return found
+    return found.float().unflatten(0, (-1, pack)).flatten(1)
 
 
 class WeightClipping(Trick):
@@ -29,6 +33,9 @@ class WeightClipping(Trick):
 
     After each of the critic's updates, every parameter is clamped to [-limit, limit].
     """
+
+    flag = "weight-clipping"
+    slope = True
 
     def __init__(self, limit: float = 0.01):
         super().__init__()
@@ -44,41 +51,54 @@ class WeightClipping(Trick):
 class GradientPenalty(Trick):
     """Keeps the critic's slope at 1 between data and samples (Gulrajani et al. 2017).
 
-    λ·E[(‖∇D(x̂)‖₂ - 1)²] at x̂ = αx + (1-α)G(z), one α ~ U(0, 1) an image; the norm is an
-    image's, over all its values. The critic must not mix images: no batch norm in it.
+    λ·E[(‖∇D(x̂)‖₂ - 1)²] at x̂ = αx + (1-α)G(z), one α ~ U(0, 1) a logit. Where the critic judges
+    packs (Lin et al. 2018), x̂ is a pack: one α for its m images, and the norm is over the values
+    of all of them, for the distance that is estimated is that of the laws of packs. The critic must
+    not let a logit depend on other images: no batch norm in it, no minibatch discrimination.
     """
+
+    flag = "gradient-penalty"
+    slope = own_gradient = True
 
     def __init__(self, weight: float = 10.0):
         super().__init__()
         self.weight = weight
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        mix = turn.batch.noise.uniform(1, 1, 1)
+        pack = turn.gan.pack
+        mix = turn.batch.noise.uniform(1, 1, 1)[::pack].repeat_interleave(pack, 0)
         real = turn.real.detach()
         between = torch.lerp(turn.fake.detach().to(real.dtype), real, mix).requires_grad_()
-        gradient = _gradient(turn.judge(between).logits, between)
-        norms = gradient.float().flatten(1).norm(dim=1)
+        norms = _gradients(turn.unrecorded(between).logits, between, pack).norm(dim=1)
         return {"gradient_penalty": self.weight * (norms - 1).square().mean()}
 
 
 class R1(Trick):
-    """Flattens the discriminator at the data (Mescheder et al. 2018): ½γ·E[‖∇D(x)‖²]."""
+    """Flattens the discriminator at the data (Mescheder et al. 2018): ½γ·E[‖∇D(x)‖²].
 
-    real_gradient = True
+    Of packs it is the squared norm over all of a pack's values, and the mean over packs. weight: γ;
+    the paper's is 10.
+    """
+
+    flag = "r1"
+    real_gradient = own_gradient = True
 
     def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        gradient = _gradient(turn.of_real.logits, turn.real).float()
-        return {"r1": 0.5 * self.weight * gradient.square().flatten(1).sum(1).mean()}
+        gradients = _gradients(turn.of_real.logits, turn.real, turn.gan.pack)
+        return {"r1": 0.5 * self.weight * gradients.square().sum(1).mean()}
 
 
 class SpectralNorm(Trick):
     """Divides each of the discriminator's weights by its largest singular value (Miyato et al.
     2018), found by one power iteration a call; a convolution's is that of its flattened kernel.
     """
+
+    flag = "spectral-norm"
+    slope = True
 
     def prepare(self, gan: GAN) -> None:
         for module in gan.discriminator.modules():
@@ -94,9 +114,11 @@ class FeatureMatching(Trick):
     else it is added.
     """
 
+    flag = "feature-matching"
+
     def __init__(self, weight: float = 1.0, alone: bool = True):
         super().__init__()
-        self.weight = weight
+        self.weight, self.replaces = weight, alone
         self.name = "generator" if alone else "feature_matching"
 
     def generator_losses(self, turn: Turn) -> dict[str, Tensor]:
@@ -109,6 +131,9 @@ class FeatureMatching(Trick):
 class MinibatchDiscrimination(Trick):
     """The discriminator sees how alike a batch is; see `genarium.nn.minibatch`."""
 
+    flag = "minibatch-discrimination"
+    mixes = True
+
     def __init__(self, kernels: int = 100, size: int = 5):
         super().__init__()
         self.kernels, self.size = kernels, size
@@ -117,7 +142,9 @@ class MinibatchDiscrimination(Trick):
         network = gan.discriminator
         score = MinibatchScore(int(network.outputs), self.kernels, self.size)  # type: ignore[arg-type]
         # a pack's score stands in the network that judges packs
-        inner = getattr(network, "network", network)
+        inner: Any = getattr(network, "network", network)
+        if inner.score.bias is None:  # a difference of scores gives a bias no gradient
+            score.score.bias.requires_grad_(False)
         inner.score = score
 
 
@@ -132,14 +159,16 @@ class DiffAugment(Trick):
     side becomes zero).
     """
 
+    flag = "diffaugment"
+    augments = True
+
     def __init__(self, policies: Iterable[str] = ("color", "translation", "cutout")):
         super().__init__()
-        known = {"color": _color, "translation": _translation, "cutout": _cutout}
         self.policies = tuple(policies)
         for name in self.policies:
-            if name not in known:
-                raise UserError(f"DiffAugment {name!r}: choose from {', '.join(known)}")
-        self.changes = [known[name] for name in self.policies]
+            if name not in POLICIES:
+                raise UserError(f"DiffAugment {name!r}: choose from {', '.join(POLICIES)}")
+        self.changes = [POLICIES[name] for name in self.policies]
 
     def augment(self, images: Tensor, turn: Turn) -> Tensor:
         for change in self.changes:
@@ -188,3 +217,7 @@ def _cutout(x: Tensor, turn: Turn) -> Tensor:
         hidden = within if hidden is None else hidden & within
     assert hidden is not None
     return x * ~hidden
+
+
+POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}
+"""The changes of `DiffAugment`, by name."""

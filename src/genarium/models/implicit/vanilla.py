@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from genarium.contract import Spec
 from genarium.models.implicit.composition import (
-    OBJECTIVES,
     ArchitectureName,
     Decay,
     ObjectiveName,
@@ -17,6 +16,7 @@ from genarium.models.implicit.composition import (
     adam,
     mixes_images,
     networks,
+    objective_of,
     tricks_of,
 )
 from genarium.models.implicit.gan import GAN
@@ -37,7 +37,7 @@ def gan(
     tricks: tuple[TrickName, ...] = (),
     latent: PositiveInt = 100,
     width: PositiveInt | None = None,
-    critic_steps: PositiveInt = 1,
+    critic_steps: PositiveInt | None = None,
     packing: PositiveInt = 1,
     lr: PositiveFloat = 2e-4,
     beta1: Decay = 0.5,
@@ -46,17 +46,25 @@ def gan(
     """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
 
     architecture: the pair of networks.
-    objective: what the players minimise; wasserstein wants weight-clipping or gradient-penalty.
-    tricks: additions to the game, separated by commas; each with its paper's settings.
+    objective: what the players minimise; wasserstein wants a trick that bounds the
+        critic's slope.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     latent: size of the code, drawn from N(0, I).
     width: units or channels of the generator; none is the architecture's own (1200, 64, 64).
-    critic_steps: turns of the discriminator for each one of the generator.
+    critic_steps: turns of the discriminator for each one of the generator; none is the objective's
+        own, 5 of wasserstein and 1 of the others.
     packing: images that the discriminator judges at once (PacGAN).
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
     """
-    optim = adam(lr, beta1)
+    optim, added = adam(lr, beta1), tricks_of(tricks)
+    game = objective_of(objective, smoothing, added)
+    if critic_steps is None:
+        critic_steps = 5 if objective == "wasserstein" else 1
     generator, discriminator = networks(
         architecture,
         spec,
@@ -70,8 +78,8 @@ def gan(
         spec,
         generator,
         discriminator,
-        OBJECTIVES[objective](smoothing),
-        tricks=tricks_of(tricks),
+        game,
+        tricks=added,
         critic_steps=critic_steps,
         optimizers=(optim, optim),
     )

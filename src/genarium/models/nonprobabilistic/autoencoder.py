@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.recipes import NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeInt, PositiveFloat, PositiveInt, recipe, refuse_unused
 
 
 class Autoencoder(Model):
@@ -81,6 +81,13 @@ def networks(
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder and its mirror image; the arguments are those of the recipe `autoencoder`."""
     units = (hidden,) * layers
+    if not layers:
+        none = "with --layers 0 there is no hidden layer"
+        refuse_unused(none, hidden=(hidden, 256), activation=(activation, "relu"))
+    if net == "conv":
+        refuse_unused("it is of --net dense alone", activation=(activation, "relu"))
+    else:
+        refuse_unused("it is of --net conv alone", width=(width, 16))
     if net == "conv":
         return (
             ConvEncoder(spec.shape, latent, width, units),

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Noise, Optim, Spec, Step
 from genarium.errors import UserError
 from genarium.models.nonprobabilistic.autoencoder import Autoencoder, networks
-from genarium.recipes import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    recipe,
+    refuse_unused,
+)
 
 Corruption = Callable[[Tensor, Noise], Tensor]
 """(images [B,C,H,W] on [0, 1], noise of this turn) -> damaged images of the same shape."""
@@ -61,6 +68,8 @@ def corruption_of(kind: str, amount: float) -> Corruption:
     """The corruption of this name and size. Raises UserError for a share of more than 1."""
     if kind != "gaussian" and amount > 1:
         raise UserError(f"--amount {amount:g}: a share of the pixels is at most 1")
+    if not amount:
+        refuse_unused("with --amount 0 nothing is damaged", corruption=(kind, "masking"))
     return CORRUPTIONS[kind](amount)
 
 

@@ -36,7 +36,7 @@ from genarium.models.explicit.approximate.row_noise import Middle, RowNoise
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 from genarium.nn.norm import global_mean
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe, refuse_unused
 
 PIXELS_AT_ONCE = 2**19
 """Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
@@ -374,6 +374,12 @@ def build(
     **axes: float,
 ) -> VAE:
     """A VAE from the arguments that the recipes share; axes: `beta`, `free_bits`, `samples`."""
+    if net == "conv":
+        refuse_unused("it is of --net dense alone", activation=(activation, "relu"))
+    else:
+        refuse_unused("it is of --net conv alone", width=(width, 16))
+    if not axes.get("beta", 1.0):
+        refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
     likelihood = dist.likelihood_of(decoder, spec)
     out = (likelihood.outputs * spec.channels, spec.height, spec.width)
     told = conditioning.size if conditioning is not None else 0

@@ -26,6 +26,7 @@ from genarium.contract import (
     Spec,
     Step,
     dequantize,
+    from_levels,
     quantize,
 )
 from genarium.distributions import bits_per_dim, per_image
@@ -123,7 +124,7 @@ class Autoregressive(Model):
         A conditional model without a condition draws the classes too, uniformly.
         """
         drawn = self.sample_levels(n, condition=condition, generator=generator)
-        return dequantize(drawn, self.levels)
+        return from_levels(drawn, self.levels)
 
     def complete(
         self,
@@ -144,7 +145,7 @@ class Autoregressive(Model):
         drawn = self.sample_levels(
             len(images), condition=condition, generator=generator, given=given
         )
-        return dequantize(drawn, self.levels)
+        return from_levels(drawn, self.levels)
 
     def sample_levels(
         self,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from genarium.distributions import categorical_log_prob, discretized_logistic_log_prob
+from genarium.recipes import refuse_unused
 
 
 class Head(Protocol):
@@ -117,4 +118,6 @@ HeadName = Literal["softmax", "logistics"]
 
 def head_of(name: HeadName, levels: int, components: int) -> Head:
     """The head that a recipe's arguments `output`, `levels` and `components` name."""
+    if name == "softmax":
+        refuse_unused("a softmax has none, --output logistics does", components=(components, 10))
     return Softmax(levels) if name == "softmax" else LogisticMixture(levels, components)

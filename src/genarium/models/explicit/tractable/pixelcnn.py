@@ -26,7 +26,7 @@ from genarium.models.explicit.tractable.autoregressive import Autoregressive
 from genarium.models.explicit.tractable.heads import HeadName, head_of
 from genarium.nn.masked import ClassBias, MaskedConv2d, PixelBias
 from genarium.nn.wavefront import Wavefront
-from genarium.recipes import PositiveInt, recipe
+from genarium.recipes import PositiveInt, recipe, refuse_unused
 
 
 class Sizes(NamedTuple):
@@ -250,6 +250,8 @@ def pixelcnn(
     conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
     lr: learning rate of Adam.
     """
+    if net == "gated":
+        refuse_unused("gated layers see everything before a pixel", dilation=(dilation, 8))
     sizes = sizes_of(
         spec,
         blocks=blocks,
