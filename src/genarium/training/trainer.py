@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Batch, Model, Noise, Step
-from genarium.errors import Interrupted, RunError, UserError
+from genarium.errors import Interrupted, RunError, UserError, out_of_memory
 from genarium.training import checkpoint as checkpoints
 from genarium.training.checkpoint import Checkpoint
 from genarium.training.ema import Ema
@@ -492,10 +492,7 @@ class Trainer:
                 "free some space, then `genarium resume`"
             ) from error
         except (MemoryError, RuntimeError) as error:
-            text = str(error)
-            if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-                "allocate memory" in text or "not enough memory" in text
-            ):
+            if out_of_memory(error):
                 raise RunError(
                     f"out of memory at step {self.step} with batches of {self.batch}: use a "
                     "smaller --batch, a smaller --size, or a narrower network"
