@@ -32,6 +32,9 @@ class Interrupted(Exception):
 NAMES = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP)
 """What the system says of a name that it will not look up, wherever it was looked up."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says where nothing more can be written: to a file, to stdout."""
+
 ADVICE = (
     "out of memory: ask for less at a time (a smaller --batch, -n or --size, a narrower network)"
 )

@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _streams()
         status = _main(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return status
+        # here and not at the interpreter's end, which would answer with a traceback
+        return _flushed() or status
     except BrokenPipeError:
         # the reader of a pipe went away: say nothing, as other commands do
         _abandon(sys.stdout)
@@ -65,13 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
-    except OSError as error:
-        if not _stuck(sys.stdout):
-            raise
-        _abandon(sys.stdout)
-        reason = (error.strerror or str(error)).lower()
-        _say(f"stopped: stdout cannot be written ({reason}): send it elsewhere")
-        return 1
 
 
 def _main(arguments: list[str]) -> int:
@@ -92,10 +85,14 @@ def _main(arguments: list[str]) -> int:
         _say(str(stop))
         return stop.status
     except OSError as error:
-        if error.errno not in errors.NAMES or error.filename is None:
+        if error.errno in errors.NAMES and error.filename is not None:
+            _say(f"error: {errors.unusable(error)}")
+            return 2
+        if error.errno not in errors.FULL:
             raise
-        _say(f"error: {errors.unusable(error)}")
-        return 2
+        what = f"{error.filename or 'stdout or a file'} cannot be written"
+        _say(f"stopped: {what} ({error.strerror}): free some space, or write elsewhere")
+        return 1
     except (MemoryError, RuntimeError, ValueError) as error:
         if not errors.out_of_memory(error):
             raise
@@ -179,13 +176,17 @@ def _one_line(message: Warning | str, *_: object, **__: object) -> None:
     _say(f"warning: {message}")
 
 
-def _stuck(stream: object) -> bool:
-    """Whether what was printed cannot be written: it is kept, so a second try fails too."""
+def _flushed() -> int:
+    """Write what was printed; gives 1 where that cannot be."""
     try:
-        stream.flush()  # type: ignore[attr-defined]
-    except OSError:
-        return True
-    return False
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _abandon(sys.stdout)
+        _say(f"stopped: stdout cannot be written ({error.strerror}): send it elsewhere")
+        return 1
+    return 0
 
 
 def _abandon(stream: object) -> None:
