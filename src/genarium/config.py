@@ -16,12 +16,21 @@ import dataclasses
 import difflib
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genarium.errors import UserError
+
+LARGEST = 10**9
+"""The largest whole number of a setting that has no limit of its own."""
+
+SEEDS = 2**63
+"""Seeds are below this: what torch's generators take."""
+
+DEEPEST = 20
+"""Levels of a configuration file; the parser calls itself for each."""
 
 
 @dataclass(frozen=True)
@@ -96,26 +105,58 @@ def recipe_fields(recipe: Any) -> list[Field]:
 
 
 def check(setting: Field, value: Any, shown: str | None = None) -> Any:
-    """`value` as the setting's type, or a `UserError` that names it (as `shown`)."""
+    """`value` as the setting's type, or a `UserError` that names it (as `shown`).
+
+    A text is read as the type says (flags are texts). Other types are not turned into one
+    another: true is no number, a number no text (a size may be one), 1 is not true.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     shown = shown or setting.flag
     if isinstance(value, str) and value.lower() in ("none", "null") and _optional(setting.type):
         return None
-    if setting.type is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)
-    if _optional_str(setting.type) and isinstance(value, int) and not isinstance(value, bool):
+    if setting.name == "size" and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # size: 32 in a file
     if _is_sequence(setting.type) and isinstance(value, str):
         value = [part for part in value.replace(",", " ").split() if part]
+    _strict(setting.type, value, shown)
     try:
         found = TypeAdapter(setting.type).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{shown} {value!r}: {_remedy(first)}") from None
-    if isinstance(found, float) and not math.isfinite(found):
-        raise UserError(f"{shown} {value!r}: give a finite number")
+    for each in found if isinstance(found, (tuple, list)) else (found,):
+        if isinstance(each, float) and not math.isfinite(each):
+            raise UserError(f"{shown} {value!r}: give a finite number")
+        if isinstance(each, int) and abs(each) > LARGEST and not _limited(setting.type):
+            raise UserError(f"{shown} {value!r}: give a number of at most {LARGEST}")
     return found
+
+
+def _strict(kind: Any, value: Any, shown: str) -> None:
+    """Raise for values that pydantic would turn into the type without a word."""
+    bare = set(_parts(kind))
+    given = value if isinstance(value, (tuple, list)) else (value,)
+    for each in given:
+        if isinstance(each, bool) and bool not in bare:
+            wanted = "number" if bare & {int, float} else "text"
+            raise UserError(f"{shown} {value!r}: give a {wanted}, not true or false")
+        if isinstance(each, (int, float)) and not isinstance(each, bool) and bool in bare:
+            raise UserError(f"{shown} {value!r}: give true or false")
+        if isinstance(each, (bytes, bytearray)):
+            raise UserError(f"{shown} {value!r}: give a text or a number")
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    """A type and all types in it: of Annotated[int, Gt(0)] | None also int."""
+    yield kind
+    for inner in typing.get_args(kind):
+        yield from _parts(inner)
+
+
+def _limited(kind: Any) -> bool:
+    """Whether a type says an upper limit itself."""
+    return any(hasattr(part, "lt") or hasattr(part, "le") for part in _parts(kind))
 
 
 def _remedy(error: Any) -> str:
@@ -143,10 +184,6 @@ def _remedy(error: Any) -> str:
 
 def _optional(kind: Any) -> bool:
     return type(None) in typing.get_args(kind)
-
-
-def _optional_str(kind: Any) -> bool:
-    return set(typing.get_args(kind)) == {str, type(None)}
 
 
 def _is_sequence(kind: Any) -> bool:
@@ -205,46 +242,92 @@ def route(recipe: Any, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A configuration file as a dict: plain data only, no tags, no aliases, no duplicate keys."""
+    """A configuration file as a dict: texts, numbers, true, false, null, lists and mappings.
+
+    Tags, aliases, duplicate keys, deep nesting and what YAML 1.1 reads as something else than it
+    looks like (dates, 1:30 as 90) are a `UserError`.
+    """
+    import yaml
+
+    where = f"--config {path}"
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader(where))
+    except FileNotFoundError:
+        raise UserError(f"{where} does not exist: check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UserError(f"{where} cannot be read ({reason}): name another file") from None
+    except yaml.YAMLError as error:
+        text = " ".join(str(error).split())
+        raise UserError(f"{where} is not plain YAML: {text}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: expected the keys recipe, arguments, data, training")
+    known = ["recipe", "arguments", "data", "training"]
+    for key, value in content.items():
+        if key not in known:
+            raise unknown(key, known, "key", f"{where}: ")
+        if key == "recipe" and not isinstance(value, str):
+            raise UserError(f"{where}: recipe must be the name of one recipe, not {value!r}")
+        if key != "recipe" and not isinstance(value, dict):
+            raise UserError(f"{where}: {key} must hold `name: value` lines")
+    return content
+
+
+def _loader(where: str) -> Any:
+    """A YAML loader for plain data; where: for errors."""
     import yaml
 
     class Loader(yaml.SafeLoader):
+        depth = 0
+
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.events.AliasEvent):
-                raise UserError(f"--config {path}: aliases (*name) are not allowed: write it out")
-            return super().compose_node(parent, index)
+            event = self.peek_event()
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.events.AliasEvent):
+                raise UserError(f"{where}: aliases (*name) are not allowed: write it out")
+            if getattr(event, "tag", None) not in (None, "!"):
+                raise UserError(f"{where}: not plain YAML, a tag in line {line}: leave it out")
+            self.depth += 1
+            if self.depth > DEEPEST:
+                raise UserError(f"{where}: more than {DEEPEST} levels deep in line {line}")
+            node = super().compose_node(parent, index)
+            self.depth -= 1
+            return node
 
     def mapping(loader: Any, node: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise UserError(f"--config {path}: key {key!r} is not a text: quote it")
+                raise UserError(f"{where}: key {key!r} is not a text: quote it")
             if key in found:
                 line = key_node.start_mark.line + 1
-                raise UserError(f"--config {path}: key {key} twice, again in line {line}: keep one")
+                raise UserError(f"{where}: key {key} twice, again in line {line}: keep one")
             found[key] = loader.construct_object(value_node, deep=True)
         return found
 
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    except FileNotFoundError:
-        raise UserError(f"--config {path} does not exist: check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise UserError(f"--config {path} is not plain YAML: {text}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"--config {path}: expected the keys recipe, arguments, data, training")
-    known = ["recipe", "arguments", "data", "training"]
-    for key, value in content.items():
-        if key not in known:
-            raise unknown(key, known, "key", f"--config {path}: ")
-        if key != "recipe" and not isinstance(value, dict):
-            raise UserError(f"--config {path}: {key} must hold `name: value` lines")
-    return content
+    def number(kind: Any) -> Any:
+        def construct(loader: Any, node: Any) -> Any:
+            try:
+                if ":" in node.value:
+                    raise ValueError
+                return kind(loader, node)
+            except ValueError:
+                line = node.start_mark.line + 1
+                text = node.value if len(node.value) <= 40 else node.value[:40] + "..."
+                raise UserError(
+                    f"{where}: {text} in line {line} is no number: quote it if it is a text"
+                ) from None
+
+        return construct
+
+    resolver = yaml.resolver.BaseResolver
+    Loader.add_constructor(resolver.DEFAULT_MAPPING_TAG, mapping)
+    Loader.add_constructor("tag:yaml.org,2002:int", number(Loader.construct_yaml_int))
+    Loader.add_constructor("tag:yaml.org,2002:float", number(Loader.construct_yaml_float))
+    # a date is the text that it looks like
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: node.value)
+    return Loader
 
 
 def write_yaml(path: Path, config: Config) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class UserError(Exception):
     """Bad input: one line that names the flag or file and the remedy. Exit status 2."""
@@ -23,3 +25,55 @@ class Interrupted(Exception):
     def __init__(self, message: str, status: int):
         super().__init__(message)
         self.status = status
+
+
+# ------------------------------------------------------------------ the last net of the command
+
+NAMES = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP)
+"""What the system says of a name that it will not look up, wherever it was looked up."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What the system says where nothing more can be written: to a file, to stdout."""
+
+ADVICE = (
+    "out of memory: ask for less at a time (a smaller --batch, -n or --size, a narrower network)"
+)
+
+_NO_MEMORY = (
+    "allocate memory",  # torch on the CPU
+    "not enough memory",
+    "out of memory",  # torch on a GPU
+    "Storage size calculation overflowed",  # torch: more bytes than 64 bits can count
+    "integer multiplication overflow",
+    "Overflow when unpacking long",
+    "array is too big",  # numpy: the same
+    "Maximum allowed dimension exceeded",
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had: Python's, numpy's, torch's.
+
+    torch raises a RuntimeError, which says other things too, so its words decide.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    kinds = (RuntimeError, ValueError)
+    return isinstance(error, kinds) and any(words in str(error) for words in _NO_MEMORY)
+
+
+def unusable(error: OSError) -> UserError:
+    """The error of a name that the system refuses (see `NAMES`)."""
+    name = str(error.filename)
+    if len(name) > 80:
+        name = f"{name[:60]}... ({len(name)} characters)"
+    reason = (error.strerror or str(error)).lower()
+    return UserError(f"{name} cannot be used ({reason}): name another file or folder")
+
+
+def one_line(text: str) -> str:
+    """A message fit for one line: line ends, control characters, halves of surrogate pairs as
+    escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -154,6 +154,7 @@ def test_the_page_needs_nothing_but_itself(study: Path) -> None:
 def test_names_are_escaped(study: Path) -> None:
     stored = json.loads((study / "study.json").read_text())
     stored["models"][0]["name"] = stored["title"] = "<script>x</script>"
+    del stored["sha256"]  # as a study of an earlier version, which has no sum
     (study / "study.json").write_text(json.dumps(stored))
     take_part(study, right)
     assert "<script>" not in report.write(study).path.read_text()

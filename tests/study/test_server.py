@@ -135,7 +135,7 @@ def test_answers_that_make_no_sense_are_refused(study: Path, serve: Serve) -> No
     whole = {"position": 0, "answer": "real", "response_ms": 1}
     wrong = ({"answer": "maybe"}, {"position": -1}, {"response_ms": -5}, {"response_ms": "NaN"})
     for body in ({}, [1], *({**whole, **change} for change in wrong)):
-        assert server.raw("POST", f"/api/participants/{token}/answers", body)[0] == 422, body
+        assert server.raw("POST", f"/api/participants/{token}/answers", body)[0] == 400, body
     assert server.raw("POST", "/api/participants/nobody/answers", whole)[0] == 404
     assert server.raw("GET", "/api/participants/nobody")[0] == 404
     assert stored(study) == {}
@@ -243,7 +243,7 @@ def test_timed_answers_keep_planned_and_real_exposure(timed: Path, serve: Serve)
             continue
         assert trial["exposure_ms"] == (500 if trial["kind"] == "practice" else expected)
         body = {"position": position, "answer": "real", "response_ms": 1}
-        assert server.raw("POST", f"/api/participants/{token}/answers", body)[0] == 422
+        assert server.raw("POST", f"/api/participants/{token}/answers", body)[0] == 400
         server.answer(token, position, "real", shown_ms=trial["exposure_ms"] + 3.0)
         if trial["kind"] == "test":
             right = manifest.by_name[trial["picture"]].truth == "real"

@@ -69,7 +69,7 @@ def test_participants_are_shown_the_least_used_pictures(store: Store, study: Pat
 def test_a_commit_is_synced_and_nothing_personal_is_kept(store: Store, path: Path) -> None:
     connection = store._open()
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("truncate",)
     assert connection.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
     columns = [row[1] for row in connection.execute("PRAGMA table_info(participant)")]
     assert columns == ["id", "token"]

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_flags(parser: argparse.ArgumentParser, result: str) -> None:
     """RUN, DATA, --step, --seed and --json; `result`: the file that the verb leaves in the run."""
     add_source(parser)
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of all that is drawn"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of all that is drawn")
     parser.add_argument("--out", metavar="FILE", help=f"default: RUN/{result}")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 

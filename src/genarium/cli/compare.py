@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         default=1000,
         help="images drawn a model for the scores (default: 1000)",
     )
-    parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="seed of the samples")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the samples")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
 
 

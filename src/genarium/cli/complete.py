@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         default=4,
         help="different completions of each image (default: 4)",
     )
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="same seed, same completions"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="same seed, same completions")
     parser.add_argument("--class", dest="condition", help="complete as this class (name or number)")
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 
 # Sizes and budgets for a laptop without a GPU: some minutes for all four together. The steps are
 # fixed, not the minutes, so that everybody sees the same pictures.
@@ -45,7 +45,7 @@ TITLE = "Four families of generative models on the same handwritten digits"
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("--out", metavar="DIR", help="where the runs and the report go")
-    parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="default: 0")
+    parser.add_argument("--seed", type=seed, default=0, help="default: 0")
     parser.add_argument(
         "-n", type=positive("-n", 2), default=1000, help="images drawn a model (default: 1000)"
     )

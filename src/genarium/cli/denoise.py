@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help=f"damage the images first: {', '.join(KINDS)}, as masking:0.3",
     )
     parser.add_argument("-n", type=positive("-n"), default=16, help="how many (default: 16)")
-    parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="of the damage")
+    parser.add_argument("--seed", type=seed, default=0, help="of the damage")
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument(
         "--fit", choices=("crop", "pad", "stretch"), help="with --size: how (default: crop)"
     )
-    parser.add_argument("--seed", type=positive("--seed", 0), default=0, help="seed of the samples")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the samples")
     parser.add_argument(
         "--extractor",
         help="whose features FID uses: digits, fashion, pixels, inception, dinov2, or your own",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from genarium.cli import labelled
 from genarium.cli.given import NUMBERS, given, numbers
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ class Group:
 def add_flags(parser: argparse.ArgumentParser, out: str) -> None:
     """The flags that say which codes; `out`: the picture's name in the run folder."""
     parser.epilog = EPILOG
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of the samples that numbers name"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of the samples that numbers name")
     parser.add_argument(
         "-n",
         type=positive("-n"),

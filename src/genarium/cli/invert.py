@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from genarium.cli.groups import EPILOG, add_place
-from genarium.cli.parser import positive, real
+from genarium.cli.parser import positive, real, seed
 
 NAME = "invert.png"
 
@@ -38,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         default=1e-3,
         help="of |z|²/D beside the squared error (default: 0.001)",
     )
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of the draws to start from"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of the draws to start from")
     add_place(parser, NAME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import math
 import re
@@ -10,7 +11,7 @@ import typing
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from genarium.config import Field
+from genarium.config import LARGEST, SEEDS, Field
 from genarium.errors import UserError
 
 UNSET = object()
@@ -32,8 +33,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def _unknown(self, argument: str, found: Any) -> UserError:
-        verb = getattr(found, "verb", None)
-        where = self._verb(verb) if verb else self
+        where = self._reached(found)
         name = argument.split("=")[0]
         if not name.startswith("-"):
             return UserError(f"argument {argument!r} is not expected: see `{where.prog} --help`")
@@ -42,19 +42,28 @@ class Parser(argparse.ArgumentParser):
         hint = f"did you mean {close[0]}?" if close else f"see `{where.prog} --help`"
         return UserError(f"flag {name} is unknown: {hint}")
 
-    def _verb(self, verb: str) -> argparse.ArgumentParser:
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction) and verb in action.choices:
-                return typing.cast(argparse.ArgumentParser, action.choices[verb])
-        return self
+    def _reached(self, found: Any) -> argparse.ArgumentParser:
+        """The innermost parser that was chosen: of the verb, or of its action."""
+        parser: argparse.ArgumentParser = self
+        while True:
+            inner = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+            action = next(inner, None)
+            chosen = action and action.choices.get(getattr(found, action.dest, None) or "")
+            if chosen is None:
+                return parser
+            parser = typing.cast(argparse.ArgumentParser, chosen)
 
     def error(self, message: str) -> NoReturn:
-        match = re.match(r"argument VERB: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        match = re.match(
+            r"argument (VERB|ACTION): invalid choice: (.*) \(choose from (.*)\)$", message, re.S
+        )
         if match:
-            names = re.findall(r"[a-z-]+", match.group(2))
-            close = difflib.get_close_matches(match.group(1), names, n=1)
+            what, given, choices = match.groups()
+            given = str(ast.literal_eval(given))
+            names = re.findall(r"[a-z-]+", choices)
+            close = difflib.get_close_matches(given, names, n=1)
             hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(names)}"
-            raise UserError(f"verb {match.group(1)} is unknown: {hint}")
+            raise UserError(f"{what.lower()} {given or repr(given)} is unknown: {hint}")
         raise UserError(f"{message}: see `{self.prog} --help`")
 
 
@@ -114,8 +123,8 @@ def _metavar(kind: Any) -> str:
     return "N" if int in flat else "TEXT"
 
 
-def positive(flag: str, least: int = 1) -> Any:
-    """An argparse type: a whole number of at least `least`."""
+def positive(flag: str, least: int = 1, most: int = LARGEST) -> Any:
+    """An argparse type: a whole number from `least` to `most`."""
 
     def convert(text: str) -> int:
         try:
@@ -124,9 +133,15 @@ def positive(flag: str, least: int = 1) -> Any:
             raise UserError(f"{flag} {text!r}: give a whole number") from None
         if value < least:
             raise UserError(f"{flag} {text}: give a number of at least {least}")
+        if value > most:
+            raise UserError(f"{flag} {text}: give a number of at most {most}")
         return value
 
     return convert
+
+
+seed = positive("--seed", 0, SEEDS - 1)
+"""The argparse type of every --seed."""
 
 
 def real(flag: str, *, least: float = -math.inf, above: float = -math.inf) -> Any:

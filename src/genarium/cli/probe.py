@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from genarium.cli import coded
+from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -29,6 +30,8 @@ def run(found: Any) -> int:
     rows = coded.chosen("--labels", count, data.train[1], found.seed)
     images = [data.train[0][rows], data.validation[0], data.test[0]]
     labels = [data.train[1][rows], data.validation[1], data.test[1]]
+    if len(labels[0].unique()) < 2:
+        raise UserError(f"--labels {found.labels}: a probe needs two classes at least, give more")
     codes = [trained.encode(x) for x in images]
     pixels = [x.flatten(1).float() for x in images]
     size = codes[0].shape[1]

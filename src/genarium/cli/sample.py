@@ -6,16 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder; the data are not needed")
     parser.add_argument("-n", type=positive("-n"), help="how many (default: 64; of each --text 8)")
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="same seed, same images"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="same seed, same images")
     parser.add_argument("--class", dest="condition", help="draw this class (name or number)")
     parser.add_argument(
         "--code",

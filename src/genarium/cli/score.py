@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError, unwritable
 
 SHOWN = 16
@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         "few hundredths of a nat (default: 1, the ELBO)",
     )
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of a bound's samples"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of a bound's samples")
     parser.add_argument(
         "--out",
         metavar="FILE.csv",

@@ -7,7 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
 
@@ -68,9 +68,7 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
         help="how small pictures are enlarged, all alike (default: pixelated)",
     )
     parser.add_argument("--title", default="", help="heading of the start screen")
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of samples and real pictures"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of samples and real pictures")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli.parser import positive
+from genarium.cli.parser import positive, seed
 from genarium.errors import UserError, unwritable
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         choices=("a2b", "b2a"),
         help="from the first kind of the run's data to the second, or back (default: as trained)",
     )
-    parser.add_argument(
-        "--seed", type=positive("--seed", 0), default=0, help="of what is left to chance (dropout)"
-    )
+    parser.add_argument("--seed", type=seed, default=0, help="of what is left to chance (dropout)")
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genarium.codes.probe import pca
+from genarium.codes.subsets import small
 
 Method = Literal["k-means", "mixture"]
 METHODS: tuple[Method, ...] = ("k-means", "mixture")
@@ -67,11 +68,11 @@ def cluster(
         train, held_out = pca(train, MOST, held_out)
         reduced = train.shape[1]
     if method == "k-means":
-        model = KMeans(count, n_init=10, random_state=seed)
+        model = KMeans(count, n_init=10, random_state=small(seed))
     else:
         # a floor of a thousandth of the mean variance keeps columns that hardly move apart
         floor = 1e-3 * float(train.double().var(0).mean()) + 1e-12
-        model = GaussianMixture(count, n_init=3, reg_covar=floor, random_state=seed)
+        model = GaussianMixture(count, n_init=3, reg_covar=floor, random_state=small(seed))
     model.fit(train.double().numpy())
     groups = torch.from_numpy(model.predict(held_out.double().numpy())).long()
     found, truth = groups.numpy(), labels.numpy()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genarium.codes.probe import pca
+from genarium.codes.subsets import small
 
 Method = Literal["pca", "tsne", "none"]
 
@@ -39,5 +40,5 @@ def project(
         raise ValueError(f"{len(codes)} codes are too few for a perplexity of {perplexity:g}")
     # by t-SNE's own advice many columns are first reduced to 50
     start = pca(codes, 50)[0] if codes.shape[1] > 50 else codes
-    model = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    model = TSNE(perplexity=perplexity, init="pca", random_state=small(seed))
     return torch.from_numpy(model.fit_transform(start.double().numpy())).float()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genarium.training.order import derive
+
 
 def balanced(labels: Tensor, count: int, seed: int) -> Tensor:
     """Rows of `count` images with the classes as equal as they can be, [count] int64, sorted.
@@ -22,3 +24,8 @@ def balanced(labels: Tensor, count: int, seed: int) -> Tensor:
     one_hot = torch.nn.functional.one_hot(shuffled)
     turn = (one_hot.cumsum(0) * one_hot).sum(1)
     return order[turn.argsort(stable=True)[:count]].sort().values
+
+
+def small(seed: int) -> int:
+    """A seed for scikit-learn, which takes 32 bits: small ones as they are, others from a hash."""
+    return seed if 0 <= seed < 2**32 else derive(seed, "scikit-learn") % 2**32

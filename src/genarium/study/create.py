@@ -11,6 +11,7 @@ import os
 import random
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,8 @@ from genarium import api
 from genarium.contract import Spec, to_uint8
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
+from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
-from genarium.report.images import png_bytes
 from genarium.study import store
 from genarium.study.manifest import (
     ANSWERS,
@@ -34,10 +35,13 @@ from genarium.study.manifest import (
     Scaling,
     StudyModel,
 )
+from genarium.study.pictures import plain_png
 from genarium.trained import Trained
 from genarium.training.order import derive
 
 MASKS = 8
+LONGEST = 200
+"""Signs of a title: more do not fit on the start screen."""
 
 
 def create(
@@ -67,6 +71,10 @@ def create(
     """
     if not runs:
         raise UserError("no runs: name the models under study")
+    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in title) or len(title) > LONGEST:
+        raise UserError(
+            f"--title {title[:40]!r}: give one line of Unicode text, of {LONGEST} signs at most"
+        )
     trained = [run if isinstance(run, Trained) else api.load(run) for run in runs]
     spec = _common_spec(trained)
     folder = Path(out)
@@ -87,10 +95,10 @@ def create(
     drawn += _entries(real, order, None, n * len(trained))
     random.Random(derive(seed, "study", "files")).shuffle(drawn)
 
-    files = {picture.name: png_bytes(image) for image, picture in drawn}
+    files = {picture.name: _png(image) for image, picture in drawn}
     masks = {}
     if mode == "timed":
-        masks = {_name(): png_bytes(mask) for mask in scrambled(real[:MASKS], seed)}
+        masks = {_name(): _png(mask) for mask in scrambled(real[:MASKS], seed)}
     manifest = Manifest(
         id=secrets.token_hex(8),
         title=title or "Real or generated?",
@@ -101,7 +109,7 @@ def create(
         shown=show,
         checks=checks,
         data={
-            "name": dataset.name,
+            "name": as_shown(dataset.name),
             "manifest": dataset.manifest,
             "split": "test",
             "attribution": dataset.info.get("attribution", ""),
@@ -111,10 +119,11 @@ def create(
             for name, run in zip(_names(trained), trained, strict=True)
         ),
         pictures=tuple(
-            Picture(**{**vars(picture), "sha256": hashlib.sha256(files[picture.name]).hexdigest()})
+            Picture(**{**vars(picture), "sha256": _sum(files[picture.name])})
             for _, picture in drawn
         ),
         masks=tuple(masks),
+        mask_sums=tuple(_sum(mask) for mask in masks.values()),
     )
     _write(folder, manifest, {**files, **masks})
     return manifest
@@ -143,10 +152,11 @@ def _names(trained: Sequence[Trained]) -> list[str]:
     """The runs' names; a number behind those that are there twice."""
     names: list[str] = []
     for run in trained:
-        name, number = run.name, 1
+        plain = as_shown(run.name)  # of a folder, whose name may be no text
+        name, number = plain, 1
         while name in names:
             number += 1
-            name = f"{run.name} ({number})"
+            name = f"{plain} ({number})"
         names.append(name)
     return names
 
@@ -196,6 +206,17 @@ def _entries(
         (image, Picture(_name(), truth, model, row, number >= n, ""))  # type: ignore[arg-type]
         for number, (image, row) in enumerate(zip(images, rows, strict=True))
     ]
+
+
+def _png(image: Tensor) -> bytes:
+    """uint8 [C,H,W] as a file that is as long as every other of its shape."""
+    channels, height, width = image.shape
+    pixels = image.permute(1, 2, 0).contiguous().numpy().tobytes()
+    return plain_png(pixels, (width, height), "L" if channels == 1 else "RGB")
+
+
+def _sum(file: bytes) -> str:
+    return hashlib.sha256(file).hexdigest()
 
 
 def _name() -> str:

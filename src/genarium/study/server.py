@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from genarium.study.manifest import PICTURES, Answer, Manifest
+from genarium.study.pictures import as_served, mode_of
 from genarium.study.plan import plan
 from genarium.study.store import OutOfTurn, Row, Store, exposure_of
 
@@ -35,8 +37,16 @@ TYPES = {"study.html": "text/html", "study.css": "text/css", "study.js": "text/j
 NO_STORE = {"cache-control": "no-store"}
 
 
+class Nothing(BaseModel):
+    """The body of a request that says nothing: {}."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
 class Sent(BaseModel):
     """The body of an answer. Times are milliseconds."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     position: int = Field(ge=0, le=100_000)
     answer: Answer
@@ -50,7 +60,9 @@ def app(folder: Path, manifest: Manifest, store: Store) -> FastAPI:
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     static = {name: (files("genarium.study") / "static" / name).read_bytes() for name in TYPES}
     names = {*manifest.masks, *(picture.name for picture in manifest.pictures)}
-    pictures = {name: (folder / PICTURES / name).read_bytes() for name in names}
+    # from memory, all of one length: neither size nor time tells real from generated
+    mode = mode_of(folder / PICTURES / manifest.pictures[0].name)
+    pictures = {name: as_served(folder / PICTURES / name, mode) for name in names}
     draw = random.Random(secrets.randbits(128))
 
     def page() -> Response:
@@ -93,7 +105,7 @@ def app(folder: Path, manifest: Manifest, store: Store) -> FastAPI:
         }
 
     @api.post("/api/participants", status_code=201)
-    def join() -> dict[str, str]:
+    def join(sent: Nothing) -> dict[str, str]:
         return {"token": store.join(lambda used: plan(manifest, used, draw))}
 
     @api.get("/api/participants/{token}")
@@ -111,7 +123,7 @@ def app(folder: Path, manifest: Manifest, store: Store) -> FastAPI:
             raise HTTPException(404, "this link is not of this study")
         seen = timed and sent.position < len(rows) and rows[sent.position].trial.picture
         if seen and sent.shown_ms is None:
-            raise HTTPException(422, "shown_ms is missing")
+            raise HTTPException(400, "shown_ms is missing")
         shown = sent.shown_ms if seen else None
         try:
             kept = store.answer(token, sent.position, sent.answer, sent.response_ms, shown)
@@ -123,6 +135,11 @@ def app(folder: Path, manifest: Manifest, store: Store) -> FastAPI:
         if judged.trial.kind == "practice":
             reply["feedback"] = {"right": judged.right, "truth": judged.trial.wanted}
         return reply
+
+    @api.exception_handler(RequestValidationError)
+    def no_sense(request: Request, error: Exception) -> JSONResponse:
+        # without what was sent: it may be nothing that JSON can hold (NaN, half a character)
+        return JSONResponse({"detail": "this is no answer"}, 400, NO_STORE)
 
     @api.exception_handler(sqlite3.DatabaseError)
     def not_kept(request: Request, error: Exception) -> JSONResponse:

@@ -1,12 +1,20 @@
 """Answers on disk: SQLite, so that what was acknowledged survives whatever happens next.
 
-Write-ahead log with `synchronous=FULL`: a commit returns when the answer is on the disk. The
-primary key (participant, position) makes an answer count once, however often it is sent. Nothing
-about a participant is kept but a random token: no name, no address, no time of day.
+A rollback journal with `synchronous=FULL`: a commit returns when the answer is on the disk, in the
+file itself. (A write-ahead log would be faster, but of a damaged log SQLite drops the end without a
+word.) The primary key (participant, position) makes an answer count once, however often it is sent.
+Nothing about a participant is kept but a random token: no name, no address, no time of day.
+
+SQLite has no sums over what it holds, and most one-bit errors read as another answer. So each
+participant has a seal: SHA-256 over the trials, and a chain h' = SHA-256(h, answer) over the
+answers. Every opening checks all of them, and the words of the schema. Databases of version 1 have
+none.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 import sqlite3
 from collections import Counter
@@ -20,17 +28,16 @@ from genarium.study.manifest import Answer
 from genarium.study.plan import Trial, staircase
 
 APPLICATION = 0x47454E53  # "GENS"
-VERSION = 1
+VERSION = 2
+UNSEALED = 1
+"""The version of databases without seals; they are read and written as they are."""
 BUSY_S = 10.0
 """How long a reader or writer waits for a database that another process has locked."""
 
-SCHEMA = f"""
-PRAGMA journal_mode = WAL;
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-CREATE TABLE study (id TEXT NOT NULL);
-CREATE TABLE participant (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE);
-CREATE TABLE trial (
+TABLES = (
+    "CREATE TABLE study (id TEXT NOT NULL)",
+    "CREATE TABLE participant (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE trial (
     participant INTEGER NOT NULL REFERENCES participant (id),
     position INTEGER NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('practice', 'test', 'check')),
@@ -38,8 +45,8 @@ CREATE TABLE trial (
     wanted TEXT NOT NULL CHECK (wanted IN ('real', 'fake')),
     block INTEGER,
     PRIMARY KEY (participant, position)
-) WITHOUT ROWID;
-CREATE TABLE answer (
+) WITHOUT ROWID""",
+    """CREATE TABLE answer (
     participant INTEGER NOT NULL,
     position INTEGER NOT NULL,
     answer TEXT NOT NULL CHECK (answer IN ('real', 'fake')),
@@ -48,8 +55,13 @@ CREATE TABLE answer (
     shown_ms REAL,
     PRIMARY KEY (participant, position),
     FOREIGN KEY (participant, position) REFERENCES trial (participant, position)
-) WITHOUT ROWID;
-"""
+) WITHOUT ROWID""",
+)
+SEAL = """CREATE TABLE seal (
+    participant INTEGER PRIMARY KEY REFERENCES participant (id),
+    trials TEXT NOT NULL,
+    answers TEXT NOT NULL
+)"""
 
 
 class Given(NamedTuple):
@@ -83,7 +95,10 @@ class OutOfTurn(Exception):
 def create(path: Path, study: str) -> None:
     """Make the empty database of a new study."""
     with sqlite3.connect(path) as connection:
-        connection.executescript(SCHEMA)
+        for table in (*TABLES, SEAL):
+            connection.execute(table)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("INSERT INTO study VALUES (?)", (study,))
     connection.close()
 
@@ -96,28 +111,34 @@ class Store:
     """
 
     def __init__(self, path: Path, study: str):
-        self.path = path
+        self.path, self.study = path, study
         damaged = f"{path} is damaged"
         remedy = "restore it from a copy; it was left as it is"
         try:
-            # One connection stays open: closing the last one would fold the log into the file,
-            # which costs more than the answer that it ends with.
+            # One connection stays open: of a database with a write-ahead log (version 1), closing
+            # the last one would fold the log into the file, which costs more than the answer.
             self._kept = self._open()
-            (found,) = self._kept.execute("PRAGMA quick_check(1)").fetchone()
+            (found,) = self._kept.execute("PRAGMA integrity_check(1)").fetchone()
             if found != "ok":
                 raise UserError(f"{damaged} ({found.splitlines()[-1]}): {remedy}")
             (application,) = self._kept.execute("PRAGMA application_id").fetchone()
             (version,) = self._kept.execute("PRAGMA user_version").fetchone()
-            if (application, version) != (APPLICATION, VERSION):
+            if application != APPLICATION or version not in (UNSEALED, VERSION):
                 raise UserError(f"{path} is no database of answers: {remedy}")
-            (own,) = self._kept.execute("SELECT id FROM study").fetchone()
-            if own != study:
+            self.sealed = version == VERSION
+            self._kept.execute("BEGIN")  # one state, whoever writes meanwhile
+            wrong = _wrong(self._kept, study, self.sealed)
+            self._kept.execute("COMMIT")
+            if wrong == STRANGE:
                 raise UserError(f"{path} belongs to another study: {remedy}")
+            if wrong:
+                raise UserError(f"{damaged} ({wrong}): {remedy}")
         except sqlite3.OperationalError as error:
             if path.is_file() and "unable to open" not in str(error):
                 raise UserError(f"{path} cannot be used ({error}): free it and try again") from None
             raise UserError(f"{path} cannot be opened: {remedy}") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError, TypeError, ValueError) as error:
+            # the last three: values that are not what the tables may hold
             raise UserError(f"{damaged} ({error}): {remedy}") from None
 
     def close(self) -> None:
@@ -133,6 +154,9 @@ class Store:
             check_same_thread=False,
         )
         connection.execute("PRAGMA synchronous = FULL")
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            # emptied and synced at each commit; a journal that is removed could come back
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -169,6 +193,11 @@ class Store:
                 "INSERT INTO trial VALUES (?, ?, ?, ?, ?, ?)",
                 [(participant, position, *trial) for position, trial in enumerate(trials)],
             )
+            if self.sealed:
+                assert participant is not None
+                rows = [Row(participant, i, trial, None) for i, trial in enumerate(trials)]
+                first, last = _seals(self.study, token, rows)
+                connection.execute("INSERT INTO seal VALUES (?, ?, ?)", (participant, first, last))
         return token
 
     def of(self, token: str) -> list[Row]:
@@ -214,6 +243,15 @@ class Store:
                 "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)",
                 (rows[0].participant, position, answer, response_ms, exposure, shown_ms),
             )
+            if self.sealed:
+                participant = rows[0].participant
+                seal = "SELECT answers FROM seal WHERE participant = ?"
+                (before,) = connection.execute(seal, (participant,)).fetchone()
+                given = Given(answer, float(response_ms), _real(exposure), _real(shown_ms))
+                connection.execute(
+                    "UPDATE seal SET answers = ? WHERE participant = ?",
+                    (_link(before, position, given), participant),
+                )
         return True
 
 
@@ -237,3 +275,66 @@ def _rows(connection: sqlite3.Connection, where: str, *values: str) -> list[Row]
         Row(row[0], row[1], Trial(*row[2:6]), None if row[6] is None else Given(*row[6:]))
         for row in found
     ]
+
+
+# ------------------------------------------------------------------ seals
+
+STRANGE = "another study"
+
+
+def _wrong(connection: sqlite3.Connection, study: str, sealed: bool) -> str:
+    """What is not as it was written; "" where nothing is."""
+    kept = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
+    wanted = {*TABLES, *((SEAL,) if sealed else ())}
+    if {_words(sql) for (sql,) in kept} != {_words(sql) for sql in wanted}:
+        return "its tables are others"
+    own = connection.execute("SELECT id FROM study").fetchall()
+    if len(own) != 1:
+        return f"{len(own)} studies"
+    if own[0][0] != study:
+        return STRANGE
+    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        return "an answer without its trial"
+    if not sealed:
+        return ""
+    rows: dict[int, list[Row]] = {}
+    for row in _rows(connection, ""):
+        rows.setdefault(row.participant, []).append(row)
+    tokens = dict(connection.execute("SELECT id, token FROM participant"))
+    seals = {n: seal for n, *seal in connection.execute("SELECT * FROM seal")}
+    if not tokens.keys() == seals.keys() == rows.keys():
+        return "a participant is missing"
+    for number, mine in rows.items():
+        if [*_seals(study, tokens[number], mine)] != seals[number]:
+            return f"the answers of participant {number} are not those that were stored"
+    return ""
+
+
+def _words(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def _seals(study: str, token: str, rows: Sequence[Row]) -> tuple[str, str]:
+    """The seals over the trials of a participant, and over the answers so far."""
+    trials = _digest(
+        study, token, rows[0].participant, *((row.position, *row.trial) for row in rows)
+    )
+    chain = trials
+    for row in rows:
+        if row.given is not None:
+            chain = _link(chain, row.position, row.given)
+    return trials, chain
+
+
+def _link(before: str, position: int, given: Given) -> str:
+    return _digest(before, position, *given)
+
+
+def _digest(*values: object) -> str:
+    # as JSON: two lists of values never give one text
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _real(value: float | None) -> float | None:
+    """As the database gives it back."""
+    return None if value is None else float(value)

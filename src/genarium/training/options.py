@@ -38,7 +38,7 @@ class TrainOptions:
     epochs: Annotated[float, Gt(0)] | None = None
     minutes: Annotated[float, Gt(0)] | None = None
     batch: Annotated[int, Gt(0)] | None = None
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Ge(0), Lt(2**63)] = 0
     schedule: Literal["constant", "cosine", "linear", "constant-linear"] = "constant"
     warmup: Annotated[int, Ge(0)] = 0
     clip: Annotated[float, Ge(0)] = 0.0

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Batch, Model, Noise, Step
-from genarium.errors import Interrupted, RunError, UserError
+from genarium.errors import Interrupted, RunError, UserError, out_of_memory
 from genarium.training import checkpoint as checkpoints
 from genarium.training.checkpoint import Checkpoint
 from genarium.training.ema import Ema
@@ -76,7 +76,7 @@ class Trainer:
         self.engine = engine or Engine(options.device, options.precision)
         self.options, self.data = options, data
         self.batch = options.batch
-        self._check(model.pack)
+        self._check(model)
         self.model = model.to(self.engine.device)
         if options.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -106,7 +106,8 @@ class Trainer:
         self._signal = 0
         self._good: Checkpoint | None = None
 
-    def _check(self, pack: int) -> None:
+    def _check(self, model: Model) -> None:
+        pack = model.pack
         fewest = min([len(self.data), *map(len, self.data.unaligned.values())])
         if fewest < self.batch:
             raise UserError(
@@ -122,6 +123,11 @@ class Trainer:
             raise UserError(
                 f"--batch {self.batch}: this model judges packs of {pack} images, use a multiple "
                 f"of {pack * self.engine.world}"
+            )
+        # normalizing over nothing but the images of a batch takes two of them
+        if self.batch == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
+            raise UserError(
+                "--batch 1: this model normalizes over the images of a batch, use --batch 2 or more"
             )
 
     def attach(
@@ -492,10 +498,7 @@ class Trainer:
                 "free some space, then `genarium resume`"
             ) from error
         except (MemoryError, RuntimeError) as error:
-            text = str(error)
-            if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-                "allocate memory" in text or "not enough memory" in text
-            ):
+            if out_of_memory(error):
                 raise RunError(
                     f"out of memory at step {self.step} with batches of {self.batch}: use a "
                     "smaller --batch, a smaller --size, or a narrower network"
