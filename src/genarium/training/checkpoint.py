@@ -215,9 +215,7 @@ def load(folder: Path, step: int | None = None, *, weights_only: bool = False) -
         warnings.warn(f"checkpoint {path} left out: {what}", stacklevel=2)
     if found is None:
         what = "no whole checkpoint: remove it, then" if wrong else "no checkpoint yet:"
-        raise UserError(
-            f"{folder} holds {what} `genarium resume {folder.parent}` starts at step 0"
-        )
+        raise UserError(f"{folder} holds {what} `genarium resume {folder.parent}` starts at step 0")
     return found
 
 
