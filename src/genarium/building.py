@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from genarium.config import Config
 from genarium.contract import Model, Spec
 from genarium.data import DataOptions
@@ -14,6 +12,7 @@ from genarium.data import load as load_data
 from genarium.errors import UserError
 from genarium.recipes import Recipe
 from genarium.training.order import derive
+from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 def build(recipe: Recipe, spec: Spec, arguments: Mapping[str, Any], seed: int) -> Model:
     """Build a recipe's model with weights drawn from `seed`; torch's generator is left alone."""
     _check_needs(recipe, spec)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "weights"))
+    with seeded(derive(seed, "weights")):
         try:
             return recipe(spec, **arguments)
         except ValueError as error:
