@@ -14,15 +14,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from genarium import recipes
+from genarium import budget, recipes
 from genarium.building import build, load_configured
-from genarium.config import Config, resolve, route, write_yaml
+from genarium.config import Config, resolve, route
 from genarium.contract import TRANSLATED, Model, capabilities, to_uint8
 from genarium.data import DataOptions, text
 from genarium.data import load as load_data
@@ -120,20 +121,19 @@ def resume(
     progress: Progress | bool = False,
     **training: Any,
 ) -> Trained:
-    """Go on with a run exactly where its newest whole checkpoint stands.
+    """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
 
-    training: settings to change, mostly a larger budget (steps, epochs, minutes). data: the
-    `Dataset` again, for a run that was given one. accept_changes: go on although the data or
-    the number of processes changed.
+    training: settings that may change: a budget (steps, epochs, minutes), which replaces the
+    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: the
+    `Dataset` again, for a run that was given one. accept_changes: go on although the data, the
+    number of processes or config.yaml changed.
+
+    Raises UserError for a budget that is used already and for other settings.
     """
     folder = RunFolder.open(path)
-    config = folder.config()
-    recipe = recipes.get(config.recipe)
-    layers: list[Mapping[str, Mapping[str, Any]]] = [
-        {"arguments": config.arguments, "data": config.data, "training": config.training},
-        {"training": training},
-    ]
-    config = resolve(recipe, *layers)
+    before = folder.config(accept_changes)
+    recipe = recipes.get(before.recipe)
+    config = budget.changed(before, recipe, training)
     dataset = data or load_configured(config, progress=bool(progress))
     about = folder.about()
     if dataset.manifest != about["data"]["manifest"] and not accept_changes:
@@ -143,26 +143,32 @@ def resume(
         )
     trainer = _trainer(recipe, config, dataset, stored=True)
     engine = trainer.engine
-    saved = checkpoints.load(folder.checkpoints)
-    if saved.state["world"] != engine.world and not accept_changes:
-        raise UserError(
-            f"{folder.path} was trained by {saved.state['world']} processes, here are "
-            f"{engine.world}: use as many, or go on with --accept-changes"
-        )
-    if not engine.main:
-        _run(trainer, folder, dataset, False, saved)
-        return Trained(folder)
-    with folder.locked():
-        checkpoints.sweep(folder.checkpoints)
-        threads = about["hardware"]["threads"]
-        if threads != hardware()["threads"]:
-            warnings.warn(
-                f"{folder.path} was trained with {threads} threads and goes on with "
-                f"{hardware()['threads']}: sums may differ in the last bits",
-                stacklevel=2,
+    with folder.locked() if engine.main else nullcontext():
+        if engine.main:
+            checkpoints.sweep(folder.checkpoints)
+        engine.wait()  # the others read what the first has mended
+        saved = checkpoints.load(folder.checkpoints) if folder.saved() else None
+        if saved is None:
+            note = f"{folder.path} holds no checkpoint yet: it starts at step 0"
+            warnings.warn(note, stacklevel=2)
+        elif budget.used(trainer, saved, before, training, folder.path):
+            return Trained(folder)
+        elif saved.state["world"] != engine.world and not accept_changes:
+            raise UserError(
+                f"{folder.path} was trained by {saved.state['world']} processes, here are "
+                f"{engine.world}: use --processes {saved.state['world']}, or go on with "
+                "--accept-changes"
             )
-        write_yaml(folder.path / "config.yaml", config)
-        _run(trainer, folder, dataset, progress, saved)
+        if engine.main:
+            threads = about["hardware"]["threads"]
+            if threads != hardware()["threads"]:
+                warnings.warn(
+                    f"{folder.path} was trained with {threads} threads and goes on with "
+                    f"{hardware()['threads']}: sums may differ in the last bits",
+                    stacklevel=2,
+                )
+            folder.configure(config)
+        _run(trainer, folder, dataset, progress if engine.main else False, saved)
     return Trained(folder)
 
 
@@ -193,6 +199,8 @@ def _run(
         )
     if saved is not None:
         trainer.restore(saved, str(folder.checkpoints))
+    else:
+        trainer.log.rewind(0)
     trainer.fit()
     trainer.engine.wait()
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from genarium.config import Config
 from genarium.contract import Model, Spec
 from genarium.data import DataOptions
@@ -15,6 +13,7 @@ from genarium.data import load as load_data
 from genarium.errors import UserError
 from genarium.recipes import Recipe, of_a_run
 from genarium.training.order import derive
+from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -29,8 +28,7 @@ def build(
     be refused (`recipes.refuse`).
     """
     _check_needs(recipe, spec)
-    with torch.random.fork_rng(devices=[]), of_a_run() if stored else nullcontext():
-        torch.manual_seed(derive(seed, "weights"))
+    with seeded(derive(seed, "weights")), of_a_run() if stored else nullcontext():
         try:
             return recipe(spec, **arguments)
         except ValueError as error:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.errors import UserError
+from genarium.training import files
 
 LARGEST = 10**9
 """The largest whole number of a setting that has no limit of its own."""
@@ -331,7 +332,10 @@ def _loader(where: str) -> Any:
 
 
 def write_yaml(path: Path, config: Config) -> None:
-    """Write a configuration so that `--config` reads it back."""
+    """Write a configuration so that `--config` reads it back; a kill leaves the old or the new.
+
+    Raises OSError when the disk does not take it.
+    """
     import yaml
 
     def plain(value: Any) -> Any:
@@ -341,4 +345,6 @@ def write_yaml(path: Path, config: Config) -> None:
             return {k: plain(v) for k, v in value.items()}
         return value
 
-    path.write_text(yaml.safe_dump(plain(config.to_dict()), sort_keys=False), encoding="utf-8")
+    # the last line, a comment, is the checksum of all above it
+    text = yaml.safe_dump(plain(config.to_dict()), sort_keys=False)
+    files.write(path, files.marked(text))

@@ -12,19 +12,29 @@ runs/vae-digits-1/
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import itertools
 import json
 import os
 import platform
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from genarium.config import Config, read_yaml, write_yaml
-from genarium.errors import UserError, unwritable
+from genarium.errors import RunError, UserError, unwritable
+from genarium.training import files
 
 FORMAT = 1
+OURS = {
+    *("config.yaml", "run.json", "README.md", "metrics.jsonl"),
+    *("checkpoints", "samples", "tensorboard"),
+}
+TEMPORARY = re.compile(r"\.writable|\..*\.tmp")
 
 
 class RunFolder:
@@ -35,6 +45,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         self.metrics = path / "metrics.jsonl"
+        self._lock: IO[str] | None = None
+        self._made = False
 
     # ------------------------------------------------------------------ making one
 
@@ -42,31 +54,57 @@ class RunFolder:
     def create(cls, out: str | os.PathLike[str] | None, recipe: str, data: str) -> RunFolder:
         """A new, empty run folder: `out`, or the next free runs/RECIPE-DATA-N.
 
-        Raises UserError when `out` already holds something or cannot be made.
+        It is held for this process until the end of `locked`. What a run left that never saved
+        a checkpoint counts as nothing and is removed. Raises UserError when `out` holds anything
+        else or cannot be made.
         """
         if out is None:
-            stem = f"{recipe}-{_slug(data)}"
-            number = 1
-            while (Path("runs") / f"{stem}-{number}").exists():
-                number += 1
-            path = Path("runs") / f"{stem}-{number}"
-        else:
-            path = Path(out)
-            if path.exists() and not path.is_dir():
-                raise UserError(f"--out {path} is a file: name a folder")
-            if path.is_dir() and any(path.iterdir()):
-                raise UserError(
-                    f"--out {path} is not empty: name a new folder, or go on with "
-                    f"`genarium resume {path}`"
-                )
+            folder = cls(_next(f"{recipe}-{_slug(data)}"))
+            folder._made = True
+            folder._hold()
+            return folder
+        path = Path(out)
+        folder = cls(path)
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--out {path} is a file: name a folder")
+        folder._expect_nothing()
         try:
+            folder._made = not path.exists()
             path.mkdir(parents=True, exist_ok=True)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
         except OSError as error:
             raise unwritable(path, error, "folder") from None
-        return cls(path)
+        folder._hold()
+        try:
+            folder._expect_nothing()  # another process may have been faster
+        except UserError:
+            folder._release()
+            raise
+        folder._clear()
+        return folder
+
+    def _expect_nothing(self) -> None:
+        """Raise UserError unless the folder is empty, absent, or of a run that saved nothing."""
+        names = {p.name for p in self.path.iterdir()} if self.path.is_dir() else set()
+        rest = {n for n in names if n != ".lock" and not TEMPORARY.fullmatch(n)}
+        begun = ".lock" in names and rest <= OURS and (not rest or "config.yaml" in rest)
+        if names and not (begun and not self.saved()):
+            raise UserError(
+                f"--out {self.path} is not empty: name a new folder, or go on with "
+                f"`genarium resume {self.path}`"
+            )
+
+    def saved(self) -> bool:
+        """Is there any checkpoint, whole or not?"""
+        found = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        return any(not p.name.startswith(".tmp-") for p in found)
+
+    def _clear(self) -> None:
+        """Remove all but the lock."""
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != ".lock":
+                path.unlink()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
@@ -83,8 +121,10 @@ class RunFolder:
     def describe(
         self, config: Config, data: Mapping[str, Any], taxonomy: tuple[str, ...], paper: str
     ) -> None:
-        """Write config.yaml, run.json and README.md: before step 0."""
-        write_yaml(self.path / "config.yaml", config)
+        """Write config.yaml, README.md and, last, run.json: before step 0.
+
+        Raises RunError when the disk does not take them; nothing is left then.
+        """
         about = {
             "format": FORMAT,
             "taxonomy": list(taxonomy),
@@ -93,8 +133,33 @@ class RunFolder:
             "versions": versions(),
             "hardware": hardware(),
         }
-        (self.path / "run.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (self.path / "README.md").write_text(self._readme(config, about), encoding="utf-8")
+        try:
+            with self._writing("repeat the command"):
+                write_yaml(self.path / "config.yaml", config)
+                files.write(self.path / "README.md", self._readme(config, about))
+                text = json.dumps({**about, "sha256": _digest(about)}, indent=1)
+                files.write(self.path / "run.json", text)
+                files.sync(self.path.parent)
+        except RunError:
+            self._clear()
+            if self._made:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def configure(self, config: Config) -> None:
+        """Put a changed configuration in the place of the old. Raises RunError on a full disk."""
+        with self._writing("`genarium resume` again"):
+            write_yaml(self.path / "config.yaml", config)
+
+    @contextmanager
+    def _writing(self, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RunError(
+                f"{self.path} cannot be written ({reason}): free some space, then {remedy}"
+            ) from error
 
     def _readme(self, config: Config, about: Mapping[str, Any]) -> str:
         name, data = self.path.name, about["data"]
@@ -122,23 +187,45 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
 
     # ------------------------------------------------------------------ reading one
 
-    def config(self) -> Config:
-        content = read_yaml(self.path / "config.yaml")
+    def config(self, accept_changes: bool = False) -> Config:
+        """The run's configuration; accept_changes: also one that was changed by hand.
+
+        Raises UserError for a damaged or changed one.
+        """
+        file = self.path / "config.yaml"
+        if not accept_changes and file.is_file() and files.changed(file.read_bytes()):
+            raise UserError(
+                f"{file} is not as the run wrote it (its SHA-256 does not match): restore it, or "
+                "accept it as it is by removing its last line"
+            )
+        content = read_yaml(file)
         try:
             return Config(**content)
         except TypeError:
-            raise UserError(f"{self.path / 'config.yaml'} lacks sections: restore it") from None
+            raise UserError(f"{file} lacks sections: restore it") from None
 
     def about(self) -> dict[str, Any]:
+        """What run.json says. Raises UserError for a damaged one."""
         file = self.path / "run.json"
         try:
             found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read: {error}") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{file} cannot be read ({error}): restore it") from None
+        if not isinstance(found, dict):
+            raise UserError(f"{file} is no description of a run: restore it")
+        said = found.pop("sha256", None)  # runs of older versions have none
+        if said is not None and said != _digest(found):
+            raise UserError(
+                f"{file} is not as the run wrote it (its SHA-256 does not match): restore it, or "
+                'accept it as it is by removing its entry "sha256"'
+            )
         if found.get("format") != FORMAT:
             raise UserError(
                 f"{file} is of format {found.get('format')}, this version reads {FORMAT}"
             )
+        for name, kind in (("data", dict), ("hardware", dict), ("taxonomy", list)):
+            if not isinstance(found.get(name), kind):
+                raise UserError(f"{file} lacks `{name}`: restore it")
         return found
 
     @contextmanager
@@ -147,19 +234,52 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
 
         Raises UserError when another process holds it.
         """
+        if self._lock is None:
+            self._hold()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _hold(self) -> None:
         try:
             file = (self.path / ".lock").open("w")
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise UserError(f"{self.path} cannot be written ({reason}): free it first") from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"{self.path} is in use by another process: wait for it, or use another --out"
-                ) from None
-            yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise UserError(
+                f"{self.path} is in use by another process: wait for it, or use another --out"
+            ) from None
+        self._lock = file
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _next(stem: str) -> Path:
+    """Make the first free runs/STEM-N; of several processes each gets its own."""
+    for number in itertools.count(1):
+        path = Path("runs") / f"{stem}-{number}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise unwritable(path, error, "folder") from None
+        return path
+    raise AssertionError
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    """SHA-256 of what a run.json says, however it is laid out."""
+    text = json.dumps(about, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _slug(text: str) -> str:

@@ -3,6 +3,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,15 +116,40 @@ def test_an_interrupted_build_leaves_nothing_behind(slow, cache_root, monkeypatc
     assert len(data.load("slow").train) == 40
 
 
-def test_what_a_killed_build_left_is_swept_after_a_day(slow, cache_root):
+def test_what_a_killed_build_left_is_swept_at_once(slow, cache_root):
+    """A process builds and is killed; one that lives keeps its folder, however old it is."""
+    program = (
+        "import sys, time; from pathlib import Path; from genarium.data import cache\n"
+        "print(cache.temporary(Path(sys.argv[1])), flush=True); time.sleep(10000)"
+    )
+    command = [sys.executable, "-c", program, str(cache_root / "images")]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    folders = [Path(builder.stdout.readline().strip()) for builder in builders]
+    try:
+        for folder in folders:
+            (folder / "train.bin").write_bytes(b"half")
+            os.utime(folder, (1, 1))
+        builders[0].kill()
+        builders[0].wait()
+        data.load("slow")
+        assert not folders[0].exists()
+        assert folders[1].exists()
+    finally:
+        for builder in builders:
+            builder.kill()
+            builder.communicate()
+
+
+def test_without_locks_what_is_left_is_swept_after_a_day(slow, cache_root, monkeypatch):
+    monkeypatch.setattr(cache, "_lock", lambda *_, **__: None)
     old, new = cache_root / "images/.tmp-old", cache_root / "images/.tmp-new"
     for folder in (old, new):
         folder.mkdir(parents=True)
-        (folder / "train.bin").write_bytes(b"half")
     os.utime(old, (1, 1))
     data.load("slow")
     assert not old.exists()
     assert new.exists()  # perhaps another process is at work
+    assert not cache._held
 
 
 class FullDisk(io.FileIO):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -63,23 +65,92 @@ def test_one_flipped_bit_is_noticed_and_the_one_before_taken(tmp_path: Path, fil
         checkpoints.load(tmp_path)
 
 
-def test_killed_in_a_save_leaves_the_previous(tmp_path: Path) -> None:
-    checkpoints.save(tmp_path, make(1), keep=2)
-    program = f"""
-import os, signal
-from genarium.training import checkpoint as c
-from tests.training.test_checkpoint import make
-from pathlib import Path
-c._sync = lambda path: os.kill(os.getpid(), signal.SIGKILL)
-c.save(Path({str(tmp_path)!r}), make(2), keep=2)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", program], check=False, env=environment)
-    assert killed.returncode == -9
-    assert any(p.name.startswith(checkpoints.TEMPORARY) for p in tmp_path.iterdir())
-    assert checkpoints.load(tmp_path).step == 1
-    checkpoints.sweep(tmp_path)
+def test_a_kill_at_any_moment_of_a_save_loses_nothing() -> None:
+    """At each file operation of a save, of the same step and of a new one, and some at random."""
+    tool = Path(__file__).parents[2] / "tools" / "campaigns" / "kills.py"
+    command = [sys.executable, str(tool), "--random", "6"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert found.returncode == 0, found.stdout + found.stderr
+    kills, lost = map(int, re.findall(r"\d+", found.stdout.splitlines()[-1]))
+    assert kills > 40
+    assert lost == 0
+
+
+def test_all_is_on_the_disk_before_a_checkpoint_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "checkpoints"
+    synced: list[tuple[str, bool]] = []
+
+    def fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").resolve().name
+        synced.append((name, (folder / "00000001").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = checkpoints.save(folder, make(1), keep=1)
+    before = {name for name, named in synced if not named}
+    assert before >= {p.name for p in path.iterdir()}, "each file"
+    assert any(name.startswith(checkpoints.TEMPORARY) for name in before), "their names"
+    assert tmp_path.name in before, "the name of the new folder"
+    assert synced[-1] == ("checkpoints", True), "the new name"
+
+
+def test_a_save_that_fails_between_its_two_renames_puts_the_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.save(tmp_path, make(1), keep=1)
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name.startswith(checkpoints.TEMPORARY):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(RunError, match="step 1 is kept"):
+        checkpoints.save(tmp_path, make(1, 2.0), keep=1)
     assert [p.name for p in tmp_path.iterdir()] == ["00000001"]
+    assert checkpoints.load(tmp_path).model["w"][0, 0] == 1
+
+
+def test_a_damaged_checkpoint_of_a_later_step_does_not_push_out_whole_ones(tmp_path: Path) -> None:
+    """The newest is damaged, the run falls back and goes on with another --checkpoint-every."""
+    for step in (4, 8):
+        checkpoints.save(tmp_path, make(step), keep=2)
+    (tmp_path / "00000008" / "model.safetensors").write_bytes(b"")
+    checkpoints.save(tmp_path, make(6), keep=1)
+    assert checkpoints.steps(tmp_path) == [6]
+    assert checkpoints.load(tmp_path).step == 6
+
+
+def test_reading_beside_a_training_that_saves(tmp_path: Path) -> None:
+    """`sample` of a run that trains: what is moved or dropped meanwhile is looked for again."""
+    checkpoints.save(tmp_path, make(1), keep=1)
+    verify, saves = checkpoints.verify, iter([(2, 2.0), (3, 3.0)])
+
+    def meanwhile(path: Path) -> str | None:
+        for step, value in saves:
+            checkpoints.save(tmp_path, make(step, value), keep=1)
+            break
+        return verify(path)
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patch.setattr(checkpoints, "verify", meanwhile)
+        assert checkpoints.load(tmp_path).step == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{}", b"\xff", b"5", b'{"../../x": "0"}', b'{"model.safetensors\\u0000": "0"}'],
+)
+def test_any_manifest_is_reported(tmp_path: Path, content: bytes) -> None:
+    for step in (1, 2):
+        checkpoints.save(tmp_path, make(step), keep=2)
+    (tmp_path / "00000002" / "MANIFEST.json").write_bytes(content)
+    with pytest.warns(UserWarning, match=r"00000002 left out: MANIFEST\.json cannot be read"):
+        assert checkpoints.load(tmp_path).step == 1
 
 
 def test_full_disk_keeps_the_previous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

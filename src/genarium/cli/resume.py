@@ -6,19 +6,10 @@ import argparse
 from typing import Any
 
 from genarium import config
+from genarium.cli import processes
 from genarium.cli.parser import add_settings, given
-
-CHANGEABLE = (
-    "steps",
-    "epochs",
-    "minutes",
-    "log_every",
-    "sample_every",
-    "checkpoint_every",
-    "keep",
-    "tensorboard",
-    "device",
-)
+from genarium.training import world
+from genarium.training.options import CHANGEABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -26,10 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument(
         "--accept-changes",
         action="store_true",
-        help="go on although the data or the number of processes changed",
+        help="go on although the data, the number of processes or config.yaml changed",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    processes.add_arguments(parser, ["resume", *rest])
     settings = [f for f in config.common_fields() if f.name in CHANGEABLE]
     add_settings(parser, "training settings that may change", settings)
     parser.set_defaults(settings=settings)
@@ -38,12 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
+    from genarium.runs import RunFolder
 
+    RunFolder.open(found.run)  # one mistake is told once
+    status = processes.several(found.processes, found.command)
+    if status is not None:
+        return status
+    first = world.rank() == 0
     trained = api.resume(
         found.run,
         accept_changes=found.accept_changes,
-        progress=not found.quiet,
+        progress=first and not found.quiet,
         **given(found, found.settings).get("training", {}),
     )
-    show.trained(trained, as_json=found.json)
+    if first:
+        show.trained(trained, as_json=found.json)
     return 0

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from genarium import config, recipes
+from genarium.cli import processes
 from genarium.cli.parser import add_settings, given
 from genarium.errors import UserError
+from genarium.training import world
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/RECIPE-DATA-N)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    processes.add_arguments(parser, ["train", *rest])
     settings = _common()
     if name is not None:
         recipe = recipes.get(name)
@@ -77,12 +80,17 @@ def run(found: Any) -> int:
         )
     recipe = recipes.get(name)
     resolved = config.resolve(recipe, *layers(found))
+    status = processes.several(found.processes, found.command)
+    if status is not None:
+        return status
     from genarium import api
     from genarium.building import load_configured
     from genarium.cli import show
 
-    progress = not found.quiet
+    first = world.rank() == 0
+    progress = first and not found.quiet
     dataset = load_configured(resolved, progress=progress)
     trained = api.train_config(resolved, dataset, out=found.out, progress=progress)
-    show.trained(trained, as_json=found.json)
+    if first:
+        show.trained(trained, as_json=found.json)
     return 0

@@ -36,7 +36,7 @@ from genarium.data.registry import Request
 from genarium.errors import UserError
 
 FORMAT = 1
-STALE = 24 * 3600  # seconds after which an unfinished folder is nobody's
+STALE = 24 * 3600  # seconds after which an unfinished folder is nobody's, on disks without locks
 
 
 def root(options: DataOptions) -> Path:
@@ -206,23 +206,66 @@ def _building(base: Path, place: Path, shape: tuple[int, int, int]) -> Iterator[
                     raise
     finally:
         writer.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         shutil.rmtree(folder.with_name(folder.name + "-damaged"), ignore_errors=True)
+
+
+_held: dict[Path, int] = {}  # the folders that this process builds in, each with its lock
 
 
 def temporary(parent: Path) -> Path:
     """A new folder in `parent` to build in, with the permissions that the user's folders have.
 
-    Sweeps away what builds that were killed have left.
+    It is locked for as long as this process lives, until `discard`. Sweeps away what builds that
+    were killed have left.
     """
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(".tmp-*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > STALE:
-                shutil.rmtree(left, ignore_errors=True)
-    folder = parent / f".tmp-{uuid.uuid4().hex}"
-    folder.mkdir()
-    return folder
+            _sweep(left)
+    while True:
+        folder = parent / f".tmp-{uuid.uuid4().hex}"
+        folder.mkdir()
+        with contextlib.suppress(FileNotFoundError):  # swept before it was locked: once more
+            descriptor = os.open(folder, os.O_RDONLY)
+            _lock(descriptor, wait=True)
+            if folder.exists():
+                _held[folder] = descriptor
+                return folder
+            os.close(descriptor)
+
+
+def discard(folder: Path) -> None:
+    """Let go of a folder that `temporary` gave, and remove it where it was not renamed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder in _held:
+        os.close(_held.pop(folder))
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool | None:
+    """Lock an open folder; False where another process has it, None where there are no locks."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return None
+    return True
+
+
+def _sweep(left: Path) -> None:
+    """Remove an unfinished folder unless the process that builds in it lives."""
+    descriptor = os.open(left, os.O_RDONLY)
+    try:
+        free = _lock(descriptor, wait=False)
+        if free is None:  # no locks on this disk: by age
+            free = time.time() - left.stat().st_mtime > STALE
+        if free:
+            shutil.rmtree(left, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 def _sum(path: Path) -> list[int]:

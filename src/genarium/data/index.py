@@ -113,6 +113,8 @@ class Index:
             return
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            for left in self.path.parent.glob(f"{self.path.stem}.*.tmp"):
+                left.unlink()  # of a killed process; one that lives saves at its next reading
             temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
             # the clock of the disk, not of this machine
             temporary.write_text("")

@@ -26,6 +26,7 @@ from genarium.report.images import as_uint8
 from genarium.report.points import SHOWN as POINTS
 from genarium.report.translations import of_split
 from genarium.report.walks import ROWS, walks_of
+from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores import Scores
@@ -165,8 +166,7 @@ def _evaluating(model: Any, seed: int) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with torch.no_grad(), seeded(seed):
             yield
     finally:
         model.train(training)

@@ -7,9 +7,10 @@
         state.json             step, seconds, rollbacks: what the trainer needs to go on
         MANIFEST.json          SHA-256 of each file above
 
-A checkpoint is written to a temporary sibling, synced to the disk, then renamed: a kill at any
-moment leaves the previous one whole. safetensors has no checksum of its own, hence the manifest.
-No pickle is ever written or read.
+A checkpoint is written to a temporary sibling, synced to the disk, then renamed. One of the same
+step is first renamed to `.old-STEP`, and that is read where a kill left no other: so at every
+moment the last one that was saved can be loaded. safetensors has no checksum of its own, hence
+the manifest. No pickle is ever written or read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genarium.errors import RunError, UserError
+from genarium.training.files import sync
 
 TEMPORARY = ".tmp-"
+OLD = ".old-"
+ALWAYS = {"model.safetensors", "optim.safetensors", "state.json"}
+FILES = {*ALWAYS, "ema.safetensors"}
+READINGS = 5  # times that a folder is read which another process changes meanwhile
 
 
 @dataclass
@@ -50,14 +57,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous copies on the CPU that share no memory, as safetensors wants them."""
     return {
@@ -66,29 +65,51 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def _paths(folder: Path) -> dict[int, Path]:
+    """The checkpoints in a folder by their step, oldest first."""
+    if not folder.is_dir():
+        return {}
+    names = [p.name for p in folder.iterdir() if p.is_dir()]
+    found = {int(n.removeprefix(OLD)): n for n in names if n.removeprefix(OLD).isdecimal()}
+    found |= {int(n): n for n in names if n.isdecimal()}  # before one that was put aside
+    return {step: folder / found[step] for step in sorted(found)}
+
+
 def steps(folder: Path) -> list[int]:
     """The steps of the checkpoints in a folder, oldest first."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+    return list(_paths(folder))
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed save left behind."""
-    if folder.is_dir():
-        for path in folder.glob(TEMPORARY + "*"):
+    """Mend and remove what a killed save left behind; only for who holds the run."""
+    if not folder.is_dir():
+        return
+    for path in folder.glob(OLD + "*"):
+        target = folder / path.name.removeprefix(OLD)
+        if target.exists():
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rename(target)
+            sync(folder)
+    for path in folder.glob(TEMPORARY + "*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Write `checkpoint` under `folder`, atomically, and drop all but the newest `keep`.
 
-    Raises RunError when the disk does not take it; the previous checkpoint is then untouched.
+    Those of later steps go too: they are damaged, or of a way that the run left. Raises RunError
+    when the disk does not take it; the previous checkpoint is then untouched.
     """
     target = folder / f"{checkpoint.step:08d}"
     temporary = folder / f"{TEMPORARY}{checkpoint.step:08d}-{os.getpid()}"
+    aside = folder / f"{OLD}{checkpoint.step:08d}"
     try:
-        temporary.mkdir(parents=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            sync(folder.parent)
+        sweep(folder)
+        temporary.mkdir()
         save_file(_plain(checkpoint.model), temporary / "model.safetensors")
         if checkpoint.ema is not None:
             save_file(_plain(checkpoint.ema), temporary / "ema.safetensors")
@@ -97,23 +118,35 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
         sums = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
         (temporary / "MANIFEST.json").write_text(json.dumps(sums, indent=1))
         for path in temporary.iterdir():
-            _sync(path)
-        _sync(temporary)
+            sync(path)
+        sync(temporary)
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(aside)
         temporary.rename(target)
-        _sync(folder)
+        sync(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            sweep(folder)
         before = steps(folder)
         kept = f"the checkpoint of step {before[-1]} is kept" if before else "nothing was kept"
         raise RunError(
             f"could not save the checkpoint of step {checkpoint.step} in {folder}: "
             f"{_reason(error)}; {kept}: free some space, then `genarium resume`"
         ) from error
-    for step in steps(folder)[:-keep]:
-        shutil.rmtree(folder / f"{step:08d}", ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+    there = _paths(folder)
+    kept_steps = [step for step in there if step <= checkpoint.step][-keep:]
+    for step in there.keys() - kept_steps:
+        _remove(there[step])
     return target
+
+
+def _remove(path: Path) -> None:
+    """Drop a checkpoint; a kill meanwhile leaves no half one under its name."""
+    gone = path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}")
+    with suppress(OSError):
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
@@ -124,30 +157,28 @@ def _reason(error: Exception) -> str:
 
 def verify(path: Path) -> str | None:
     """None if the checkpoint is whole, else what is wrong with it."""
-    manifest = path / "MANIFEST.json"
     try:
-        sums = json.loads(manifest.read_text())
-    except FileNotFoundError:
-        return "MANIFEST.json is missing"
+        sums = _manifest(path)
+        for name, expected in sums.items():
+            if not (path / name).is_file():
+                return f"{name} is missing"
+            if _sha256(path / name) != expected:
+                return f"{name} is damaged (its SHA-256 does not match)"
+    except FileNotFoundError as error:
+        return f"{Path(error.filename).name} is missing"
     except (OSError, ValueError) as error:
         return f"MANIFEST.json cannot be read ({error})"
-    for name, expected in sums.items():
-        file = path / name
-        if not file.is_file():
-            return f"{name} is missing"
-        if _sha256(file) != expected:
-            return f"{name} is damaged (its SHA-256 does not match)"
     return None
 
 
-def _newest_whole(folder: Path) -> Iterator[Path]:
-    for step in reversed(steps(folder)):
-        path = folder / f"{step:08d}"
-        wrong = verify(path)
-        if wrong is None:
-            yield path
-        else:
-            warnings.warn(f"checkpoint {path} left out: {wrong}", stacklevel=3)
+def _manifest(path: Path) -> dict[str, str]:
+    """Name -> SHA-256 of a checkpoint's files. Raises OSError, ValueError for what is none."""
+    found = json.loads((path / "MANIFEST.json").read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or not set(found) <= FILES:
+        raise ValueError("it names other files than a checkpoint has")
+    for name in sorted(ALWAYS - set(found)):
+        raise ValueError(f"it lacks {name}")
+    return found
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -168,24 +199,57 @@ def load(folder: Path, step: int | None = None, *, weights_only: bool = False) -
     A damaged one is left out with a warning and the one before it taken. Raises UserError when
     none is whole.
     """
-    if step is not None:
-        path = folder / f"{step:08d}"
-        wrong = verify(path) if path.is_dir() else "it does not exist"
-        if wrong is not None:
-            known = ", ".join(map(str, steps(folder))) or "none"
-            raise UserError(f"--step {step}: checkpoint {path}: {wrong} (there are: {known})")
-    else:
-        found = next(_newest_whole(folder), None)
+    for _ in range(READINGS):
+        before = _inodes(folder)
+        there = _paths(folder)
+        asked = there if step is None else {step: there.get(step, folder / f"{step:08d}")}
+        found, wrong = _first_whole(asked, weights_only)
+        # a training that saves meanwhile may have moved or dropped what was read: once more
+        if not wrong or _inodes(folder) == before:
+            break
+    if step is not None and found is None:
+        known = ", ".join(map(str, there)) or "none"
+        ((path, what),) = wrong.items()
+        raise UserError(f"--step {step}: checkpoint {path}: {what} (there are: {known})")
+    for path, what in wrong.items():
+        warnings.warn(f"checkpoint {path} left out: {what}", stacklevel=2)
+    if found is None:
+        what = "no whole checkpoint: remove it, then" if wrong else "no checkpoint yet:"
+        raise UserError(f"{folder} holds {what} `genarium resume {folder.parent}` starts at step 0")
+    return found
+
+
+def _inodes(folder: Path) -> set[tuple[str, int]]:
+    if not folder.is_dir():
+        return set()
+    with os.scandir(folder) as entries:
+        return {(entry.name, entry.inode()) for entry in entries}
+
+
+def _first_whole(
+    there: Mapping[int, Path], weights_only: bool
+) -> tuple[Checkpoint | None, dict[Path, str]]:
+    """The last checkpoint that is whole, and what is wrong with those after it."""
+    wrong: dict[Path, str] = {}
+    for step, path in reversed(list(there.items())):
+        found = verify(path) if path.is_dir() else "it does not exist"
         if found is None:
-            raise UserError(f"{folder} holds no whole checkpoint: train the run again")
-        path = found
-    ema = path / "ema.safetensors"
+            try:
+                return _content(step, path, weights_only), wrong
+            except (OSError, ValueError, UserError) as error:
+                found = str(error)
+        wrong[path] = found
+    return None, wrong
+
+
+def _content(step: int, path: Path, weights_only: bool) -> Checkpoint:
+    ema = "ema.safetensors" in _manifest(path)
     return Checkpoint(
-        step=int(path.name),
+        step=step,
         model=read_tensors(path / "model.safetensors"),
-        ema=read_tensors(ema) if ema.is_file() else None,
+        ema=read_tensors(path / "ema.safetensors") if ema else None,
         optim={} if weights_only else read_tensors(path / "optim.safetensors"),
-        state=json.loads((path / "state.json").read_text()),
+        state=json.loads((path / "state.json").read_text(encoding="utf-8")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a run computes: device, processes and precision, through Hugging Face Accelerate.
+"""Where a run computes: device, processes (through Hugging Face Accelerate) and precision.
 
 Gradients are averaged by one flat all-reduce of exactly the parameters of the phase, not by
 DDP's hooks: with several players, idle parameters and double backward the hooks need to be told
@@ -8,14 +8,16 @@ what is unused, while one explicit all-reduce is right by construction.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genarium.errors import UserError
+from genarium.errors import RunError, UserError
+from genarium.training import world
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -31,24 +33,57 @@ class Engine:
     """One process of a run: its `rank` of `world`, device, autocast, averaging of gradients."""
 
     def __init__(self, device: str = "auto", precision: str = "auto"):
-        from accelerate import Accelerator
-
         if device not in ("auto", "cpu") and not _available(device):
             raise UserError(f"--device {device} is not available here: use --device auto or cpu")
-        self.accelerator = Accelerator(cpu=device == "cpu" or None, mixed_precision="no")
-        found = self.accelerator.device
-        if device not in ("auto",) and found.type != torch.device(device).type:
-            # the launcher's environment can override the request silently
-            raise UserError(
-                f"--device {device} was asked for but the launcher gave {found}: "
-                "check the accelerate configuration"
-            )
-        self.device: torch.device = found
-        self.rank: int = self.accelerator.process_index
-        self.world: int = self.accelerator.num_processes
+        self.rank, self.world = 0, world.size()
+        cpu = _on_cpu(device)
+        if self.world == 1:
+            self.device = torch.device("cpu") if cpu else _accelerator(device)
+        else:
+            self._join(cpu, device)
+        found = self.device
         if precision == "bf16" and found.type not in ("cpu", "cuda"):
             raise UserError(f"--precision bf16 is not supported on {found}: use --precision fp32")
         self.bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(found))
+
+    def _join(self, cpu: bool, device: str) -> None:
+        """Meet the other processes of the launch."""
+        here = int(os.environ.get("LOCAL_RANK", 0))
+        if not cpu and torch.cuda.is_available() and here >= torch.cuda.device_count():
+            raise UserError(
+                f"{self.world} processes need a GPU each, here are {torch.cuda.device_count()}: "
+                "use fewer processes, or --device cpu"
+            )
+        from accelerate import Accelerator
+
+        with self._together():
+            self.accelerator = Accelerator(cpu=cpu or None, mixed_precision="no")
+        asked, self.world = self.world, self.accelerator.num_processes
+        if self.world != asked:
+            raise UserError(
+                f"{asked} processes were asked for and {self.world} met: {world.REMEDY}"
+            )
+        self.rank = self.accelerator.process_index
+        self.device = self.accelerator.device
+        if device != "auto" and self.device.type != torch.device(device).type:
+            # the launcher's environment can override the request silently
+            raise UserError(
+                f"--device {device} was asked for but the launcher gave {self.device}: "
+                "check the accelerate configuration"
+            )
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        """A meeting of all processes: one that is gone is a RunError for the others."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise RunError(
+                "another process of this run ended or cannot be reached; its own message says "
+                "why: go on with `genarium resume`"
+            ) from error
 
     @property
     def main(self) -> bool:
@@ -65,7 +100,8 @@ class Engine:
             return
         grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
         flat = torch.cat([g.reshape(-1) for g in grads])
-        flat = self.accelerator.reduce(flat, reduction="mean")
+        with self._together():
+            flat = self.accelerator.reduce(flat, reduction="mean")
         for parameter, part in zip(parameters, flat.split([g.numel() for g in grads])):
             if parameter.grad is not None:
                 parameter.grad.copy_(part.view_as(parameter))
@@ -76,15 +112,17 @@ class Engine:
         """The mean over the processes."""
         if self.world == 1:
             return values
-        found: Tensor = self.accelerator.reduce(values, reduction="mean")
+        with self._together():
+            found: Tensor = self.accelerator.reduce(values, reduction="mean")
         return found
 
     def any(self, flag: int) -> int:
         """The largest flag of all processes, so that all stop at the same step."""
         if self.world == 1:
             return flag
-        flags: Tensor = self.accelerator.gather(torch.tensor([flag], device=self.device))
-        return int(flags.max())
+        with self._together():
+            flags: Tensor = self.accelerator.gather(torch.tensor([flag], device=self.device))
+            return int(flags.max())
 
     def share(self, value: str) -> str:
         """The first process's value, on every process."""
@@ -92,11 +130,32 @@ class Engine:
             return value
         from accelerate.utils import broadcast_object_list
 
-        found: str = broadcast_object_list([value])[0]
+        with self._together():
+            found: str = broadcast_object_list([value])[0]
         return found
 
     def wait(self) -> None:
-        self.accelerator.wait_for_everyone()
+        if self.world > 1:
+            with self._together():
+                self.accelerator.wait_for_everyone()
+
+
+def _on_cpu(device: str) -> bool:
+    if device != "auto":
+        return torch.device(device).type == "cpu"
+    wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    return wanted or not torch.accelerator.is_available()
+
+
+def _accelerator(device: str) -> torch.device:
+    """The GPU that was named, or the current one."""
+    if device != "auto":
+        return torch.device(device)
+    found = torch.accelerator.current_accelerator()
+    assert found is not None
+    if found.type == "mps":
+        return found
+    return torch.device(found.type, torch.accelerator.current_device_index())
 
 
 def _available(device: str) -> bool:

@@ -7,6 +7,18 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Lt
 
+BUDGET = ("steps", "epochs", "minutes")
+CHANGEABLE = (
+    *BUDGET,
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "keep",
+    "tensorboard",
+    "device",
+)
+"""What may change in a run that goes on; with anything else it would be another run."""
+
 
 @dataclass(frozen=True)
 class TrainOptions:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 
@@ -21,6 +23,39 @@ class Silent:
     def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None: ...
     def note(self, text: str) -> None: ...
     def close(self) -> None: ...
+
+
+class Steady:
+    """Another progress until its output fails (a closed terminal, a killed `tee`, a full disk).
+
+    It is silent from then on: training never depends on who watches.
+    """
+
+    def __init__(self, progress: Progress):
+        self._progress: Progress = progress
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+        with self._lasting():
+            self._progress.update(step, share, rate, row)
+
+    def note(self, text: str) -> None:
+        with self._lasting():
+            self._progress.note(text)
+
+    def close(self) -> None:
+        with self._lasting():
+            self._progress.close()
+
+    @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self._progress = Silent()
+        except ValueError:
+            if sys.stderr is not None and not sys.stderr.closed:
+                raise
+            self._progress = Silent()
 
 
 def clock(seconds: float) -> str:
@@ -104,5 +139,7 @@ class Bar:
 
 
 def for_terminal(name: str) -> Progress:
-    """A bar where stderr is a terminal, else lines."""
+    """A bar where stderr is a terminal, else lines; nothing where there is no stderr."""
+    if sys.stderr is None or sys.stderr.closed:
+        return Silent()
     return Bar(name) if sys.stderr.isatty() else Lines(name)

@@ -1,16 +1,16 @@
 """The one training loop: it plays any game that a `Model` describes and never names a model.
 
 Everything random in a run is a pure function of (seed, step, phase, turn): the order of the
-images (`Order`), the noise of a turn (`Noise`) and torch's global generator, reseeded each turn
-for layers such as dropout. So a checkpoint holds weights, averages, optimizer state and a step
-number, and a run that goes on from it is bit-identical to one that never stopped.
+images (`Order`), the noise of a turn (`Noise`) and torch's global generator, seeded for each
+turn's forward pass for layers such as dropout (and put back). So a checkpoint holds weights,
+averages, optimizer state and a step number, and a run that goes on from it is bit-identical to one
+that never stopped.
 """
 
 from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,16 +22,18 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Batch, Model, Noise, Step
-from genarium.errors import Interrupted, RunError, UserError, out_of_memory
+from genarium.errors import Interrupted, RunError, UserError
 from genarium.training import checkpoint as checkpoints
 from genarium.training.checkpoint import Checkpoint
 from genarium.training.ema import Ema
 from genarium.training.engine import Engine
+from genarium.training.interruption import Interruption, explained
 from genarium.training.log import Log, Means
 from genarium.training.options import TrainOptions
 from genarium.training.order import Order, derive
 from genarium.training.players import Player
-from genarium.training.progress import Progress, Silent
+from genarium.training.progress import Progress, Silent, Steady
+from genarium.training.randomness import seeded
 
 MAX_ROLLBACKS = 3
 
@@ -103,7 +105,7 @@ class Trainer:
         share = self.batch // self.engine.world
         self.rows = slice(self.engine.rank * share, (self.engine.rank + 1) * share)
         self._means = Means()
-        self._signal = 0
+        self._interruption = Interruption()
         self._good: Checkpoint | None = None
 
     def _check(self, model: Model) -> None:
@@ -142,8 +144,9 @@ class Trainer:
         mode holding the sampling weights, step).
         """
         self.folder = folder
-        self.log = Log(folder / "metrics.jsonl" if folder else None, self.options.tensorboard)
-        self.progress = progress or Silent()
+        self.progress = Steady(progress) if progress else Silent()
+        metrics = folder / "metrics.jsonl" if folder else None
+        self.log = Log(metrics, self.options.tensorboard, self.progress.note)
         self.on_sample = on_sample
 
     # ------------------------------------------------------------------------ the budget
@@ -154,14 +157,22 @@ class Trainer:
 
     def share(self) -> float:
         """How much of the budget is used, 0 to 1: the largest share of the limits given."""
+        return self.share_at(self.step, self.seconds)
+
+    def epoch_at(self, step: int) -> float:
+        """How many passes over the data `step` steps are."""
+        return step * self.batch * self.batches / len(self.data)
+
+    def share_at(self, step: int, seconds: float) -> float:
+        """The share of the budget that `step` steps in `seconds` are."""
         o = self.options
         shares = [0.0]
         if o.steps:
-            shares.append(self.step / o.steps)
+            shares.append(step / o.steps)
         if o.epochs:
-            shares.append(self.images_seen / (o.epochs * len(self.data)))
+            shares.append(self.epoch_at(step) / o.epochs)
         if o.minutes:
-            shares.append(self.seconds / (60 * o.minutes))
+            shares.append(seconds / (60 * o.minutes))
         return min(1.0, max(shares))
 
     def learning_rate_factor(self) -> float:
@@ -220,8 +231,8 @@ class Trainer:
         player = self.players[number]
         phase = player.phase
         batch = self.batch_of(phase.name, turn)
-        torch.manual_seed(self._seed("global", self.step, phase.name, turn, self.engine.rank))
-        with self.engine.autocast():
+        seed = self._seed("global", self.step, phase.name, turn, self.engine.rank)
+        with seeded(seed, self.engine.device), self.engine.autocast():
             result: Step = self.model(batch, phase.name)
         loss = torch.stack([v.float() for v in result.losses.values()]).sum()
         self._expect_finite(loss, result, phase.name)
@@ -271,17 +282,20 @@ class Trainer:
     def fit(self) -> None:
         """Train until the budget is used. Saves at the end, and before it stops for a signal.
 
-        Raises Interrupted (SIGINT, SIGTERM) and RunError (disk full, out of memory, losses that
-        stay NaN after three rollbacks).
+        Raises Interrupted (SIGINT, SIGTERM, SIGHUP) and RunError (disk full, out of memory, losses
+        that stay NaN after three rollbacks).
         """
         self.model.train()
         self._good = self.snapshot()
         self._logged = (self.step, self.seconds)
         self._since = time.monotonic()
         try:
-            with self._signals(), self._explained():
+            with (
+                self._interruption.watching(),
+                explained(lambda: self.step, self.batch, self.folder),
+            ):
                 while not self._finished():
-                    if stop := self.engine.any(self._signal):
+                    if stop := self.engine.any(self._interruption.number):
                         self._stop(stop)
                 self._sample()
                 self.progress.update(self.step, 1.0, 0.0, None)
@@ -340,7 +354,7 @@ class Trainer:
             "step": self.step,
             "seconds": round(self.seconds, 3),
             "images": self.images_seen,
-            "epoch": round(self.images_seen / len(self.data), 4),
+            "epoch": round(self.epoch_at(self.step), 4),
             "rate": round((self.step - before_step) * self.batch * self.batches / passed, 1),
             "learning_rate": self.learning_rate_factor(),
             "losses": {},
@@ -362,7 +376,10 @@ class Trainer:
             return
         self.model.eval()
         with self.sampling_weights():
-            self.on_sample(self.model, self.step)
+            try:
+                self.on_sample(self.model, self.step)
+            except OSError as error:  # a picture that the disk does not take ends no training
+                self.progress.note(f"no samples of step {self.step}: {error.strerror or error}")
         self.model.train()
         self._lap()  # pictures are not training time
 
@@ -456,51 +473,10 @@ class Trainer:
         )
         self._lap()
 
-    # ------------------------------------------------------------------------ interruptions
-
     def _stop(self, number: int) -> None:
         with suppress(NonFinite):  # poisoned weights: the checkpoint before stays the last
             self._keep()
+        self.engine.wait()  # none ends before the first has saved
         name = signal.Signals(number).name
         where = f"; go on with `genarium resume {self.folder}`" if self.folder else ""
         raise Interrupted(f"stopped by {name} at step {self.step}{where}", 128 + number)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The first SIGINT or SIGTERM ends the run after its step; a second one kills."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def remember(number: int, _frame: object) -> None:
-            self._signal = number
-            signal.signal(number, before[signal.Signals(number)])
-
-        wanted = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.getsignal(number) for number in wanted}
-        for number in wanted:
-            signal.signal(number, remember)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Full disks and full memory as a `RunError`; any other error passes."""
-        try:
-            yield
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise RunError(
-                f"could not write {error.filename or self.folder} at step {self.step}: {reason}; "
-                "free some space, then `genarium resume`"
-            ) from error
-        except (MemoryError, RuntimeError) as error:
-            if out_of_memory(error):
-                raise RunError(
-                    f"out of memory at step {self.step} with batches of {self.batch}: use a "
-                    "smaller --batch, a smaller --size, or a narrower network"
-                ) from error
-            raise

@@ -128,7 +128,7 @@ def _unpack(path: Path, place: Path, root: Path) -> None:
         with cache.writing(root):
             folder.rename(place)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        cache.discard(folder)
 
 
 def _members(path: Path) -> Iterator[_Member]:

@@ -1,0 +1,179 @@
+"""`--processes N`: the command starts itself N times, and all of them end together.
+
+`accelerate launch` (1.15) starts one process where there are not several GPUs, whatever it was
+asked for, and leaves its processes behind when it is killed; hence this one. Processes that another
+launcher started (`torchrun`) are taken as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from genarium.cli.parser import positive
+from genarium.errors import UserError
+from genarium.training import world
+
+GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
+LIFELINE = "GENARIUM_LIFELINE"  # the file descriptor that ends when the starting process does
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_arguments(parser: argparse.ArgumentParser, command: Sequence[str]) -> None:
+    """The flag; command: the arguments that start this verb again."""
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=positive("--processes"),
+        help="train with N processes on this machine, each with a GPU of its own or on the CPU",
+    )
+    parser.set_defaults(command=[*command])
+
+
+def several(asked: int | None, command: Sequence[str]) -> int | None:
+    """The exit status of a training in several processes; None where this one shall train.
+
+    Called when the command line was found to be good, so that its mistakes are told once. Raises
+    UserError for a launch that is not what was asked for.
+    """
+    there = world.size()
+    if there == 1:
+        return launch(asked, command) if asked is not None and asked > 1 else None
+    if asked not in (None, there):
+        raise UserError(
+            f"--processes {asked}: a launcher started {there}: leave --processes out, or start "
+            "the command without the launcher"
+        )
+    _watch()
+    return None
+
+
+def launch(count: int, command: Sequence[str]) -> int:
+    """Run `genarium COMMAND` in `count` processes; the exit status of the first to fail, or 0."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    common = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
+        **os.environ,
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    reader, writer = os.pipe()
+    workers: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory() as folder, _forwarding(workers):
+        texts: list[IO[bytes] | None] = [None]
+        texts += [open(os.path.join(folder, str(n)), "w+b") for n in range(1, count)]  # noqa: PTH118, PTH123, SIM115
+        try:
+            for number, text in enumerate(texts):
+                workers.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "genarium", *command],
+                        env={
+                            **common,
+                            "RANK": str(number),
+                            "LOCAL_RANK": str(number),
+                            LIFELINE: str(reader),
+                        },
+                        pass_fds=(reader,),
+                        # signals of the terminal come through this process alone, once
+                        process_group=0,
+                        stdin=subprocess.DEVNULL,
+                        # the others say what the first says
+                        stdout=None if number == 0 else subprocess.DEVNULL,
+                        stderr=text,
+                    )
+                )
+            failed = _wait(workers)
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+            os.close(reader)
+            os.close(writer)
+        if failed is None:
+            return 0
+        return _explain(failed, workers, texts[failed])
+
+
+def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> int | None:
+    """Until all have ended; the number of the first that failed, if one did."""
+    failed, deadline = None, float("inf")
+    while True:
+        statuses = [worker.poll() for worker in workers]
+        if failed is None and any(statuses):
+            failed = next(n for n, status in enumerate(statuses) if status)
+            deadline = time.monotonic() + GRACE
+        if None not in statuses:
+            return failed
+        if time.monotonic() > deadline:
+            for worker in workers:
+                worker.kill()
+        time.sleep(0.05)
+
+
+def _explain(
+    failed: int, workers: Sequence[subprocess.Popen[bytes]], text: IO[bytes] | None
+) -> int:
+    """Say why a process failed that could not say it itself; gives its status."""
+    status, first = workers[failed].returncode, workers[0].returncode
+    name = f"process {failed + 1} of {len(workers)}"
+    if status < 0:
+        cause = signal.Signals(-status).name
+        print(
+            f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`",
+            file=sys.stderr,
+        )
+        return 128 - status
+    # a mistake or a signal that all have met is told by the first
+    if text is not None and not (status == first and status != 1):
+        text.seek(0)
+        for line in text.read().decode(errors="replace").splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _forwarding(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Signals to this process go to each of `workers`, which save and end."""
+
+    def forward(number: int, _frame: object) -> None:
+        for worker in workers:
+            worker.send_signal(number)
+
+    before = {number: signal.getsignal(number) for number in FORWARDED}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, forward)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch() -> None:
+    """End this process when the one that started it is gone: none is left behind."""
+    descriptor = os.environ.pop(LIFELINE, None)
+    if descriptor is None:
+        return
+
+    def watch() -> None:
+        os.read(int(descriptor), 1)
+        os.kill(os.getpid(), signal.SIGTERM)  # saves first
+        time.sleep(GRACE)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
