@@ -24,6 +24,12 @@ CHANGEABLE = (
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument(
+        "--data",
+        dest="place",
+        metavar="PLACE",
+        help="where the run's own data are now, if they were moved; known by their content",
+    )
+    parser.add_argument(
         "--accept-changes",
         action="store_true",
         help="go on although the data or the number of processes changed",
@@ -41,6 +47,7 @@ def run(found: Any) -> int:
 
     trained = api.resume(
         found.run,
+        data=found.place,
         accept_changes=found.accept_changes,
         progress=not found.quiet,
         **given(found, found.settings).get("training", {}),
