@@ -106,16 +106,17 @@ def own_data(
         sources = [os.fspath(data)]
         if options.from_dir and sources[0] != config.data["source"]:
             options = replace(options, from_dir=None)
-    found: list[tuple[str, Dataset]] = []
+    found: Dataset | None = None
     for source in dict.fromkeys(sources):
         if not places.gone(source):
             expected = known["manifest"]
             dataset = load_data(source, options, progress=progress, expected=expected)
             if dataset.manifest == expected:
                 return dataset
-            found.append((source, dataset))
-    if found:
-        return same_data(folder, known, found[0][1], found[0][0], data is not None, accept_changes)
+            if source == sources[0]:
+                found = dataset
+    if found is not None:
+        return same_data(folder, known, found, sources[0], data is not None, accept_changes)
     if data is not None:
         raise UserError(
             f"--data {shown(sources[0])} does not exist: name the data of {folder.path}, or the "
