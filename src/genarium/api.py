@@ -81,20 +81,9 @@ def train(
         resolved = resolve(found, *layers, names="argument" if config is None else "flag")
         dataset = load_configured(resolved, progress=bool(progress))
     else:
-        dataset = _dataset(data)
+        dataset = inputs.dataset(data, "data")
         resolved = resolve(found, *layers, {"data": _how_read(dataset)}, names="argument")
     return train_config(resolved, dataset, out=out, progress=progress, recipe=found)
-
-
-def _dataset(data: Any) -> Dataset:
-    from genarium.data import Dataset
-
-    if not isinstance(data, Dataset):
-        raise UserError(
-            f"data: of type {type(data).__name__}: give a data set by name, the path of a folder "
-            "of images, or a Dataset"
-        )
-    return data
 
 
 def _how_read(dataset: Dataset) -> dict[str, Any]:

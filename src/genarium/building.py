@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genarium import inputs
 from genarium.config import Config
 from genarium.contract import Model, Spec
 from genarium.data import DataOptions, places
@@ -91,9 +92,8 @@ def own_data(
     """
     known = folder.about()["data"]
     if data is not None and not isinstance(data, str | os.PathLike):
-        if not hasattr(data, "manifest"):
-            raise UserError(f"data: a {type(data).__name__}: give a Dataset, or its path or name")
-        return same_data(folder, known, data, data.name, True, accept_changes)
+        given = inputs.dataset(data, "data")
+        return same_data(folder, known, given, given.name, True, accept_changes)
     options = _options(config)
     if accept_changes and config.data.get("size") is None:
         # a size that follows from the files may follow otherwise from other files

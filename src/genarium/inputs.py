@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from torch import Tensor
 
 from genarium.contract import to_uint8
 from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
 
 Pictures = (
     Tensor
@@ -193,6 +196,18 @@ def path(value: Any, where: str) -> Path:
     if not found or "\0" in found:
         raise UserError(f"{where} {found!r}: give a path")
     return Path(found)
+
+
+def dataset(value: Any, where: str) -> Dataset:
+    """A `Dataset`. UserError for anything else that is no path or name either."""
+    from genarium.data import Dataset
+
+    if not isinstance(value, Dataset):
+        raise UserError(
+            f"{where}: {_article(type(value).__name__)}: give a data set by name, the path of a "
+            "folder of images, or a Dataset"
+        )
+    return value
 
 
 def count(value: Any, where: str, least: int = 0) -> int:

@@ -158,7 +158,7 @@ def _data(data: Dataset | str | os.PathLike[str] | None, first: Trained, spec: S
     if data is None or isinstance(data, str | os.PathLike):
         dataset = dataset_for(first, data)
     else:
-        dataset = data
+        dataset = inputs.dataset(data, "data")
     if dataset.spec.shape != spec.shape:
         raise UserError(
             f"--data {dataset.name} has pictures of {_shape(dataset.spec)} and {first.path} makes "
