@@ -28,7 +28,7 @@ from PIL import Image
 
 import genarium
 from genarium import codes, data
-from genarium.api import dataset_for
+from genarium.given import dataset_for
 
 
 def timed(function: Callable[[], object], rounds: int = 3) -> float:

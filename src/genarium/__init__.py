@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genarium.api import compare, encode, evaluate, load, resume, save_grid, train
-    from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
+    from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
     from genarium.errors import RunError, UserError
     from genarium.recipes import recipe
     from genarium.trained import Trained
 
 _HOMES = {
     "genarium.api": ("compare", "encode", "evaluate", "load", "resume", "save_grid", "train"),
-    "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step"),
+    "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.errors": ("RunError", "UserError"),
     "genarium.recipes": ("recipe",),
     "genarium.trained": ("Trained",),
@@ -32,6 +32,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "evaluate",
     "compare",
     "save_grid",
+    "to_uint8",
     "Trained",
     "recipe",
     "Spec",

@@ -21,18 +21,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genarium import budget, recipes
-from genarium.building import build, load_configured
+from genarium import budget, given, inputs, recipes
+from genarium.building import build, load_configured, own_data, placed
 from genarium.config import Config, resolve, route
 from genarium.contract import TRANSLATED, Model, capabilities, to_uint8
-from genarium.data import DataOptions, text
-from genarium.data import load as load_data
+from genarium.data import DataOptions, places, text
+from genarium.data.names import shown
+from genarium.data.splits import SPLITS
 from genarium.errors import UserError, unwritable
+from genarium.given import dataset_for
+from genarium.inputs import Pictures
 from genarium.recipes import Recipe
 from genarium.report import points, translations
 from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_to_dict
-from genarium.trained import Trained
+from genarium.trained import Images, Trained
 from genarium.training import checkpoint as checkpoints
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
@@ -43,6 +46,9 @@ from genarium.training.trainer import Trainer, TrainingData
 if TYPE_CHECKING:
     from genarium.codes import Table
     from genarium.data import Dataset
+
+    Data = Dataset | str | os.PathLike[str]
+    Run = Trained | str | os.PathLike[str]
     from genarium.evaluation.features import Extractor
     from genarium.evaluation.scores import Scores
     from genarium.referee import Source
@@ -53,7 +59,7 @@ if TYPE_CHECKING:
 
 def train(
     recipe: str | Recipe,
-    data: str | Dataset = "digits",
+    data: Data = "digits",
     *,
     out: str | os.PathLike[str] | None = None,
     config: Mapping[str, Mapping[str, Any]] | None = None,
@@ -62,8 +68,8 @@ def train(
 ) -> Trained:
     """Train a recipe and give the result.
 
-    data: a built-in data set, a folder of images, or a `Dataset`. out: the run folder (default:
-    the next free runs/RECIPE-DATA-N). config: sections of settings, as in a configuration file.
+    data: a built-in data set, a folder of images (its path), or a `Dataset`. out: the run folder
+    (default: the next free runs/RECIPE-DATA-N). config: sections of settings, as in a file.
     settings: any argument of the recipe, of `DataOptions` or of `TrainOptions`, by name; they
     win over `config`. progress: True shows a live bar on stderr.
 
@@ -71,14 +77,23 @@ def train(
     """
     found = recipes.get(recipe)
     layers: list[Mapping[str, Mapping[str, Any]]] = [config or {}, route(found, settings)]
-    if isinstance(data, str):
-        layers.append({"data": {"source": data}})
+    if isinstance(data, str | os.PathLike):
+        layers.append({"data": {"source": os.fspath(data)}})
         resolved = resolve(found, *layers, names="argument" if config is None else "flag")
         dataset = load_configured(resolved, progress=bool(progress))
     else:
-        resolved = resolve(found, *layers, {"data": {"source": data.name}}, names="argument")
-        dataset = data
+        dataset = inputs.dataset(data, "data")
+        resolved = resolve(found, *layers, {"data": _how_read(dataset)}, names="argument")
     return train_config(resolved, dataset, out=out, progress=progress, recipe=found)
+
+
+def _how_read(dataset: Dataset) -> dict[str, Any]:
+    """The settings under which a `Dataset` was loaded, as far as it tells."""
+    policy = dataset.info.get("policy", {})
+    found = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
+    if "size" in policy:
+        found["size"] = "x".join(map(str, policy["size"]))
+    return {"source": str(dataset.info.get("source", dataset.name)), **found}
 
 
 def train_config(
@@ -98,11 +113,17 @@ def train_config(
         folder = RunFolder(Path(engine.share("")))
         _run(trainer, folder, dataset, False)
         return Trained(folder)
+    # a run knows its data by what is in them; where they are is said so that it holds everywhere
+    source = config.data["source"]
+    named = dataset.info.get("source") == shown(source) and not places.gone(source)
+    if named:
+        config = placed(config)
     folder = RunFolder.create(out, recipe.name, dataset.name)
     entry = recipes.catalogue().get(recipe.name)
     with folder.locked():
         about = {
             "name": dataset.name,
+            "given": source if named else None,
             "manifest": dataset.manifest,
             "spec": spec_to_dict(dataset.spec),
             "info": dataset.info,
@@ -110,13 +131,13 @@ def train_config(
         folder.describe(config, about, entry.taxonomy if entry else ("yours",), recipe.paper)
         engine.share(os.fspath(folder.path))
         _run(trainer, folder, dataset, progress)
-    return Trained(folder)
+    return Trained(folder, data=dataset)
 
 
 def resume(
     path: str | os.PathLike[str],
     *,
-    data: Dataset | None = None,
+    data: Data | None = None,
     accept_changes: bool = False,
     progress: Progress | bool = False,
     **training: Any,
@@ -124,23 +145,18 @@ def resume(
     """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
 
     training: settings that may change: a budget (steps, epochs, minutes), which replaces the
-    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: the
-    `Dataset` again, for a run that was given one. accept_changes: go on although the data, the
-    number of processes or config.yaml changed.
+    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: where the
+    run's data are now, or the `Dataset` again for a run that was given one. accept_changes: go on
+    although the data, the number of processes or config.yaml changed.
 
     Raises UserError for a budget that is used already and for other settings.
     """
-    folder = RunFolder.open(path)
+    folder = RunFolder.open(inputs.path(path, "resume: path"))
     before = folder.config(accept_changes)
     recipe = recipes.get(before.recipe)
     config = budget.changed(before, recipe, training)
-    dataset = data or load_configured(config, progress=bool(progress))
+    dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
     about = folder.about()
-    if dataset.manifest != about["data"]["manifest"] and not accept_changes:
-        raise UserError(
-            f"the data {config.data['source']} changed since {folder.path} was trained: restore "
-            "them, or go on with --accept-changes"
-        )
     trainer = _trainer(recipe, config, dataset, stored=True)
     engine = trainer.engine
     with folder.locked() if engine.main else nullcontext():
@@ -169,7 +185,7 @@ def resume(
                 )
             folder.configure(config)
         _run(trainer, folder, dataset, progress if engine.main else False, saved)
-    return Trained(folder)
+    return Trained(folder, data=dataset)
 
 
 def _trainer(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
@@ -247,16 +263,31 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
 # ------------------------------------------------------------------------------ using a run
 
 
-def load(path: str | os.PathLike[str], step: int | None = None, device: str = "cpu") -> Trained:
+def load(
+    path: str | os.PathLike[str],
+    step: int | None = None,
+    device: str = "cpu",
+    *,
+    data: Data | None = None,
+    accept_changes: bool = False,
+) -> Trained:
     """A trained run, ready to use; needs only the run folder, never the data.
 
-    step: take the checkpoint of this step instead of the newest.
+    step: take the checkpoint of this step instead of the newest. data: where the run's data are
+    now, if they were moved, or the `Dataset` for a run that was given one. accept_changes: take
+    them with a warning where they changed since. Both count when the data are asked for.
     """
-    return Trained(RunFolder.open(path), step, device)
+    folder = RunFolder.open(inputs.path(path, "load: path"))
+    return Trained(folder, step, device, data=data, accept_changes=accept_changes)
 
 
-def _trained(run: Trained | str | os.PathLike[str]) -> Trained:
-    return run if isinstance(run, Trained) else load(run)
+def loaded(run: Run, data: Data | None = None, accept_changes: bool = False) -> Trained:
+    """A run as `Trained`: itself, or what lies at a path. data, accept_changes: as for `load`."""
+    if not isinstance(run, Trained):
+        return load(inputs.path(run, "run"), data=data, accept_changes=accept_changes)
+    if data is not None or accept_changes:
+        run.data_at(data, accept_changes)
+    return run
 
 
 def evaluate(
@@ -269,18 +300,20 @@ def evaluate(
     weights: str | None = None,
     metrics: str | None = None,
     train: Source | None = None,
-    dataset: Dataset | None = None,
+    data: Data | None = None,
+    accept_changes: bool = False,
     options: DataOptions | None = None,
 ) -> Scores:
     """Score a run on the test split of its data, or any images against others.
 
-    run: a run, or with `against` also a folder of images, an .npz file, a uint8 tensor [N,C,H,W] or
-    a function n -> n images. against: the reference, likewise, or a data set by name. n: images
-    drawn, and reference images taken (default: 1,000 of a run, all of a folder). extractor: whose
-    features FID uses. weights: a path or an address, for an extractor that comes without
-    ("inception", "dinov2"). metrics: "all", or names, e.g. "fid,kid,coverage". train: training
-    images for the scores that see copying; a run knows its own. options: the size that images of
-    files are brought to. See `docs/evaluation.md` for every score.
+    run: a run, or with `against` also a folder of images, an .npz file, images [N,C,H,W] (see
+    `genarium.inputs`) or a function n -> n images. against: the reference, likewise, or a data set
+    by name. n: images drawn, and reference images taken (default: 1,000 of a run, all of a folder).
+    extractor: whose features FID uses. weights: a path or an address, for an extractor that comes
+    without ("inception", "dinov2"). metrics: "all", or names, e.g. "fid,kid,coverage". train:
+    training images for the scores that see copying; a run knows its own. data, accept_changes: the
+    run's own data, as for `load`. options: how images of files are read (default: as the run's data
+    were; without a run, as they are). See `docs/evaluation.md` for every score.
     """
     from genarium import referee
     from genarium.evaluation import evaluate as evaluator
@@ -289,6 +322,8 @@ def evaluate(
     from genarium.evaluation.watch import watched
 
     if against is not None:
+        if data is not None:
+            raise UserError("evaluate: against is compared with, so data has no use: give one")
         return referee.score(
             run,
             against,
@@ -302,76 +337,93 @@ def evaluate(
         )
     if not isinstance(run, Trained | str | os.PathLike):
         raise UserError("evaluate: say with against=... what to score these images against")
-    trained = _trained(run)
-    data = dataset or trained.dataset()
+    trained = loaded(run, data, accept_changes)
+    dataset = trained.dataset()
     if extractor is None or isinstance(extractor, str):
-        name = extractor or features.default_for(data.name, trained.spec)
+        name = extractor or features.default_for(dataset.name, trained.spec)
         extractor = features.extractor(name, shape=trained.spec.shape, weights=weights)
-    further = (*modes.for_data(data.info), *watched(data, metrics))
+    further = (*modes.for_data(dataset.info), *watched(dataset, metrics))
     return evaluator.evaluate_model(
         trained.model,
-        reference=data.test.images,
-        labels=data.test.labels,
-        train=data.train.images,
+        reference=dataset.test.images,
+        labels=dataset.test.labels,
+        train=dataset.train.images,
         extractor=extractor,
         n=n or 1000,
         seed=seed,
         # those of the data are of samples like them
         metrics=choose(metrics, further if "sample" in trained.capabilities else ()),
-        second=None if data.spec.second is None else data.test.domain("b"),
-        paired=data.spec.paired,
+        second=None if dataset.spec.second is None else dataset.test.domain("b"),
+        paired=dataset.spec.paired,
     )
 
 
 def compare(
-    runs: Sequence[Trained | str | os.PathLike[str]],
+    runs: Sequence[Run] | Run,
     *,
     out: str | os.PathLike[str] = "comparison.html",
     n: int = 1000,
     seed: int = 0,
     title: str = "",
+    data: Data | None = None,
+    accept_changes: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Write one self-contained HTML page that compares runs on the same data.
 
-    n: samples a model for the scores. progress: called with what is being done. The result has
+    n: samples a model for the scores. data, accept_changes: the runs' own data, as for `load`.
+    progress: called with what is being done. The result has
     the page's `path`, the scores as `table()` and every number as `to_dict()`, which is also in
     results.json beside the page.
     """
     from genarium.report import compare as report
 
-    trained = [_trained(run) for run in runs]
-    return report.write(trained, out, n=n, seed=seed, title=title, progress=progress)
+    trained = [loaded(run, data, accept_changes) for run in several(runs)]
+    return report.write(
+        trained,
+        inputs.path(out, "compare: out"),
+        n=n,
+        seed=seed,
+        title=title,
+        accept_changes=accept_changes,
+        progress=progress,
+    )
 
 
-def dataset_for(trained: Trained, source: str | None, *, progress: bool = False) -> Dataset:
-    """The run's own data, or those of `source` (a folder, a data set) resized as the run's were.
-
-    Raises UserError for data that cannot be read.
-    """
-    if source is None:
-        return trained.dataset()
-    from_dir = trained.config["data"].get("from_dir")
-    options = trained.data_options(allow_overlap=True, from_dir=from_dir)
-    return load_data(source, options, progress=progress)
+def several(runs: Sequence[Run] | Run) -> list[Run]:
+    """Runs as a list, also where only one is given."""
+    return [runs] if isinstance(runs, Trained | str | os.PathLike) else list(runs)
 
 
 def encode(
-    run: Trained | str | os.PathLike[str],
-    data: Dataset | str | None = None,
+    run: Run,
+    data: Data | Images | None = None,
     *,
-    splits: Sequence[str] = ("train", "validation", "test"),
+    splits: Sequence[str] = SPLITS,
 ) -> Table:
     """The codes of images as a table: names, codes [N,D], and labels where they are known.
 
-    data: a folder, a data set by name, a `Dataset`; None: what the run was trained on.
+    data: a folder, a data set by name, a `Dataset`, or any images that `Trained.encode` takes, such
+    as one file; None: what the run was trained on. splits: of data that have them.
     `genarium.codes.write` writes the table. Raises UserError for a model that does not encode.
     """
     from genarium.codes import Table
+    from genarium.data import Dataset
 
-    trained = _trained(run)
+    trained = loaded(run)
     trained.can("encode")
-    found = dataset_for(trained, data) if data is None or isinstance(data, str) else data
+    if isinstance(data, str | os.PathLike) and given.is_loose(os.fspath(data)):
+        if {*splits} != {*SPLITS}:
+            raise UserError(f"{os.fspath(data)}: has no splits: leave --split out")
+        some = given.given(trained, os.fspath(data), os.fspath(data))
+        return Table(some.names, trained.encode(some.images), None, ())
+    if data is None or isinstance(data, str | os.PathLike):
+        found = dataset_for(trained, data)
+    elif isinstance(data, Dataset):
+        found = data
+    else:
+        codes = trained.encode(data)
+        return Table([str(row) for row in range(len(codes))], codes, None, ())
     parts = [(name, found.split(name)) for name in splits]
     parts = [(name, split) for name, split in parts if len(split)]
     if not parts:
@@ -387,16 +439,6 @@ def encode(
     )
     codes = torch.cat([trained.encode(split.images) for _, split in parts])
     return Table(names, codes, labels, found.spec.classes)
-
-
-def images_for(trained: Trained, source: str | None) -> Tensor:
-    """uint8 images that fit a model: the test split of its data, or of a folder, all of it."""
-    if source is None:
-        return trained.dataset().test.images
-    spec = trained.spec
-    options = DataOptions(size=f"{spec.height}x{spec.width}", channels=spec.channels)
-    found = load_data(source, options, progress=False)
-    return torch.cat([found.train.images, found.validation.images, found.test.images])
 
 
 def write_images(
@@ -433,6 +475,21 @@ def write_images(
         raise unwritable(out, error) from None
 
 
-def save_grid(images: Tensor, path: str | os.PathLike[str], columns: int | None = None) -> None:
-    """Write images [N,C,H,W] (uint8, or floats on [-1, 1]) as one PNG grid; points as a plot."""
-    save_png(Path(path), points.sheet(images, columns))
+def save_grid(images: Pictures, path: str | os.PathLike[str], columns: int | None = None) -> None:
+    """Write images [N,C,H,W] (uint8, or floats on [-1, 1]) as one PNG grid; points as a plot.
+
+    Also arrays [N,H,W,C] and [N,H,W], and lists of pictures of Pillow of one size.
+    """
+    if not isinstance(images, Tensor):
+        images = inputs.images(images, "save_grid: images")
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise UserError(
+            f"save_grid: images: of shape {list(images.shape)}: give [N,C,H,W], C 1 or 3"
+        )
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise UserError(
+            f"save_grid: images: {images.dtype}: give uint8, or floats on [-1, 1]".replace(
+                "torch.", ""
+            )
+        )
+    save_png(inputs.path(path, "save_grid: path"), points.sheet(images, columns))

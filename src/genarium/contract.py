@@ -18,6 +18,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from genarium.errors import UserError
+
 # ---------------------------------------------------------------------------------------------
 # What a model is told about the data
 
@@ -146,6 +148,9 @@ class Batch:
     noise: Noise = field(default_factory=lambda: Noise(0, 1))
     extra: dict[str, Tensor] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _expect_uint8(self.images, "Batch: images")
+
     def __len__(self) -> int:
         return self.images.shape[0]
 
@@ -168,7 +173,14 @@ class Batch:
 
 def quantize(images: Tensor, levels: int) -> Tensor:
     """uint8 -> grey levels 0 .. levels-1 (int64): floor(x·levels/256)."""
+    _expect_uint8(images, "quantize")
     return (images.to(torch.int64) * levels) >> 8
+
+
+def _expect_uint8(images: Tensor, where: str) -> None:
+    """What holds floats, or levels, would come out as another picture without a word."""
+    if images.dtype != torch.uint8:
+        raise UserError(f"{where}: {images.dtype}: give uint8 images".replace("torch.", ""))
 
 
 def dequantize(levels: Tensor, n: int) -> Tensor:
@@ -194,12 +206,18 @@ def from_levels(levels: Tensor, n: int) -> Tensor:
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """Floats on [-1, 1] -> uint8 0 .. 255 (clamped, rounded): the inverse of `Batch.signed`."""
+    """Floats on [-1, 1] -> uint8 0 .. 255 (clamped, rounded): the inverse of `Batch.signed`.
+
+    Raises UserError for other types, which would be scaled twice.
+    """
+    if not x.is_floating_point():
+        raise UserError(f"to_uint8: {x.dtype}: give floats on [-1, 1]".replace("torch.", ""))
     return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def from_uint8(images: Tensor) -> Tensor:
-    """uint8 -> floats on [-1, 1]: x/127.5 - 1."""
+    """uint8 -> floats on [-1, 1]: x/127.5 - 1. Raises UserError for other types."""
+    _expect_uint8(images, "from_uint8")
     return images.to(torch.float32) / 127.5 - 1.0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from genarium import inputs
 from genarium.contract import Spec
 from genarium.data import DataOptions
 from genarium.data import load as load_data
@@ -27,6 +28,7 @@ from genarium.evaluation.images import Drawn, Images, Stored, shape_of
 from genarium.evaluation.measure import Metric
 from genarium.evaluation.scores import Scores
 from genarium.evaluation.watch import for_images
+from genarium.given import options as options_for
 from genarium.trained import Trained
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 DRAWN = 1000  # samples where nobody says how many
 
-Source = Trained | Tensor | Callable[[int], Tensor] | str | os.PathLike[str]
+Source = Trained | inputs.Pictures | Callable[[int], Tensor] | str | os.PathLike[str]
 
 
 def score(
@@ -54,9 +56,15 @@ def score(
     given, against: a folder of images, an .npz file, a run (its samples), a data set by name (its
     test split), a uint8 tensor [N,C,H,W], or a function of a number that draws that many. train:
     the training images, for scores that see copying; of a data set its training split. n: images of
-    either side at most; None is all of a set and 1,000 of a run or function. options: size, fit and
-    channels that images from files are brought to; their own where it does not say.
+    either side at most; None is all of a set and 1,000 of a run or function. options: how images
+    from files are read; default: as the data of the run were, their own size and channels where
+    there is no run.
     """
+    given, against = _opened(given), _opened(against)
+    train = None if train is None else _opened(train)
+    run = next((side for side in (given, against) if isinstance(side, Trained)), None)
+    if options is None and run is not None:
+        options = options_for(run)
     name, reference = images(against, "--against", n, seed, options)
     _, ours = images(given, "", n, seed, options)
     known = None if train is None else images(train, "--train", n, seed, options, "train")[1]
@@ -90,19 +98,15 @@ def images(
     split: str = "test",
 ) -> tuple[str, Images]:
     """(what to call them, the images) of any source; flag: for errors."""
-    if isinstance(source, Tensor):
-        return "given", Stored(source)
+    source = _opened(source)
     if isinstance(source, Trained):
         return source.name, _samples(source, n or DRAWN, seed)
-    if not isinstance(source, (str, os.PathLike)):
+    if callable(source):
         return "drawn", Drawn(source, n or DRAWN)
-    path = Path(source)
-    if (path / "run.json").is_file():
-        from genarium import api
-
-        trained = api.load(path)
-        return trained.name, _samples(trained, n or DRAWN, seed)
+    if not isinstance(source, str | os.PathLike):
+        return "given", Stored(inputs.images(source, f"evaluate: {flag.strip('-') or 'images'}"))
     if _is_path(source):
+        path = Path(source)
         return shown(path.resolve().name), stream(path, options)
     where = f"{flag} {shown(str(source))}".strip()
     if not flag:
@@ -115,6 +119,15 @@ def images(
         ) from None
     part = data.split(split)
     return f"{data.name} {split}", Stored(part.images)
+
+
+def _opened(source: Source) -> Source:
+    """The run that a path leads to; anything else as it is."""
+    if isinstance(source, str | os.PathLike) and (Path(source) / "run.json").is_file():
+        from genarium import api
+
+        return api.load(source)
+    return source
 
 
 def _is_path(source: Any) -> bool:

@@ -5,14 +5,17 @@ import pytest
 
 from genarium import data
 from genarium.data import DataOptions
-from genarium.data.collection import Collection, Part, binarize, complete
+from genarium.data.api import collect
+from genarium.data.collection import Collection, Part, binarize, bits, complete, fingerprint
 from genarium.errors import UserError
 
 
 def grey(level: int, n: int = 40) -> Collection:
+    """Images of one grey, but for a number of each image's own in the first row."""
+
     def part(seed: int) -> Part:
         images = np.full((n, 1, 16, 16), level, np.uint8)
-        images[:, 0, 0, 0] = seed
+        images[:, 0, 0, 0], images[:, 0, 0, 1] = seed, np.arange(n)
         return Part(images)
 
     return complete(Collection({"train": part(1), "validation": part(2), "test": part(3)}))
@@ -38,10 +41,29 @@ def test_the_draw_is_fixed_and_splits_and_images_have_their_own():
     assert (train[0] != train[1]).mean() > 0.3
 
 
-def test_more_images_than_a_block_are_drawn_as_one_sequence():
-    many = binarize(grey(128, 1100)).parts["train"].images
-    assert (many[:40] == binarize(grey(128)).parts["train"].images).all()
-    assert (many[1000] != many[0]).any()
+def test_an_image_gets_the_same_bits_wherever_it_lies():
+    whole = grey(128)
+    found = binarize(whole).parts["train"].images
+    images = whole.parts["train"].images
+    assert (bits(images[5:6]) == found[5:6]).all()
+    assert (bits(images[::-1]) == found[::-1]).all()
+
+
+def test_the_bits_of_earlier_versions_come_with_their_manifest():
+    """They were drawn by place: a run that was trained on them goes on with them."""
+    static = DataOptions(binarize="static")
+    by_content = data.load("digits", static)
+    policy = {k: v for k, v in by_content.info["policy"].items() if k != "draw"}
+    plain = collect("digits", DataOptions())[1]
+    old = fingerprint({"identity": plain.identity, "policy": policy})
+    again = data.load("digits", static, expected=old)
+    assert again.manifest == old != by_content.manifest
+    images = data.load("digits").test.images.numpy()
+    # as `bits` did: blocks of 1,000 images from one generator of the split's number
+    draw = np.random.Generator(np.random.PCG64([0, 2])).random(images.shape)
+    assert (again.test.images.numpy() == np.where(draw * 255.0 < images, 255, 0)).all()
+    assert (again.test.images != by_content.test.images).any()
+    assert data.load("digits", static, expected="0" * 64).manifest == by_content.manifest
 
 
 def test_the_option_reaches_spec_manifest_and_policy():

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from genarium.cli import given
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
@@ -35,6 +36,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a folder of images or a data set, resized as the run's were (default: the run's own)",
     )
+    given.add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
 
 
@@ -48,21 +50,30 @@ def add_flags(parser: argparse.ArgumentParser, result: str) -> None:
 
 def open_run(found: Any, suffix: str) -> tuple[Trained, Path | None]:
     """The run, and --out. UserError if the model does not encode, or for another suffix."""
-    from genarium import api
-
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() != suffix:
         raise UserError(f"--out {found.out}: end it in {suffix}")
-    trained = api.load(found.run, found.step)
+    trained = one_source(found)
     trained.can("encode")
     return trained, out
 
 
+def one_source(found: Any) -> Trained:
+    """The run. UserError for DATA beside --data."""
+    if found.data and (found.place or found.accept_changes):
+        flag = f"--data {found.place}" if found.place else "--accept-changes"
+        raise UserError(
+            f"{flag} is of the run's own data, and {found.data} was given instead of them: leave "
+            "one of the two out"
+        )
+    return given.open_run(found)
+
+
 def labelled(trained: Trained, source: str | None) -> Labelled:
     """The data, which must have labels of at least two classes."""
-    from genarium import api
+    from genarium.given import dataset_for
 
-    dataset = api.dataset_for(trained, source)
+    dataset = dataset_for(trained, source)
     splits = (dataset.train, dataset.validation, dataset.test)
     parts = [(split.images, split.labels) for split in splits if split.labels is not None]
     if len(parts) < len(splits) or len(dataset.spec.classes) < 2:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     )
     parser.add_argument("--seed", type=seed, default=0, help="same seed, same completions")
     parser.add_argument("--class", dest="condition", help="complete as this class (name or number)")
+    add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
@@ -52,12 +54,12 @@ def run(found: Any) -> int:
 
     from genarium import api
     from genarium.cli import show
-    from genarium.cli.given import all_given
     from genarium.contract import from_uint8
+    from genarium.given import all_given
 
     if found.out and Path(found.out).suffix.lower() != ".png":
         raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")
-    trained = api.load(found.run, found.step)
+    trained = open_run(found)
     trained.can("complete")
     keep = _mask(found.keep, trained.spec)
     images = all_given(trained, found.images, "test:0-15").images

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     )
     parser.add_argument("-n", type=positive("-n"), default=16, help="how many (default: 16)")
     parser.add_argument("--seed", type=seed, default=0, help="of the damage")
+    add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
@@ -47,12 +49,12 @@ def run(found: Any) -> int:
 
     from genarium import api
     from genarium.cli import show
-    from genarium.cli.given import all_given
     from genarium.contract import from_uint8
+    from genarium.given import all_given
     from genarium.report.images import as_uint8
 
     noise = _noise(found.noise) if found.noise else None
-    trained = api.load(found.run, found.step)
+    trained = open_run(found)
     trained.can("reconstruct")
     if trained.spec.planar:
         raise UserError(f"{trained.path} makes points of the plane: this verb needs images")

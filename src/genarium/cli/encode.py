@@ -26,23 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api, codes
+    from genarium import api, codes, given
     from genarium.cli import show
 
     out = codes.check(found.out) if found.out else None
-    trained = api.load(found.run, found.step)
+    trained = coded.one_source(found)
     trained.can("encode")
     start = time.monotonic()
-    dataset = api.dataset_for(trained, found.data, progress=not found.json)
+    loose = found.data is not None and given.is_loose(found.data)
+    data = found.data if loose else given.dataset_for(trained, found.data, progress=not found.json)
     read = time.monotonic() - start
     start = time.monotonic()
-    table = api.encode(trained, dataset, splits=SPLITS if found.split == "all" else (found.split,))
+    table = api.encode(trained, data, splits=SPLITS if found.split == "all" else (found.split,))
     encoded = time.monotonic() - start
     out = out or trained.path / "codes.npz"
     codes.write(table, out)
     n, size = table.codes.shape
     rate = n / max(encoded, 1e-9)
-    facts = {"run": str(trained.path), "data": dataset.name, "images": n, "dims": size}
+    name = data if isinstance(data, str) else data.name
+    facts = {"run": str(trained.path), "data": name, "images": n, "dims": size}
     if found.json:
         seconds = {"seconds_reading": round(read, 3), "seconds_encoding": round(encoded, 3)}
         show.as_json({**facts, "labels": table.labels is not None, **seconds, "out": str(out)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive, seed
 
 
@@ -33,11 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="with --against: training images, for fld (a run knows its own)",
     )
     parser.add_argument(
-        "--size", metavar="N", help="with --against: bring images to NxN or HxW (default: as is)"
+        "--size",
+        metavar="N",
+        help="with --against: bring images to NxN or HxW (default: as the run's data; else as is)",
     )
     parser.add_argument(
-        "--fit", choices=("crop", "pad", "stretch"), help="with --size: how (default: crop)"
+        "--fit",
+        choices=("crop", "pad", "stretch"),
+        help="how (default: as the run's data; else crop)",
     )
+    add_data(parser)
     parser.add_argument("--seed", type=seed, default=0, help="seed of the samples")
     parser.add_argument(
         "--extractor",
@@ -67,6 +73,9 @@ def run(found: Any) -> int:
         "weights": found.weights,
         "metrics": found.metrics,
     }
+    if found.against is not None and (found.place or found.accept_changes):
+        flag = f"--data {found.place}" if found.place else "--accept-changes"
+        raise UserError(f"{flag}: with --against the run's own data are not read: leave it out")
     is_run = (Path(found.run) / "run.json").is_file()
     if found.against is None:
         for flag in ("train", "size", "fit"):
@@ -78,7 +87,7 @@ def run(found: Any) -> int:
             )
     about: dict[str, Any]
     if is_run or found.against is None:
-        trained = api.load(found.run, found.step)
+        trained = open_run(found)
         about = {"run": str(trained.path), "recipe": trained.recipe.name}
         given: Any = trained
         title = f"{trained.name}: {trained.recipe.name} at step {trained.step}"
@@ -87,11 +96,11 @@ def run(found: Any) -> int:
             raise UserError(f"--step {found.step}: {found.run} is no run folder")
         about, given, title = {"images": found.run}, found.run, found.run
     if found.against is not None:
-        settings |= {
-            "against": found.against,
-            "train": found.train,
-            "options": DataOptions(size=found.size, fit=found.fit or "crop"),
-        }
+        asked = {name: getattr(found, name) for name in ("size", "fit") if getattr(found, name)}
+        options = None
+        if asked:
+            options = trained.data_options(**asked) if is_run else DataOptions(**asked)
+        settings |= {"against": found.against, "train": found.train, "options": options}
         about["against"] = found.against
         title += f" against {found.against}"
     scores = api.evaluate(given, **settings)

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli import labelled
-from genarium.cli.given import NUMBERS, given, numbers
+from genarium.cli import given, labelled
+from genarium.cli.given import add_data
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
@@ -76,7 +75,8 @@ def add_flags(parser: argparse.ArgumentParser, out: str) -> None:
 
 
 def add_place(parser: argparse.ArgumentParser, out: str) -> None:
-    """--step, --out and --json."""
+    """--data, --step, --out and --json."""
+    add_data(parser)
     parser.add_argument(
         "--step", type=positive("--step", 0), help="the checkpoint of this training step"
     )
@@ -86,11 +86,9 @@ def add_place(parser: argparse.ArgumentParser, out: str) -> None:
 
 def open_run(found: Any) -> Trained:
     """The run that a verb names. UserError if it does not decode, or --out is no PNG file."""
-    from genarium import api
-
     if found.out and Path(found.out).suffix.lower() != ".png":
         raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")
-    trained = api.load(found.run, found.step)
+    trained = given.open_run(found)
     trained.can("decode")
     if trained.spec.planar:
         raise UserError(f"{trained.path} makes points of the plane: this verb needs images")
@@ -129,6 +127,8 @@ class Groups:
         return f"{'' if self.samples else 'test:'}{start}-{start + count - 1}"
 
     def __call__(self, flag: str, text: str) -> Group:
+        from genarium.given import NUMBERS
+
         where = f"{flag} {text}".strip()
         if NUMBERS.fullmatch(text):
             return self._samples(where, text)
@@ -149,6 +149,8 @@ class Groups:
 
     def images(self, where: str, text: str) -> Tensor:
         """Images by name, uint8 [n,C,H,W]: test:NUMBERS, a file or a folder."""
+        from genarium.given import given
+
         return given(self.trained, where, text).images
 
     # -- by number and by file ----------------------------------------------------------------
@@ -159,6 +161,8 @@ class Groups:
                 f"{where}: {self.trained.path} has no samples, it is a "
                 f"{self.trained.recipe.name}: name test images, as test:{text}"
             )
+        from genarium.given import numbers
+
         rows = numbers(where, text, self.n, "samples", "more with -n, as in `genarium sample`")
         return Group(self.trained.codes(self.n, self.seed, self.condition)[rows])
 
@@ -183,19 +187,10 @@ class Groups:
                 codes = torch.from_numpy(stored["codes"]).float()
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             raise UserError(f"{where}: not codes that `genarium invert` wrote") from None
-        size = self._size
+        size = self.trained.code_size
         if codes.ndim != 2 or not len(codes) or codes.shape[1] != size:
             raise UserError(f"{where}: codes {list(codes.shape)}, the model's have {size} columns")
         return codes
-
-    @cached_property
-    def _size(self) -> int:
-        if self.samples:
-            return self.trained.codes(1).shape[1]
-        import torch
-
-        blank = torch.zeros(1, *self.trained.spec.shape, dtype=torch.uint8)
-        return self.trained.encode(blank).shape[1]
 
     def scale(self, size: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each dimension [size]: of the prior, or of test codes."""

@@ -33,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
     from genarium.cli import show
     from genarium.codes import project
+    from genarium.given import dataset_for
     from genarium.report.maps import Panel, save
 
     trained, out = coded.open_run(found, ".png")
-    data = api.dataset_for(trained, found.data)
+    data = dataset_for(trained, found.data)
     images, labels = data.test.images[: found.n], data.test.labels
     wanted = ("pca", "tsne") if found.method == "both" else (found.method,)
     if "tsne" in wanted and len(images) <= 3 * found.perplexity:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive
 
 
@@ -14,10 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument(
         "images",
         metavar="IMAGES",
-        nargs="?",
-        help="a folder of images (default: the test split of the run's data)",
+        nargs="*",
+        help="image files, folders of them, test, test:NUMBERS or a data set (default: test)",
     )
     parser.add_argument("-n", type=positive("-n"), default=32, help="how many (default: 32)")
+    add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
@@ -33,10 +35,11 @@ def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
     from genarium.contract import from_uint8
+    from genarium.given import all_given
 
-    trained = api.load(found.run, found.step)
+    trained = open_run(found)
     trained.can("reconstruct")
-    images = api.images_for(trained, found.images)[: found.n]
+    images = all_given(trained, found.images, "test").images[: found.n]
     again = trained.reconstruct(images)
     originals = from_uint8(images)
     error = ((again - originals) / 2).square().mean().item()

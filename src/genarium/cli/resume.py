@@ -15,6 +15,12 @@ from genarium.training.options import CHANGEABLE
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument(
+        "--data",
+        dest="place",
+        metavar="PLACE",
+        help="where the run's own data are now, if they were moved; known by their content",
+    )
+    parser.add_argument(
         "--accept-changes",
         action="store_true",
         help="go on although the data, the number of processes or config.yaml changed",
@@ -39,6 +45,7 @@ def run(found: Any) -> int:
     first = world.rank() == 0
     trained = api.resume(
         found.run,
+        data=found.place,
         accept_changes=found.accept_changes,
         progress=first and not found.quiet,
         **given(found, found.settings).get("training", {}),

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError, unwritable
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="importance samples an image, for a model with a bound: 5000 closes it all but for a "
         "few hundredths of a nat (default: 1, the ELBO)",
     )
+    add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument("--seed", type=seed, default=0, help="of a bound's samples")
     parser.add_argument(
@@ -56,13 +58,13 @@ def run(found: Any) -> int:
 
     from genarium import api
     from genarium.cli import show
-    from genarium.cli.given import all_given, given
     from genarium.evaluation.likelihood import auroc
+    from genarium.given import all_given, given
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() != ".csv":
         raise UserError(f"--out {found.out}: the table is a CSV file, end it in .csv")
-    trained = api.load(found.run, found.step)
+    trained = open_run(found)
     names, images = all_given(trained, found.images, "test")
     own = len(names)
     if found.against:

@@ -7,6 +7,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from genarium.cli.given import add_accept
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError
 
@@ -27,8 +28,10 @@ def _add_create(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("runs", metavar="RUN", nargs="+", help="run folders: the models")
     parser.add_argument(
-        "--data", help="real pictures: its test split (default: the data of the first run)"
+        "--data",
+        help="real pictures: its test split, read as the first run's data were (default: these)",
     )
+    add_accept(parser, "the first run's")
     parser.add_argument(
         "--out", metavar="FOLDER", default="study", help="a new folder (default: study)"
     )
@@ -119,6 +122,7 @@ def _create(found: Any) -> int:
     manifest = create(
         found.runs,
         found.data,
+        accept_changes=found.accept_changes,
         out=found.out,
         mode=found.mode,
         n=found.n,

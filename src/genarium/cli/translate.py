@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive, seed
 from genarium.errors import UserError, unwritable
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="from the first kind of the run's data to the second, or back (default: as trained)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="of what is left to chance (dropout)")
+    add_data(parser)
     parser.add_argument("--step", type=positive("--step", 0), help="the checkpoint of this step")
     parser.add_argument(
         "--out",
@@ -46,21 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
-    from genarium.cli.given import all_given
+    from genarium.given import all_given
     from genarium.report.images import as_uint8
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() not in ("", ".png", ".npz"):
         raise UserError(f"--out {out}: name a folder, or end it in .png or .npz")
-    trained = api.load(found.run, found.step)
-    trained.can("translate")
-    known = trained.model.directions
-    direction = found.direction or known[0]
-    if direction not in known:
-        raise UserError(
-            f"--direction {direction}: {trained.path} translates {' and '.join(known)} only; train "
-            f"one with --direction {direction}"
-        )
+    trained = open_run(found)
+    direction = trained.direction(found.direction)
     texts = found.images or [_first(trained, direction[0])]
     given = all_given(trained, texts, "", direction[0])
     made = as_uint8(trained.translate(given.images, direction, found.seed))
@@ -95,7 +90,7 @@ def _grid(
     seed: int,
 ) -> Tensor:
     """The first images as a picture: input | output, with the target or the way back."""
-    from genarium.cli.given import all_given
+    from genarium.given import all_given
     from genarium.report.facts import Pairs
     from genarium.report.images import as_uint8
     from genarium.report.translations import sheet

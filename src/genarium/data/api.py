@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from genarium.data.collection import (
@@ -25,9 +26,18 @@ log = logging.getLogger("genarium.data")
 
 
 def collect(
-    source: str, options: DataOptions, *, progress: bool = True
+    source: str | os.PathLike[str],
+    options: DataOptions,
+    *,
+    progress: bool = True,
+    expected: str = "",
 ) -> tuple[Source, Collection, str]:
-    """The source, its images as numpy arrays, and the manifest; imports no torch."""
+    """The source, its images as numpy arrays, and the manifest; imports no torch.
+
+    expected: the manifest that is hoped for. That of data which an earlier version binarized gives
+    the same bits again; they were drawn in another way.
+    """
+    source = os.fspath(source)
     found = find(source)
     collection = found.read(Request(source, options, progress))
     collection = conform(complete(collection), options)
@@ -37,9 +47,13 @@ def collect(
     rules = policy(options, collection.shape)
     if options.binarize:
         rules = {**rules, "binarize": options.binarize}
-    if options.binarize == "static":  # after the cache, which grey and binarized data share
-        collection = binarize(collection)
     manifest = fingerprint({"identity": collection.identity, "policy": rules})
+    if options.binarize == "static":  # after the cache, which grey and binarized data share
+        by_place = manifest == expected
+        collection = binarize(collection, by_place)
+        if not by_place:
+            rules = {**rules, "draw": "by content"}
+            manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
     collection.info = {
         "source": shown(source),
@@ -54,21 +68,30 @@ def collect(
     return found, collection, manifest
 
 
-def load(source: str, options: DataOptions | None = None, *, progress: bool = True) -> Dataset:
+def load(
+    source: str | os.PathLike[str],
+    options: DataOptions | None = None,
+    *,
+    progress: bool = True,
+    expected: str = "",
+) -> Dataset:
     """A data set by the name of its source, or by the path of a folder or archive of images.
 
     Built once and cached where that takes time. UserError: the source does not exist, is broken
-    beyond `max_bad`, leaks images between splits, or the cache cannot be written.
+    beyond `max_bad`, leaks images between splits, or the cache cannot be written. expected: see
+    `collect`.
     """
     from genarium.data.dataset import to_dataset
 
-    found, collection, manifest = collect(source, options or DataOptions(), progress=progress)
+    found, collection, manifest = collect(
+        source, options or DataOptions(), progress=progress, expected=expected
+    )
     name = collection.info.get("name", found.name)
     return to_dataset(collection, name, manifest)
 
 
 def describe(
-    source: str, options: DataOptions | None = None, *, progress: bool = True
+    source: str | os.PathLike[str], options: DataOptions | None = None, *, progress: bool = True
 ) -> dict[str, Any]:
     """JSON-able facts of a data set (shape, counts, policy, what was skipped ...); no torch."""
     found, collection, manifest = collect(source, options or DataOptions(), progress=progress)
@@ -84,7 +107,7 @@ def describe(
 
 
 def prepare(
-    source: str, options: DataOptions | None = None, *, progress: bool = True
+    source: str | os.PathLike[str], options: DataOptions | None = None, *, progress: bool = True
 ) -> dict[str, Any]:
     """Download and cache a data set so that later verbs start at once; gives `describe`."""
     return describe(source, options, progress=progress)

@@ -153,21 +153,34 @@ def pictures(values: NDArray) -> bool:
     return values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3)
 
 
-def binarize(collection: Collection) -> Collection:
-    """The collection with the pixels of every split drawn black or white, once for all."""
-    parts = {
-        name: replace(collection.parts[name], images=bits(collection.parts[name].images, number))
-        for number, name in enumerate(SPLITS)
-    }
+def binarize(collection: Collection, by_place: bool = False) -> Collection:
+    """The collection with the pixels of every split drawn black or white, once for all.
+
+    by_place: by the image's place in its split, as earlier versions drew them.
+    """
+    parts = {}
+    for number, name in enumerate(SPLITS):
+        part = collection.parts[name]
+        drawn = _bits_by_place(part.images, number) if by_place else bits(part.images)
+        parts[name] = replace(part, images=drawn)
     return replace(collection, parts=parts)
 
 
-def bits(images: NDArray[np.uint8], split: int) -> NDArray[np.uint8]:
+def bits(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Static binarization: uint8 [N,C,H,W] -> 0 or 255, white with probability x/255.
 
-    One draw a pixel, the same for the same number of the split and place in it, so that every
-    model trains and is scored on the same bits.
+    One draw a pixel from a generator that the image itself seeds. So every model trains and is
+    scored on the same bits, and an image gets the same ones in a split, a folder, or by itself.
     """
+    found = np.empty(images.shape, np.uint8)
+    for row, image in enumerate(images):
+        seed = int.from_bytes(bytes.fromhex(digest(image))[:16], "big")
+        uniform = np.random.Generator(np.random.PCG64([BITS, seed])).random(image.shape)
+        found[row] = np.where(uniform * 255.0 < image, 255, 0)
+    return found
+
+
+def _bits_by_place(images: NDArray[np.uint8], split: int) -> NDArray[np.uint8]:
     draw = np.random.Generator(np.random.PCG64([BITS, split]))
     found = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), 1000):  # an image's uniform numbers take 8 times its bytes

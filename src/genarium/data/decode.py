@@ -147,6 +147,18 @@ def decode(data: bytes) -> tuple[Image.Image, bool]:
     return _reduce(picture), frames
 
 
+def of_pillow(image: Image.Image) -> Image.Image:
+    """A picture that Pillow opened or made, as `decode` gives that of a file. Raises `Bad`."""
+    try:
+        image.load()
+        orientation, picture = _orientation(image), _eight_bit(image)
+    except BROKEN as error:
+        raise Bad(f"broken or truncated ({error or type(error).__name__})") from None
+    if orientation in UPRIGHT:
+        picture = picture.transpose(UPRIGHT[orientation])
+    return _reduce(picture)
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))

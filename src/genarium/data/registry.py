@@ -60,7 +60,8 @@ class Source:
     """A registered source.
 
     matches: for sources addressed by something other than their name (a folder's path): whether
-    a string is theirs. files: whether it takes official files from `from_dir`.
+    a string is theirs. files: whether it takes official files from `from_dir`. paths: names of its
+    arguments that are paths.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Source:
     licence: str
     matches: Callable[[str], bool] | None = None
     files: bool = False
+    paths: tuple[str, ...] = ()
 
     def arguments(self, text: str) -> dict[str, Any]:
         """ "n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
@@ -109,11 +111,12 @@ def source(
     licence: str,
     matches: Callable[[str], bool] | None = None,
     files: bool = False,
+    paths: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Collection]], Callable[..., Collection]]:
     """Decorator that registers a function `(request, *, argument: type = default)`."""
 
     def wrap(function: Callable[..., Collection]) -> Callable[..., Collection]:
-        _registered[name] = Source(name, function, summary, licence, matches, files)
+        _registered[name] = Source(name, function, summary, licence, matches, files, paths)
         return function
 
     return wrap

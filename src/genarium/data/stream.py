@@ -16,8 +16,10 @@ from typing import IO
 import numpy as np
 import torch
 from numpy.lib import format as npy
+from PIL import Image
 from torch import Tensor
 
+from genarium.data.collection import bits
 from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
@@ -26,6 +28,20 @@ from genarium.data.scan import Found, scan
 from genarium.errors import UserError
 
 NAMED = 3  # broken files that a warning names
+
+
+def render(image: Image.Image, options: DataOptions) -> Tensor:
+    """A decoded picture (mode L, RGB or RGBA) as `options` say, uint8 [C,H,W].
+
+    Grey pictures come as one channel, all others as three, each in its own size, where `options`
+    do not say. It is what `genarium.data.load` makes of the file with the same options.
+    """
+    channels = options.channels or (1 if image.mode == "L" else 3)
+    image = flatten(image, options.colour, channels)
+    if options.height_width:
+        image = fit_image(image, *options.height_width, options.fit, options.colour)
+    found = np.broadcast_to(to_chw(image), (channels, image.height, image.width))
+    return torch.from_numpy(bits(found[None])[0] if options.binarize == "static" else found.copy())
 
 
 class Folder:
@@ -74,13 +90,7 @@ class Folder:
             yield torch.stack(waiting)
 
     def _read(self, found: Found) -> Tensor:
-        image, _ = decode(read_bytes(found.path))
-        channels = self.options.channels or (1 if image.mode == "L" else 3)
-        image = flatten(image, self.options.colour, channels)
-        size = self.options.height_width
-        if size:
-            image = fit_image(image, *size, self.options.fit, self.options.colour)
-        return torch.from_numpy(to_chw(image).copy())
+        return render(decode(read_bytes(found.path))[0], self.options)
 
 
 class Array:
@@ -143,7 +153,8 @@ class Array:
             self.options.fit,
             self.options.colour,
         )
-        return torch.from_numpy(fitted.copy())
+        static = self.options.binarize == "static"
+        return torch.from_numpy(bits(fitted) if static else fitted.copy())
 
     @property
     def _name(self) -> str:

@@ -99,13 +99,15 @@ def write(
     dataset: Any = None,
     evaluate: bool = True,
     extractor: Any = None,
+    accept_changes: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Collect and render in one call.
 
     runs: what `genarium.load` gives, trained on one data set. path: the HTML file. n: samples
     for the scores. samples: how many of them the page shows. dataset: the data, if already
-    loaded (default: `dataset()` of the first run). progress: called with "run: part".
+    loaded (default: `dataset()` of the first run). accept_changes: also data that changed since a
+    run was trained. progress: called with "run: part".
     Raises UserError for no runs or runs on different data, before anything is drawn.
     """
     from genarium.evaluation.watch import for_data
@@ -138,6 +140,7 @@ def write(
                 extractor=extractor,
                 evaluation_samples=n,
                 watch=watches[key],
+                accept_changes=accept_changes,
                 progress=say,
             )
         )

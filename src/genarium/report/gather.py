@@ -52,6 +52,7 @@ def collect(
     evaluation_samples: int = 1000,
     batch: int = 256,
     watch: Watch | None = None,
+    accept_changes: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ModelReport:
     """Draw, measure and time all that the report shows of one run.
@@ -64,14 +65,15 @@ def collect(
     scores: what `evaluate_model` gave for this run; None computes it, on `evaluation_samples`
     samples with `extractor` (an Extractor or a name; None takes the data set's default),
     unless `evaluate` is False. watch: over `dataset`, for the verdicts on copying.
-    progress: called with the name of each part as it begins.
+    accept_changes: take a data set whose manifest is another than at training (`Trained.dataset`
+    has warned). progress: called with the name of each part as it begins.
     Raises UserError when the data set is not what the run was trained on.
     """
     if n < 1:
         raise UserError(f"-n {n}: a report needs at least 1 sample")
     if not len(dataset.test):
         raise UserError(f"data {dataset.name}: no test images to report on: give more images")
-    _expect_same_data(trained, dataset)
+    _expect_same_data(trained, dataset, accept_changes)
     say = progress or (lambda part: None)
     model, test, able = trained.model, dataset.test.images, trained.capabilities
     recipe, config = trained.recipe, trained.config
@@ -145,7 +147,7 @@ def describe_data(dataset: Any) -> Data:
     )
 
 
-def _expect_same_data(trained: Trained, dataset: Any) -> None:
+def _expect_same_data(trained: Trained, dataset: Any, accept_changes: bool) -> None:
     if trained.spec.shape != dataset.spec.shape:
         mine, given = ("x".join(map(str, s)) for s in (trained.spec.shape, dataset.spec.shape))
         raise UserError(
@@ -153,7 +155,7 @@ def _expect_same_data(trained: Trained, dataset: Any) -> None:
             f"data {dataset.name} have {given}: give the data and the --size of its training"
         )
     known = trained.about.get("data", {})
-    if known.get("manifest", dataset.manifest) != dataset.manifest:
+    if known.get("manifest", dataset.manifest) != dataset.manifest and not accept_changes:
         raise UserError(
             f"run {trained.name} was trained on other data ({known.get('name')}) than "
             f"{dataset.name} as they are now: restore the data of its training"

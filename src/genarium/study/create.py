@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium import api
+from genarium import api, inputs
 from genarium.contract import Spec, to_uint8
-from genarium.data import DataOptions, Dataset
-from genarium.data import load as load_data
+from genarium.data import Dataset
 from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
+from genarium.given import dataset_for
 from genarium.study import store
 from genarium.study.manifest import (
     ANSWERS,
@@ -45,9 +45,10 @@ LONGEST = 200
 
 
 def create(
-    runs: Sequence[Trained | str | os.PathLike[str]],
-    data: str | Dataset | None = None,
+    runs: Sequence[Trained | str | os.PathLike[str]] | Trained | str | os.PathLike[str],
+    data: Dataset | str | os.PathLike[str] | None = None,
     *,
+    accept_changes: bool = False,
     out: str | os.PathLike[str] = "study",
     mode: Mode = "untimed",
     n: int = 50,
@@ -60,7 +61,8 @@ def create(
 ) -> Manifest:
     """Draw a study's pictures and write its folder `out`, whole or not at all.
 
-    data: where the real pictures are from (its test split), default the data of the first run.
+    data: where the real pictures are from (its test split), read as the first run's data were;
+    default: these. accept_changes: take them also where they changed since its training.
     n: pictures drawn of each model, and as many real ones for each. show: how many of the n one
     participant sees (default: 20, in the timed mode 50; all, if n is less). practice: pictures
     of the practice round, half of them real. checks: attention checks a participant. scaling:
@@ -69,15 +71,15 @@ def create(
     Raises UserError when runs differ in picture size, cannot sample, make points of the plane,
     or when the test split has too few pictures.
     """
-    if not runs:
+    trained = [api.loaded(run, accept_changes=accept_changes) for run in api.several(runs)]
+    if not trained:
         raise UserError("no runs: name the models under study")
     if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in title) or len(title) > LONGEST:
         raise UserError(
             f"--title {title[:40]!r}: give one line of Unicode text, of {LONGEST} signs at most"
         )
-    trained = [run if isinstance(run, Trained) else api.load(run) for run in runs]
     spec = _common_spec(trained)
-    folder = Path(out)
+    folder = inputs.path(out, "study: out")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {folder} is there already: name a new folder")
     show = min(n, 50 if mode == "timed" else 20) if show is None else show
@@ -161,15 +163,12 @@ def _names(trained: Sequence[Trained]) -> list[str]:
     return names
 
 
-def _data(data: str | Dataset | None, first: Trained, spec: Spec) -> Dataset:
+def _data(data: Dataset | str | os.PathLike[str] | None, first: Trained, spec: Spec) -> Dataset:
     """The real pictures, in the models' size and channels."""
-    if data is None:
-        dataset = first.dataset()
-    elif isinstance(data, str):
-        options = DataOptions(size=f"{spec.height}x{spec.width}", channels=spec.channels)
-        dataset = load_data(data, options, progress=False)
+    if data is None or isinstance(data, str | os.PathLike):
+        dataset = dataset_for(first, data)
     else:
-        dataset = data
+        dataset = inputs.dataset(data, "data")
     if dataset.spec.shape != spec.shape:
         raise UserError(
             f"--data {dataset.name} has pictures of {_shape(dataset.spec)} and {first.path} makes "

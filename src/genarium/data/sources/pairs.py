@@ -32,7 +32,12 @@ from genarium.errors import UserError
 ASPECT = 0.02  # how far the aspect ratios of a pair may differ: a pixel of rounding in 50
 
 
-@source("pairs", summary="pairs of images: the same names in two folders", licence="yours")
+@source(
+    "pairs",
+    summary="pairs of images: the same names in two folders",
+    licence="yours",
+    paths=("a", "b", "dir"),
+)
 def pairs(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Collection:
     """Files of two folders that have the same name but for its suffix."""
     first, second = _two(request, "pairs", a, b, dir, ("A", "B"))
@@ -56,6 +61,7 @@ def pairs(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Colle
     "side-by-side",
     summary="pairs of images: both in one file, A in its left half and B in its right",
     licence="yours",
+    paths=("dir",),
 )
 def side_by_side(request: Request, *, dir: str = "") -> Collection:
     """Files of even width, each two images of one size."""
@@ -80,6 +86,7 @@ def side_by_side(request: Request, *, dir: str = "") -> Collection:
     "unpaired",
     summary="two folders of images of two kinds, without pairs",
     licence="yours",
+    paths=("a", "b", "dir"),
 )
 def unpaired(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Collection:
     """The images of two folders, each with its own number and splits."""

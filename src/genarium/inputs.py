@@ -1,0 +1,229 @@
+"""The library's door: what a caller gives, as the tensors that the program computes with.
+
+Images are uint8 [N,C,H,W] inside. `images` takes them as
+
+    tensors      [N,C,H,W]: uint8, or floats on [-1, 1] as samples are
+    arrays       [N,C,H,W] where the second axis is 1 or 3, else [N,H,W,C]; [N,H,W] is grey
+    lists        of pictures of Pillow, or of such tensors or arrays of one image each
+
+Floats are rounded as samples are when they are saved: clamped to [-1, 1], x -> 127.5 (x + 1). What
+can not be meant is refused: values beyond ±1.5 (0 .. 255, or another normalization), no value
+below 0 (floats on [0, 1]), values that are not finite, other types.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from genarium.contract import to_uint8
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+Pictures = (
+    Tensor
+    | NDArray[Any]
+    | Image.Image
+    | Sequence[Image.Image]
+    | Sequence[Tensor]
+    | Sequence[NDArray[Any]]
+)
+
+BEYOND = 1.5
+"""Floats to here are clamped: a linear decoder overshoots a little."""
+
+ACCEPTED = (
+    "give uint8 [N,C,H,W], floats on [-1, 1], an array [N,H,W,C], or a list of pictures of Pillow"
+)
+
+
+def images(value: Any, where: str, shape: tuple[int, int, int] | None = None) -> Tensor:
+    """Images as uint8 [N,C,H,W] on the CPU; see above.
+
+    where: the function and its argument, for errors. shape: (C, H, W) that they must have. Raises
+    UserError for anything else.
+    """
+    found = _tensor(value, where)
+    if found.ndim != 4 or found.shape[1] not in (1, 3):
+        hint = "; of one image, images[None]" if found.ndim in (2, 3) else ""
+        raise UserError(f"{where}: of shape {list(found.shape)}: give [N,C,H,W], C 1 or 3{hint}")
+    if shape is not None and tuple(found.shape[1:]) != shape:
+        wanted = ",".join(map(str, shape))
+        raise UserError(
+            f"{where}: of shape {list(found.shape)}, the model's are [N,{wanted}]: resize them, or "
+            "name a file or a folder, which is read as the run's data were"
+        )
+    if not len(found):
+        raise UserError(f"{where}: there are none: give at least one")
+    if found.dtype == torch.uint8:
+        return found
+    if not found.is_floating_point():
+        raise UserError(f"{where}: of type {_type(found)}: {ACCEPTED}")
+    found = found.float()
+    if not bool(found.isfinite().all()):
+        raise UserError(f"{where}: some values are not finite: leave those images out")
+    low, high = (float(end) for end in found.aminmax())
+    if max(-low, high) > BEYOND:
+        raise UserError(
+            f"{where}: floats from {low:g} to {high:g}: bring them to [-1, 1], or give uint8"
+        )
+    if low >= 0:
+        raise UserError(
+            f"{where}: floats from {low:g} to {high:g}, none below 0: say whether they are on "
+            "[0, 1] (give 2 * images - 1) or on [-1, 1] (give genarium.to_uint8(images))"
+        )
+    return to_uint8(found)
+
+
+def _tensor(value: Any, where: str) -> Tensor:
+    """Tensors, arrays and lists of them as one tensor on the CPU, channels second."""
+    if isinstance(value, Image.Image):
+        value = [value]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return _list(list(value), where)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "uifb":
+            raise UserError(f"{where}: an array of type {value.dtype}: {ACCEPTED}")
+        if value.ndim == 3 and value.shape[2] not in (1, 3):
+            value = value[:, None]
+        elif value.ndim == 4 and value.shape[1] not in (1, 3):
+            value = value.transpose(0, 3, 1, 2)
+        if not value.dtype.isnative:
+            value = value.astype(value.dtype.newbyteorder("="))
+        return torch.from_numpy(np.array(value, order="C"))  # torch has no read-only tensors
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    raise UserError(f"{where}: {_article(type(value).__name__)}: {ACCEPTED}")
+
+
+def _list(items: list[Any], where: str) -> Tensor:
+    if not items:
+        raise UserError(f"{where}: there are none: give at least one")
+    if all(isinstance(item, Image.Image) for item in items):
+        return pillow(items, where)
+    parts = []
+    for item in items:
+        if not isinstance(item, Tensor | np.ndarray):
+            raise UserError(f"{where}: a list with {_article(type(item).__name__)}: {ACCEPTED}")
+        if item.ndim not in (2, 3):
+            raise UserError(
+                f"{where}: a list with images of shape {list(item.shape)}: give [C,H,W] each"
+            )
+        if isinstance(item, np.ndarray):
+            grey = item.ndim == 2
+            parts.append(_tensor(item[None] if not grey else item[None, None], where)[0])
+        else:
+            parts.append(item.detach().cpu() if item.ndim == 3 else item.detach().cpu()[None])
+    if len({(part.shape, part.dtype) for part in parts}) > 1:
+        shapes = sorted({f"{_type(part)} {list(part.shape)}" for part in parts})
+        raise UserError(f"{where}: images of {' and '.join(shapes)}: give one type and shape")
+    return torch.stack(parts)
+
+
+def pillow(items: Sequence[Image.Image], where: str, options: Any = None) -> Tensor:
+    """Pictures of Pillow as `options` (a `DataOptions`) say, uint8 [N,C,H,W]; default: as they are,
+    all RGB where one is."""
+    from genarium.data.decode import Bad, of_pillow, strict
+    from genarium.data.options import DataOptions
+    from genarium.data.stream import render
+
+    parts = []
+    with strict():
+        for number, item in enumerate(items):
+            try:
+                parts.append(render(of_pillow(item), options or DataOptions()))
+            except Bad as bad:
+                raise UserError(f"{where}: picture {number}: {bad}: leave it out") from None
+    channels = max(len(part) for part in parts)
+    parts = [part.expand(channels, -1, -1) for part in parts]
+    if len({part.shape for part in parts}) > 1:
+        sizes = sorted({f"{part.shape[1]}x{part.shape[2]}" for part in parts})
+        raise UserError(f"{where}: pictures of {' and '.join(sizes)}: bring them to one size")
+    return torch.stack(parts)
+
+
+def floats(value: Any, where: str, columns: int) -> Tensor:
+    """Codes, float32 [N,columns] on the CPU. UserError for anything else."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "uif":
+        value = torch.from_numpy(np.ascontiguousarray(value))
+    if not isinstance(value, Tensor):
+        raise UserError(
+            f"{where}: {_article(type(value).__name__)}: give floats [N,{columns}], as encode does"
+        )
+    if value.ndim != 2 or value.shape[1] != columns or not len(value):
+        raise UserError(f"{where}: of shape {list(value.shape)}: give floats [N,{columns}]")
+    if value.dtype == torch.bool or value.is_complex():
+        raise UserError(f"{where}: of type {_type(value)}: give floats [N,{columns}]")
+    value = value.float().cpu()
+    if not bool(value.isfinite().all()):
+        raise UserError(f"{where}: some values are not finite: leave those codes out")
+    return value
+
+
+def mask(value: Any, where: str, images: Tensor) -> Tensor:
+    """What is kept of images [N,C,H,W], bool [N,C,H,W], of bool [H,W] or [N,1 or C,H,W]."""
+    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
+        value = torch.from_numpy(np.ascontiguousarray(value))
+    n, channels, height, width = images.shape
+    wanted = f"give bool [{height},{width}] or [{n},1 or {channels},{height},{width}]"
+    if not isinstance(value, Tensor) or value.dtype != torch.bool:
+        what = _type(value) if isinstance(value, Tensor) else _article(type(value).__name__)
+        raise UserError(f"{where}: {what}: {wanted}")
+    shape = tuple(value.shape)
+    each = len(shape) == 4 and shape[0] in (1, n) and shape[1] in (1, channels)
+    if shape[-2:] != (height, width) or not (each or len(shape) == 2):
+        raise UserError(f"{where}: of shape {list(shape)}: {wanted}")
+    return value.detach().cpu().expand(images.shape)
+
+
+def path(value: Any, where: str) -> Path:
+    """A path of text or a `Path`. UserError for anything else."""
+    if not isinstance(value, str | os.PathLike):
+        raise UserError(f"{where}: {_article(type(value).__name__)}: give a path")
+    found = os.fspath(value)
+    if isinstance(found, bytes):
+        found = os.fsdecode(found)
+    if not found or "\0" in found:
+        raise UserError(f"{where} {found!r}: give a path")
+    return Path(found)
+
+
+def dataset(value: Any, where: str) -> Dataset:
+    """A `Dataset`. UserError for anything else that is no path or name either."""
+    from genarium.data import Dataset
+
+    if not isinstance(value, Dataset):
+        raise UserError(
+            f"{where}: {_article(type(value).__name__)}: give a data set by name, the path of a "
+            "folder of images, or a Dataset"
+        )
+    return value
+
+
+def count(value: Any, where: str, least: int = 0) -> int:
+    """A whole number of at least `least`. UserError for anything else."""
+    try:
+        found = int(value.__index__())
+    except AttributeError:
+        raise UserError(f"{where} {value!r}: give a whole number") from None
+    if found < least:
+        raise UserError(f"{where} {found}: give a number of at least {least}")
+    return found
+
+
+def _type(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
