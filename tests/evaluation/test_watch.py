@@ -11,6 +11,7 @@ from torch import Tensor
 from genarium import data
 from genarium.evaluation.evaluate import evaluate_images
 from genarium.evaluation.features import extractor
+from genarium.evaluation.findings import Originals, copying_finding, repeats_finding
 from genarium.evaluation.measure import choose
 from genarium.evaluation.scores import Scores
 from genarium.evaluation.watch import Watch, watched
@@ -57,6 +58,35 @@ def test_verdicts_of_an_evaluation(judged: Scores) -> None:
     assert missing is not None
     assert (missing.value, missing.note) == (2, "missing modes: 3, 7")
     assert "copying: copies about" in judged.table()
+
+
+def test_copies_at_the_end_of_a_folder_are_seen(
+    digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more samples than are looked at not the first are: folders are sorted."""
+    monkeypatch.setattr("genarium.evaluation.findings.MOST", 100)
+    images, _ = digits
+    originals = Originals(images[:500], images[500:900])
+    ordered = torch.cat([images[900:1200], images[:100]])  # the copies last
+    finding = copying_finding(ordered, originals)
+    assert finding.found
+    assert 0.1 < finding.numbers["share"] < 0.45
+    assert finding.numbers["samples"] == 100
+    for sample, original in finding.numbers["nearest"]:
+        assert sample >= 300
+        assert torch.equal(ordered[sample], images[original])
+    again = torch.cat([images[900:1200], images[:1].expand(100, -1, -1, -1)])
+    assert repeats_finding(again, originals).found
+
+
+def test_images_sorted_by_class_say_how_the_classifier_errs_in_each(
+    digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genarium.evaluation.watch.LABELLED", 200)
+    images, labels = digits
+    order = labels.argsort(stable=True)
+    watch = Watch(images, images[order], labels, labels[order])
+    assert (watch._confusion(extractor("digits")).sum(dim=1) > 0).all()
 
 
 def test_verdicts_survive_json(judged: Scores) -> None:

@@ -67,8 +67,9 @@ def evaluate_model(
     reference: uint8 [N,C,H,W] images to compare samples with. labels: their classes [N], which
     only serve to say how far the extractor can be trusted on them. heldout: images for likelihood
     and reconstruction; the reference if None. train: the training images, for scores that see
-    copying. n: samples, and images of either set, at most. seed, batch: of the samples; together
-    they determine the result. split: the name of the split that reference and heldout come from.
+    copying, which read all of them. n: samples, and images of either other set, at most. seed,
+    batch: of the samples; together they determine the result. split: the name of the split that
+    reference and heldout come from.
     metrics: scores of samples against the reference. second: held-out images of a second domain,
     for a model that translates; the reference is the first then. paired: whether their rows belong
     together.
@@ -96,7 +97,7 @@ def evaluate_model(
             "batch": batch,
         }
         if isinstance(model, Samples):
-            _add_train(theirs, train, chosen, metrics, n, batch, report, warnings)
+            _add_train(theirs, train, chosen, metrics, batch, report, warnings)
             ours = Measured("sample", chosen, metrics)
             try:
                 speed = sample_into(ours, model, len(real), shape, seed, batch, report)
@@ -125,7 +126,10 @@ def evaluate_model(
                 warnings=warnings,
             )
         if heldout is None or heldout is reference:  # the labels are the reference's
-            rows += clustering(model, held, labels, context, report)
+            try:
+                rows += clustering(model, held, labels, context, report)
+            except Undefined as reason:
+                warnings.append(f"left out {reason}")
         rows.append(parameters(model))
     if len(real) < n:
         warnings.append(f"--n {n}: only {len(real)} {split} images, so as many of each")
@@ -168,7 +172,7 @@ def evaluate_images(
             f"images are {_size(ours)}, the reference {_size(theirs)}: sharpness is not "
             "comparable, and the resize before the extractor differs"
         )
-    _add_train(theirs, train, chosen, metrics, count, batch, report, warnings)
+    _add_train(theirs, train, chosen, metrics, batch, report, warnings)
     context = _context(chosen, theirs)
     rows = _scores(ours, theirs, metrics, context, warnings)
     return Scores(rows, context, warnings, list(ours.findings))
@@ -233,17 +237,16 @@ def _add_train(
     train: Tensor | Images | None,
     extractor: Extractor,
     metrics: Sequence[Metric],
-    n: int,
     batch: int,
     report: Progress,
     warnings: list[str],
 ) -> None:
-    """Measure training images where a metric reads them."""
+    """Measure all training images where a metric reads them: of a part, most copies would lose the
+    image that they are copies of."""
     needing = [metric for metric in metrics if "train" in metric.needs]
     if train is not None and needing:
-        images = thin(as_images(train), max(n, 4))
         reference.train = _measure(
-            "train", extractor, needing, images, batch, None, report, warnings
+            "train", extractor, needing, as_images(train), batch, None, report, warnings
         )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from genarium.evaluation.copying import Copying, copying
 from genarium.evaluation.dropping import Dropping, dropping
 from genarium.evaluation.finding import Finding
+from genarium.evaluation.images import thinned
 from genarium.evaluation.lookalikes import LEAST, PROPOSED, Lookalikes, Pool, thumbnails
 from genarium.evaluation.repeats import Repeats, repeats, rounded
 from genarium.evaluation.scores import Undefined
@@ -135,9 +136,16 @@ def examine(
     return found
 
 
+def _rows(n: int) -> Tensor:
+    """The samples that are looked at: not the first, for a folder may be sorted by class."""
+    rows = thinned(n, MOST)
+    return torch.arange(n) if rows is None else rows
+
+
 def copying_finding(samples: Tensor, originals: Originals) -> Finding:
     """Does it copy? With the samples most like a training image beside it."""
-    samples = thumbnails(samples[:MOST], originals.pool.shape)
+    rows = _rows(len(samples))
+    samples = thumbnails(samples[rows], originals.pool.shape)
     result, found = originals.copying(samples)
     worst = result.worst(SHOWN)
     count, held = int(originals.trained.sum()), int((~originals.trained).sum())
@@ -165,7 +173,7 @@ def copying_finding(samples: Tensor, originals: Originals) -> Finding:
         "samples": len(samples),
         "training images": count,
         "held-out images": held,
-        "nearest": [[int(i), int(originals.index[j])] for i, j in zip(worst, beside)],
+        "nearest": [[int(i), int(originals.index[j])] for i, j in zip(rows[worst], beside)],
     }
     return Finding(
         "copying",
@@ -181,7 +189,7 @@ def copying_finding(samples: Tensor, originals: Originals) -> Finding:
 
 def repeats_finding(samples: Tensor, originals: Originals) -> Finding:
     """Does it repeat itself? With the pictures drawn most often, each beside another draw of it."""
-    samples = thumbnails(samples[:MOST], originals.pool.shape)
+    samples = thumbnails(samples[_rows(len(samples))], originals.pool.shape)
     result = originals.repeats(samples)
     low, high = result.interval
     total = f"at least {rounded(low)}" if high is None else f"{rounded(low)} to {rounded(high)}"

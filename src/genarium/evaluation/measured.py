@@ -54,8 +54,9 @@ class Measured:
 
     name: what to call the set in notes. count: N. moments: of the pooled features. pool [N,D],
     logits [N,K]: the features, where a metric needs them. per_image: [N] numbers that metrics ask
-    for, by name. shapes: (C, H, W) that were seen. train: the training images, where they are known
-    and a metric needs them. memo: what metrics share. findings: what they say in words.
+    for, by name. shapes: (C, H, W) that were seen. broken: images whose features are not finite, by
+    kind of feature; scores that need that kind are left out. train: the training images, where they
+    are known and a metric needs them. memo: what metrics share. findings: what they say in words.
     """
 
     def __init__(self, name: str, extractor: Extractor, metrics: Sequence[Metric]):
@@ -67,6 +68,7 @@ class Measured:
         self.train: Measured | None = None
         self.findings: list[Finding] = []
         self.memo: dict[Any, Any] = {}
+        self.broken = dict.fromkeys(Features._fields, 0)
         self._functions = {k: (f, m.least) for m in metrics for k, f in m.per_image.items()}
         wanted = {need for metric in metrics for need in metric.needs} & {"pool", "logits"}
         self._kept: dict[str, list[Tensor]] = {k: [] for k in (*wanted, *self._functions)}
@@ -83,7 +85,10 @@ class Measured:
 
     def add_features(self, features: Features) -> None:
         """Take in features alone, for scores that need no images."""
-        self.moments.add(features.pool)
+        for name, values in features._asdict().items():
+            self.broken[name] += int((~torch.isfinite(values)).any(dim=1).sum())
+        if not self.broken["pool"]:
+            self.moments.add(features.pool)
         for name, values in features._asdict().items():
             if name in self._kept:
                 self._kept[name].append(values)
@@ -106,6 +111,8 @@ class Measured:
         self.moments.merge(other.moments)
         for name, parts in other._kept.items():
             self._kept[name] += parts
+        for name, count in other.broken.items():
+            self.broken[name] += count
         self._digest.update(other._digest.digest())
         self._last = ()
         self.shapes |= other.shapes
@@ -179,6 +186,7 @@ def score_all(
     rows, warnings = [], []
     for metric in metrics:
         try:
+            _check(metric, samples, reference)
             score = metric.score(samples, reference)
         except Undefined as reason:
             warnings.append(f"left out {reason}")
@@ -187,6 +195,20 @@ def score_all(
             shared = {**basis, **features} if metric.on_features else basis
             rows.append(replace(score, basis={**shared, **score.basis}))
     return rows, warnings
+
+
+def _check(metric: Metric, *sets: Measured) -> None:
+    """Raise Undefined if features that the metric needs are not finite."""
+    if not metric.on_features:
+        return
+    trained = [one.train for one in sets if one.train and "train" in metric.needs]
+    for one in (*sets, *trained):
+        for need in metric.needs:
+            if one.broken.get(need):
+                raise Undefined(
+                    f"{metric.key}: {one.extractor.name} gave {need} features that are not finite "
+                    f"for {one.broken[need]:,} of {one.count:,} {one.name} images"
+                )
 
 
 def class_counts(samples: Measured, reference: Measured) -> dict[str, Any]:

@@ -248,6 +248,8 @@ def _scaled(rows: Tensor, centre: Tensor, scale: float) -> Tensor:
     """(row - centre) · scale in float32: two roundings a number, whatever the rows are."""
     found = torch.empty(rows.shape, dtype=torch.float32)
     for start, part in enumerate(rows.split(512)):
+        if scale > 1e30:  # beyond the range of float32, or nearly
+            part = part.double()
         found[512 * start : 512 * start + len(part)] = (part - centre) * scale
     return found
 

@@ -33,7 +33,7 @@ class Score:
     that come from the images it is measured against, in their order; of two scores on one basis the
     dot product is the covariance. It is not saved.
 
-    Raises ValueError if the value is not a finite number.
+    Raises Undefined, a ValueError, if the value, its error or its interval is not a finite number.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Score:
             object.__setattr__(self, "interval", ends)
         numbers = (self.value, self.std, self.reference, *(self.interval or ()))
         if not all(number is None or math.isfinite(number) for number in numbers):
-            raise ValueError(f"{self.name} is not a finite number: {numbers}")
+            raise Undefined(f"{self.name}: it is not a finite number")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts; without `shared`."""
@@ -176,7 +176,9 @@ def between(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """Four significant digits; whole numbers from 1,000 on with separators."""
+    """Four significant digits; whole numbers from 1,000 on with separators, 1e+09 from there on."""
+    if abs(value) >= 1e9:
+        return f"{value:.3g}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if value == int(value):

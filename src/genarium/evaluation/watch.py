@@ -21,7 +21,7 @@ from genarium.evaluation.findings import (
     copying_finding,
     repeats_finding,
 )
-from genarium.evaluation.images import Images
+from genarium.evaluation.images import Images, thinned
 from genarium.evaluation.lookalikes import LEAST, thumbnails
 from genarium.evaluation.measured import Measured, Metric
 from genarium.evaluation.scores import Score, Undefined
@@ -125,9 +125,12 @@ class Watch:
         return thumbnails(images, self._shape)
 
     def _confusion(self, extractor: Extractor) -> Tensor:
-        images, labels = self._images[1][:LABELLED], self._labels[1]
+        images, labels = self._images[1], self._labels[1]
         assert labels is not None
-        return confusion(extractor, images, labels[:LABELLED])
+        rows = thinned(len(images), LABELLED)  # not the first: they may be sorted by class
+        if rows is not None:
+            images, labels = images[rows], labels[rows]
+        return confusion(extractor, images, labels)
 
 
 def confusion(extractor: Extractor, images: Tensor, labels: Tensor) -> Tensor:
