@@ -6,7 +6,10 @@ from faults.fault import of
 
 FRECHET = ("tests/evaluation/test_frechet.py",)
 DISTANCES = ("tests/evaluation/test_distances.py",)
-COPYING = ("tests/evaluation/test_copying.py",)
+COPYING = (
+    "tests/evaluation/test_verdict_of_copying.py",
+    "tests/evaluation/test_copying.py",
+)
 OVERLAP = ("tests/evaluation/test_overlap.py",)
 PURE = ("tests/evaluation/test_pure_scores.py",)
 MODES = ("tests/evaluation/test_modes.py",)

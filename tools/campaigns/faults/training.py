@@ -164,7 +164,7 @@ FAULTS = (
     ),
     *of(
         "training/checkpoint.py",
-        ("tests/training/test_checkpoint.py",),
+        ("tests/training/test_durable.py", "tests/training/test_checkpoint.py"),
         (
             "checkpoint: fsync",
             "os.fsync(descriptor)",
