@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genarium import distributions as dist
 from genarium.contract import Batch, Noise, Spec
-from genarium.models.explicit.approximate.vae import VAE
+from genarium.models.explicit.approximate.vae import VAE, active_units
 from genarium.models.implicit.pix2pix import pix2pix
 
 SPEC = Spec(1, 8, 8)
@@ -75,6 +75,12 @@ def test_a_gaussian_image_is_the_sum_of_its_pixels() -> None:
     pixel = torch.distributions.Normal(mean, math.exp(-1.5)).log_prob(x) - math.log(128)
     expected = pixel.flatten(1).sum(1)  # to the rounding of the parameter, which was float32
     torch.testing.assert_close(likelihood.log_prob(mean, x), expected, rtol=1e-6, atol=0)
+
+
+def test_a_unit_is_active_by_its_variance() -> None:
+    """A deviation of .09 is a variance of .0081, below .01; one of .11 is .0121, above."""
+    signs = torch.tensor([1.0, -1.0])[:, None]
+    assert active_units(signs * torch.tensor([0.0, 0.09, 0.11, 2.0])).item() == 2
 
 
 # pix2pix --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faults.fault import of
 
+BY_HAND = "tests/evaluation/test_errors_by_hand.py"
 FRECHET = ("tests/evaluation/test_frechet.py",)
 DISTANCES = ("tests/evaluation/test_distances.py",)
 COPYING = (
@@ -397,7 +398,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/model_scores.py",
-        (*PURE, "tests/evaluation/test_evaluate.py"),
+        (BY_HAND, *PURE),
         (
             "group information: axis",
             "return (torch.xlogy(q, q) - torch.xlogy(q, q.mean(0))).sum(1)",
@@ -419,7 +420,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/measure.py",
-        ("tests/evaluation/test_evaluate.py",),
+        (BY_HAND, "tests/evaluation/test_evaluate.py"),
         (
             "classes found: tenth",
             "return ((ours > 0) & (ours >= 0.1 * expected)).sum(dim=-1).double()",
