@@ -20,7 +20,9 @@ import importlib
 import os
 import py_compile
 import re
+import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -33,7 +35,7 @@ from faults import FAULTS, Fault
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path("src") / "genarium"
 WANTED = 0.95
-LONGEST = 900  # seconds after which a fault that made something endless counts as caught
+CPU_SECONDS, MORE_MEMORY = 300, 8 << 30  # of one run: a fault may make something endless
 FAILED, PASSED = 1, 0  # exit statuses of pytest
 
 # Imported once; every run of the tests is a fork that has them already.
@@ -91,6 +93,9 @@ def start(source: Path, tests: Sequence[str], output: Path) -> int:
         with output.open("w") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+        most = _address_space() + MORE_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         os.chdir(ROOT)
         os.environ["PYTHONPATH"] = str(source)
         sys.path.insert(0, str(source))
@@ -103,24 +108,24 @@ def start(source: Path, tests: Sequence[str], output: Path) -> int:
         os._exit(status)
 
 
+def _address_space() -> int:
+    """Bytes that this process has mapped, where the system tells (Linux)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return 24 << 30
+    return pages * resource.getpagesize()
+
+
 def finish(child: int, output: Path) -> tuple[int, str]:
     """Wait for a child: pytest's status and the line that says why."""
-    end = time.monotonic() + LONGEST
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > end:
-            os.kill(child, 9)
-            os.waitpid(child, 0)
-            return FAILED, f"still running after {LONGEST} s"
-        time.sleep(0.05)
+    _, status = os.waitpid(child, 0)
     text = output.read_text(errors="replace")
     code = os.waitstatus_to_exitcode(status)
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", text, re.MULTILINE)
-    if failed:
-        return code, failed.group(1)
-    return code, " ".join(text.split())[-160:]
+    if code == -signal.SIGXCPU:
+        return FAILED, f"still running after {CPU_SECONDS} s of computing"
+    return code, failed.group(1) if failed else " ".join(text.split())[-160:]
 
 
 def plant(base: Path, folder: Path, fault: Fault) -> Path:

@@ -37,7 +37,7 @@ FAULTS = (
     ),
     *of(
         "data/resize.py",
-        ("tests/data/test_resize.py",),
+        ("tests/data/test_resize.py", "tests/data/test_data_by_hand.py"),
         (
             "crop: covers",
             "scale = max(width / w, height / h)",

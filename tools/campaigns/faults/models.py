@@ -201,10 +201,10 @@ FAULTS = (
             "the generator's turn leaves gradients on the discriminator",
         ),
         (
-            "gan: condition detached",
+            "gan: code's parts swapped",
             "z = torch.cat([batch.noise.normal(self.latent), code.detach()], 1)",
-            "z = torch.cat([batch.noise.normal(self.latent), code], 1)",
-            "the generator's loss reaches the encoder of the condition",
+            "z = torch.cat([code.detach(), batch.noise.normal(self.latent)], 1)",
+            "the condition where a sample's code has the noise",
         ),
     ),
     *of(

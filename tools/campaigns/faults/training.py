@@ -32,8 +32,8 @@ FAULTS = (
         (
             "order: end of an epoch",
             "part = self._epoch(epoch)[offset : offset + wanted]",
-            "part = self._epoch(epoch)[offset - offset % wanted : offset + wanted]",
-            "images come twice where a batch straddles two epochs",
+            "part = self._epoch(epoch)[:wanted]",
+            "every batch begins with the first images of its epoch",
         ),
         (
             "order: start of a batch",
@@ -156,10 +156,10 @@ FAULTS = (
             "the optimizer's state is saved with wrong axes",
         ),
         (
-            "players: state of another phase",
-            'prefix = f"{self.phase.name}/"',
-            "prefix = self.phase.name[:1]",
-            "the state of a phase whose name begins alike",
+            "players: state read as saved",
+            "value = torch.empty_like(seen).copy_(laid_out(value, last))",
+            "value = torch.empty_like(seen).copy_(value.reshape(seen.shape))",
+            "the optimizer's state is read with wrong axes",
         ),
     ),
     *of(
