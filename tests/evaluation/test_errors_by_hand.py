@@ -1,0 +1,98 @@
+"""Standard errors and closed forms of scores that no other test holds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import from_uint8
+from genarium.evaluation.dropping import _holm, dropping, unmixed
+from genarium.evaluation.images import Stored
+from genarium.evaluation.measure import standard_error
+from genarium.evaluation.model_scores import reconstruction, spread_of
+
+
+def test_the_error_of_a_mean_is_the_deviation_over_the_root_of_n() -> None:
+    """1, 2, 3, 6: squares about the mean 3 add up to 14, so √(14 / 3 / 4)."""
+    values = torch.tensor([1.0, 2.0, 3.0, 6.0])
+    assert standard_error(values) == pytest.approx(math.sqrt(14 / 12))
+    assert standard_error(values[:1]) is None
+    parts = spread_of(values)
+    assert parts is not None
+    assert parts.square().sum().item() == pytest.approx(14 / 12)
+    assert parts.sum().item() == pytest.approx(0.0, abs=1e-12)
+
+
+class Off(nn.Module):
+    """Gives back images with an error of its own each."""
+
+    def __init__(self, errors: Tensor):
+        super().__init__()
+        self.errors = errors
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return from_uint8(images) + 2 * self.errors.view(-1, 1, 1, 1)
+
+
+def test_the_error_of_a_psnr_is_that_of_the_mse_times_its_slope() -> None:
+    """dB = -10 log₁₀ e, whose slope is -10 / (e ln 10): checked by a difference quotient."""
+    context: dict[str, Any] = {
+        "batch": 8,
+        "heldout": {"count": 4, "split": "test", "sha256": "0"},
+    }
+    images = Stored(torch.full((4, 1, 4, 4), 100, dtype=torch.uint8))
+    model = Off(torch.tensor([0.1, 0.2, 0.1, 0.3]))
+    mse, psnr = reconstruction(model, images, context, lambda *_: None)
+    errors = torch.tensor([0.01, 0.04, 0.01, 0.09]).double()
+    assert mse.value == pytest.approx(errors.mean().item(), rel=1e-5)
+    assert mse.std == pytest.approx(errors.std().item() / 2, rel=1e-5)
+    step = 1e-7
+    ends = [-10 * math.log10(mse.value + s) for s in (step, -step)]
+    slope = (ends[0] - ends[1]) / (2 * step)
+    assert psnr.value == pytest.approx(-10 * math.log10(mse.value))
+    assert psnr.std == pytest.approx(abs(slope) * mse.std, rel=1e-4)
+    assert psnr.shared is not None
+    assert mse.shared is not None
+    torch.testing.assert_close(psnr.shared, slope * mse.shared, rtol=1e-4, atol=1e-9)
+
+
+# Dropped classes ------------------------------------------------------------------------------
+
+
+def test_shares_are_freed_of_errors_that_go_one_way() -> None:
+    """Half of the second class is named the first: of even shares 3/4 and 1/4 are named so."""
+    named = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).double()
+    found = unmixed(torch.tensor([750, 250]), named)
+    torch.testing.assert_close(found, torch.tensor([0.5, 0.5]).double(), atol=1e-6, rtol=0)
+
+
+def test_the_chance_of_a_class_is_the_binomial_of_its_quarter_and_the_strangers() -> None:
+    """p = P(Binomial(n, q_k C_kk / 4 + Σ_j≠k s_j C_jk) <= o_k), summed term by term."""
+    confusion = torch.tensor([[90, 10, 0], [0, 80, 20], [30, 0, 70]])
+    counts, expected = torch.tensor([12, 5, 23]), torch.tensor([0.5, 0.2, 0.3])
+    found = dropping(counts, expected, confusion, ("a", "b", "c"))
+    named = confusion.double() / 100
+    for k in range(3):
+        chance = 0.25 * expected[k].item() * named[k, k].item()
+        chance += sum(found.share[j].item() * named[j, k].item() for j in range(3) if j != k)
+        terms = (math.comb(40, i) * chance**i * (1 - chance) ** (40 - i) for i in range(51))
+        assert found.p[k].item() == pytest.approx(
+            sum(term for i, term in enumerate(terms) if i <= counts[k]), rel=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("p", "found"),
+    [
+        ([0.016, 0.02, 0.04], [0, 1, 2]),  # .05/3, .05/2 and .05: each is below its own
+        ([0.016, 0.03, 0.04], [0]),  # the second is not, and then nor is the third
+        ([0.04, 0.9, 0.016], [2]),
+        ([0.02, 0.02, 0.02], []),
+    ],
+)
+def test_holms_correction(p: list[float], found: list[int]) -> None:
+    assert _holm(torch.tensor(p), len(p)) == found

@@ -1,0 +1,33 @@
+"""The table of planted faults, a file a part of the package.
+
+An old text is one short line of a formula, so that work elsewhere does not touch it.
+"""
+
+from __future__ import annotations
+
+from faults import (
+    codes_and_latent,
+    command,
+    data,
+    distributions,
+    evaluation,
+    models,
+    networks,
+    study_and_report,
+    training,
+)
+from faults.fault import Fault
+
+__all__ = ["FAULTS", "Fault"]
+
+FAULTS: tuple[Fault, ...] = (
+    *distributions.FAULTS,
+    *models.FAULTS,
+    *networks.FAULTS,
+    *training.FAULTS,
+    *data.FAULTS,
+    *evaluation.FAULTS,
+    *codes_and_latent.FAULTS,
+    *study_and_report.FAULTS,
+    *command.FAULTS,
+)

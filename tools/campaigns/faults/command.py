@@ -1,0 +1,85 @@
+"""Flags, numbers of samples, settings of a run."""
+
+from __future__ import annotations
+
+from faults.fault import of
+
+FAULTS = (
+    *of(
+        "cli/parser.py",
+        ("tests/cli/test_faults.py", "tests/cli/test_latent_verbs.py"),
+        (
+            "flag: least",
+            'if value < least:\n            raise UserError(f"{flag} {text}: give a number of at '
+            'least {least}")',
+            'if value <= least:\n            raise UserError(f"{flag} {text}: give a number of at '
+            'least {least}")',
+            "the least number itself is refused",
+        ),
+        (
+            "flag: finite",
+            "if not math.isfinite(value):",
+            "if math.isnan(value):",
+            "an infinite number passes",
+        ),
+        (
+            "flag: bound",
+            "if value < least or value <= above:",
+            "if value < least or value < above:",
+            "a number that has to be above the bound may be on it",
+        ),
+    ),
+    *of(
+        "cli/groups.py",
+        ("tests/cli/test_latent_verbs.py",),
+        (
+            "groups: last",
+            "{start}-{start + count - 1}",
+            "{start}-{start + count}",
+            "a sample more than there are",
+        ),
+        (
+            "groups: deviation",
+            "return codes.mean(0), codes.std(0, correction=0)",
+            "return codes.mean(0), codes.var(0, correction=0)",
+            "walks in variances, not in deviations",
+        ),
+    ),
+    *of(
+        "cli/arithmetic.py",
+        ("tests/cli/test_latent_verbs.py",),
+        (
+            "arithmetic: signs",
+            'for sign in ("--plus", "--minus"))',
+            'for sign in ("--minus", "--plus"))',
+            "what is to be added is taken away",
+        ),
+    ),
+    *of(
+        "cli/score.py",
+        ("tests/cli/test_likelihood_verbs.py",),
+        (
+            "score: bits",
+            "per_bit = -trained.spec.dims * math.log(2)",
+            "per_bit = -trained.spec.dims * math.log(10)",
+            "decimal digits, not bits",
+        ),
+        (
+            "score: order",
+            "order = torch.argsort(nats, stable=True).tolist()",
+            "order = torch.argsort(-nats, stable=True).tolist()",
+            "the likeliest first",
+        ),
+    ),
+    *of(
+        "config.py",
+        ("tests/test_conformance.py", "tests/cli/test_faults.py"),
+        (
+            "config: steps",
+            'if training["steps"] is None and training["epochs"] is None and '
+            'training["minutes"] is None:',
+            'if training["steps"] is None:',
+            "the recipe's steps beside --epochs or --minutes",
+        ),
+    ),
+)

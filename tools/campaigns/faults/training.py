@@ -1,0 +1,203 @@
+"""Trainer, players, order, averaged weights, checkpoints, log."""
+
+from __future__ import annotations
+
+from faults.fault import of
+
+TRAINER = ("tests/training/test_trainer.py",)
+EMA = "weight = 1.0 - min(self.decay, (1 + step) / (10 + step))"
+
+FAULTS = (
+    *of(
+        "training/ema.py",
+        TRAINER,
+        ("ema: ramp", EMA, EMA.replace("min(", "max("), "the ramp is a floor, not a ceiling"),
+        (
+            "ema: weight",
+            EMA,
+            "weight = min(self.decay, (1 + step) / (10 + step))",
+            "the new weights get the old ones' share",
+        ),
+        ("ema: start", EMA, EMA.replace("(1 + step)", "(10 + step)"), "there is no ramp"),
+    ),
+    *of(
+        "training/order.py",
+        ("tests/training/test_order.py",),
+        (
+            "order: epochs alike",
+            'generator = torch.Generator().manual_seed(derive(self.seed, "order", number))',
+            'generator = torch.Generator().manual_seed(derive(self.seed, "order"))',
+            "every epoch in the same order",
+        ),
+        (
+            "order: end of an epoch",
+            "part = self._epoch(epoch)[offset : offset + wanted]",
+            "part = self._epoch(epoch)[:wanted]",
+            "every batch begins with the first images of its epoch",
+        ),
+        (
+            "order: start of a batch",
+            "start, parts, wanted = number * self.batch, [], self.batch",
+            "start, parts, wanted = number * (self.batch - 1), [], self.batch",
+            "batches overlap by an image",
+        ),
+    ),
+    *of(
+        "training/trainer.py",
+        TRAINER,
+        (
+            "warm-up: first step",
+            "factor *= (self.step + 1) / self.options.warmup",
+            "factor *= self.step / self.options.warmup",
+            "the first step has no learning rate",
+        ),
+        (
+            "cosine: half",
+            "factor *= 0.5 * (1 + math.cos(math.pi * self.share()))",
+            "factor *= 0.5 * (1 + math.cos(2 * math.pi * self.share()))",
+            "a whole wave: the rate rises again",
+        ),
+        (
+            "constant-linear: slope",
+            "factor *= min(1.0, 2 * (1 - self.share()))",
+            "factor *= min(1.0, 1 - self.share())",
+            "falls from the start",
+        ),
+        (
+            "rollback: halving",
+            "factor = 0.5**self.rollbacks",
+            "factor = 1.0",
+            "the learning rate stays after a rollback",
+        ),
+        (
+            "epochs: images of a step",
+            "return self.step * self.batch * self.batches",
+            "return self.step * self.batch",
+            "the critic's batches are not counted",
+        ),
+        (
+            "turns: same batch",
+            "number = self.step * self.batches + turn",
+            "number = self.step * self.batches",
+            "the critic sees one batch in all its turns",
+        ),
+        (
+            "noise: same in each turn",
+            'self._seed("noise", self.step, phase, turn), self.batch, self.rows',
+            'self._seed("noise", self.step, phase, 0), self.batch, self.rows',
+            "the critic sees the same noise in all its turns",
+        ),
+        (
+            "gradients: not forgotten",
+            "player.zero_grad()\n",
+            "pass\n",
+            "gradients add up over the steps",
+        ),
+        (
+            "gradients: idle players",
+            "for parameter in self._idle[number]:\n                    "
+            "parameter.requires_grad_(False)",
+            "for parameter in self._idle[number]:\n                    "
+            "parameter.requires_grad_(True)",
+            "the other players' weights get gradients",
+        ),
+        (
+            "flip: axis",
+            "values = torch.where(mirrored, values.flip(3), values)",
+            "values = torch.where(mirrored, values.flip(2), values)",
+            "upside down, not mirrored",
+        ),
+    ),
+    *of(
+        "contract.py",
+        ("tests/training/test_trainer.py", "tests/models/test_stacked.py"),
+        (
+            "phase: stop",
+            "late = self.stop is not None and step >= self.stop",
+            "late = self.stop is not None and step > self.stop",
+            "a phase plays a step too long",
+        ),
+    ),
+    *of(
+        "contract.py",
+        ("tests/models/test_autoregressive.py", "tests/test_distributions.py"),
+        (
+            "quantize: levels",
+            "return (images.to(torch.int64) * levels) >> 8",
+            "return (images.to(torch.int64) * (levels - 1)) >> 8",
+            "the highest level is never reached",
+        ),
+        (
+            "dequantize: ends",
+            "return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0",
+            "return levels.to(torch.float32) * (2.0 / n) - 1.0",
+            "white is not 1",
+        ),
+        (
+            "to_uint8: rounding",
+            "return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)",
+            "return x.detach().add(1.0).mul(127.5).clamp(0, 255).to(torch.uint8)",
+            "cut off, not rounded",
+        ),
+    ),
+    *of(
+        "training/players.py",
+        ("tests/training/test_players.py",),
+        (
+            "players: schedule",
+            'group["lr"] = self.phase.optim.lr * factor',
+            'group["lr"] = group["lr"] * factor',
+            "the schedule's factors multiply up",
+        ),
+        (
+            "players: state turned round",
+            "value = value.permute(0, 3, 1, 2)",
+            "value = value.permute(0, 2, 3, 1)",
+            "the optimizer's state is saved with wrong axes",
+        ),
+        (
+            "players: state read as saved",
+            "value = torch.empty_like(seen).copy_(laid_out(value, last))",
+            "value = torch.empty_like(seen).copy_(value.reshape(seen.shape))",
+            "the optimizer's state is read with wrong axes",
+        ),
+    ),
+    *of(
+        "training/checkpoint.py",
+        ("tests/training/test_durable.py", "tests/training/test_checkpoint.py"),
+        (
+            "checkpoint: fsync",
+            "os.fsync(descriptor)",
+            "pass",
+            "a save is not synced to the disk",
+        ),
+        (
+            "checkpoint: no sums",
+            'return "MANIFEST.json is missing"',
+            "return None",
+            "a checkpoint without sums passes as whole",
+        ),
+        (
+            "checkpoint: sum of a file",
+            "if _sha256(file) != expected:",
+            "if len(_sha256(file)) != len(expected):",
+            "a damaged file passes",
+        ),
+    ),
+    *of(
+        "training/log.py",
+        TRAINER,
+        (
+            "log: mean",
+            "torch.stack([self._sums[k] / self._counts[k] for k in names])",
+            "torch.stack([self._sums[k] for k in names])",
+            "the sum since the last row, not the mean",
+        ),
+        (
+            "log: rewind",
+            'kept = [row for row in read(self.path) if row["step"] <= step]',
+            'kept = [row for row in read(self.path) if row["step"] < step]',
+            "the row of the checkpoint is lost when a run goes on",
+        ),
+    ),
+)
