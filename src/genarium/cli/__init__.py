@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 
 from genarium.cli.parser import Parser
+from genarium.cli.streams import ensure, say
 
 VERBS = {
     "models": "list every recipe as the tree of families, with what each can do",
@@ -55,6 +56,7 @@ EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
+    ensure()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _main(arguments)
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("genarium: interrupted", file=sys.stderr)
+        say("genarium: interrupted")
         return 130
 
 
@@ -104,15 +106,15 @@ def _main(arguments: list[str]) -> int:
         status: int = modules[found.verb].run(found)
         return status
     except UserError as error:
-        print(f"genarium: error: {error}", file=sys.stderr)
+        say(f"genarium: error: {error}")
         return 2
     except RunError as error:
-        print(f"genarium: stopped: {error}", file=sys.stderr)
+        say(f"genarium: stopped: {error}")
         return 1
     except Interrupted as stop:
-        print(f"genarium: {stop}", file=sys.stderr)
+        say(f"genarium: {stop}")
         return stop.status
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"genarium: warning: {message}", file=sys.stderr)
+    say(f"genarium: warning: {message}")

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from genarium.cli.parser import positive
+from genarium.cli.streams import say
 from genarium.errors import UserError
 from genarium.training import world
 
@@ -132,16 +133,13 @@ def _explain(
     name = f"process {failed + 1} of {len(workers)}"
     if status < 0:
         cause = signal.Signals(-status).name
-        print(
-            f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`",
-            file=sys.stderr,
-        )
+        say(f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`")
         return 128 - status
     # a mistake or a signal that all have met is told by the first
     if text is not None and not (status == first and status != 1):
         text.seek(0)
         for line in text.read().decode(errors="replace").splitlines():
-            print(f"{name}: {line}", file=sys.stderr)
+            say(f"{name}: {line}")
     return status
 
 
