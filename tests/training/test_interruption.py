@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from genarium.contract import Batch, Step
-from genarium.errors import Interrupted
+from genarium.errors import Interrupted, RunError
 from genarium.training import checkpoint as checkpoints
 from genarium.training import progress
 from genarium.training.options import TrainOptions
@@ -240,3 +240,15 @@ def test_trainings_in_threads_do_not_disturb_each_other() -> None:
         assert made.step == 60
         assert torch.equal(made.model.a.weight, alone.model.a.weight)
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_lost_process_in_a_model_s_own_meeting_is_one_line() -> None:
+    """Batch norm sums over processes within the turn."""
+    made = trainer()
+
+    def poison(_: int) -> bool:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer")
+
+    made.model.poison = poison
+    with pytest.raises(RunError, match="another process of this run ended"):
+        made.fit()

@@ -27,6 +27,7 @@ from genarium.training import world
 
 GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
 LIFELINE = "GENARIUM_LIFELINE"  # the file descriptor that ends when the starting process does
+GENARIUM = (sys.executable, "-m", "genarium")
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,7 +60,7 @@ def several(asked: int | None, command: Sequence[str]) -> int | None:
     return None
 
 
-def launch(count: int, command: Sequence[str]) -> int:
+def launch(count: int, command: Sequence[str], program: Sequence[str] = GENARIUM) -> int:
     """Run `genarium COMMAND` in `count` processes; the exit status of the first to fail, or 0."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -81,7 +82,7 @@ def launch(count: int, command: Sequence[str]) -> int:
             for number, text in enumerate(texts):
                 workers.append(
                     subprocess.Popen(
-                        [sys.executable, "-m", "genarium", *command],
+                        [*program, *command],
                         env={
                             **common,
                             "RANK": str(number),
