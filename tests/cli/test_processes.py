@@ -112,11 +112,6 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
 # ------------------------------------------------------------------ with stand-ins for trainings
 
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.2)
-
-
 RANK = "import os, sys, time; rank = os.environ['RANK']\n"
 
 
@@ -141,8 +136,13 @@ RANK = "import os, sys, time; rank = os.environ['RANK']\n"
     ],
 )
 def test_how_they_end(
-    capsys: pytest.CaptureFixture[str], program: str, status: int, said: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    status: int,
+    said: str,
 ) -> None:
+    monkeypatch.setattr(processes, "GRACE", 0.2 if "sleep" in program else 1000.0)
     assert launch(3, [RANK + program], PYTHON) == status
     assert capsys.readouterr().err == said
 
