@@ -227,3 +227,25 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, names: list[str
     with pytest.raises(UserError, match="is not empty"):
         RunFolder.create(tmp_path, "vae", "d")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == dict.fromkeys(names, "mine")
+
+
+def test_whole_trainings_in_threads_equal_one_alone(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = tiny_dataset(size=16)
+    steps = [2] * 3
+    workers = [
+        threading.Thread(
+            target=genarium.train, args=("dcgan", dataset), kwargs={"steps": n, **TINY}
+        )
+        for n in steps
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    alone = (made / "checkpoints" / "00000002" / "model.safetensors").read_bytes()
+    found = list(tmp_path.glob("runs/*/checkpoints/00000002/model.safetensors"))
+    assert len(found) == len(steps)
+    assert all(path.read_bytes() == alone for path in found)
