@@ -46,17 +46,20 @@ def test_several(monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
         world.size()
 
 
-def test_fewer_met_than_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_fewer_met_than_were_asked_for(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     class Alone:
         num_processes, process_index = 1, 0
 
-        def __init__(self, **_: object): ...
+        def __init__(self, *, cpu: object, **_: object):
+            assert cpu is True, "else it meets nobody where there is no GPU"
 
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
     monkeypatch.setattr("accelerate.Accelerator", Alone)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(UserError, match="2 processes were asked for and 1 met"):
-        Engine("cpu")
+        Engine(device)
 
 
 @pytest.mark.parametrize("more", [[], ["--cpu"]])
