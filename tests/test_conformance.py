@@ -271,7 +271,7 @@ def by_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for rank in range(2)
     ]
     for worker in workers:
-        _, errors = worker.communicate(timeout=240)
+        _, errors = worker.communicate(timeout=2400)
         assert worker.returncode == 0, errors.decode()
     return folder
 
@@ -310,7 +310,7 @@ def test_killed_and_resumed_equals_unbroken(name: str, tmp_path: Path) -> None:
         return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, cwd=tmp_path)
 
     def finish(process: subprocess.Popen[bytes]) -> None:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=1200)
         assert process.returncode == 0, errors.decode()
 
     finish(start("train", name, *common.split(), *tiny, "--out", "whole"))

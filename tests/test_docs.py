@@ -35,7 +35,7 @@ def python(folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=1200,
     )
     assert found.returncode == 0, found.stderr
     return found.stdout

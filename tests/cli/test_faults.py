@@ -166,7 +166,7 @@ def test_signals(tmp_path: Path, number: int, status: int) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == status
     assert "Traceback" not in errors
     assert "genarium resume run" in errors
@@ -180,7 +180,7 @@ def test_full_disk(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
     process = start("train", "dcgan", *TINY, "--out", "run", cwd=tmp_path, preexec_fn=limit)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "Traceback" not in errors
     assert "could not save the checkpoint of step 4" in errors
@@ -191,5 +191,5 @@ def test_a_closed_pipe_is_silent(tmp_path: Path) -> None:
     process = start("models", cwd=tmp_path)
     process.stdout.close()
     errors = process.stderr.read()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     assert "Traceback" not in errors

@@ -38,7 +38,7 @@ class Served:
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, bytes, dict[str, str]]:
         """One request as it is: no normalised path, no headers but those needed and given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         sent = None if body is None else json.dumps(body).encode()
         given = {"content-type": "application/json"} if sent else {}
         try:

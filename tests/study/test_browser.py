@@ -45,7 +45,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
             else wrong.append(r.url)
         ),
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(200_000)
     yield context
     context.close()
     assert wrong == []
@@ -73,7 +73,7 @@ def answered(study: Path, link: str) -> int:
 
 def until(true: Callable[[], bool]) -> None:
     """Waits for what the page shows; in here, since its policy lets nothing be evaluated there."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 200
     while not true():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.005)

@@ -223,7 +223,7 @@ def test_a_stopped_server_says_what_it_has(study: Path, serve: Serve, how: int) 
     server = serve(study)
     server.answer(server.join(), 0, "real")
     server.process.send_signal(how)
-    out, err = server.process.communicate(timeout=30)
+    out, err = server.process.communicate(timeout=300)
     assert server.process.returncode == (0 if how == signal.SIGINT else -signal.SIGTERM)
     assert "Traceback" not in err
     if how == signal.SIGINT:

@@ -127,11 +127,13 @@ def test_budgets(options: dict[str, object], steps: int) -> None:
     assert made.step == steps
 
 
-def test_minutes_end_a_run() -> None:
-    made = trainer(steps=None, minutes=0.002)
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    made = trainer(steps=None, minutes=0.002, log_every=1)
+    made.attach(tmp_path)
     made.fit()
-    assert made.seconds >= 0.12
-    assert made.seconds < 5
+    *before, last = log.read(tmp_path / "metrics.jsonl")
+    assert last["seconds"] >= 0.12
+    assert all(row["seconds"] <= 0.12 for row in before), "no step more than it takes"
 
 
 @pytest.mark.parametrize(

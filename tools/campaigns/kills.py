@@ -3,8 +3,9 @@
     python tools/campaigns/kills.py [--points N] [--random N] [--seed S]
 
 A child saves checkpoints with `keep=1`, of one step again and again or of a new step each time,
-and is killed. What was saved last before the kill, or what was being saved, must load; the next
-child goes on from what it finds. Prints the figures; exit status 1 if one was lost.
+and is killed; so is one that makes a run folder. What was saved last before the kill, or what was
+being saved, must load; the next child goes on from what it finds. Prints the figures; exit status 1
+if one was lost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from pathlib import Path
 
 import torch
 
+from genarium.config import Config
 from genarium.errors import RunError, UserError
+from genarium.runs import RunFolder
 from genarium.training import checkpoint as checkpoints
 from genarium.training.checkpoint import Checkpoint
 
@@ -53,6 +56,17 @@ def child(work: Callable[[], None]) -> int:
     return process
 
 
+def kill_at(point: int) -> None:
+    """From now on, kill this process at its file operation number `point`."""
+    left = itertools.count()
+
+    def kill(event: str, _: tuple[object, ...]) -> None:
+        if event.startswith(OPERATIONS) and next(left) == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(kill)
+
+
 def check(folder: Path, allowed: range, *, quiet: bool = True) -> str | None:
     """What is wrong with what a kill left, None if one of the `allowed` values loads."""
     try:
@@ -76,13 +90,7 @@ def at_points(places: Path, limit: int, repeated: bool) -> tuple[int, list[str]]
         checkpoints.save(folder, make(1, 1, 8), keep=1)
 
         def work(folder: Path = folder, point: int = point) -> None:
-            left = itertools.count()
-
-            def kill(event: str, _: tuple[object, ...]) -> None:
-                if event.startswith(OPERATIONS) and next(left) == point:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            sys.addaudithook(kill)
+            kill_at(point)
             checkpoints.save(folder, make(1 if repeated else 2, 2, 8), keep=1)
 
         status = os.waitstatus_to_exitcode(os.waitpid(child(work), 0)[1])
@@ -99,6 +107,41 @@ def at_points(places: Path, limit: int, repeated: bool) -> tuple[int, list[str]]
         if check(folder, range(3, 4)) or names != ["00000002"]:
             lost.append(f"operation {point}: {names} after the next save")
         shutil.rmtree(folder)
+        if status == 0 or point + 1 == limit:
+            return point + (status != 0), lost
+    raise AssertionError
+
+
+def at_start(places: Path, limit: int) -> tuple[int, list[str]]:
+    """Kill at each file operation of a run's making and of a change of its configuration.
+
+    The same `train --out` must be taken again, or the run be one that `resume` can start.
+    """
+    lost = []
+    old, new = (Config("vae", training={"steps": steps}) for steps in (1, 2))
+    spec = {"height": 1, "width": 1, "channels": 1}
+    about = {"name": "none", "manifest": "0" * 64, "spec": spec}
+    for point in itertools.count():
+        out = places / f"start-{point}"
+
+        def work(out: Path = out, point: int = point) -> None:
+            kill_at(point)
+            run = RunFolder.create(out, "vae", "none")
+            run.describe(old, about, ("yours",), "")
+            run.configure(new)
+
+        status = os.waitstatus_to_exitcode(os.waitpid(child(work), 0)[1])
+        try:
+            if (out / "run.json").exists():
+                found = RunFolder.open(out)
+                if found.config() not in (old, new) or found.about()["data"] != about:
+                    lost.append(f"start, operation {point}: another configuration")
+            with RunFolder.create(out, "vae", "none").locked():
+                pass
+        except UserError as error:
+            lost.append(f"start, operation {point}: {error}")
+        if status not in (0, -signal.SIGKILL):
+            lost.append(f"start, operation {point}: it failed")
         if status == 0 or point + 1 == limit:
             return point + (status != 0), lost
     raise AssertionError
@@ -152,6 +195,8 @@ def main() -> int:
             some, wrong = at_points(Path(folder), found.points, repeated)
             kills += some + found.random // 2
             lost += wrong + at_random(Path(folder), found.random // 2, repeated, draw)
+        some, wrong = at_start(Path(folder), found.points)
+        kills, lost = kills + some, lost + wrong
     print("\n".join([*lost, f"{kills} kills, {len(lost)} lost"]))
     return bool(lost)
 

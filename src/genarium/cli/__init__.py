@@ -3,13 +3,12 @@
 Parsing needs no torch: `genarium --help` answers at once. Every error that a user can cause is
 one line on stderr and exit status 2; a run that had to stop is one line and status 1.
 
-Nothing but these three modules is imported before `main` begins, and Python has them loaded
+Nothing but these two modules is imported before `main` begins, and Python has them loaded
 already: a Ctrl-C in the first moments must meet the handler below, not an import.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -54,13 +53,15 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     try:
-        _streams()
+        from genarium.cli import streams
+
+        streams.ensure()
         status = _main(list(sys.argv[1:] if argv is None else argv))
         # here and not at the interpreter's end, which would answer with a traceback
-        return _flushed() or status
+        return streams.flushed() or status
     except BrokenPipeError:
         # the reader of a pipe went away: say nothing, as other commands do
-        _abandon(sys.stdout)
+        streams.abandon(sys.stdout)
         return 141
     except KeyboardInterrupt:
         _say("interrupted")
@@ -140,57 +141,11 @@ def _verb(arguments: list[str]) -> int:
     return status
 
 
-# ------------------------------------------------------------------ what is said, and where
-
-
-def _streams() -> None:
-    """Standard streams that take any text, and none that is closed.
-
-    A file opened later would get the number of a closed stream, and what a library writes to
-    stderr would go into it.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-    for name, number, how in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, how, closefd=False))
-    change = getattr(sys.stdout, "reconfigure", None)
-    if change is not None:  # an arrow in an ASCII locale, a name that is no UTF-8
-        change(errors="backslashreplace")
-
-
 def _say(text: str) -> None:
-    """One line on stderr, whatever is in it; nothing where stderr is full or gone."""
-    from genarium.errors import one_line
+    from genarium.cli.streams import say
 
-    try:
-        print(f"genarium: {one_line(text)}", file=sys.stderr, flush=True)
-    except OSError:
-        _abandon(sys.stderr)
+    say(f"genarium: {text}")
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:
     _say(f"warning: {message}")
-
-
-def _flushed() -> int:
-    """Write what was printed; gives 1 where that cannot be."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _abandon(sys.stdout)
-        _say(f"stopped: stdout cannot be written ({error.strerror}): send it elsewhere")
-        return 1
-    return 0
-
-
-def _abandon(stream: object) -> None:
-    """Send what is left in a stream nowhere, so that the interpreter's last flush succeeds."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())  # type: ignore[attr-defined]
-    os.close(null)

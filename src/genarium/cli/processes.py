@@ -21,11 +21,13 @@ from contextlib import contextmanager
 from typing import IO
 
 from genarium.cli.parser import positive
+from genarium.cli.streams import say
 from genarium.errors import UserError
 from genarium.training import world
 
 GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
 LIFELINE = "GENARIUM_LIFELINE"  # the file descriptor that ends when the starting process does
+GENARIUM = (sys.executable, "-m", "genarium")
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,7 +60,7 @@ def several(asked: int | None, command: Sequence[str]) -> int | None:
     return None
 
 
-def launch(count: int, command: Sequence[str]) -> int:
+def launch(count: int, command: Sequence[str], program: Sequence[str] = GENARIUM) -> int:
     """Run `genarium COMMAND` in `count` processes; the exit status of the first to fail, or 0."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -80,7 +82,7 @@ def launch(count: int, command: Sequence[str]) -> int:
             for number, text in enumerate(texts):
                 workers.append(
                     subprocess.Popen(
-                        [sys.executable, "-m", "genarium", *command],
+                        [*program, *command],
                         env={
                             **common,
                             "RANK": str(number),
@@ -132,16 +134,13 @@ def _explain(
     name = f"process {failed + 1} of {len(workers)}"
     if status < 0:
         cause = signal.Signals(-status).name
-        print(
-            f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`",
-            file=sys.stderr,
-        )
+        say(f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`")
         return 128 - status
     # a mistake or a signal that all have met is told by the first
     if text is not None and not (status == first and status != 1):
         text.seek(0)
         for line in text.read().decode(errors="replace").splitlines():
-            print(f"{name}: {line}", file=sys.stderr)
+            say(f"{name}: {line}")
     return status
 
 

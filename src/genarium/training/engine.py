@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genarium.errors import RunError, UserError
 from genarium.training import world
+from genarium.training.interruption import PEER_GONE
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -80,10 +81,7 @@ class Engine:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise RunError(
-                "another process of this run ended or cannot be reached; its own message says "
-                "why: go on with `genarium resume`"
-            ) from error
+            raise RunError(PEER_GONE) from error
 
     @property
     def main(self) -> bool:

@@ -11,6 +11,10 @@ from pathlib import Path
 from genarium.errors import RunError, out_of_memory
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PEER_GONE = (
+    "another process of this run ended or cannot be reached; its own message says why: go on with "
+    "`genarium resume`"
+)
 
 
 class Interruption:
@@ -48,7 +52,7 @@ class Interruption:
 
 @contextmanager
 def explained(step: Callable[[], int], batch: int, folder: Path | None) -> Iterator[None]:
-    """Full disks and full memory as a `RunError`; any other error passes."""
+    """Full disks, full memory and lost processes as a `RunError`; any other error passes."""
     try:
         yield
     except OSError as error:
@@ -63,4 +67,7 @@ def explained(step: Callable[[], int], batch: int, folder: Path | None) -> Itera
                 f"out of memory at step {step()} with batches of {batch}: use a "
                 "smaller --batch, a smaller --size, or a narrower network"
             ) from error
+        # batch norm meets the other processes within a model's turn
+        if any(word in str(error) for word in ("gloo", "NCCL", "by peer")):
+            raise RunError(PEER_GONE) from error
         raise
