@@ -183,6 +183,11 @@ def test_packs_have_labels_but_no_codes_to_be_read() -> None:
         GAN(*packed(codes), conditioning=codes)
 
 
+def test_wgan_gp_without_its_penalty_is_refused() -> None:
+    with pytest.raises(UserError, match="--penalty 0: the critic's loss has no minimum"):
+        recipes.get("wgan-gp")(tiny_spec(), width=2, penalty=0.0)
+
+
 def test_augmentation_of_points_of_the_plane_is_refused() -> None:
     spec = Spec(1, 1, 2)
     with pytest.raises(UserError, match="these data are points of the plane"):
@@ -230,7 +235,8 @@ WRONG = [
     ("feature-matching:1:apart", "give alone or beside"),
     ("diffaugment:colour", r"give some of color\+translation\+cutout, each once"),
     ("diffaugment:color+color", "each once"),
-    ("r2", "choose 'diffaugment', .*'r1'"),
+    ("lipschitz", "choose 'diffaugment', .*'r1'"),
+    ("spectral_norm", r"--tricks spectral_norm: did you mean spectral-norm\?"),
 ]
 
 
