@@ -4,12 +4,14 @@ is refused in one line that says why."""
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import genarium
 from genarium import recipes
 from genarium.building import build
 from genarium.config import recipe_fields, resolve
@@ -155,6 +157,18 @@ def test_a_run_that_was_made_before_its_combination_was_refused_still_loads() ->
     assert len(again.sample(3)) == 3
     with pytest.raises(UserError, match="keep one"):
         build(recipe, DATA.spec, old, seed=0)
+
+
+def test_an_old_run_folder_loads_and_resumes(tmp_path: Path) -> None:
+    arguments = {"objective": "wasserstein", "smoothing": 0.1, "width": 10, "latent": 4}
+    options: dict[str, Any] = {"steps": 1, "batch": 8, "device": "cpu", **arguments}
+    with recipes.of_a_run():  # as a version did that knew no refusal
+        genarium.train("gan", DATA, out=tmp_path / "old", **options)
+    assert genarium.load(tmp_path / "old").sample(2).shape == (2, 1, 16, 16)
+    assert genarium.resume(tmp_path / "old", data=DATA, steps=2).step == 2
+    with pytest.raises(UserError, match="--smoothing 0"):
+        genarium.train("gan", DATA, out=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
 
 
 # -- parts put together in Python -------------------------------------------------------------
