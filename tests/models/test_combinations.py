@@ -4,12 +4,14 @@ is refused in one line that says why."""
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import genarium
 from genarium import recipes
 from genarium.building import build
 from genarium.config import recipe_fields, resolve
@@ -157,6 +159,18 @@ def test_a_run_that_was_made_before_its_combination_was_refused_still_loads() ->
         build(recipe, DATA.spec, old, seed=0)
 
 
+def test_an_old_run_folder_loads_and_resumes(tmp_path: Path) -> None:
+    arguments = {"objective": "wasserstein", "smoothing": 0.1, "width": 10, "latent": 4}
+    options: dict[str, Any] = {"steps": 1, "batch": 8, "device": "cpu", **arguments}
+    with recipes.of_a_run():  # as a version did that knew no refusal
+        genarium.train("gan", DATA, out=tmp_path / "old", **options)
+    assert genarium.load(tmp_path / "old").sample(2).shape == (2, 1, 16, 16)
+    assert genarium.resume(tmp_path / "old", data=DATA, steps=2).step == 2
+    with pytest.raises(UserError, match="--smoothing 0"):
+        genarium.train("gan", DATA, out=tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
 # -- parts put together in Python -------------------------------------------------------------
 
 
@@ -181,6 +195,11 @@ def test_packs_have_labels_but_no_codes_to_be_read() -> None:
     codes = Codes(8, (3,), 0)
     with pytest.raises(UserError, match=r"--packing 2: Codes are read from the features of single"):
         GAN(*packed(codes), conditioning=codes)
+
+
+def test_wgan_gp_without_its_penalty_is_refused() -> None:
+    with pytest.raises(UserError, match="--penalty 0: the critic's loss has no minimum"):
+        recipes.get("wgan-gp")(tiny_spec(), width=2, penalty=0.0)
 
 
 def test_augmentation_of_points_of_the_plane_is_refused() -> None:
@@ -230,7 +249,8 @@ WRONG = [
     ("feature-matching:1:apart", "give alone or beside"),
     ("diffaugment:colour", r"give some of color\+translation\+cutout, each once"),
     ("diffaugment:color+color", "each once"),
-    ("r2", "choose 'diffaugment', .*'r1'"),
+    ("lipschitz", "choose 'diffaugment', .*'r1'"),
+    ("spectral_norm", r"--tricks spectral_norm: did you mean spectral-norm\?"),
 ]
 
 

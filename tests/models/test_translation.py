@@ -12,6 +12,7 @@ from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.models.implicit.cyclegan import ImagePool, cyclegan
 from genarium.models.implicit.pix2pix import pix2pix
+from genarium.models.implicit.translation import jittered
 
 SHAPE = (3, 16, 16)
 PAIRS = Spec(*SHAPE, second=(1, 16, 16), paired=True)
@@ -219,3 +220,33 @@ def test_recipes_want_two_domains_of_one_size() -> None:
             make(Spec(*SHAPE))
         with pytest.raises(UserError, match="16x16 and 16x20: give --size"):
             make(Spec(*SHAPE, second=(3, 16, 20)))
+
+
+# -- jitter -----------------------------------------------------------------------------------
+
+
+def test_jitter_cuts_the_old_size_out_of_an_enlarged_image() -> None:
+    along = torch.arange(8.0) / 7
+    x = torch.stack(torch.meshgrid(along, along, indexing="ij"))[None].expand(9, -1, -1, -1)
+    places = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    found = jittered(x, places, 2)
+    larger = torch.nn.functional.interpolate(x[:1], (10, 10), mode="bilinear")[0]
+    for crop, (down, across) in zip(found, places.tolist()):
+        assert torch.equal(crop, larger[:, down : down + 8, across : across + 8])
+    assert jittered(x, None, 0) is x
+
+
+def test_a_pair_moves_together_and_unpaired_images_each_by_itself() -> None:
+    spec = Spec(1, 16, 16, second=(1, 16, 16), paired=True)
+    images = torch.randint(0, 256, (6, 1, 16, 16)).to(torch.uint8)
+
+    def same() -> Batch:
+        return Batch(images, None, Noise(3, 6), {"b": images})
+
+    pair = pix2pix(spec, jitter=4, **SMALL)._pair(same())
+    assert torch.equal(*pair)
+    assert not torch.equal(pair[0], same().signed())
+    a, b = cyclegan(spec, blocks=1, jitter=4, **SMALL)._images(same())
+    assert a.shape == b.shape == (6, 1, 16, 16)
+    assert not torch.equal(a, b)
+    assert torch.equal(pix2pix(spec, **SMALL)._pair(same())[0], same().signed())

@@ -159,6 +159,24 @@ def test_free_bits_cost_nothing_below_and_everything_above():
     assert gradient[1].item() != 0.0
 
 
+def test_free_bits_are_of_the_batchs_mean_not_of_an_image():
+    """Images on both sides of λ: an image's own KL below it is not raised to it."""
+    torch.manual_seed(0)
+    plain = vae(TINY, net="dense", **SMALL).eval()
+    with torch.no_grad():
+        plain.encoder.layers[-1].weight.mul_(5)
+        kl = dist.kl_standard_normal(*plain.infer(plain.likelihood.signed(batch_of(6).bits())))
+    free_bits = kl.mean(0).min().item() * 0.99
+    assert (kl < free_bits).any()
+    assert (kl > free_bits).any()
+    free = vae(TINY, net="dense", free_bits=free_bits, **SMALL).eval()
+    free.load_state_dict(plain.state_dict())
+    found = free.step(batch_of(6), "vae").losses["rate"]
+    torch.testing.assert_close(found, kl.mean(0).clamp(min=free_bits).sum())
+    per_image = kl.clamp(min=free_bits).mean(0).sum()
+    assert per_image > found + 1e-3
+
+
 # Where the decoder begins ---------------------------------------------------------------------
 
 

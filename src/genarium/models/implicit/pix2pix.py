@@ -54,8 +54,8 @@ class Pix2Pix(Model):
     generator: x [B,C,H,W] on [-1, 1], numbers for its dropout -> [B,C',H,W]. discriminator: x and
     an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the game in the
     generator's loss; 0 leaves L1 alone, and there is no discriminator. dropout: whether there is
-    any; test_dropout: at test time too. jitter: pixels by which training pairs are enlarged before a
-    crop. optim: of both.
+    any; test_dropout: at test time too. jitter: pixels by which training pairs are enlarged before
+    a crop. optim: of both.
     """
 
     def __init__(
@@ -186,8 +186,8 @@ def pix2pix(
     disc_width: channels of the discriminator's first map.
     l1: weight of the mean absolute error, pixels on [-1, 1].
     gan: weight of the game in the generator's loss; 0: L1 alone, without a discriminator.
-    jitter: enlarge training pairs by this many pixels a side and cut the old size out at random; the
-        paper has 30 at 256 pixels.
+    jitter: enlarge training pairs by this many pixels a side and cut the old size out at random;
+        the paper has 30 at 256 pixels.
     lr: learning rate of both players' Adam.
     beta1: Adam's decay of the gradient's mean.
     """

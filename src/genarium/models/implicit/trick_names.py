@@ -7,6 +7,7 @@ A setting that is left out has the default of the trick's class.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -108,7 +109,9 @@ def _read(text: str) -> tuple[Named, dict[str, Any], list[str]]:
     """The trick that a text names, its settings as values and as texts."""
     name, *given = text.split(":")
     if name not in TRICKS:
-        raise UserError(f"--tricks {text}: choose {', '.join(map(repr, sorted(TRICKS)))}")
+        near = difflib.get_close_matches(name, TRICKS, n=1)
+        known = f"choose {', '.join(map(repr, sorted(TRICKS)))}"
+        raise UserError(f"--tricks {text}: {f'did you mean {near[0]}?' if near else known}")
     found = TRICKS[name]
     if len(given) > len(found.settings):
         some = ":".join(setting.name.upper() for setting in found.settings)

@@ -2,7 +2,9 @@
 
 Fully connected networks in the non-saturating game. `--architecture`, `--objective` and `--tricks`
 change one axis each: `--architecture dcgan --objective wasserstein --tricks gradient-penalty` is
-WGAN-GP on DCGAN's networks, batch norm left out of the critic.
+WGAN-GP on DCGAN's networks, batch norm left out of the critic, but for Adam's settings, which the
+recipe `wgan-gp` has. Adam, no dropout and He's start values are not the paper's: it has SGD at .1
+with momentum, and dropout in the discriminator.
 """
 
 from __future__ import annotations

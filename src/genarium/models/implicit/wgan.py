@@ -12,7 +12,7 @@ from genarium.models.implicit.composition import ArchitectureName, Decay, adam, 
 from genarium.models.implicit.gan import GAN
 from genarium.models.implicit.objectives import Wasserstein
 from genarium.models.implicit.tricks import GradientPenalty, WeightClipping
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe, refuse
 
 
 @recipe(
@@ -82,6 +82,7 @@ def wgan_gp(
     beta1: Adam's decay of the gradient's mean.
     beta2: Adam's decay of the gradient's square.
     """
+    refuse(not penalty, "--penalty 0: the critic's loss has no minimum without: give more than 0")
     generator, critic = networks(
         architecture, spec, latent, width, batch_norm=False, score_bias=False
     )
