@@ -183,10 +183,13 @@ def named() -> Iterator[Case]:
 def files() -> Iterator[Case]:
     """Configuration files, and state files that hold something else."""
     for text in YAML:
-        for verb in ("train", "train vae"):
+        # a recipe on the command line wins over that of the file
+        overruled = text.startswith("recipe") and ("\n" not in text or "|" in text)
+        for verb in ("train",) if overruled else ("train", "train vae"):
             yield Case(
                 [*verb.split(), "--config=c.yaml", "--steps=1", "--batch=2", "--quiet"],
                 prepare=lambda here, text=text: _written(here / "c.yaml", text.encode()),
+                about=text,
             )
     for name, content, verb in itertools.product(STATE, GARBAGE, ("sample", "resume")):
         steps = ["--steps=3", "--quiet"] if verb == "resume" else []
@@ -195,12 +198,10 @@ def files() -> Iterator[Case]:
             run = here / "r"
             shutil.copytree(here / "vae", run)
             last = max(p.name for p in (run / "checkpoints").iterdir() if p.name.isdigit())
-            path = run / name.format(last=last)
-            if path.parent.is_dir():
-                path.write_bytes(content)
+            (run / name.format(last=last)).write_bytes(content)
 
         # a damaged checkpoint is left out, and the one before it taken where there is one
-        yield Case([verb, "r", *steps], prepare=prepare)
+        yield Case([verb, "r", *steps], prepare=prepare, about=f"{name}: {content!r}")
     for name, content, verb in itertools.product(
         ("study.json", "answers.sqlite"), GARBAGE, ("serve", "report")
     ):
@@ -209,7 +210,7 @@ def files() -> Iterator[Case]:
             shutil.copytree(here / "study", here / "s")
             (here / "s" / name).write_bytes(content)
 
-        yield Case(["study", verb, "s"], prepare=spoil)
+        yield Case(["study", verb, "s"], prepare=spoil, about=f"{name}: {content!r}")
     for verb, gone in itertools.product(("serve", "report"), ("picture", "mask", "answers")):
 
         def remove(here: Path, gone: str = gone) -> None:
@@ -220,7 +221,7 @@ def files() -> Iterator[Case]:
             name = {"picture": found.pictures[0].name, "mask": found.masks[0]}.get(gone)
             (here / "s" / ("pictures/" + name if name else "answers.sqlite")).unlink()
 
-        yield Case(["study", verb, "s"], prepare=remove)
+        yield Case(["study", verb, "s"], prepare=remove, about=f"no {gone}")
 
 
 def _written(path: Path, content: bytes) -> None:

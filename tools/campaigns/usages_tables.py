@@ -359,6 +359,6 @@ GARBAGE = (
 STATE = (
     "run.json",
     "config.yaml",
-    "checkpoints/{last}/manifest.json",
+    "checkpoints/{last}/MANIFEST.json",
     "checkpoints/{last}/state.json",
 )

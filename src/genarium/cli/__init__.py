@@ -3,13 +3,12 @@
 Parsing needs no torch: `genarium --help` answers at once. Every error that a user can cause is
 one line on stderr and exit status 2; a run that had to stop is one line and status 1.
 
-Nothing but these three modules is imported before `main` begins, and Python has them loaded
+Nothing but these two modules is imported before `main` begins, and Python has them loaded
 already: a Ctrl-C in the first moments must meet the handler below, not an import.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -54,16 +53,17 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     try:
-        _streams()
+        from genarium.cli import streams
+
+        streams.ensure()
         status = _main(list(sys.argv[1:] if argv is None else argv))
-        # here and not at the interpreter's end, which would answer with a traceback
-        return _flushed() or status
+        return streams.flushed() or status
     except BrokenPipeError:
         # the reader of a pipe went away: say nothing, as other commands do
-        _abandon(sys.stdout)
+        streams.abandon(sys.stdout)
         return 141
     except KeyboardInterrupt:
-        _say("interrupted")
+        sys.stderr.write("genarium: interrupted\n")
         return 130
 
 
@@ -71,32 +71,33 @@ def _main(arguments: list[str]) -> int:
     import warnings
 
     from genarium import errors
+    from genarium.cli.streams import say
 
     warnings.showwarning = _one_line
     try:
         return _verb(arguments)
     except errors.UserError as error:
-        _say(f"error: {error}")
+        say(f"genarium: error: {error}")
         return 2
     except errors.RunError as error:
-        _say(f"stopped: {error}")
+        say(f"genarium: stopped: {error}")
         return 1
     except errors.Interrupted as stop:
-        _say(str(stop))
+        say(f"genarium: {stop}")
         return stop.status
     except OSError as error:
         if error.errno in errors.NAMES and error.filename is not None:
-            _say(f"error: {errors.unusable(error)}")
+            say(f"genarium: error: {errors.unusable(error)}")
             return 2
         if error.errno not in errors.FULL:
             raise
         what = f"{error.filename or 'stdout or a file'} cannot be written"
-        _say(f"stopped: {what} ({error.strerror}): free some space, or write elsewhere")
+        say(f"genarium: stopped: {what} ({error.strerror}): free some space, or write elsewhere")
         return 1
     except (MemoryError, RuntimeError, ValueError) as error:
         if not errors.out_of_memory(error):
             raise
-        _say(f"stopped: {errors.ADVICE}")
+        say(f"genarium: stopped: {errors.ADVICE}")
         return 1
 
 
@@ -140,57 +141,7 @@ def _verb(arguments: list[str]) -> int:
     return status
 
 
-# ------------------------------------------------------------------ what is said, and where
-
-
-def _streams() -> None:
-    """Standard streams that take any text, and none that is closed.
-
-    A file opened later would get the number of a closed stream, and what a library writes to
-    stderr would go into it.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-    for name, number, how in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, how, closefd=False))
-    change = getattr(sys.stdout, "reconfigure", None)
-    if change is not None:  # an arrow in an ASCII locale, a name that is no UTF-8
-        change(errors="backslashreplace")
-
-
-def _say(text: str) -> None:
-    """One line on stderr, whatever is in it; nothing where stderr is full or gone."""
-    from genarium.errors import one_line
-
-    try:
-        print(f"genarium: {one_line(text)}", file=sys.stderr, flush=True)
-    except OSError:
-        _abandon(sys.stderr)
-
-
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:
-    _say(f"warning: {message}")
+    from genarium.cli.streams import say
 
-
-def _flushed() -> int:
-    """Write what was printed; gives 1 where that cannot be."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _abandon(sys.stdout)
-        _say(f"stopped: stdout cannot be written ({error.strerror}): send it elsewhere")
-        return 1
-    return 0
-
-
-def _abandon(stream: object) -> None:
-    """Send what is left in a stream nowhere, so that the interpreter's last flush succeeds."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())  # type: ignore[attr-defined]
-    os.close(null)
+    say(f"genarium: warning: {message}")
