@@ -271,7 +271,8 @@ def test_ctrl_c_in_the_first_moments_is_one_line() -> None:
 
 def test_a_part_of_the_campaign_of_wrong_usages(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, CAMPAIGNS / "usages.py", "--stride", "45", "--base", tmp_path],
+        [sys.executable, CAMPAIGNS / "usages.py", "--stride", "20", "--base", tmp_path,
+         "--kinds", "flags", "settings", "names", "surroundings"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,7 +22,7 @@ import sys
 import time
 import typing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -123,7 +123,6 @@ def parsed() -> Iterator[Case]:
         yield Case([*head, "--nonsense"], words=("--nonsense",))
         if NEEDS[verb] and verb != "train":
             yield Case(verb.split())
-    yield from settings()
     for wrong in (["trian"], ["zz"], [""], ["-x"], ["--zz"], [LONG], [NOT_UNICODE], ["a\nb"]):
         yield Case([*wrong])
     for group in ("data", "study"):
@@ -180,8 +179,8 @@ def named() -> Iterator[Case]:
 # ------------------------------------------------------------------ YAML and state files
 
 
-def files() -> Iterator[Case]:
-    """Configuration files, and state files that hold something else."""
+def configurations() -> Iterator[Case]:
+    """Configuration files that are none."""
     for text in YAML:
         # a recipe on the command line wins over that of the file
         overruled = text.startswith("recipe") and ("\n" not in text or "|" in text)
@@ -191,6 +190,10 @@ def files() -> Iterator[Case]:
                 prepare=lambda here, text=text: _written(here / "c.yaml", text.encode()),
                 about=text,
             )
+
+
+def states() -> Iterator[Case]:
+    """Files of runs and studies that hold something else, or are gone."""
     for name, content, verb in itertools.product(STATE, GARBAGE, ("sample", "resume")):
         steps = ["--steps=3", "--quiet"] if verb == "resume" else []
 
@@ -268,10 +271,26 @@ def surroundings() -> Iterator[Case]:
 # ------------------------------------------------------------------ running them
 
 
-def every() -> list[Case]:
-    """All cases, in a fixed random order."""
-    found = [*parsed(), *named(), *files(), *surroundings()]
-    random.Random(17).shuffle(found)
+KINDS = {
+    "flags": parsed,
+    "settings": settings,
+    "names": named,
+    "configurations": configurations,
+    "states": states,
+    "surroundings": surroundings,
+}
+SOME = {"flags": 500, "settings": 300}
+"""Kinds with many cases alike, and how many of them are taken unless --all is given."""
+
+
+def every(kinds: Iterable[str] = KINDS, *, thin: bool = True) -> list[Case]:
+    """All cases of these kinds, in a fixed random order."""
+    draw, found = random.Random(17), []
+    for kind in kinds:
+        cases = list(KINDS[kind]())
+        draw.shuffle(cases)
+        found += cases[: SOME.get(kind)] if thin else cases
+    draw.shuffle(found)
     return found
 
 
@@ -299,11 +318,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stride", type=int, default=1, help="every so many of the cases")
     parser.add_argument("--base", type=Path, default=Path("campaign"), help="where files go")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
+    parser.add_argument("--all", action="store_true", help="every flag with every value")
     parser.add_argument("--match", default="", help="only cases whose text holds this")
     found = parser.parse_args()
     forked.warm()
     ground = Ground(found.base.resolve())
-    cases = [c for c in every() if found.match in str(c)][:: found.stride]
+    cases = [c for c in every(found.kinds, thin=not found.all) if found.match in str(c)][
+        :: found.stride
+    ]
     begun, tally, faults = time.monotonic(), Counter[str](), []
     for number, case in enumerate(cases):
         ended, fault = ground.run(case)

@@ -165,7 +165,6 @@ IMAGES = (
     "",
     "/dev/null",
     "{there}",
-    "test:٣",
     "test:0,,1",
     "a\nb",
     "{study}",
