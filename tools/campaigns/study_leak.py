@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 GENARIUM = [sys.executable, "-m", "genarium"]
+PARTICIPANTS = 15
 LIMIT = 0.05
 """How far from .5 an AUC may lie."""
 
@@ -124,7 +125,7 @@ def places(link: http.client.HTTPConnection, truth: dict[str, str]) -> dict[str,
         return json.loads(link.getresponse().read())
 
     seen: dict[str, list[int]] = {}
-    for _ in range(len(truth) // 20):
+    for _ in range(PARTICIPANTS):
         token = ask("POST", "/api/participants", {})["token"]
         state = ask("GET", f"/api/participants/{token}")
         while state["trial"]:
@@ -138,7 +139,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--base", type=Path, default=Path("campaign"), help="where files go")
     parser.add_argument("-n", type=int, default=400, help="pictures of each kind (default: 400)")
-    parser.add_argument("--repeats", type=int, default=15, help="times each is fetched")
+    parser.add_argument("--repeats", type=int, default=3, help="times each is fetched")
     parser.add_argument("--steps", type=int, default=400, help="of the VAE's training")
     found = parser.parse_args()
     study = make(found.base.resolve(), found.n, found.steps)
