@@ -2,6 +2,10 @@
 
 import sys
 
-from genarium.cli import main
+try:
+    from genarium.cli import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:  # before `main` could say so itself
+    status = 130
+sys.exit(status)

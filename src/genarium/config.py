@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -144,8 +145,18 @@ def _strict(kind: Any, value: Any, shown: str) -> None:
             raise UserError(f"{shown} {value!r}: give a {wanted}, not true or false")
         if isinstance(each, (int, float)) and not isinstance(each, bool) and bool in bare:
             raise UserError(f"{shown} {value!r}: give true or false")
+        if isinstance(each, str) and not _readable(each):
+            raise UserError(f"{shown} {each!r}: a text cannot hold NUL or half a character")
         if isinstance(each, (bytes, bytearray)):
             raise UserError(f"{shown} {value!r}: give a text or a number")
+
+
+def _readable(text: str) -> bool:
+    """Whether a text could be a name of a file: the system knows it, Unicode or not."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _parts(kind: Any) -> Iterator[Any]:

@@ -122,6 +122,7 @@ class Trained:
             n = len(condition)
         n = inputs.count(n, "sample: n")
         labels = self.labels(condition, n)
+        torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = [
             self.model.sample(rows.stop - rows.start, condition=own, generator=generator).cpu()  # type: ignore[operator]

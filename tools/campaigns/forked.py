@@ -83,8 +83,11 @@ def command(
             os.environ.update(env or {})
             for number, path in wanted.items():
                 os.close(number)
-                if path is not None:  # the lowest free number is this one
-                    os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY)
+                if path is not None:
+                    opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY)
+                    if opened != number:  # a lower one is free
+                        os.dup2(opened, number)
+                        os.close(opened)
             sys.stdin = open(0, closefd=False) if wanted[0] else None  # noqa: SIM115
             sys.stdout = open(1, "w", closefd=False) if wanted[1] else None  # noqa: SIM115
             sys.stderr = (

@@ -22,7 +22,7 @@ import sys
 import time
 import typing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -123,7 +123,6 @@ def parsed() -> Iterator[Case]:
         yield Case([*head, "--nonsense"], words=("--nonsense",))
         if NEEDS[verb] and verb != "train":
             yield Case(verb.split())
-    yield from settings()
     for wrong in (["trian"], ["zz"], [""], ["-x"], ["--zz"], [LONG], [NOT_UNICODE], ["a\nb"]):
         yield Case([*wrong])
     for group in ("data", "study"):
@@ -162,7 +161,7 @@ def named() -> Iterator[Case]:
         slow = ["-n", "8"] if verb in ("compare", "cluster", "map") else []
         slow += ["--method=pca"] if verb == "map" else []
         places = [f"/proc/x{end}", f"{{file}}/x{end}", LONG + end]
-        if verb not in ("sample", "translate"):  # folders are right there
+        if verb not in ("sample", "translate", "reconstruct", "denoise"):  # folders are right there
             places += ["x.xyz", "{img}"]
         for out in places if verb != "compare" else ("x.xyz",):
             yield Case([*verb.split(), *NEEDS[verb], *slow, f"--out={out}"])
@@ -180,14 +179,21 @@ def named() -> Iterator[Case]:
 # ------------------------------------------------------------------ YAML and state files
 
 
-def files() -> Iterator[Case]:
-    """Configuration files, and state files that hold something else."""
+def configurations() -> Iterator[Case]:
+    """Configuration files that are none."""
     for text in YAML:
-        for verb in ("train", "train vae"):
+        # a recipe on the command line wins over that of the file
+        overruled = text.startswith("recipe") and ("\n" not in text or "|" in text)
+        for verb in ("train",) if overruled else ("train", "train vae"):
             yield Case(
                 [*verb.split(), "--config=c.yaml", "--steps=1", "--batch=2", "--quiet"],
                 prepare=lambda here, text=text: _written(here / "c.yaml", text.encode()),
+                about=text,
             )
+
+
+def states() -> Iterator[Case]:
+    """Files of runs and studies that hold something else, or are gone."""
     for name, content, verb in itertools.product(STATE, GARBAGE, ("sample", "resume")):
         steps = ["--steps=3", "--quiet"] if verb == "resume" else []
 
@@ -195,12 +201,10 @@ def files() -> Iterator[Case]:
             run = here / "r"
             shutil.copytree(here / "vae", run)
             last = max(p.name for p in (run / "checkpoints").iterdir() if p.name.isdigit())
-            path = run / name.format(last=last)
-            if path.parent.is_dir():
-                path.write_bytes(content)
+            (run / name.format(last=last)).write_bytes(content)
 
         # a damaged checkpoint is left out, and the one before it taken where there is one
-        yield Case([verb, "r", *steps], prepare=prepare)
+        yield Case([verb, "r", *steps], prepare=prepare, about=f"{name}: {content!r}")
     for name, content, verb in itertools.product(
         ("study.json", "answers.sqlite"), GARBAGE, ("serve", "report")
     ):
@@ -209,7 +213,7 @@ def files() -> Iterator[Case]:
             shutil.copytree(here / "study", here / "s")
             (here / "s" / name).write_bytes(content)
 
-        yield Case(["study", verb, "s"], prepare=spoil)
+        yield Case(["study", verb, "s"], prepare=spoil, about=f"{name}: {content!r}")
     for verb, gone in itertools.product(("serve", "report"), ("picture", "mask", "answers")):
 
         def remove(here: Path, gone: str = gone) -> None:
@@ -220,7 +224,7 @@ def files() -> Iterator[Case]:
             name = {"picture": found.pictures[0].name, "mask": found.masks[0]}.get(gone)
             (here / "s" / ("pictures/" + name if name else "answers.sqlite")).unlink()
 
-        yield Case(["study", verb, "s"], prepare=remove)
+        yield Case(["study", verb, "s"], prepare=remove, about=f"no {gone}")
 
 
 def _written(path: Path, content: bytes) -> None:
@@ -248,7 +252,7 @@ def surroundings() -> Iterator[Case]:
         ["score", "{vae}", "test:0", "--k=1000000000"],
         ["complete", "{pixelcnn}", "test:0", "--draws=1000000000"],
     ):
-        yield Case(arguments, (1, 2), memory=MEMORY)
+        yield Case(arguments, (0, 1, 2), memory=MEMORY)
     for verb in ("models", "data list", "data show", "sample"):
         head = [*verb.split(), *NEEDS[verb]]
         yield Case(head, (1,), ("stdout",), streams={1: "/dev/full"})
@@ -259,7 +263,7 @@ def surroundings() -> Iterator[Case]:
         yield Case([*head, "--zz"], streams={2: "/dev/full"}, quiet=True)
         yield Case([*head, "--zz"], streams={2: None}, quiet=True)
         yield Case([*head, "--zz"], streams={0: None, 1: None, 2: None}, quiet=True)
-    for value in ("/proc/x", LONG, "{file}", "/dev/null", "a\nb/" + LONG):
+    for value in ("/proc/x", LONG, "{file}", "/dev/null"):
         yield Case(["data", "show", "{img}"], (0, 2), env={"GENARIUM_CACHE": value})
         yield Case(["models"], (0, 2), env={"GENARIUM_PATH": value})
 
@@ -267,10 +271,26 @@ def surroundings() -> Iterator[Case]:
 # ------------------------------------------------------------------ running them
 
 
-def every() -> list[Case]:
-    """All cases, in a fixed random order."""
-    found = [*parsed(), *named(), *files(), *surroundings()]
-    random.Random(17).shuffle(found)
+KINDS = {
+    "flags": parsed,
+    "settings": settings,
+    "names": named,
+    "configurations": configurations,
+    "states": states,
+    "surroundings": surroundings,
+}
+SOME = {"flags": 500, "settings": 300}
+"""Kinds with many cases alike, and how many of them are taken unless --all is given."""
+
+
+def every(kinds: Iterable[str] = KINDS, *, thin: bool = True) -> list[Case]:
+    """All cases of these kinds, in a fixed random order."""
+    draw, found = random.Random(17), []
+    for kind in kinds:
+        cases = list(KINDS[kind]())
+        draw.shuffle(cases)
+        found += cases[: SOME.get(kind)] if thin else cases
+    draw.shuffle(found)
     return found
 
 
@@ -298,11 +318,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stride", type=int, default=1, help="every so many of the cases")
     parser.add_argument("--base", type=Path, default=Path("campaign"), help="where files go")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
+    parser.add_argument("--all", action="store_true", help="every flag with every value")
     parser.add_argument("--match", default="", help="only cases whose text holds this")
     found = parser.parse_args()
     forked.warm()
     ground = Ground(found.base.resolve())
-    cases = [c for c in every() if found.match in str(c)][:: found.stride]
+    cases = [c for c in every(found.kinds, thin=not found.all) if found.match in str(c)][
+        :: found.stride
+    ]
     begun, tally, faults = time.monotonic(), Counter[str](), []
     for number, case in enumerate(cases):
         ended, fault = ground.run(case)

@@ -16,7 +16,8 @@ import forked
 class Case:
     """One wrong usage. status: those allowed. words: in the error line. env, streams, memory: see
     `forked.command`. prepare: makes its files in the working folder first. keeps: names that it
-    may leave behind. quiet: its error may be lost (stderr is closed or full)."""
+    may leave behind. quiet: its error may be lost (stderr is closed or full).
+    about: what `prepare` makes."""
 
     arguments: list[str]
     status: tuple[int, ...] = (2,)
@@ -26,11 +27,13 @@ class Case:
     memory: int = 0
     prepare: Callable[[Path], None] | None = None
     quiet: bool = False
+    about: str = ""
 
     def __str__(self) -> str:
         shown = [a if len(a) <= 60 else f"{a[:30]}...({len(a)})" for a in self.arguments]
         more = [f"{k}={v}" for k, v in self.env.items()]
         more += [f"{n}>{path}" for n, path in self.streams.items()]
+        more += [repr(self.about[:60])] if self.about else []
         return " ".join([*more, "genarium", *map(repr, shown)])
 
 
@@ -64,6 +67,8 @@ class Ground:
         for name, mode in (("study", "untimed"), ("timed", "timed")):
             if not (self.home / name).exists():
                 self.right("study", "create", "vae", *small, f"--mode={mode}", "--out", name)
+        for left in ("r", "s", "c.yaml", "runs", "samples"):  # of a campaign that was killed
+            shutil.rmtree(self.home / left, ignore_errors=True)
         self.files()
         self.kept = {p.name for p in self.home.iterdir()}
 

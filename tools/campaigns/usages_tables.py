@@ -51,7 +51,7 @@ WORDS = {
     "encode": ["--split=zz", "--step=99"],
     "probe": ["--labels=zz", "--labels=0", "--labels=1", "--labels=-3", "--step=99"],
     "finetune": ["--labels=zz", "--labels=0", "--labels=1,zz", "--step=99"],
-    "cluster": ["--groups=1", "--groups=99999", "--method=zz", "--step=99"],
+    "cluster": ["--groups=99999", "--method=zz", "--step=99"],
     "map": ["--method=zz", "--perplexity=0", "--step=99"],
     "translate": ["--direction=b2a", "--step=99"],
     "complete": ["--keep=zz", "--keep=-1", "--keep=150%", "--class=3", "--step=99"],
@@ -104,7 +104,6 @@ WORDS = {
         "--binarize=zz",
         "--out=x.txt",
         "--from=zz",
-        "--cache={file}",
     ],
     "study create": [
         "--show=99",
@@ -165,10 +164,9 @@ IMAGES = (
     "",
     "/dev/null",
     "{there}",
-    "test:٣",
     "test:0,,1",
     "a\nb",
-    "{study}",
+    "/proc",
 )
 
 NO_RUNS = (
@@ -233,7 +231,6 @@ PAIRS = [
     ("train", "vae --device=zz"),
     ("train", "vae --device=cuda:99"),
     ("train", "vae --device=meta"),
-    ("train", "vae --device=cpu:7"),
     ("train", "vae --device="),
     ("train", "pix2pix --data=digits"),
     ("train", "cyclegan --data=digits"),
@@ -255,6 +252,8 @@ PAIRS = [
     ("demo", "--out={file}"),
     ("demo", "--out={vae}"),
     ("demo", "x"),
+    ("data", "show {img} --cache={file}"),
+    ("data", "show {img} --cache=/proc/x"),
 ]
 
 
@@ -359,6 +358,6 @@ GARBAGE = (
 STATE = (
     "run.json",
     "config.yaml",
-    "checkpoints/{last}/manifest.json",
+    "checkpoints/{last}/MANIFEST.json",
     "checkpoints/{last}/state.json",
 )

@@ -57,14 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         streams.ensure()
         status = _main(list(sys.argv[1:] if argv is None else argv))
-        # here and not at the interpreter's end, which would answer with a traceback
         return streams.flushed() or status
     except BrokenPipeError:
         # the reader of a pipe went away: say nothing, as other commands do
         streams.abandon(sys.stdout)
         return 141
     except KeyboardInterrupt:
-        _say("interrupted")
+        sys.stderr.write("genarium: interrupted\n")
         return 130
 
 
@@ -72,32 +71,33 @@ def _main(arguments: list[str]) -> int:
     import warnings
 
     from genarium import errors
+    from genarium.cli.streams import say
 
     warnings.showwarning = _one_line
     try:
         return _verb(arguments)
     except errors.UserError as error:
-        _say(f"error: {error}")
+        say(f"genarium: error: {error}")
         return 2
     except errors.RunError as error:
-        _say(f"stopped: {error}")
+        say(f"genarium: stopped: {error}")
         return 1
     except errors.Interrupted as stop:
-        _say(str(stop))
+        say(f"genarium: {stop}")
         return stop.status
     except OSError as error:
         if error.errno in errors.NAMES and error.filename is not None:
-            _say(f"error: {errors.unusable(error)}")
+            say(f"genarium: error: {errors.unusable(error)}")
             return 2
         if error.errno not in errors.FULL:
             raise
         what = f"{error.filename or 'stdout or a file'} cannot be written"
-        _say(f"stopped: {what} ({error.strerror}): free some space, or write elsewhere")
+        say(f"genarium: stopped: {what} ({error.strerror}): free some space, or write elsewhere")
         return 1
     except (MemoryError, RuntimeError, ValueError) as error:
         if not errors.out_of_memory(error):
             raise
-        _say(f"stopped: {errors.ADVICE}")
+        say(f"genarium: stopped: {errors.ADVICE}")
         return 1
 
 
@@ -141,11 +141,7 @@ def _verb(arguments: list[str]) -> int:
     return status
 
 
-def _say(text: str) -> None:
+def _one_line(message: Warning | str, *_: object, **__: object) -> None:
     from genarium.cli.streams import say
 
-    say(f"genarium: {text}")
-
-
-def _one_line(message: Warning | str, *_: object, **__: object) -> None:
-    _say(f"warning: {message}")
+    say(f"genarium: warning: {message}")

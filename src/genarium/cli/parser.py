@@ -30,7 +30,16 @@ class Parser(argparse.ArgumentParser):
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             raise self._unknown(rest[0], found)
+        self._expect_words(found)
         return found
+
+    def _expect_words(self, found: Any) -> None:
+        """Refuse empty texts: as a path "" is the working folder, as a flag it would do nothing."""
+        for action in (*self._actions, *self._reached(found)._actions):
+            value = getattr(found, action.dest, None)
+            if action.default != "" and "" in (value if isinstance(value, list) else [value]):
+                name = max(action.option_strings, key=len, default=action.metavar or action.dest)
+                raise UserError(f"{name} is empty: give a value")
 
     def _unknown(self, argument: str, found: Any) -> UserError:
         where = self._reached(found)

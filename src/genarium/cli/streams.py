@@ -1,17 +1,17 @@
-"""Standard streams that are closed, full or gone never end a command with a traceback."""
+"""stdout and stderr that are closed, full, gone, or cannot show a sign: never a traceback."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import Any
 
 
 def ensure() -> None:
     """Standard streams that take any text, and none that is closed (`2>&-`).
 
-    A file opened later, a checkpoint perhaps, would get the number of a closed stream, and what a
-    library writes to stderr would go into it.
+    Else the next file that is opened, a checkpoint perhaps, would get the number of a closed one
+    and what libraries print into it.
     """
     for number in range(3):
         try:
@@ -32,12 +32,15 @@ def say(text: str) -> None:
 
     try:
         print(one_line(text), file=sys.stderr, flush=True)
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # the second: of a closed file
         abandon(sys.stderr)
 
 
 def flushed() -> int:
-    """Write what was printed; gives 1 where that cannot be."""
+    """Write what was printed; gives 1, and says so, where that cannot be.
+
+    Done before the interpreter's end, which would answer with a traceback. BrokenPipeError passes.
+    """
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -49,10 +52,12 @@ def flushed() -> int:
     return 0
 
 
-def abandon(stream: TextIO) -> None:
+def abandon(stream: Any) -> None:
     """Send what is left in a stream nowhere, so that the interpreter's last flush succeeds."""
-    if stream.closed:
-        return
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
-    os.close(null)
+    try:
+        os.dup2(null, stream.fileno())
+    except (OSError, ValueError):  # it has no number, or is closed: nothing is left in it
+        pass
+    finally:
+        os.close(null)

@@ -166,8 +166,8 @@ def _serve(found: Any) -> int:
             "which name or address participants reach this machine"
         )
     manifest = manifests.read(folder)
-    store = Store(folder / manifests.ANSWERS, manifest.id)
     sock = serving.listen(found.host, found.port)
+    store = Store(folder / manifests.ANSWERS, manifest.id)
     port = sock.getsockname()[1]
     guard = serving.Guard(server.app(folder, manifest, store), port, found.host, found.allow_host)
     if found.port not in (0, port):

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from genarium.errors import UserError
+from genarium.errors import UserError, one_line
 from genarium.study.manifest import Answer
 from genarium.study.plan import Trial, staircase
 
@@ -134,12 +134,14 @@ class Store:
             if wrong:
                 raise UserError(f"{damaged} ({wrong}): {remedy}")
         except sqlite3.OperationalError as error:
+            if "decode" in str(error):
+                raise UserError(f"{damaged} ({one_line(str(error))}): {remedy}") from None
             if path.is_file() and "unable to open" not in str(error):
                 raise UserError(f"{path} cannot be used ({error}): free it and try again") from None
             raise UserError(f"{path} cannot be opened: {remedy}") from None
         except (sqlite3.DatabaseError, UnicodeError, TypeError, ValueError) as error:
             # the last three: values that are not what the tables may hold
-            raise UserError(f"{damaged} ({error}): {remedy}") from None
+            raise UserError(f"{damaged} ({one_line(str(error))}): {remedy}") from None
 
     def close(self) -> None:
         """Fold the log into the file."""
@@ -295,11 +297,11 @@ def _wrong(connection: sqlite3.Connection, study: str, sealed: bool) -> str:
         return STRANGE
     if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
         return "an answer without its trial"
-    if not sealed:
-        return ""
     rows: dict[int, list[Row]] = {}
     for row in _rows(connection, ""):
         rows.setdefault(row.participant, []).append(row)
+    if not sealed:
+        return ""
     tokens = dict(connection.execute("SELECT id, token FROM participant"))
     seals = {n: seal for n, *seal in connection.execute("SELECT * FROM seal")}
     if not tokens.keys() == seals.keys() == rows.keys():
