@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,8 @@ def resume(
     ]
     config = resolve(recipe, *layers)
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
+    if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
+        config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
     about = folder.about()
     trainer = _trainer(recipe, config, dataset)
     engine = trainer.engine
@@ -435,7 +438,7 @@ def encode(
 
 def write_images(
     images: Tensor,
-    out: Path,
+    out: str | os.PathLike[str],
     columns: int | None = None,
     *,
     real: Tensor | None = None,
@@ -449,6 +452,7 @@ def write_images(
     """
     import numpy as np
 
+    out = inputs.path(out, "--out")
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
     try:
         if out.suffix.lower() == ".png":
