@@ -15,6 +15,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,8 @@ def resume(
     recipe = recipes.get(before.recipe)
     config = budget.changed(before, recipe, training)
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
+    if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
+        config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
     about = folder.about()
     trainer = _trainer(recipe, config, dataset, stored=True)
     engine = trainer.engine
@@ -443,7 +446,7 @@ def encode(
 
 def write_images(
     images: Tensor,
-    out: Path,
+    out: str | os.PathLike[str],
     columns: int | None = None,
     *,
     real: Tensor | None = None,
@@ -457,6 +460,7 @@ def write_images(
     """
     import numpy as np
 
+    out = inputs.path(out, "--out")
     pixels = images if images.dtype == torch.uint8 else to_uint8(images)
     try:
         if out.suffix.lower() == ".png":

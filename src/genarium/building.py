@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium import inputs
@@ -109,11 +110,13 @@ def own_data(
     sources = [config.data["source"], known.get("given") or config.data["source"]]
     if data is not None:
         sources = [os.fspath(data)]
-        if options.from_dir and sources[0] != config.data["source"]:
+        if options.from_dir and Path(data).is_dir():  # the official files of the same data set
+            sources, options = [config.data["source"]], replace(options, from_dir=sources[0])
+        elif options.from_dir and sources[0] != config.data["source"]:
             options = replace(options, from_dir=None)
     found: Dataset | None = None
     for source in dict.fromkeys(sources):
-        if not places.gone(source):
+        if not places.gone(source) and (not options.from_dir or Path(options.from_dir).is_dir()):
             expected = known["manifest"]
             dataset = load_data(source, options, progress=progress, expected=expected)
             if dataset.manifest == expected:
@@ -132,9 +135,10 @@ def own_data(
             f"{folder.path} was trained on a Dataset given in Python ({known['name']}): give it "
             "again with data=, or name the same images with --data"
         )
+    where = options.from_dir or sources[0]
     raise UserError(
-        f"the data of {folder.path} ({shown(sources[0])}) are not there: put them back, or say "
-        "with --data where they are now"
+        f"the data of {folder.path} ({shown(where)}) are not there: put them back, or say with "
+        "--data where they are now"
     )
 
 

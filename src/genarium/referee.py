@@ -102,7 +102,12 @@ def images(
     if isinstance(source, Trained):
         return source.name, _samples(source, n or DRAWN, seed)
     if callable(source):
-        return "drawn", Drawn(source, n or DRAWN)
+        draw = source  # for mypy: `source` is known to be a function here only
+
+        def checked(count: int) -> Tensor:
+            return inputs.images(draw(count), "evaluate: what the function gives")
+
+        return "drawn", Drawn(checked, n or DRAWN)
     if not isinstance(source, str | os.PathLike):
         return "given", Stored(inputs.images(source, f"evaluate: {flag.strip('-') or 'images'}"))
     if _is_path(source):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -13,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genarium import given, inputs, recipes
+from genarium import conditions, given, inputs, recipes
 from genarium.building import build, own_data
+from genarium.conditions import Condition
 from genarium.contract import TRANSLATED, Model, Spec, capabilities, from_uint8
 from genarium.data import DataOptions
-from genarium.data import text as texts
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.recipes import Recipe
@@ -34,8 +33,6 @@ CHUNK = 256
 
 Images = inputs.Pictures | str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]]
 """What the methods below take as images; see `genarium.given.pictures`."""
-
-Condition = Tensor | NDArray[Any] | Sequence[int] | int | str | None
 
 POOL = 512
 """Draws of the prior among which an inversion looks for its starts."""
@@ -197,112 +194,21 @@ class Trained:
         """A condition as [n] class labels; UserError for a class that the model does not know.
 
         condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
-
         A learned code [n, codes] (see `code`) passes as it is. For a model that is told attributes
         it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of them.
         """
-        if condition is None:
-            return None
-        if isinstance(condition, np.ndarray | list | tuple):
-            try:
-                condition = torch.as_tensor(np.asarray(condition))
-            except (TypeError, ValueError):
-                raise UserError(f"condition: {condition!r}: give {n} labels") from None
-        if isinstance(condition, Tensor):
-            condition = condition.detach().cpu()
-            if condition.ndim == 0 or len(condition) != n:
-                raise UserError(f"condition: of shape {list(condition.shape)}: give {n} rows")
-        elif not isinstance(condition, str | int | np.integer):
-            raise UserError(
-                f"condition: of type {type(condition).__name__}: give a class, or {n} labels"
-            )
-        if self.model.told:
-            return self._told(condition, n)
-        if isinstance(condition, Tensor) and condition.is_floating_point() and self.model.codes:
-            return condition
-        if not self.model.conditional:
-            raise UserError(
-                f"{self.path} is not conditional, so --class {condition} means nothing to it: "
-                "leave --class away"
-            )
-        classes = self.spec.classes
-        if isinstance(condition, Tensor):
-            if condition.ndim != 1 or condition.is_floating_point() or condition.is_complex():
-                raise UserError(
-                    f"condition: {str(condition.dtype).removeprefix('torch.')} "
-                    f"{list(condition.shape)}: give whole numbers [{n}]"
-                )
-            if n and not 0 <= int(condition.min()) <= int(condition.max()) < len(classes):
-                raise UserError(f"condition: give labels from 0 to {len(classes) - 1}")
-            return condition.long()
-        if isinstance(condition, str) and condition in classes:
-            number = classes.index(condition)
-        else:
-            try:
-                number = int(condition)
-            except ValueError:
-                raise UserError(
-                    f"--class {condition}: choose one of {', '.join(classes)}"
-                ) from None
-        if not 0 <= number < len(classes):
-            raise UserError(f"--class {condition}: choose one of {', '.join(classes)}")
-        return torch.full((n,), number, dtype=torch.int64)
-
-    def _told(self, condition: Tensor | int | str, n: int) -> Tensor:
-        if isinstance(condition, Tensor):
-            return condition
-        columns = {column.name: (i, column) for i, column in enumerate(self.spec.attributes)}
-        if self.model.told == "captions":
-            raise UserError(f"--class {condition}: {self.path} is told captions: ask with --text")
-        if self.model.told != "factors" or not columns:
-            raise UserError(
-                f"--class {condition}: {self.path} is told the vector {self.model.told!r} of each "
-                "image, which has no name: give it as a condition [n,D] in Python"
-            )
-        row = torch.full((len(columns),), math.nan)
-        for part in str(condition).split("+"):
-            name, _, value = part.partition(":")
-            number, column = columns.get(name, (0, None))
-            if column is None or not value:
-                example = "+".join(
-                    f"{c.name}:{c.values[0] if c.values else 0.5}" for _, c in columns.values()
-                )
-                raise UserError(f"--class {condition}: say NAME:VALUE of {example}")
-            if value in column.values:
-                row[number] = column.values.index(value)
-                continue
-            try:
-                row[number] = float(value)
-            except ValueError:
-                known = f"one of {', '.join(column.values)}" if column.values else "a number"
-                raise UserError(f"--class {part}: {name} is {known}") from None
-            if not math.isfinite(row[number].item()):
-                raise UserError(f"--class {part}: give a finite number")
-        return row.expand(n, -1)
+        return conditions.labels(self, condition, n)
 
     def text(self, captions: str | Sequence[str], n: int = 1) -> Tensor:
         """Captions as a condition of n images each, [len(captions)·n, T]; see `sample`.
 
         Raises UserError for a model that is not told captions, and for an empty or a long one.
         """
-        if self.model.told != "captions":
-            raise UserError(
-                f"--text: {self.path} is a {self.recipe.name} that is not told captions: leave "
-                "--text away, or train text-to-image"
-            )
-        rows, longest = [], self.spec.caption_bytes
-        for caption in [captions] if isinstance(captions, str) else captions:
-            words = texts.clean(caption)
-            size = len(words.encode())
-            if not words:
-                raise UserError("--text is empty: say what to draw")
-            if size > longest:
-                raise UserError(
-                    f"--text {words[:40]!r}... is {size} bytes long, {self.path} reads {longest}: "
-                    "say it in fewer words"
-                )
-            rows.append(torch.tensor(texts.row(words, longest)))
-        return torch.stack(rows).repeat_interleave(n, 0)
+        return conditions.text(self, captions, n)
+
+    def code(self, text: str, n: int) -> Tensor:
+        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+        return conditions.code(self, text, n)
 
     def relabelled(self, codes: Tensor, condition: Tensor | int | str) -> Tensor:
         """The same codes [n,D] under another condition: what it says replaces their last columns.
@@ -323,25 +229,6 @@ class Trained:
             ]
             found = torch.where(torch.cat(named, 1), found, codes[:, noise:])
         return torch.cat([codes[:, :noise], found], 1)
-
-    def code(self, text: str, n: int) -> Tensor:
-        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
-        most = self.model.codes
-        if not most:
-            raise UserError(f"{self.path} has no learned code (InfoGAN has): leave --code away")
-        values = [part.strip() for part in text.split(",")]
-        if len(values) > most:
-            raise UserError(f"--code {text}: {self.path} has {most} values, not {len(values)}")
-        values += ["*"] * (most - len(values))
-        try:
-            found = [math.nan if value == "*" else float(value) for value in values]
-        except ValueError:
-            raise UserError(
-                f"--code {text}: give {most} numbers separated by commas, * leaves one to chance"
-            ) from None
-        if any(math.isinf(value) for value in found):
-            raise UserError(f"--code {text}: give finite numbers")
-        return torch.tensor([found]).expand(n, -1)
 
     @torch.no_grad()
     def reconstruct(self, images: Images, condition: Condition = None) -> Tensor:

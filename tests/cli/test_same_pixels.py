@@ -114,6 +114,28 @@ def test_by_every_path(policy: str, home: Path) -> None:
                 assert any(torch.equal(image, known) for known in expected.values())
 
 
+def test_of_the_second_domain(tmp_path: Path) -> None:
+    """Grey drawings and pictures in colour: each domain has its own channels."""
+    draw = np.random.default_rng(1)
+    for side, shape in (("a", (20, 20)), ("b", (20, 20, 3))):
+        (tmp_path / side).mkdir()
+        for number in range(20):
+            pixels = draw.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / side / f"{number}.png")
+    run = genarium.train(
+        "pix2pix", f"pairs:a={tmp_path / 'a'},b={tmp_path / 'b'}", out=tmp_path / "run", steps=1,
+        batch=4, width=2, size=16, patch=16, disc_width=2,
+    )  # fmt: skip
+    test = run.dataset().test
+    for domain, channels in (("a", 1), ("b", 3)):
+        files = [tmp_path / domain / name for name in test.names]
+        found = given.pictures(run, files, "images", domain)
+        assert torch.equal(found, test.domain(domain))
+        assert found.shape[1] == channels
+        named = given.given(run, "", run.config["data"]["source"], domain=domain)
+        assert torch.equal(named.images, test.domain(domain))
+
+
 def test_by_the_name_of_a_data_set(tmp_path: Path) -> None:
     run = genarium.train(
         "vae", "digits", out=tmp_path / "run", steps=1, batch=4, width=2, latent=2,

@@ -37,6 +37,8 @@ def collect(
     expected: the manifest that is hoped for. That of data which an earlier version binarized gives
     the same bits again; they were drawn in another way.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise UserError(f"data: of type {type(source).__name__}: give a path or a name")
     source = os.fspath(source)
     found = find(source)
     collection = found.read(Request(source, options, progress))
