@@ -107,9 +107,7 @@ class _Scale:
         return (rows[:, self.live].double() - self.mean) / self.deviation
 
 
-def _surprise(
-    centres: Tensor, known: Tensor, rows: Tensor, asked: Tensor, scale: _Scale
-) -> Tensor:
+def _surprise(centres: Tensor, known: Tensor, rows: Tensor, asked: Tensor, scale: _Scale) -> Tensor:
     """-ln p / D of `asked` [N,D] under the mixture on `centres`, widths fitted to `known[rows]`."""
     centres = scale(centres)
     variance = _fitted(_Distances(known, rows, scale, centres), STEPS)
