@@ -120,6 +120,7 @@ def measure(seed: int, s: Settings) -> Measured:
         "fid_copying": noticed("FID", "20 % copied", "100 % copied"),
         "is_copying": noticed("IS", "20 % copied", "100 % copied"),
         "is_one_a_class": noticed("IS", "one image a class"),
+        "fld_copying": noticed("FLD", "100 % copied", "100 % copied, noised"),
         "copied_copying": noticed("copied", *copied),
         "copied_damage": noticed("copied", *damaged, "blur, 3x3 mean", "noise of 5 levels"),
         "missing_dropped": noticed("missing classes", "1 class dropped", "3 classes dropped"),
@@ -182,6 +183,10 @@ CLAIM = Claim(
         Criterion(
             "FID and Inception Score do not notice copying",
             (Bound("fid_copying", at_most=0), Bound("is_copying", at_most=0)),
+        ),
+        Criterion(
+            "FLD notices samplers of nothing but copies, noised too",
+            (Bound("fld_copying", at_least=1),),
         ),
         Criterion(
             "The verdict on copying notices it, noised too, and neither blur, noise nor dropping",

@@ -18,7 +18,13 @@ from genarium.cli import main
 from genarium.contract import Batch, Noise, Spec, to_uint8
 from genarium.data import text
 from genarium.errors import UserError
-from genarium.models.implicit.captions import TEMPERATURE, Captions, MatchingAware, others
+from genarium.models.implicit.captions import (
+    BESIDE,
+    TEMPERATURE,
+    Captions,
+    MatchingAware,
+    others,
+)
 from genarium.models.implicit.composition import TrickName
 from genarium.models.implicit.gan import GAN, Judged, Turn
 from genarium.models.implicit.objectives import LeastSquares
@@ -179,6 +185,19 @@ def test_the_discriminator_never_sees_an_interpolated_text() -> None:
     assert torch.equal(told.of_batch(batch), told.encoded(batch.extra["captions"]))
 
 
+def contrast_of(u: Tensor, v: Tensor, mates: list[list[int]]) -> float:
+    """Its definition, of images u and texts v [B,S]; mates: rows with the same text as each."""
+    u, v = (x.double().numpy() for x in (u, v))
+    u, v = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (u, v))
+    expected = 0.0
+    for i, same in enumerate(mates):
+        for a, b in ((u, v), (v, u)):
+            z = b @ a[i] / TEMPERATURE
+            log_p = z - np.log(np.exp(z).sum())
+            expected -= log_p[same].mean() / (2 * len(mates))
+    return float(expected)
+
+
 def test_the_contrast_of_images_and_texts() -> None:
     told = Captions(16, CharacterEncoder(5), features=7)
     batch = batch_of("x", "y", "x", "z")
@@ -187,16 +206,56 @@ def test_the_contrast_of_images_and_texts() -> None:
     turn = Turn(tiny(), batch, code, torch.empty(0))
     with torch.no_grad():
         found = told.contrast(features, turn)
-        u = told.match(features).double().numpy()
-    v = code.double().numpy()
-    u, v = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (u, v))
-    expected = 0.0
-    for i, mates in enumerate(([0, 2], [1], [0, 2], [3])):
-        for a, b in ((u, v), (v, u)):
-            z = b @ a[i] / TEMPERATURE
-            log_p = z - np.log(np.exp(z).sum())
-            expected -= log_p[mates].mean() / (2 * 4)
+        expected = contrast_of(told.match(features), code, [[0, 2], [1], [0, 2], [3]])
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_contrast_of_interpolated_texts_is_of_the_texts_in_between(seed: int) -> None:
+    """Rows belong together if they lie between the same two captions, not if their own is one."""
+    told = Captions(16, CharacterEncoder(5), features=7, interpolation=1.0)
+    captions = "abacbabc"
+    batch = batch_of(*captions, seed=seed)
+    code = told.of_generator(batch)
+    noise = Noise(seed, len(captions))
+    noise.shared_uniform(1)
+    pairs = [{captions[i], captions[j]} for i, j in enumerate(others(noise).tolist())]
+    mates = [[j for j, other in enumerate(pairs) if other == pair] for pair in pairs]
+    features = torch.randn(8, 7, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        u = told.match(features)
+        found = float(told.contrast(features, Turn(tiny(), batch, code, torch.empty(0))))
+    assert found == pytest.approx(contrast_of(u, code, mates), rel=1e-5)
+
+
+def test_images_that_show_their_interpolated_texts_have_the_least_contrast() -> None:
+    """With u = v, texts far apart: the entropy of the targets, ln 1 = 0 where no two are alike."""
+    told = Captions(16, CharacterEncoder(64), features=64, interpolation=1.0)
+    nn.init.eye_(told.match.weight)
+    nn.init.zeros_(told.match.bias)
+    told.encoded = lambda rows: 100 * torch.eye(64)[rows[:, 0].long() % 64]
+    batch = batch_of(*"aab", seed=0)  # in a turn of three: {a,a}, {a,b}, {b,a} in some order
+    code = told.of_generator(batch)
+    turn = Turn(tiny(), batch, code, torch.empty(0))
+    z = np.array([1.0, 0.5**0.5, 0.5**0.5]) / TEMPERATURE  # of {a,a} to itself and the others
+    alone = np.log(np.exp(z).sum()) - z[0]
+    z = np.array([0.5**0.5, 1.0, 1.0]) / TEMPERATURE
+    pair = np.log(np.exp(z).sum()) - z[1]
+    with torch.no_grad():
+        assert float(told.contrast(code, turn)) == pytest.approx((alone + 2 * pair) / 3, rel=1e-4)
+
+
+def test_a_later_turn_is_not_told_of_the_texts_in_between() -> None:
+    told = tiny(interpolation=1.0).conditioning
+    batch = batch_of(*"abcd")
+    told.of_generator(batch)
+    assert BESIDE in batch.extra
+    told.of_batch(batch)
+    assert BESIDE not in batch.extra
+    told.of_generator(batch)
+    told.interpolation = 0.0
+    told.of_generator(batch)
+    assert BESIDE not in batch.extra
 
 
 # ------------------------------------------------------------------------ networks

@@ -25,7 +25,7 @@ from genarium.evaluation.measured import (
     score_all,
     suited,
 )
-from genarium.evaluation.scores import Score, Undefined, Z, wilson
+from genarium.evaluation.scores import Score, Undefined, Z, student, wilson
 from genarium.evaluation.sharpness import sharpness
 
 __all__ = [
@@ -123,14 +123,19 @@ def class_entropy(samples: Measured, reference: Measured) -> Score | None:
         found.append(max(0.0, -torch.xlogy(share, share).sum().item()))
     # H is the mean of -ln p of the class of an image; its derivative is that too
     counts = samples.histogram().double()
-    total = counts.sum()
+    total, known = counts.sum(), int((counts > 0).sum())
     surprise = -(counts.clamp(min=1) / total).log()
     spread = ((counts * surprise.square()).sum() / total - found[0] ** 2).clamp(min=0)
+    # of even classes the first order is 0 and the second all there is; it is skewed to low values
+    skew = (known - 1) / (2 * total.item())
+    variance = spread.item() / total.item() + skew / total.item()
+    std = (variance * total.item() / max(1.0, total.item() - known)) ** 0.5
     return Score(
         "class entropy",
         found[0],
-        (spread / total).sqrt().item(),
+        std,
         better="higher",
+        interval=(max(0.0, found[0] - Z * std - skew), found[0] + Z * std),
         unit="nats",
         note=f"recognised images only; ln {len(samples.extractor.classes)} if classes are even",
         reference=found[1],
@@ -160,10 +165,12 @@ def sharpness_score(samples: Measured, reference: Measured) -> Score:
     ours, theirs = samples.per_image["sharpness"], reference.per_image["sharpness"]
     if not min(len(ours), len(theirs)):
         raise Undefined("sharpness: there are no images")
+    mean, std = ours.mean().item(), standard_error(ours)
     return Score(
         "sharpness",
-        ours.mean().item(),
-        standard_error(ours),
+        mean,
+        std,
+        interval=student(mean, std, len(ours)),
         unit="variance of the Laplacian, grey on [0,1]",
         note="good near the reference: blur lowers it, noise raises it",
         reference=theirs.mean().item(),

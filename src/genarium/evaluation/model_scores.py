@@ -26,7 +26,7 @@ from genarium.contract import (
 from genarium.evaluation.images import Images
 from genarium.evaluation.likelihood import bits_per_dim, png_bytes
 from genarium.evaluation.measure import Measured, standard_error
-from genarium.evaluation.scores import Score, Undefined
+from genarium.evaluation.scores import Score, Undefined, student
 
 ACTIVE = 0.01
 """Least variance of a posterior mean over the images at which a latent counts as active."""
@@ -343,10 +343,12 @@ def _mean_over(
     basis: Mapping[str, str | int] | None = None,
 ) -> Score:
     """The mean of one value [N] an image of the held-out ones, with its standard error."""
+    mean, std = values.mean().item(), standard_error(values)
     return Score(
         name,
-        values.mean().item(),
-        standard_error(values),
+        mean,
+        std,
+        interval=student(mean, std, len(values)),
         better=better,
         unit=unit,
         note="; ".join(filter(None, (note, _held(context)))),

@@ -158,6 +158,16 @@ def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str])
         )
 
 
+def student(value: float, std: float | None, count: int) -> tuple[float, float] | None:
+    """95 % interval of a mean over `count` images; None where its error is not known."""
+    from scipy.special import stdtrit
+
+    if std is None:
+        return None
+    half = float(stdtrit(count - 1, 0.975)) * std
+    return value - half, value + half
+
+
 def wilson(share: float, count: int) -> tuple[float, float]:
     """95 % interval of a share of `count` images (Wilson 1927): good at 0 and 1 too."""
     centre = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)

@@ -26,7 +26,7 @@ from genarium.evaluation.features import Extractor
 from genarium.evaluation.images import Stored, thin
 from genarium.evaluation.measure import Measured, Metric, score_all, standard_error, suited
 from genarium.evaluation.model_scores import Progress, device_of, spread_of
-from genarium.evaluation.scores import Score, Undefined, number
+from genarium.evaluation.scores import Score, Undefined, number, student
 
 
 def translations(
@@ -132,10 +132,12 @@ def _error(
     # no `reference`: that would be the score of real images
     if idle is not None:
         note += f"; {number(idle.mean().item())} for the input as it is"
+    mean, std = each.mean().item(), standard_error(each)
     return Score(
         name,
-        each.mean().item(),
-        standard_error(each),
+        mean,
+        std,
+        interval=student(mean, std, len(each)),
         better="lower",
         unit="per pixel on [0,1]",
         note=note,

@@ -19,6 +19,7 @@ from genarium.nn.norm import gather_rows
 from genarium.nn.text import FrozenEncoder, TextEncoder
 
 NAME = "captions"
+BESIDE = "captions halfway to"  # in a batch's `extra`: the other captions t' of interpolated texts
 TEMPERATURE = 0.1  # of the contrastive loss
 
 
@@ -31,6 +32,11 @@ def others(noise: Noise) -> Tensor:
     shift = 1 + noise.integers(max(1, noise.total - 1))
     mine = torch.arange(noise.total, device=shift.device)[noise.rows]
     return (mine + shift) % noise.total
+
+
+def _equal(rows: Tensor, others: Tensor) -> Tensor:
+    """Which rows [B,T] of this process equal which of the global batch of `others`: bool [B,G]."""
+    return (rows[:, None] == gather_rows(others)[None]).all(2)
 
 
 class Captions(Rows):
@@ -77,19 +83,28 @@ class Captions(Rows):
         found: Tensor = self.encoder(rows)
         return found
 
+    def of_batch(self, batch: Batch) -> Tensor:
+        batch.extra.pop(BESIDE, None)
+        return super().of_batch(batch)
+
     def of_generator(self, batch: Batch) -> Tensor:
         """φ(t), or in a share of the turns ½φ(t) + ½φ(t') with another caption t' of the batch.
 
         No image shows an interpolated text; the generator is asked for one that the discriminator
         takes to match it, which fills the gaps between the captions. All rows of a turn are of one
-        kind, for batch norm would let each kind see the other's statistics.
+        kind, for batch norm would let each kind see the other's statistics. Which captions t' were
+        is left in `batch.extra`, for `contrast`.
         """
         with torch.no_grad():
-            code = self.encoded(batch.extra[NAME])
+            rows = batch.extra[NAME]
+            code = self.encoded(rows)
+            batch.extra.pop(BESIDE, None)
             self.apart = float(batch.noise.shared_uniform(1)) < self.interpolation
             if not self.apart:
                 return code
-            return torch.lerp(code, gather_rows(code)[others(batch.noise)], 0.5)
+            beside = others(batch.noise)
+            batch.extra[BESIDE] = gather_rows(rows.float())[beside]
+            return torch.lerp(code, gather_rows(code)[beside], 0.5)
 
     def tell(self, features: Tensor, code: Tensor) -> Tensor:
         """[B,F] and [B,S] -> [B,F+S]: the head lays the text over the map that F is."""
@@ -115,12 +130,17 @@ class Captions(Rows):
             ½ CE(softmax_j(u_i·v_j / τ), p_ij) + ½ CE(softmax_j(v_i·u_j / τ), p_ij)
 
         u: the images' features [B,F] through a linear layer, v: the turn's embeddings, both of
-        length 1; p_ij is uniform over the rows whose caption equals that of row i. On real images
-        it stands for the joint embedding of images and texts that the paper trains beforehand.
+        length 1; p_ij is uniform over the rows whose text equals that of row i: the caption, or in
+        a turn of interpolated texts both captions that it lies between, whichever comes first. On
+        real images it stands for the joint embedding of images and texts that the paper trains
+        beforehand.
         """
         assert self.match is not None
         rows = turn.batch.extra[NAME].float()
-        same = (rows[:, None] == gather_rows(rows)[None]).all(2).float()
+        beside = turn.batch.extra.get(BESIDE, rows)
+        same = (_equal(rows, rows) & _equal(beside, beside)).float()
+        if beside is not rows:
+            same = torch.maximum(same, (_equal(rows, beside) & _equal(beside, rows)).float())
         target = same / same.sum(1, keepdim=True)
         images = functional.normalize(self.match(features).float(), dim=1)
         texts = functional.normalize(turn.code.float(), dim=1)
