@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from faults.fault import of
 
-TRAINER = ("tests/training/test_trainer.py",)
+TRAINER = (
+    "tests/training/test_steps_by_hand.py",
+    "tests/training/test_trainer.py",
+)
 EMA = "weight = 1.0 - min(self.decay, (1 + step) / (10 + step))"
 
 FAULTS = (
