@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from genarium.data import text
 from genarium.data.resize import fit_array
+from genarium.data.sources.shapes import FACTORS, render
 
 
 def test_an_array_is_resized_as_its_picture() -> None:
@@ -16,3 +18,20 @@ def test_an_array_is_resized_as_its_picture() -> None:
         picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
         wanted = np.asarray(picture.resize((12, 10), Image.Resampling.LANCZOS))
         assert np.array_equal(made, wanted.transpose(2, 0, 1))
+
+
+def test_a_shape_in_the_middle_looks_the_same_from_all_sides() -> None:
+    """The middle of a picture lies between its pixels: a circle there is its own mirror image."""
+    row = np.zeros((1, len(FACTORS)), np.float32)
+    row[0, FACTORS.index("size")] = 0.3
+    for height, width in ((16, 16), (15, 20)):
+        (picture,) = render(row, height, width)
+        assert picture.max() > 0
+        assert np.array_equal(picture, picture[:, ::-1])
+        assert np.array_equal(picture, picture[:, :, ::-1])
+
+
+def test_fewer_captions_come_round_again() -> None:
+    found = text.table(["one\ntwo", "alone", ""], 8, 5)
+    words = [[text.text_of(row) for row in image] for image in found]
+    assert words == [["one", "two", "one", "two", "one"], ["alone"] * 5, [""] * 5]

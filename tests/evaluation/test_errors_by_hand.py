@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from genarium.contract import from_uint8
 from genarium.evaluation.dropping import _holm, dropping, unmixed
 from genarium.evaluation.images import Stored
+from genarium.evaluation.lookalikes import Lookalikes
 from genarium.evaluation.measure import standard_error
 from genarium.evaluation.model_scores import reconstruction, spread_of
+from genarium.evaluation.repeats import repeats
+from genarium.evaluation.translation import _distance
 
 
 def test_the_error_of_a_mean_is_the_deviation_over_the_root_of_n() -> None:
@@ -96,3 +99,24 @@ def test_the_chance_of_a_class_is_the_binomial_of_its_quarter_and_the_strangers(
 )
 def test_holms_correction(p: list[float], found: list[int]) -> None:
     assert _holm(torch.tensor(p), len(p)) == found
+
+
+# Repeats, and errors of translations ----------------------------------------------------------
+
+
+def test_the_chance_of_repeats_is_that_of_as_many_or_more() -> None:
+    """Two of twenty samples are one picture: P(Binomial(20, .01) >= 1) = 1 - .99^20."""
+    distance = torch.ones(20, 4)
+    index = torch.arange(20)[:, None] + torch.arange(1, 5) % 20
+    index = index % 20
+    distance[0, 0] = 0.0
+    found = repeats(Lookalikes(distance, index), torch.ones(100))
+    assert (found.count, found.different) == (20, 19)
+    assert found.p == pytest.approx(1 - 0.99**20)
+    assert found.group[0] == found.group[index[0, 0]]
+
+
+def test_the_error_of_a_translation_is_on_0_to_1() -> None:
+    black, white = torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.full((2, 1, 2, 2), 255)
+    white[1, 0, 0] = 0
+    assert _distance(black, white.to(torch.uint8)).tolist() == [1.0, 0.5]

@@ -148,7 +148,7 @@ def test_a_generator_is_trained_on_codes_that_lie_as_those_of_samples(phase: str
 
 
 def test_what_is_told_beside_the_features_reaches_the_logits() -> None:
-    """Real images are 1: the logit is 4, and 14 where the class is not the first (three of four)."""
+    """Real images are 1: the logit is 4, and 14 for the three whose class is not the first."""
     model, batch = conditional(Head(3))
     step = model.step(batch, "discriminator")
     assert isinstance(model.generator, Asked)

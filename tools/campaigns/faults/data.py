@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from faults.fault import of
 
-SHAPES = ("tests/data/test_shapes.py",)
+BY_HAND = "tests/data/test_data_by_hand.py"
+SHAPES = (
+    BY_HAND,
+    "tests/data/test_shapes.py",
+)
 
 FAULTS = (
     *of(
@@ -37,7 +41,7 @@ FAULTS = (
     ),
     *of(
         "data/resize.py",
-        ("tests/data/test_resize.py", "tests/data/test_data_by_hand.py"),
+        ("tests/data/test_resize.py", BY_HAND),
         (
             "crop: covers",
             "scale = max(width / w, height / h)",
@@ -88,7 +92,7 @@ FAULTS = (
     ),
     *of(
         "data/text.py",
-        ("tests/data/test_captions.py",),
+        (BY_HAND, "tests/data/test_captions.py"),
         (
             "captions: repeated",
             "found[image, number] = row(own[number % len(own)], length)",

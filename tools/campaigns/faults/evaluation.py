@@ -445,7 +445,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/translation.py",
-        ("tests/cli/test_translate.py",),
+        (BY_HAND,),
         (
             "translation error: scale",
             "return (a.double() - b.double()).abs().flatten(1).mean(1) / 255",
