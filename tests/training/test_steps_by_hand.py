@@ -100,3 +100,26 @@ def test_means_of_the_log_are_over_the_turns_since_the_last_row() -> None:
     means.add("b", torch.tensor(5.0))
     names, values = means.stacked()
     assert (names, values.tolist()) == (["a", "b"], [3.0, 5.0])
+
+
+class Pair(Model):
+    """Two players whose turns remember which weights would get a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spec = SPEC
+        self.a, self.b = nn.Linear(1, 1), nn.Linear(1, 1)
+        self.phases = (Phase("a", ("a",)), Phase("b", ("b",)))
+        self.learning: list[set[str]] = []
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        self.learning.append({k[0] for k, p in self.named_parameters() if p.requires_grad})
+        return Step({"loss": self.b(self.a(torch.ones(1, 1))).square().sum()}, {})
+
+
+def test_in_a_players_turn_the_others_weights_get_no_gradients() -> None:
+    model = Pair()
+    made = trainer(model)
+    made.one_step()
+    made.one_step()
+    assert model.learning == [{"a"}, {"b"}] * 2

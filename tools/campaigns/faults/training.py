@@ -123,7 +123,7 @@ FAULTS = (
     ),
     *of(
         "contract.py",
-        ("tests/models/test_autoregressive.py", "tests/test_distributions.py"),
+        ("tests/test_pixels_by_hand.py",),
         (
             "quantize: levels",
             "return (images.to(torch.int64) * levels) >> 8",
