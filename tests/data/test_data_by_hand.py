@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from genarium.data import text
+from genarium.data.decode import decode
 from genarium.data.resize import fit_array
 from genarium.data.sources.shapes import FACTORS, render
 
@@ -35,3 +39,15 @@ def test_fewer_captions_come_round_again() -> None:
     found = text.table(["one\ntwo", "alone", ""], 8, 5)
     words = [[text.text_of(row) for row in image] for image in found]
     assert words == [["one", "two", "one", "two", "one"], ["alone"] * 5, [""] * 5]
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_picture_is_grey_only_if_all_three_colours_agree(channel: int) -> None:
+    pixels = np.full((3, 4, 3), 100, np.uint8)
+    modes = []
+    for value in (100, 101):
+        pixels[1, 2, channel] = value
+        stored = io.BytesIO()
+        Image.fromarray(pixels).save(stored, "png")
+        modes.append(decode(stored.getvalue())[0].mode)
+    assert modes == ["L", "RGB"]

@@ -56,6 +56,13 @@ def test_each_step_goes_by_its_own_gradient_alone() -> None:
         assert model.w.item() == pytest.approx(1 - step * 0.1 * 3)
 
 
+def test_steps_are_as_long_as_the_schedule_says() -> None:
+    """Factors are of the rate that was asked for: 1, 3/4, 1/2 and 1/4 of .1; the slope is 3."""
+    model = Slope()
+    trainer(model, schedule="linear", steps=4).fit()
+    assert model.w.item() == pytest.approx(1 - 2.5 * 0.1 * 3)
+
+
 def test_each_turn_has_images_and_noise_of_its_own() -> None:
     """Two turns a step, eight images: no two turns of an epoch see the same ones."""
     model = Slope(repeat=2)

@@ -69,7 +69,7 @@ FAULTS = (
     ),
     *of(
         "data/decode.py",
-        ("tests/data/test_decode.py",),
+        (BY_HAND, "tests/data/test_decode.py"),
         (
             "decode: turn",
             "6: Image.Transpose.ROTATE_270,",

@@ -145,7 +145,7 @@ FAULTS = (
     ),
     *of(
         "training/players.py",
-        ("tests/training/test_players.py",),
+        ("tests/training/test_players.py", "tests/training/test_steps_by_hand.py"),
         (
             "players: schedule",
             'group["lr"] = self.phase.optim.lr * factor',
