@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from genarium.data import text
+from genarium.data.collection import BITS, bits
 from genarium.data.decode import decode
 from genarium.data.resize import fit_array
-from genarium.data.sources.shapes import FACTORS, render
+from genarium.data.sources.shapes import FACTORS, SMALLEST, caption, render
 
 
 def test_an_array_is_resized_as_its_picture() -> None:
@@ -51,3 +52,23 @@ def test_a_picture_is_grey_only_if_all_three_colours_agree(channel: int) -> None
         Image.fromarray(pixels).save(stored, "png")
         modes.append(decode(stored.getvalue())[0].mode)
     assert modes == ["L", "RGB"]
+
+
+def test_every_image_of_every_block_is_drawn_by_one_sequence_of_numbers() -> None:
+    grey = np.random.default_rng(1).integers(256, size=(2100, 1, 2, 2), dtype=np.uint8)
+    uniform = np.random.Generator(np.random.PCG64([BITS, 2])).random(grey.shape)
+    wanted = np.where(uniform * 255.0 < grey, 255, 0)
+    assert np.array_equal(bits(grey, 2), wanted)
+    assert (bits(np.full((2100, 1, 1, 1), 255, np.uint8), 0) == 255).all()
+
+
+@pytest.mark.parametrize("y", [-0.9, 0.0, 0.9])
+@pytest.mark.parametrize("x", [-0.9, 0.0, 0.9])
+def test_a_caption_says_where_the_picture_shows_it(x: float, y: float) -> None:
+    row = np.zeros((1, len(FACTORS)), np.float32)
+    row[0, [FACTORS.index(name) for name in ("size", "x", "y")]] = SMALLEST, x, y
+    lit = render(row, 48, 48)[0].max(0) > 0
+    down, right = (places.mean() - 23.5 for places in np.nonzero(lit))
+    words = caption(row[0])
+    assert ("top" in words, "bottom" in words) == (down < -4, down > 4)
+    assert ("left" in words, "right" in words) == (right < -4, right > 4)

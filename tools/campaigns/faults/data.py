@@ -114,7 +114,7 @@ FAULTS = (
     ),
     *of(
         "data/collection.py",
-        ("tests/data/test_binarize.py",),
+        (BY_HAND, "tests/data/test_binarize.py"),
         (
             "binarize: chance",
             "found[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)",
