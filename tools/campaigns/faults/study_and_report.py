@@ -114,7 +114,7 @@ FAULTS = (
     ),
     *of(
         "report/history.py",
-        ("tests/report/test_history.py",),
+        ("tests/report/test_spread_by_hand.py", "tests/report/test_history.py"),
         (
             "stability: relative",
             "relative = deviation**2 / mean**2 if mean and deviation is not None else None",
