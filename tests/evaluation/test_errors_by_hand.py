@@ -11,9 +11,14 @@ from torch import Tensor, nn
 
 from genarium.contract import from_uint8
 from genarium.evaluation.dropping import _holm, dropping, unmixed
+from genarium.evaluation.frechet import frechet_distance, frechet_influence, statistics
 from genarium.evaluation.images import Stored
+from genarium.evaluation.inception_score import inception_score
+from genarium.evaluation.lookalikes import Lookalikes
 from genarium.evaluation.measure import standard_error
 from genarium.evaluation.model_scores import reconstruction, spread_of
+from genarium.evaluation.repeats import repeats
+from genarium.evaluation.translation import _distance
 
 
 def test_the_error_of_a_mean_is_the_deviation_over_the_root_of_n() -> None:
@@ -96,3 +101,57 @@ def test_the_chance_of_a_class_is_the_binomial_of_its_quarter_and_the_strangers(
 )
 def test_holms_correction(p: list[float], found: list[int]) -> None:
     assert _holm(torch.tensor(p), len(p)) == found
+
+
+# Repeats, and errors of translations ----------------------------------------------------------
+
+
+def test_the_chance_of_repeats_is_that_of_as_many_or_more() -> None:
+    """Two of twenty samples are one picture: P(Binomial(20, .01) >= 1) = 1 - .99^20."""
+    distance = torch.ones(20, 4)
+    index = torch.arange(20)[:, None] + torch.arange(1, 5) % 20
+    index = index % 20
+    distance[0, 0] = 0.0
+    found = repeats(Lookalikes(distance, index), torch.ones(100))
+    assert (found.count, found.different) == (20, 19)
+    assert found.p == pytest.approx(1 - 0.99**20)
+    assert found.group[0] == found.group[index[0, 0]]
+
+
+def test_the_error_of_a_translation_is_on_0_to_1() -> None:
+    black, white = torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.full((2, 1, 2, 2), 255)
+    white[1, 0, 0] = 0
+    assert _distance(black, white.to(torch.uint8)).tolist() == [1.0, 0.5]
+
+
+# Distances and the Inception Score ------------------------------------------------------------
+
+
+def test_the_inception_score_is_the_exponential_of_the_mean() -> None:
+    """One sure image and one undecided: the marginal is (3/4, 1/4)."""
+    p = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    sure, undecided = math.log(4 / 3), 0.5 * math.log(2 / 3) + 0.5 * math.log(2)
+    found, deviation = inception_score(p, 1, probabilities=True)
+    assert found == pytest.approx(math.exp((sure + undecided) / 2))
+    assert deviation == 0.0
+
+
+def test_images_of_either_set_pull_the_frechet_distance_their_way() -> None:
+    """Means far apart: an image counts by what the distance is without it."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(40, 2, generator=generator, dtype=torch.float64)
+    y = torch.randn(60, 2, generator=generator, dtype=torch.float64) + 3
+
+    def distance(x: Tensor, y: Tensor) -> float:
+        return frechet_distance(*statistics(x), *statistics(y))
+
+    ours, theirs = frechet_influence(x, y)
+    whole = distance(x, y)
+    without = [
+        torch.tensor([whole - distance(x[torch.arange(40) != i], y) for i in range(40)]),
+        torch.tensor([whole - distance(x, y[torch.arange(60) != i]) for i in range(60)]),
+    ]
+    for influence, loss in zip((ours, theirs), without, strict=True):
+        together = torch.corrcoef(torch.stack([influence, loss.double()]))
+        assert together[0, 1] > 0.99
+        assert influence.norm() == pytest.approx((loss - loss.mean()).norm().item(), rel=0.2)

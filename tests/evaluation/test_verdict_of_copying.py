@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium.evaluation.copying import CLOSE_ALPHA, FIFTH, SIDE_ALPHA, Copying, copying
+from genarium.evaluation.copying import (
+    CLOSE_ALPHA,
+    FIFTH,
+    SIDE_ALPHA,
+    Copying,
+    _labels,
+    copying,
+)
 from genarium.evaluation.lookalikes import Lookalikes
 
 
@@ -80,3 +87,10 @@ def test_a_copy_is_compared_with_the_fifth_nearest() -> None:
     real = Lookalikes(distance.expand(2, -1), torch.arange(12).view(2, 6))
     found = copying(Lookalikes(distance, torch.arange(6)[None]), real, torch.arange(12) < 6)
     assert found.ratio.tolist() == [0.5]
+
+
+def test_labels_are_drawn_without_replacement() -> None:
+    """Of three images two were trained on: every draw of all three says so, each place as often."""
+    labels = _labels(3, 2, 3, torch.Generator().manual_seed(0))
+    assert (labels.sum(1) == 2).all()
+    assert labels.double().mean(0).tolist() == pytest.approx([2 / 3] * 3, abs=0.12)

@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from genarium import distributions as dist
 from genarium.contract import Batch, Noise, Spec
+from genarium.models.conditioning import Labels
 from genarium.models.explicit.approximate.vae import VAE, active_units
+from genarium.models.implicit.gan import GAN
+from genarium.models.implicit.objectives import Wasserstein
 from genarium.models.implicit.pix2pix import pix2pix
 
 SPEC = Spec(1, 8, 8)
@@ -81,6 +84,79 @@ def test_a_unit_is_active_by_its_variance() -> None:
     """A deviation of .09 is a variance of .0081, below .01; one of .11 is .0121, above."""
     signs = torch.tensor([1.0, -1.0])[:, None]
     assert active_units(signs * torch.tensor([0.0, 0.09, 0.11, 2.0])).item() == 2
+
+
+# GANs -----------------------------------------------------------------------------------------
+
+
+class Asked(nn.Module):
+    """A generator that remembers what it was given."""
+
+    inputs = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.given: list[Tensor] = []
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.given.append(z.detach().clone())
+        return self.scale * z.mean(1).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+
+
+class Judge(nn.Module):
+    """Logits are the sum of the features it is told of, and the features those of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.scale * images.flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return features.sum(1)
+
+
+class Head(Labels):
+    """The classes are told beside the features, and not as planes."""
+
+    def join(self, images: Tensor, code: Tensor) -> Tensor:
+        return images
+
+    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+        return torch.cat([features, 10 * code[:, 1:]], 1)
+
+
+def conditional(conditioning: Labels) -> tuple[GAN, Batch]:
+    spec = Spec(1, 2, 2, ("a", "b", "c"))
+    images = torch.full((4, 1, 2, 2), 255, dtype=torch.uint8)
+    model = GAN(spec, Asked(), Judge(), Wasserstein(), conditioning=conditioning)
+    return model, Batch(images, torch.tensor([0, 2, 1, 2]), Noise(0, 4))
+
+
+@pytest.mark.parametrize("phase", ["discriminator", "generator"])
+def test_a_generator_is_trained_on_codes_that_lie_as_those_of_samples(phase: str) -> None:
+    """First the noise, then the class: two numbers and three."""
+    model, batch = conditional(Head(3))
+    model.step(batch, phase)
+    model.sample(4, condition=batch.labels, generator=torch.Generator().manual_seed(0))
+    assert isinstance(model.generator, Asked)
+    for z in model.generator.given:
+        assert torch.equal(z[:, 2:], torch.eye(3)[[0, 2, 1, 2]])
+        assert not torch.equal(z[:, :2], z[:, :2].round())
+
+
+def test_what_is_told_beside_the_features_reaches_the_logits() -> None:
+    """Real images are 1: the logit is 4, and 14 for the three whose class is not the first."""
+    model, batch = conditional(Head(3))
+    step = model.step(batch, "discriminator")
+    assert isinstance(model.generator, Asked)
+    (z,) = model.generator.given
+    assert step.metrics["d_real"].item() == pytest.approx(4 + 10 * 3 / 4)
+    fake = 4 * z.mean().item() + 10 * 3 / 4
+    assert step.metrics["d_fake"].item() == pytest.approx(fake, rel=1e-4)
+    assert step.losses["discriminator"].item() == pytest.approx(fake - 11.5, rel=1e-4)
 
 
 # pix2pix --------------------------------------------------------------------------------------

@@ -51,8 +51,10 @@ HEAVY = (
     "pydantic",
     "PIL.Image",
     "safetensors.torch",
+    "hypothesis",
     "pytest",
 )
+PYTEST = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:anyio"]
 
 
 def problems(faults: Sequence[Fault]) -> list[str]:
@@ -102,7 +104,7 @@ def start(source: Path, tests: Sequence[str], output: Path) -> int:
         package = importlib.import_module("genarium")
         assert str(package.__file__).startswith(str(source)), package.__file__
         pytest = importlib.import_module("pytest")
-        status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--tb=line", *tests]))
+        status = int(pytest.main([*PYTEST, *tests]))
     finally:
         sys.stdout.flush()
         os._exit(status)

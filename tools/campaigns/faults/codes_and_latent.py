@@ -143,7 +143,7 @@ FAULTS = (
     ),
     *of(
         "codes/finetune.py",
-        ("tests/codes/test_finetune.py", "tests/cli/test_code_verbs.py"),
+        ("tests/codes/test_gain.py", "tests/codes/test_finetune.py"),
         (
             "fine-tuning: gain",
             "return statistics.fmean(self.scratch) - statistics.fmean(self.pretrained)",

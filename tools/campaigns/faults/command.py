@@ -7,7 +7,7 @@ from faults.fault import of
 FAULTS = (
     *of(
         "cli/parser.py",
-        ("tests/cli/test_faults.py", "tests/cli/test_latent_verbs.py"),
+        ("tests/cli/test_flags_by_hand.py",),
         (
             "flag: least",
             'if value < least:\n            raise UserError(f"{flag} {text}: give a number of at '
@@ -73,7 +73,7 @@ FAULTS = (
     ),
     *of(
         "config.py",
-        ("tests/test_conformance.py", "tests/cli/test_faults.py"),
+        ("tests/cli/test_flags_by_hand.py",),
         (
             "config: steps",
             'if training["steps"] is None and training["epochs"] is None and '

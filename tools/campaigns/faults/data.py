@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from faults.fault import of
 
-SHAPES = ("tests/data/test_shapes.py",)
+BY_HAND = "tests/data/test_data_by_hand.py"
+SHAPES = (
+    BY_HAND,
+    "tests/data/test_shapes.py",
+)
 
 FAULTS = (
     *of(
@@ -37,7 +41,7 @@ FAULTS = (
     ),
     *of(
         "data/resize.py",
-        ("tests/data/test_resize.py", "tests/data/test_data_by_hand.py"),
+        ("tests/data/test_resize.py", BY_HAND),
         (
             "crop: covers",
             "scale = max(width / w, height / h)",
@@ -65,7 +69,7 @@ FAULTS = (
     ),
     *of(
         "data/decode.py",
-        ("tests/data/test_decode.py",),
+        (BY_HAND, "tests/data/test_decode.py"),
         (
             "decode: turn",
             "6: Image.Transpose.ROTATE_270,",
@@ -88,7 +92,7 @@ FAULTS = (
     ),
     *of(
         "data/text.py",
-        ("tests/data/test_captions.py",),
+        (BY_HAND, "tests/data/test_captions.py"),
         (
             "captions: repeated",
             "found[image, number] = row(own[number % len(own)], length)",
@@ -110,7 +114,7 @@ FAULTS = (
     ),
     *of(
         "data/collection.py",
-        ("tests/data/test_binarize.py",),
+        (BY_HAND, "tests/data/test_binarize.py"),
         (
             "binarize: chance",
             "found[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)",

@@ -6,13 +6,19 @@ from faults.fault import of
 
 BY_HAND = "tests/evaluation/test_errors_by_hand.py"
 FRECHET = ("tests/evaluation/test_frechet.py",)
-DISTANCES = ("tests/evaluation/test_distances.py",)
+DISTANCES = (
+    BY_HAND,
+    "tests/evaluation/test_distances.py",
+)
 COPYING = (
     "tests/evaluation/test_verdict_of_copying.py",
     "tests/evaluation/test_copying.py",
 )
 OVERLAP = ("tests/evaluation/test_overlap.py",)
-PURE = ("tests/evaluation/test_pure_scores.py",)
+PURE = (
+    BY_HAND,
+    "tests/evaluation/test_pure_scores.py",
+)
 MODES = ("tests/evaluation/test_modes.py",)
 DROPPING = (
     BY_HAND,
@@ -401,7 +407,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/model_scores.py",
-        (BY_HAND, *PURE),
+        PURE,
         (
             "group information: axis",
             "return (torch.xlogy(q, q) - torch.xlogy(q, q.mean(0))).sum(1)",
@@ -445,7 +451,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/translation.py",
-        ("tests/cli/test_translate.py",),
+        (BY_HAND,),
         (
             "translation error: scale",
             "return (a.double() - b.double()).abs().flatten(1).mean(1) / 255",

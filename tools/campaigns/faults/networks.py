@@ -178,7 +178,7 @@ FAULTS = (
     ),
     *of(
         "nn/unet.py",
-        ("tests/nn/test_translators.py",),
+        ("tests/nn/test_unet_by_hand.py", "tests/nn/test_translators.py"),
         (
             "unet: dropout's scale",
             "x = x * ((draw(*x.shape[1:]) < KEEP) / KEEP).to(x.dtype)",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from faults.fault import of
 
-STATISTICS = ("tests/study/test_statistics.py",)
+STATISTICS = (
+    "tests/study/test_results_by_hand.py",
+    "tests/study/test_statistics.py",
+)
 PLAN = ("tests/study/test_plan.py",)
 PLOTS = ("tests/report/test_plots.py",)
 
@@ -79,7 +82,7 @@ FAULTS = (
     ),
     *of(
         "study/results.py",
-        ("tests/study/test_report.py", "tests/study/test_server.py"),
+        ("tests/study/test_results_by_hand.py", "tests/study/test_report.py"),
         (
             "study: rule of succession",
             "return (self.called_real + 1) / (self.answers + 2)",
@@ -111,7 +114,7 @@ FAULTS = (
     ),
     *of(
         "report/history.py",
-        ("tests/report/test_history.py",),
+        ("tests/report/test_spread_by_hand.py", "tests/report/test_history.py"),
         (
             "stability: relative",
             "relative = deviation**2 / mean**2 if mean and deviation is not None else None",

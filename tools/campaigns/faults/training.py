@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from faults.fault import of
 
-TRAINER = ("tests/training/test_trainer.py",)
+TRAINER = (
+    "tests/training/test_steps_by_hand.py",
+    "tests/training/test_trainer.py",
+)
 EMA = "weight = 1.0 - min(self.decay, (1 + step) / (10 + step))"
 
 FAULTS = (
@@ -120,7 +123,7 @@ FAULTS = (
     ),
     *of(
         "contract.py",
-        ("tests/models/test_autoregressive.py", "tests/test_distributions.py"),
+        ("tests/test_pixels_by_hand.py",),
         (
             "quantize: levels",
             "return (images.to(torch.int64) * levels) >> 8",
@@ -142,7 +145,7 @@ FAULTS = (
     ),
     *of(
         "training/players.py",
-        ("tests/training/test_players.py",),
+        ("tests/training/test_players.py", "tests/training/test_steps_by_hand.py"),
         (
             "players: schedule",
             'group["lr"] = self.phase.optim.lr * factor',
