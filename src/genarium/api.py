@@ -28,6 +28,7 @@ from genarium.data import DataOptions, text
 from genarium.data import load as load_data
 from genarium.errors import UserError, unwritable
 from genarium.recipes import Recipe
+from genarium.report import folder as picture_folder
 from genarium.report import points, translations
 from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_to_dict
@@ -398,12 +399,14 @@ def write_images(
     *,
     real: Tensor | None = None,
     mixture: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write images [N,C,H,W] as the suffix says: .png a grid, .npz an array, none: single files.
 
     The array is `images`, uint8 [N,H,W,C]. Points of the plane make a plot instead of a grid, over
-    `real` points and with the modes of a `mixture`. Raises UserError for another suffix or a place
-    that cannot be written.
+    `real` points and with the modes of a `mixture`. Single files go into a folder of their own;
+    overwrite: replace those of an earlier call. Raises UserError for another suffix, a folder that
+    holds something, or a place that cannot be written.
     """
     import numpy as np
 
@@ -416,9 +419,8 @@ def write_images(
             out.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(out, images=pixels.permute(0, 2, 3, 1).numpy())
         elif out.suffix == "":
-            out.mkdir(parents=True, exist_ok=True)
-            for number, image in enumerate(pixels):
-                save_png(out / f"{number:06d}.png", image)
+            named = ((f"{number:06d}.png", image) for number, image in enumerate(pixels))
+            picture_folder.save(out, named, overwrite)
         else:
             raise UserError(f"--out {out}: end it in .png or .npz, or name a folder")
     except OSError as error:

@@ -23,3 +23,38 @@ class Interrupted(Exception):
     def __init__(self, message: str, status: int):
         super().__init__(message)
         self.status = status
+
+
+def unreadable() -> tuple[type[BaseException], ...]:
+    """What Python's and numpy's readers raise on damaged files, found by changing their bytes.
+
+    For `except unreadable() as error`: the modules are imported only then. MemoryError is a size
+    that a damaged header claims.
+    """
+    import lzma
+    import struct
+    import tarfile
+    import zipfile
+    import zlib
+
+    from safetensors import SafetensorError
+
+    return (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+        SyntaxError,
+        struct.error,
+        zlib.error,
+        lzma.LZMAError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        SafetensorError,
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.cli.parser import positive
+from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -34,6 +35,8 @@ def run(found: Any) -> int:
     from genarium.cli import show
     from genarium.contract import from_uint8
 
+    if found.out and Path(found.out).suffix.lower() not in (".png", ".npz"):
+        raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")
     trained = api.load(found.run, found.step)
     trained.can("reconstruct")
     images = api.images_for(trained, found.images)[: found.n]

@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ from numpy.typing import NDArray
 from genarium.data.collection import Collection, Part, complete, conform, fingerprint, policy
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 FORMAT = 1
 STALE = 24 * 3600  # seconds after which an unfinished folder is nobody's
@@ -246,7 +245,7 @@ def read(place: Path) -> Collection | None:
         shape = tuple(meta["shape"])
         parts = {split: _part(place, split, (n, *shape)) for split, n in meta["counts"].items()}
         return Collection(parts, tuple(meta["classes"]), meta["info"], meta["identity"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
+    except unreadable():
         return None  # whatever is wrong with it, it can be built again
 
 
