@@ -206,8 +206,11 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
     """
     planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
     shown = points.SHOWN if planar else 64
-    some = dataset.validation.images[: shown if planar else shown // 2]
-    asked = text.grid(dataset.validation.captions or (), dataset.spec.caption_bytes, shown)
+    held = dataset.validation
+    if not len(held) or (dataset.spec.second is not None and not len(held.domain("b"))):
+        held = dataset.train  # of one picture, or of one and its copies, none is left for it
+    some = held.images[: shown if planar else shown // 2]
+    asked = text.grid(held.captions or (), dataset.spec.caption_bytes, shown)
 
     @torch.no_grad()
     def paint(model: Model, step: int) -> None:
@@ -223,7 +226,7 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
             rows = torch.arange(TRANSLATED)
-            found = translations.of_split(model, dataset.validation, rows, derive(seed, "grid"))
+            found = translations.of_split(model, held, rows, derive(seed, "grid"))
             picture = translations.sheet(found)
         elif "reconstruct" in can:
             device = next(model.parameters()).device

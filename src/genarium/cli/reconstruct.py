@@ -40,6 +40,8 @@ def run(found: Any) -> int:
     trained = api.load(found.run, found.step)
     trained.can("reconstruct")
     images = api.images_for(trained, found.images)[: found.n]
+    if not len(images):
+        raise UserError(f"{found.run}: the run's test split holds no images: name a folder of some")
     again = trained.reconstruct(images)
     originals = from_uint8(images)
     error = ((again - originals) / 2).square().mean().item()

@@ -92,7 +92,10 @@ def run(found: Any) -> int:
 
 def _first(trained: Trained, domain: str) -> str:
     """The first test images, by name."""
-    return f"test:0-{min(FIRST, len(trained.dataset().test.domain(domain))) - 1}"
+    count = len(trained.dataset().test.domain(domain))
+    if not count:
+        raise UserError(f"{trained.path}: the test split holds no images: name some")
+    return f"test:0-{min(FIRST, count) - 1}"
 
 
 def _grid(

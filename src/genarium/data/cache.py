@@ -2,6 +2,7 @@
 
     <root>/images/<name>-<H>x<W>x<C>-<key>/
         meta.json                 key, shape, classes, info; size and CRC-32 of the other files
+        meta.crc32                CRC-32 of meta.json
         train.bin ...             uint8 [N,C,H,W], C order, no header
         train.npz ...             labels and extra arrays
         train.json ...            captions, where there are any
@@ -139,8 +140,10 @@ class Writer:
                 "info": collection.info,
                 "files": files,
             }
-            with (self.folder / "meta.json").open("w") as out:
-                json.dump(meta, out, indent=1)
+            text = json.dumps(meta, indent=1).encode()
+            (self.folder / "meta.crc32").write_text(f"{zlib.crc32(text):08x}")
+            with (self.folder / "meta.json").open("wb") as out:
+                out.write(text)
                 out.flush()
                 os.fsync(out.fileno())
 
@@ -237,7 +240,11 @@ def _sum(path: Path) -> list[int]:
 def read(place: Path) -> Collection | None:
     """The cached collection, images memory-mapped; None where it is absent or damaged."""
     try:
-        meta = json.loads((place / "meta.json").read_text())
+        text = (place / "meta.json").read_bytes()
+        total = place / "meta.crc32"  # folders of earlier versions have none
+        if total.exists() and total.read_text() != f"{zlib.crc32(text):08x}":
+            return None
+        meta = json.loads(text)
         if meta["format"] != FORMAT:
             return None
         if any(_sum(place / name) != said for name, said in meta["files"].items()):
