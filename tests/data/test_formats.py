@@ -317,9 +317,9 @@ def test_one_reading_of_the_bytes_has_one_identity(tmp_path):
 
 def test_the_header_decides_what_is_too_large(monkeypatch):
     whole = png(8, 8, 0, b"".join([b"\0" + bytes(8)] * 8), height=8)
-    monkeypatch.setattr(decoding, "MEMORY", len(whole) + 8 * 64)
+    monkeypatch.setattr(decoding, "MEMORY", len(whole) + 12 * 64)
     assert open_image(whole).image.size == (8, 8)
-    monkeypatch.setattr(decoding, "MEMORY", len(whole) + 8 * 64 - 1)
+    monkeypatch.setattr(decoding, "MEMORY", len(whole) + 12 * 64 - 1)
     monkeypatch.setattr(Image.Image, "load", None)  # would fail if called
     with pytest.raises(Bad, match="to decode, more than"):
         open_image(whole)
@@ -337,13 +337,15 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (40
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
-@pytest.mark.parametrize(("grey", "bits"), [(True, 16), (False, 8)])
-def test_a_pixel_takes_at_most_eight_bytes(tmp_path, grey, bits):
-    """Of 8 bytes is the limit made; 16-bit grey took 18."""
-    step = (1 if grey else 3) * bits // 8
+@pytest.mark.parametrize(
+    ("colours", "pixel"), [(0, b"\0\1"), (6, b"\1\2\3\xff")], ids=["grey of 16 bits", "RGBA"]
+)
+def test_a_pixel_takes_at_most_what_the_limit_counts(tmp_path, colours, pixel):
+    """16-bit grey took 18 bytes a pixel; an alpha channel that hides nothing takes most."""
     rows = zlib.compressobj(1)
-    content = b"".join(rows.compress(bytes(1 + 4000 * step)) for _ in range(4000)) + rows.flush()
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4000, 4000, bits, 0 if grey else 2, 0, 0, 0))
+    content = b"".join(rows.compress(b"\0" + pixel * 4000) for _ in range(4000)) + rows.flush()
+    bits = 8 if colours else 16
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4000, 4000, bits, colours, 0, 0, 0))
     whole = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", content) + chunk(b"IEND", b"")
     (tmp_path / "x.png").write_bytes(whole)
     made = subprocess.run(
@@ -353,7 +355,7 @@ def test_a_pixel_takes_at_most_eight_bytes(tmp_path, grey, bits):
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert float(made.stdout) < 9.5  # and what the interpreter takes besides
+    assert float(made.stdout) < decoding.A_PIXEL + 1.5  # and what the interpreter takes besides
 
 
 def test_libtiff_does_not_write_to_stderr(capfd):

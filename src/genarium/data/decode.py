@@ -4,7 +4,7 @@ Only a full decode tells a whole file from a truncated one, so every file is dec
 a file claims to be (its suffix) does not count; only the formats of `FORMATS` are tried.
 
 Memory for one file is bounded, and decided by its header before a pixel is decoded: its own bytes
-and 8 bytes a pixel (the picture and one converted copy) are at most `MEMORY`, its pixels at most
+and 12 bytes a pixel (the picture and two converted copies) are at most `MEMORY`, its pixels at most
 `LARGEST_IMAGE`. Large pictures are decoded one at a time, whatever the number of threads.
 """
 
@@ -36,8 +36,8 @@ SUFFIXES = frozenset((
 # fmt: on
 LARGEST_FILE = 1 << 30  # bytes
 LARGEST_IMAGE = 89_478_485  # pixels: 256 MiB of RGB, where Pillow suspects a decompression bomb
-MEMORY = 1 << 30  # bytes for one file, at most
-A_PIXEL = 8  # bytes: Pillow takes 4 for a pixel of colour, and a conversion makes a second copy
+MEMORY = 3 << 29  # bytes for one file, at most: 1.5 GiB
+A_PIXEL = 12  # bytes: Pillow takes 4 for a pixel of colour, and conversions make two copies
 ALONE = 1 << 22  # pixels; larger ones are decoded one at a time
 BAND = 1 << 20  # pixels that are looked at together
 
