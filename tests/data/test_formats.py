@@ -325,6 +325,17 @@ def test_the_header_decides_what_is_too_large(monkeypatch):
         open_image(whole)
 
 
+def test_a_tile_is_counted_too():
+    """200 bytes with a tile of 45,000 x 45,000 took 2 GB."""
+    packed = zlib.compress(bytes(100))
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 45000, 323: 45000, 324: 134}
+    tags[325] = len(packed)
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    whole = struct.pack("<4sIH", b"II*\0", 8, len(tags)) + entries + bytes(4) + packed
+    with strict(), pytest.raises(Bad, match="takes 1931 MiB to decode"):
+        open_image(whole)
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path

@@ -155,7 +155,7 @@ def _open(data: bytes) -> Opened:
         pixels = image.width * image.height
         if pixels > LARGEST_IMAGE:
             raise Image.DecompressionBombError
-        need = len(data) + A_PIXEL * pixels
+        need = len(data) + A_PIXEL * pixels + formats.tile_bytes(image)
         if need > MEMORY:
             raise Bad(f"takes {need >> 20} MiB to decode, more than {MEMORY >> 20} MiB")
         note = formats.note(image)  # before `load`, which forgets how the pixels are stored

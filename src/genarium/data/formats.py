@@ -25,6 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"iCCP"))  # none of them makes a pixel
 PHOTOMETRIC, SAMPLES, BITS, FORMAT = 262, 277, 258, 339  # TIFF tags
+TILE_WIDTH, TILE_HEIGHT = 322, 323
 WHITE_IS_ZERO, SIGNED = 0, 2
 MOST_CHANNELS = 4  # red, green, blue and one more
 
@@ -112,6 +113,14 @@ def note(image: Image.Image) -> str:
         extra = samples - shown
         return f"{extra} of {samples} channels of a TIFF, without a meaning there, not used"
     return ""
+
+
+def tile_bytes(image: Image.Image) -> int:
+    """Memory for one tile of a TIFF, which may be far larger than its picture."""
+    if image.format != "TIFF":
+        return 0
+    side = _tag(image, TILE_WIDTH, 0), _tag(image, TILE_HEIGHT, 0)
+    return side[0] * side[1] * _tag(image, SAMPLES, 1) * max(1, _tag(image, BITS, 8) // 8)
 
 
 def inverted(image: Image.Image) -> bool:
