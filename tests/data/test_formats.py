@@ -325,6 +325,22 @@ def test_the_header_decides_what_is_too_large(monkeypatch):
         open_image(whole)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16"])
+def test_a_picture_looked_at_in_pieces_is_the_same(tmp_path, monkeypatch, mode):
+    image = Image.fromarray(noise(7, 30, 7, 4 if mode == "RGBA" else 3))
+    if mode == "I;16":
+        values = np.random.default_rng(7).integers(0, 65536, (30, 7)).astype(np.uint16)
+        image = Image.fromarray(values)
+    image = image if image.mode == mode else image.convert(mode)
+    image.save(tmp_path / "x.png")
+    whole, facts = open_image((tmp_path / "x.png").read_bytes()), inspect(tmp_path / "x.png")
+    for band in (1, 20, 209):
+        monkeypatch.setattr(decoding, "BAND", band)
+        again = open_image((tmp_path / "x.png").read_bytes())
+        assert np.array_equal(np.asarray(again.image), np.asarray(whole.image))
+        assert inspect(tmp_path / "x.png") == facts
+
+
 def test_a_tile_is_counted_too():
     """200 bytes with a tile of 45,000 x 45,000 took 2 GB."""
     packed = zlib.compress(bytes(100))

@@ -15,6 +15,7 @@ import io
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -217,11 +218,11 @@ def _of_sixteen(image: Image.Image, inverted: bool) -> tuple[Image.Image, int]:
     clear = image.info.get("transparency")
     out = np.empty((image.height, image.width), np.uint8)
     alpha = np.empty_like(out) if isinstance(clear, int) else None
-    brightest, step = 0, max(1, BAND // max(1, image.width))
-    for top in range(0, image.height, step):
-        band = image.crop((0, top, image.width, min(image.height, top + step)))
+    brightest = top = 0
+    for band in _bands(image):
         wide = np.asarray(band).astype(np.uint16)  # also from big-endian, and from 32 bits
         rows = slice(top, top + len(wide))
+        top += len(wide)
         if alpha is not None:
             alpha[rows] = np.where(wide == clear, 0, 255)
         if inverted:
@@ -245,17 +246,19 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image
 
 
-def _bands(image: Image.Image) -> list[tuple[int, int, int, int]]:
-    """The picture in boxes of whole rows: what is made of one takes little memory."""
-    step = max(1, BAND // max(1, image.width))
-    return [
-        (0, top, image.width, min(image.height, top + step)) for top in range(0, image.height, step)
-    ]
+def _bands(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture in pieces of whole rows: what is made of one takes little memory."""
+    if image.width * image.height <= BAND:
+        yield image
+        return
+    step = max(1, BAND // image.width)
+    for top in range(0, image.height, step):
+        yield image.crop((0, top, image.width, min(image.height, top + step)))
 
 
 def _channels_agree(image: Image.Image) -> bool:
-    for box in _bands(image):
-        pixels = np.asarray(image.crop(box))
+    for band in _bands(image):
+        pixels = np.asarray(band)
         first = pixels[..., 0]
         if not (np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])):
             return False
@@ -286,8 +289,8 @@ def inspect(path: Path) -> Facts:
         return Facts(sha256=sha256, error=str(bad))
     image = opened.image
     found = hashlib.sha256(f"{image.mode} {image.size}".encode())
-    for box in _bands(image):
-        found.update(image.crop(box).tobytes())
+    for band in _bands(image):
+        found.update(band.tobytes())
     return Facts(
         sha256=sha256,
         pixels=found.hexdigest(),
