@@ -130,7 +130,7 @@ def test_such_a_folder_below_pictures_is_none_of_them(tmp_path):
     folder.save(tmp_path / "samples", pictures(3))
     found = scan(tmp_path)
     assert [f.name for f in found.files] == ["0.png", "1.png"]
-    assert found.made == ["samples"]
+    assert found.made == ["samples/"]
     images = stream(tmp_path)
     list(images.batches(2))
     assert "left out what genarium made: samples" in images.warnings[0]
@@ -157,3 +157,14 @@ def test_the_others_write_no_folder(verb, tmp_path, capsys):
     assert cli.main([verb, str(tmp_path), "--out", str(tmp_path / "folder")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "folder").exists()
+
+
+def test_the_sheet_of_translations_is_none_of_them(tmp_path):
+    sheet = torch.zeros(1, 20, 20, dtype=torch.uint8)
+    folder.save(tmp_path / "out", [*pictures(3), ("grid.png", sheet)])
+    images = stream(tmp_path / "out")
+    assert len(images) == 3
+    list(images.batches(4))
+    assert "left out what genarium made: grid.png" in images.warnings[0]
+    (tmp_path / "out" / ".genarium.json").unlink()  # a picture of the user's of this name
+    assert len(stream(tmp_path / "out")) == 4

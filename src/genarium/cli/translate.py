@@ -54,6 +54,7 @@ def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
     from genarium.cli.given import all_given
+    from genarium.data.scan import GRID
     from genarium.report import folder
     from genarium.report.images import as_uint8
 
@@ -80,7 +81,7 @@ def run(found: Any) -> int:
     elif out.suffix.lower() == ".npz":
         api.write_images(made, out)
     else:
-        pictures = [*_files(texts, given.names, made, out), ("grid.png", shown)]
+        pictures = [*_files(texts, given.names, made, out), (GRID, shown)]
         folder.save(out, pictures, found.overwrite)
     if found.json:
         facts = {"run": str(trained.path), "direction": direction, "n": len(made)}
@@ -129,6 +130,8 @@ def _files(
 
     Raises UserError where two would have one name.
     """
+    from genarium.data.scan import GRID
+
     folders = [Path(text) for text in texts if Path(text).is_dir()]
     taken: dict[Path, str] = {}
     pictures = []
@@ -136,7 +139,7 @@ def _files(
         path = Path(name.replace(":", "-")) if not Path(name).exists() else Path(name)
         inside = next((f for f in folders if path.is_relative_to(f)), path.parent)
         target = path.relative_to(inside).with_suffix(".png")
-        if target == Path("grid.png"):
+        if target == Path(GRID):
             target = Path("grid-1.png")  # grid.png is all of them
         if target in taken:
             raise UserError(

@@ -18,6 +18,7 @@ from genarium.errors import UserError
 TEXTS = (".txt", ".jsonl", ".csv")
 RUN = "run.json"  # a training's folder holds it, beside config.yaml or checkpoints/
 OUTPUT = ".genarium.json"  # a folder that a verb filled with pictures holds it
+GRID = "grid.png"  # lies beside such pictures and is none of them
 STUDY = "study.json"  # a human study, whose pictures are of models too
 LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
@@ -57,7 +58,7 @@ class Found(NamedTuple):
 class Scan:
     """files, sorted; folders: relative names of all folders; others: how many files have no image
     suffix; aliases: links to a folder that was visited already; texts: those of the others that
-    may hold captions; made: folders left out as what this program made (runs, pictures)."""
+    may hold captions; made: left out as what this program made (runs/, pictures/)."""
 
     files: list[Found] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
@@ -103,7 +104,7 @@ def scan(root: Path) -> Scan:
                 f"--data {shown(str(root))}: this is the folder of a run: name a folder of images"
             )
         if name and (run or not inside.isdisjoint((OUTPUT, STUDY))):
-            result.made.append(name)
+            result.made.append(f"{name}/")
             continue
         if name:
             result.folders.add(name)
@@ -111,6 +112,9 @@ def scan(root: Path) -> Scan:
             if entry.name.startswith(".") or entry.name.lower() in LITTER:
                 continue
             below = f"{name}/{entry.name}" if name else entry.name
+            if entry.name == GRID and OUTPUT in inside:  # all pictures of the folder on one sheet
+                result.made.append(below)
+                continue
             if _is_folder(entry):
                 (links if entry.is_symlink() else plain).append((Path(entry.path), below))
             elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:  # Path's costs 10 µs

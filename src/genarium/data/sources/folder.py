@@ -144,8 +144,8 @@ def read_files(
 
 
 def made_here(found: Scan) -> str:
-    """The folders that were left out as this program's own, for a message."""
-    few = ", ".join(f"{shown(name)}/" for name in found.made[:FIRST])
+    """What was left out as this program's own, for a message."""
+    few = ", ".join(map(shown, found.made[:FIRST]))
     return few + (f" and {len(found.made) - FIRST} more" if len(found.made) > FIRST else "")
 
 
