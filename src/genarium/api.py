@@ -33,6 +33,7 @@ from genarium.errors import UserError, unwritable
 from genarium.given import dataset_for
 from genarium.inputs import Pictures
 from genarium.recipes import Recipe
+from genarium.report import folder as picture_folder
 from genarium.report import points, translations
 from genarium.report.images import save_png
 from genarium.runs import RunFolder, hardware, spec_to_dict
@@ -232,8 +233,11 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
     """
     planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
     shown = points.SHOWN if planar else 64
-    some = dataset.validation.images[: shown if planar else shown // 2]
-    asked = text.grid(dataset.validation.captions or (), dataset.spec.caption_bytes, shown)
+    held = dataset.validation
+    if not len(held) or (dataset.spec.second is not None and not len(held.domain("b"))):
+        held = dataset.train  # of one picture, or of one and its copies, none is left for it
+    some = held.images[: shown if planar else shown // 2]
+    asked = text.grid(held.captions or (), dataset.spec.caption_bytes, shown)
 
     @torch.no_grad()
     def paint(model: Model, step: int) -> None:
@@ -249,7 +253,7 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
             rows = torch.arange(TRANSLATED)
-            found = translations.of_split(model, dataset.validation, rows, derive(seed, "grid"))
+            found = translations.of_split(model, held, rows, derive(seed, "grid"))
             picture = translations.sheet(found)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
@@ -451,12 +455,14 @@ def write_images(
     *,
     real: Tensor | None = None,
     mixture: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write images [N,C,H,W] as the suffix says: .png a grid, .npz an array, none: single files.
 
     The array is `images`, uint8 [N,H,W,C]. Points of the plane make a plot instead of a grid, over
-    `real` points and with the modes of a `mixture`. Raises UserError for another suffix or a place
-    that cannot be written.
+    `real` points and with the modes of a `mixture`. Single files go into a folder of their own;
+    overwrite: replace those of an earlier call. Raises UserError for another suffix, a folder that
+    holds something, or a place that cannot be written.
     """
     import numpy as np
 
@@ -470,9 +476,8 @@ def write_images(
             out.parent.mkdir(parents=True, exist_ok=True)
             np.savez_compressed(out, images=pixels.permute(0, 2, 3, 1).numpy())
         elif out.suffix == "":
-            out.mkdir(parents=True, exist_ok=True)
-            for number, image in enumerate(pixels):
-                save_png(out / f"{number:06d}.png", image)
+            named = ((f"{number:06d}.png", image) for number, image in enumerate(pixels))
+            picture_folder.save(out, named, overwrite)
         else:
             raise UserError(f"--out {out}: end it in .png or .npz, or name a folder")
     except OSError as error:

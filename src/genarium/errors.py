@@ -77,3 +77,38 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def unreadable() -> tuple[type[BaseException], ...]:
+    """What Python's and numpy's readers raise on damaged files, found by changing their bytes.
+
+    For `except unreadable() as error`: the modules are imported only then. MemoryError is a size
+    that a damaged header claims.
+    """
+    import lzma
+    import struct
+    import tarfile
+    import zipfile
+    import zlib
+
+    from safetensors import SafetensorError
+
+    return (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+        SyntaxError,
+        struct.error,
+        zlib.error,
+        lzma.LZMAError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        SafetensorError,
+    )

@@ -58,6 +58,8 @@ def given(
     kind, colon, rest = text.partition(":")
     if is_test(text):
         images = trained.dataset().test.domain(domain)
+        if not len(images):
+            raise UserError(f"{where}: the run's test split holds no images: name a folder of some")
         rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
         return Given([f"test:{row}" for row in rows], images[list(rows)])
     path = Path(text).expanduser()
@@ -202,6 +204,7 @@ def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> l
             raise UserError(f"{where}: {part} runs backwards, write {last}-{first}")
         if high >= count:
             hint = f"; {remedy}" if remedy else ""
-            raise UserError(f"{where}: there are {what} 0 to {count - 1}{hint}")
+            there = f"are {what} 0 to {count - 1}" if count else f"are no {what}"
+            raise UserError(f"{where}: there {there}{hint}")
         rows += range(low, high + 1)
     return rows

@@ -85,7 +85,7 @@ def test_sample_to_a_grid_an_array_and_files(
     array = np.load(tmp_path / "array.npz")["images"]
     assert array.shape == (6, 28, 28, 1)
     assert array.dtype == np.uint8
-    files = sorted((tmp_path / "files").iterdir())
+    files = sorted((tmp_path / "files").glob("*.png"))
     assert len(files) == 6
     assert np.array_equal(np.asarray(Image.open(files[2])), array[2, :, :, 0])
     assert Image.open(tmp_path / "grid.png").size[0] > 28

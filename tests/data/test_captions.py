@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -233,3 +234,62 @@ def test_captions_that_are_cut_are_counted(
     found = data.load(str(folder), progress=False)
     assert "1 captions are cut to 256 bytes" in caplog.text
     assert found.spec.caption_bytes == 256
+
+
+@pytest.mark.parametrize("suffix", ["txt", "TXT", "Txt"])
+def test_text_files_of_any_case(tmp_path: Path, suffix: str) -> None:
+    folder = pictures(tmp_path / "photos")
+    (folder / f"a.{suffix}").write_text("a word")
+    assert data.load(str(folder), progress=False).info["captions"]["images"] == 1
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "METADATA.CSV", "Metadata.Jsonl"])
+def test_tables_of_any_case(tmp_path: Path, name: str) -> None:
+    folder = pictures(tmp_path / "photos")
+    lines = "file_name,text\na.png,a word\n"
+    if name.lower().endswith("jsonl"):
+        lines = '{"file_name": "a.png", "text": "a word"}\n'
+    (folder / name).write_text(lines)
+    found = data.load(str(folder), progress=False).info
+    assert found["captions"]["images"] == 1
+    assert found["ignored"] == 0
+
+
+def test_two_text_files_of_one_image_are_refused(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "photos")
+    for suffix in ("txt", "TXT"):
+        (folder / f"a.{suffix}").write_text("a word")
+    if len(list(folder.glob("a.*"))) < 3:
+        pytest.skip("a disk that does not tell them apart cannot hold two")
+    with pytest.raises(UserError, match="are of one image: keep one"):
+        data.load(str(folder), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("metadata.jsonl", "[" * 100_000, "is not JSON"),
+        ("metadata.jsonl", '{"file_name": "a.png", "text": ' + "1" * 5000 + "}", "not JSON|a text"),
+        ("metadata.csv", "file_name,text\na.png," + "x" * 200_000, "not CSV"),
+    ],
+)
+def test_tables_made_to_break_a_reader(tmp_path: Path, name: str, content: str, words: str) -> None:
+    folder = pictures(tmp_path / "photos")
+    (folder / name).write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        data.load(str(folder), progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_that_would_block_or_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pictures(tmp_path / "photos")
+    (folder / "a.txt").write_text("a word")
+    monkeypatch.setattr("genarium.data.captions.LARGEST", 5)
+    with pytest.raises(UserError, match="larger than"):
+        data.load(str(folder), progress=False)
+    (folder / "a.txt").unlink()
+    os.mkfifo(folder / "a.txt")
+    with pytest.raises(UserError, match="not a regular file"):
+        data.load(str(folder), progress=False)

@@ -5,6 +5,7 @@ import gc
 import json
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,22 @@ def test_an_index_of_nonsense_is_read_anew(ten, monkeypatch):
     monkeypatch.setattr(index, "RACY", 0)
     whole = data.load(str(ten)).manifest
     (path,) = (cache.root(DataOptions()) / "index").glob("*.json")
-    stored = json.loads(path.read_text())
+    stored = json.loads(path.read_bytes().partition(b"\n")[2])
     for nonsense in (7, [], "x", {"a": 1}, [*next(iter(stored["files"].values())), 1]):
         stored["files"] = dict.fromkeys(stored["files"], nonsense)
-        path.write_text(json.dumps(stored))
+        text = json.dumps(stored).encode()
+        path.write_bytes(b"%08x\n%s" % (zlib.crc32(text), text))
         assert data.load(str(ten)).manifest == whole
+
+
+def test_an_index_with_one_wrong_byte_is_read_anew(ten, monkeypatch):
+    monkeypatch.setattr(index, "RACY", 0)
+    whole = data.load(str(ten)).info
+    (path,) = (cache.root(DataOptions()) / "index").glob("*.json")
+    content = path.read_bytes()
+    at = content.index(b", 8, 8, ") + 2  # the width of a picture, as other digits would be valid
+    path.write_bytes(content[:at] + b"9" + content[at + 1 :])
+    assert data.load(str(ten)).info == whole
 
 
 @pytest.mark.parametrize("seconds", [0, 0.002])

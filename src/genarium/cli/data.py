@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genarium import config
 from genarium.cli.parser import add_settings, given
+from genarium.errors import UserError
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -50,6 +51,9 @@ def run(found: Any) -> int:
             print(f"{row.name:<14} {row.summary}")
             print(f"{'':<14} {row.licence}")
         return 0
+    out = getattr(found, "out", None)
+    if out and Path(out).suffix.lower() != ".png":
+        raise UserError(f"--out {out}: the picture is a PNG file, end it in .png")
     values = {
         setting.name: config.check(setting, value)
         for setting in found.settings
@@ -58,8 +62,8 @@ def run(found: Any) -> int:
     action = data.prepare if found.action == "prepare" else data.describe
     options = data.DataOptions(**values)
     facts = action(found.source, options, progress=True)
-    if getattr(found, "out", None):
-        _draw(data.load(found.source, options), Path(found.out))
+    if out:
+        _draw(data.load(found.source, options), Path(out))
     if found.json:
         show.as_json(facts)
     else:

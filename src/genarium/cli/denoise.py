@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="FILE.png: (clean |) damaged | denoised; a folder or .npz: the denoised images alone "
         "(default: RUN/denoised.png)",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the pictures that an earlier call wrote into the folder --out",
+    )
     parser.add_argument("--json", action="store_true", help="print the errors as JSON")
 
 
@@ -51,11 +56,14 @@ def run(found: Any) -> int:
     from genarium.cli import show
     from genarium.contract import from_uint8
     from genarium.given import all_given
+    from genarium.report import folder
     from genarium.report.images import as_uint8
 
     noise = _noise(found.noise) if found.noise else None
     trained = open_run(found)
     trained.can("reconstruct")
+    out = Path(found.out) if found.out else trained.path / "denoised.png"
+    folder.check(out, found.overwrite)
     if trained.spec.planar:
         raise UserError(f"{trained.path} makes points of the plane: this verb needs images")
     if noise is None and not found.images:
@@ -68,14 +76,13 @@ def run(found: Any) -> int:
     given = all_given(trained, found.images, "test").images[: found.n]
     damaged = given if noise is None else _damaged(given, noise, found.seed)
     cleaned = as_uint8(trained.reconstruct(damaged))
-    out = Path(found.out) if found.out else trained.path / "denoised.png"
     if out.suffix.lower() == ".png":
         rows = [damaged, cleaned] if noise is None else [given, damaged, cleaned]
         shown = torch.stack(rows, 1).flatten(0, 1)
         per_row = max(1, 12 // len(rows)) * len(rows)
         api.write_images(shown, out, columns=min(per_row, len(shown)))
     else:
-        api.write_images(cleaned, out)
+        api.write_images(cleaned, out, overwrite=found.overwrite)
     facts: dict[str, Any] = {"run": str(trained.path), "n": len(given), "out": str(out)}
     if noise is not None:
         clean = from_uint8(given)

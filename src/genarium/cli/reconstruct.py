@@ -8,6 +8,7 @@ from typing import Any
 
 from genarium.cli.given import add_data, open_run
 from genarium.cli.parser import positive
+from genarium.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
@@ -37,6 +38,8 @@ def run(found: Any) -> int:
     from genarium.contract import from_uint8
     from genarium.given import all_given
 
+    if found.out and Path(found.out).suffix.lower() not in (".png", ".npz"):
+        raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")
     trained = open_run(found)
     trained.can("reconstruct")
     images = all_given(trained, found.images, "test").images[: found.n]

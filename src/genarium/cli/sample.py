@@ -32,14 +32,22 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="FILE.png: one grid (points of the plane: a plot); FILE.npz: uint8 [N,H,W,C]; "
         "a folder: single PNG files (default: RUN/samples.png)",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the pictures that an earlier call wrote into the folder --out",
+    )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
+    from genarium.report import folder
 
     trained = api.load(found.run, found.step)
+    out = Path(found.out) if found.out else trained.path / "samples.png"
+    folder.check(out, found.overwrite)
     asked = {"--class": found.condition, "--code": found.code, "--text": found.text}
     given = [flag for flag, value in asked.items() if value is not None]
     if len(given) > 1:
@@ -48,8 +56,8 @@ def run(found: Any) -> int:
     n = found.n or (8 if found.text else 64)
     condition = found.condition if found.code is None else trained.code(found.code, n)
     images = trained.sample(n, found.seed, condition, text=found.text)
-    out = Path(found.out) if found.out else trained.path / "samples.png"
-    api.write_images(images, out, n if found.text else None, mixture=trained.mixture)
+    columns = n if found.text else None
+    api.write_images(images, out, columns, mixture=trained.mixture, overwrite=found.overwrite)
     if found.json:
         facts = {"n": len(images), "seed": found.seed, "text": found.text, "out": str(out)}
         show.as_json({"run": str(trained.path), **facts})

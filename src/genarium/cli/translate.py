@@ -42,13 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
         help="a folder: PNG files with the names of the given ones and a grid; FILE.png: the grid "
         "alone, input | output | target or cycle; FILE.npz: an array (default: RUN/translated)",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the pictures that an earlier call wrote into the folder --out",
+    )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(found: Any) -> int:
     from genarium import api
     from genarium.cli import show
+    from genarium.data.scan import GRID
     from genarium.given import all_given
+    from genarium.report import folder
     from genarium.report.images import as_uint8
 
     out = Path(found.out) if found.out else None
@@ -56,18 +63,19 @@ def run(found: Any) -> int:
         raise UserError(f"--out {out}: name a folder, or end it in .png or .npz")
     trained = open_run(found)
     direction = trained.direction(found.direction)
+    out = out or trained.path / "translated"
+    folder.check(out, found.overwrite)
     texts = found.images or [_first(trained, direction[0])]
     given = all_given(trained, texts, "", direction[0])
     made = as_uint8(trained.translate(given.images, direction, found.seed))
-    out = out or trained.path / "translated"
     shown = _grid(trained, texts, given.images, made, direction, found.seed)
     if out.suffix.lower() == ".png":
         _save(out, shown, out)
     elif out.suffix.lower() == ".npz":
         api.write_images(made, out)
     else:
-        _files(texts, given.names, made, out)
-        _save(out / "grid.png", shown, out)
+        pictures = [*_files(texts, given.names, made, out), (GRID, shown)]
+        folder.save(out, pictures, found.overwrite)
     if found.json:
         facts = {"run": str(trained.path), "direction": direction, "n": len(made)}
         show.as_json({**facts, "seed": found.seed, "out": str(out)})
@@ -78,7 +86,10 @@ def run(found: Any) -> int:
 
 def _first(trained: Trained, domain: str) -> str:
     """The first test images, by name."""
-    return f"test:0-{min(FIRST, len(trained.dataset().test.domain(domain))) - 1}"
+    count = len(trained.dataset().test.domain(domain))
+    if not count:
+        raise UserError(f"{trained.path}: the test split holds no images: name some")
+    return f"test:0-{min(FIRST, count) - 1}"
 
 
 def _grid(
@@ -105,26 +116,32 @@ def _grid(
     return sheet([Pairs(images[:SHOWN], made[:SHOWN], third, third_is, direction)])
 
 
-def _files(texts: Sequence[str], names: Sequence[str], made: Tensor, out: Path) -> None:
-    """One PNG for each image, named as it is below the folder that was given.
+def _files(
+    texts: Sequence[str], names: Sequence[str], made: Tensor, out: Path
+) -> list[tuple[str, Tensor]]:
+    """(name, image) of each, named as it is below the folder that was given.
 
-    Raises UserError where two would have one name, or the place cannot be written.
+    Raises UserError where two would have one name.
     """
+    from genarium.data.scan import GRID
+
     folders = [Path(text) for text in texts if Path(text).is_dir()]
     taken: dict[Path, str] = {}
+    pictures = []
     for name, image in zip(names, made, strict=True):
         path = Path(name.replace(":", "-")) if not Path(name).exists() else Path(name)
         inside = next((f for f in folders if path.is_relative_to(f)), path.parent)
-        target = out / path.relative_to(inside).with_suffix(".png")
-        if target == out / "grid.png":
-            target = out / "grid-1.png"  # grid.png is all of them
+        target = path.relative_to(inside).with_suffix(".png")
+        if target == Path(GRID):
+            target = Path("grid-1.png")  # grid.png is all of them
         if target in taken:
             raise UserError(
-                f"{name} and {taken[target]} would both be {target}: translate them one by one, "
-                "each with its --out"
+                f"{name} and {taken[target]} would both be {out / target}: translate them one by "
+                "one, each with its --out"
             )
         taken[target] = name
-        _save(target, image, out)
+        pictures.append((target.as_posix(), image))
+    return pictures
 
 
 def _save(path: Path, image: Tensor, out: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 SUFFIXES = (".npz", ".parquet", ".csv")
 
@@ -141,5 +140,5 @@ def read(path: str | Path) -> Table:
                 labels,
                 tuple(stored["classes"].tolist()),
             )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except unreadable():
         raise UserError(f"{path}: not codes that `genarium encode` wrote as .npz") from None

@@ -2,6 +2,7 @@
 
     <root>/images/<name>-<H>x<W>x<C>-<key>/
         meta.json                 key, shape, classes, info; size and CRC-32 of the other files
+        meta.crc32                CRC-32 of meta.json
         train.bin ...             uint8 [N,C,H,W], C order, no header
         train.npz ...             labels and extra arrays
         train.json ...            captions, where there are any
@@ -25,7 +26,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from genarium.data.collection import Collection, Part, complete, conform, fingerprint, policy
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 FORMAT = 1
 STALE = 24 * 3600  # seconds after which an unfinished folder is nobody's, on disks without locks
@@ -140,8 +140,10 @@ class Writer:
                 "info": collection.info,
                 "files": files,
             }
-            with (self.folder / "meta.json").open("w") as out:
-                json.dump(meta, out, indent=1)
+            text = json.dumps(meta, indent=1).encode()
+            (self.folder / "meta.crc32").write_text(f"{zlib.crc32(text):08x}")
+            with (self.folder / "meta.json").open("wb") as out:
+                out.write(text)
                 out.flush()
                 os.fsync(out.fileno())
 
@@ -281,7 +283,11 @@ def _sum(path: Path) -> list[int]:
 def read(place: Path) -> Collection | None:
     """The cached collection, images memory-mapped; None where it is absent or damaged."""
     try:
-        meta = json.loads((place / "meta.json").read_text())
+        text = (place / "meta.json").read_bytes()
+        total = place / "meta.crc32"  # folders of earlier versions have none
+        if total.exists() and total.read_text() != f"{zlib.crc32(text):08x}":
+            return None
+        meta = json.loads(text)
         if meta["format"] != FORMAT:
             return None
         if any(_sum(place / name) != said for name, said in meta["files"].items()):
@@ -289,7 +295,7 @@ def read(place: Path) -> Collection | None:
         shape = tuple(meta["shape"])
         parts = {split: _part(place, split, (n, *shape)) for split, n in meta["counts"].items()}
         return Collection(parts, tuple(meta["classes"]), meta["info"], meta["identity"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
+    except unreadable():
         return None  # whatever is wrong with it, it can be built again
 
 

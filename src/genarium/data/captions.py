@@ -2,7 +2,7 @@
 
     photos/metadata.jsonl     {"file_name": "a.png", "text": "a red circle"}, a line an image
     photos/metadata.csv       the same as a table with a head line
-    photos/a.txt              the captions of a.png, a line each
+    photos/a.txt              the captions of a.png, a line each (a.TXT too)
 
 The tables are those of the Hugging Face image folder: `file_name` is relative to the table, so one
 may lie in each folder (train/, test/ ...); the caption is the column text, caption or prompt,
@@ -18,10 +18,10 @@ import posixpath
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from genarium.data.collection import Collection, fingerprint
+from genarium.data.decode import Bad, read_bytes
 from genarium.data.names import shown
 from genarium.data.scan import Found, Scan
 from genarium.data.text import clean
@@ -30,6 +30,7 @@ from genarium.errors import UserError
 TABLES = ("metadata.jsonl", "metadata.csv")
 COLUMNS = ("text", "caption", "prompt")
 FIRST = 3  # examples in a message
+LARGEST = 1 << 28  # bytes of a file with captions
 
 
 def attach(collection: Collection, found: Scan, label: str) -> Collection:
@@ -39,11 +40,11 @@ def attach(collection: Collection, found: Scan, label: str) -> Collection:
     that cannot be read, an image with two entries, captions of more than one kind.
     """
     where = f"--data {label}: "
-    tables = [file for file in found.texts if file.name.rpartition("/")[2] in TABLES]
+    tables = [file for file in found.texts if _kind(file) in TABLES]
     warnings: list[str] = []
     kinds: dict[str, dict[str, str]] = {}
     for file in tables:
-        kind = file.name.rpartition("/")[2]
+        kind = _kind(file)
         for name, caption in _table(file, where, warnings):
             home = kinds.setdefault(kind, {})
             if name in home:
@@ -61,9 +62,14 @@ def attach(collection: Collection, found: Scan, label: str) -> Collection:
     ((kind, captions),) = kinds.items()
     if kind in TABLES:
         warnings += _missing(captions, found, kind, where)
-    used = sum(file.name.endswith(kind) for file in tables) or len(captions)
+    used = sum(_kind(file) == kind for file in tables) or len(captions)
     collection.info["ignored"] -= used
     return _warned(_captioned(collection, kind, captions, warnings), warnings)
+
+
+def _kind(file: Found) -> str:
+    """The name of a file below its folder, in small letters: METADATA.CSV is a table too."""
+    return file.name.rpartition("/")[2].lower()
 
 
 def _captioned(
@@ -107,9 +113,9 @@ def _missing(captions: dict[str, str], found: Scan, kind: str, where: str) -> li
 
 def _read(file: Found, where: str) -> str:
     try:
-        return file.path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{where}{shown(file.name)} cannot be read ({error.strerror})") from None
+        return read_bytes(file.path, LARGEST).decode("utf-8-sig")
+    except Bad as reason:
+        raise UserError(f"{where}{shown(file.name)} cannot be read ({reason})") from None
     except UnicodeDecodeError as error:
         raise UserError(
             f"{where}{shown(file.name)} is not UTF-8 (byte {error.start}): save it as UTF-8"
@@ -118,20 +124,29 @@ def _read(file: Found, where: str) -> str:
 
 def _beside(found: Scan, where: str) -> dict[str, str]:
     """The captions of images with a text file of their name."""
-    texts = {file.name: file for file in found.texts if file.name.lower().endswith(".txt")}
-    if not texts:
-        return {}
-    captions = {}
-    for image in found.files:
-        file = texts.get(str(Path(image.name).with_suffix(".txt").as_posix()))
-        if file is not None:
-            captions[image.name] = _read(file, where)
-    return captions
+    texts: dict[str, Found] = {}
+    stems = {image.name.rpartition(".")[0] for image in found.files}
+    for file in found.texts:
+        stem, _, suffix = file.name.rpartition(".")
+        if suffix.lower() != "txt" or stem not in stems:
+            continue
+        if stem in texts:
+            raise UserError(
+                f"{where}{shown(texts[stem].name)} and {shown(file.name)} are of one image: keep "
+                "one of them"
+            )
+        texts[stem] = file
+    read = {stem: _read(file, where) for stem, file in texts.items()}
+    return {
+        image.name: read[image.name.rpartition(".")[0]]
+        for image in found.files
+        if image.name.rpartition(".")[0] in read
+    }
 
 
 def _table(file: Found, where: str, warnings: list[str]) -> Iterator[tuple[str, str]]:
     """(name of the image, captions, a line each) of every row that has a caption."""
-    read = _json_lines if file.path.suffix == ".jsonl" else _csv_lines
+    read = _json_lines if _kind(file).endswith(".jsonl") else _csv_lines
     folder, column, rows = posixpath.dirname(file.name), "", 0
     for number, row in read(_read(file, where), f"{where}{shown(file.name)}"):
         rows += 1
@@ -159,7 +174,7 @@ def _json_lines(text: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where} line {number} is not JSON ({error}): mend it") from None
         if not isinstance(row, dict):
             raise UserError(f'{where} line {number}: give an object, {{"file_name": ...}}')

@@ -2,6 +2,10 @@
 
 Only a full decode tells a whole file from a truncated one, so every file is decoded whole. What
 a file claims to be (its suffix) does not count; only the formats of `FORMATS` are tried.
+
+Memory for one file is bounded, and decided by its header before a pixel is decoded: its own bytes
+and 12 bytes a pixel (the picture and two converted copies) are at most `MEMORY`, its pixels at most
+`LARGEST_IMAGE`. Large pictures are decoded one at a time, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -10,16 +14,19 @@ import hashlib
 import io
 import os
 import stat
-import struct
-import warnings
-import zlib
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from genarium.data import formats
+from genarium.data.formats import BROKEN, Bad, strict
+
+__all__ = ["SUFFIXES", "Bad", "Facts", "decode", "flatten", "inspect", "open_image", "strict"]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # fmt: off
@@ -30,6 +37,10 @@ SUFFIXES = frozenset((
 # fmt: on
 LARGEST_FILE = 1 << 30  # bytes
 LARGEST_IMAGE = 89_478_485  # pixels: 256 MiB of RGB, where Pillow suspects a decompression bomb
+MEMORY = 3 << 29  # bytes for one file, at most: 1.5 GiB
+A_PIXEL = 12  # bytes: Pillow takes 4 for a pixel of colour, and conversions make two copies
+ALONE = 1 << 22  # pixels; larger ones are decoded one at a time
+BAND = 1 << 20  # pixels that are looked at together
 
 ORIENTATION = 0x0112
 UPRIGHT = {
@@ -42,28 +53,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# what Pillow's decoders raise on damaged files, found by cutting and flipping bytes
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-
-
-class Bad(Exception):
-    """A file that cannot be used; the text is the reason."""
+_alone = threading.Lock()
+_to_eight = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
 class Facts(NamedTuple):
@@ -71,7 +62,9 @@ class Facts(NamedTuple):
 
     sha256: of the bytes, "" if they could not be read. pixels: SHA-256 of the decoded image, the
     same however it is stored. grey, alpha, frames (more than one): what it is. error: why it
-    cannot be used, or "".
+    cannot be used, or "". brightest: the largest value of a file of 16 bits, -1 for other files.
+    note: what the pixels do not show of the file, or "". corrected: how the values were understood,
+    where earlier versions took them as they were, or "": it makes other pixels of the same bytes.
     """
 
     sha256: str = ""
@@ -82,22 +75,25 @@ class Facts(NamedTuple):
     alpha: bool = False
     frames: bool = False
     error: str = ""
+    brightest: int = -1
+    note: str = ""
+    corrected: str = ""
 
 
-@contextmanager
-def strict() -> Iterator[None]:
-    """Pillow's bomb warning counts as an error, its other warnings are not for the user.
+class Opened(NamedTuple):
+    """image: upright, of mode L, RGB or RGBA. frames: whether the file holds further ones.
+    brightest, note, corrected: as in `Facts`."""
 
-    Enter it in the main thread: warning filters belong to the whole process.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+    image: Image.Image
+    frames: bool
+    brightest: int
+    note: str
+    corrected: str
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a regular file of sensible size; `Bad` otherwise."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a regular file of sensible size (at most `most` bytes); `Bad` otherwise."""
+    most = LARGEST_FILE if most is None else most
     try:
         # a pipe or a device under an image's name would block
         handle = os.open(
@@ -107,8 +103,8 @@ def read_bytes(path: Path) -> bytes:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise Bad("not a regular file")
-            if status.st_size > LARGEST_FILE:
-                raise Bad(f"larger than {LARGEST_FILE >> 20} MiB")
+            if status.st_size > most:
+                raise Bad(f"larger than {most >> 20} MiB")
             return stream.read()
     except FileNotFoundError:
         raise Bad("missing (a dangling link, or deleted meanwhile)") from None
@@ -122,6 +118,12 @@ def decode(data: bytes) -> tuple[Image.Image, bool]:
     L where red, green and blue agree everywhere; RGBA only where something is transparent.
     16-bit grey becomes 8-bit by x/257, rounded. Raises `Bad` with a reason.
     """
+    opened = open_image(data)
+    return opened.image, opened.frames
+
+
+def open_image(data: bytes) -> Opened:
+    """As `decode`, with all that is known of the file. Raises `Bad` with a reason."""
     if not data:
         raise Bad("empty file")
     if data.startswith(b"version https://git-lfs"):
@@ -129,29 +131,55 @@ def decode(data: bytes) -> tuple[Image.Image, bool]:
     if data[:512].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
         raise Bad("a web page or XML, not an image")
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > LARGEST_IMAGE:
-                raise Image.DecompressionBombError
-            image.load()
-            orientation = _orientation(image)
-            picture = _eight_bit(image)
-            frames = image.format != "MPO" and _further_frames(image)
+        try:
+            return _open(data)
+        except ValueError:
+            # Pillow refuses PNG files for texts of more than a mebibyte; the picture needs none
+            bare = formats.without_texts(data)
+            if bare is None:
+                raise
+            return _open(bare)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Bad(f"more than {LARGEST_IMAGE // 1_000_000} million pixels") from None
     except UnidentifiedImageError:
+        kind = formats.kind_of_tiff(data)
+        if kind:
+            raise Bad(f"a TIFF in a form that is not read ({kind})") from None
         raise Bad(f"not one of {', '.join(FORMATS)}") from None
     except BROKEN as error:
         raise Bad(f"broken or truncated ({error or type(error).__name__})") from None
-    if orientation in UPRIGHT:
-        picture = picture.transpose(UPRIGHT[orientation])
-    return _reduce(picture), frames
+
+
+def _open(data: bytes) -> Opened:
+    formats.quiet(data)
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        pixels = image.width * image.height
+        if pixels > LARGEST_IMAGE:
+            raise Image.DecompressionBombError
+        need = len(data) + A_PIXEL * pixels + formats.tile_bytes(image)
+        if need > MEMORY:
+            raise Bad(f"takes {need >> 20} MiB to decode, more than {MEMORY >> 20} MiB")
+        note = formats.note(image)  # before `load`, which forgets how the pixels are stored
+        inverted, wide_colour = formats.inverted(image), formats.wide_colour(image)
+        corrected = "white is 0" if inverted else formats.mend_clear(image)
+        with _alone if pixels > ALONE else nullcontext():
+            image.load()
+            orientation = _orientation(image)
+            picture, brightest = _eight_bit(image, inverted)
+            frames = image.format != "MPO" and _further_frames(image)
+            if orientation in UPRIGHT:
+                picture = picture.transpose(UPRIGHT[orientation])
+            picture = _reduce(picture)
+            if wide_colour:  # of which the decoder keeps the upper 8 bits
+                brightest = _largest(picture) << 8 | 255
+    return Opened(picture, frames, brightest, note, corrected)
 
 
 def of_pillow(image: Image.Image) -> Image.Image:
     """A picture that Pillow opened or made, as `decode` gives that of a file. Raises `Bad`."""
     try:
         image.load()
-        orientation, picture = _orientation(image), _eight_bit(image)
+        orientation, (picture, _) = _orientation(image), _eight_bit(image, inverted=False)
     except BROKEN as error:
         raise Bad(f"broken or truncated ({error or type(error).__name__})") from None
     if orientation in UPRIGHT:
@@ -173,20 +201,52 @@ def _further_frames(image: Image.Image) -> bool:
         return True  # a second frame begins and is cut short; the first one is whole
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Any mode of Pillow -> L, RGB or RGBA."""
+def _eight_bit(image: Image.Image, inverted: bool) -> tuple[Image.Image, int]:
+    """Any mode of Pillow -> (L, RGB or RGBA, the largest value of 16 bits or -1).
+
+    inverted: 16-bit values of which 0 is white.
+    """
     if image.mode.startswith("I;16") or image.mode == "I":
-        wide = np.asarray(image).astype(np.int64)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise Bad("32-bit pixels have no agreed range (convert to 8 or 16 bits)")
-        return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+        return _of_sixteen(image, inverted)
     if image.mode == "F":
         raise Bad("floating-point pixels have no agreed range (convert to 8 or 16 bits)")
+    if image.mode in ("LAB", "HSV"):
+        raise Bad(f"pixels in the colour space {image.mode} (convert to RGB)")
     if image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info:
-        return image.convert("RGBA")
+        if image.mode in ("La", "RGBa"):  # premultiplied; Pillow converts each to its twin only
+            image = image.convert("LA" if image.mode == "La" else "RGBA")
+        return image.convert("RGBA"), -1
     if image.mode in ("1", "L"):
-        return image.convert("L")
-    return image.convert("RGB")
+        return image.convert("L"), -1
+    return image.convert("RGB"), -1
+
+
+def _of_sixteen(image: Image.Image, inverted: bool) -> tuple[Image.Image, int]:
+    """x -> x/257, rounded; a transparent value of 16 bits becomes an alpha channel."""
+    if image.mode == "I":
+        low, high = image.getextrema()
+        if int(low) < 0 or int(high) > 65535:  # type: ignore[arg-type]
+            raise Bad("values beyond 0 .. 65535 have no agreed range (convert to 8 or 16 bits)")
+    clear = image.info.get("transparency")
+    out = np.empty((image.height, image.width), np.uint8)
+    alpha = np.empty_like(out) if isinstance(clear, int) else None
+    brightest = top = 0
+    for band in _bands(image):
+        wide = np.asarray(band).astype(np.uint16)  # also from big-endian, and from 32 bits
+        rows = slice(top, top + len(wide))
+        top += len(wide)
+        if alpha is not None:
+            alpha[rows] = np.where(wide == clear, 0, 255)
+        if inverted:
+            wide = 65535 - wide
+        brightest = max(brightest, int(wide.max(initial=0)))
+        out[rows] = _to_eight[wide]
+    grey = Image.fromarray(out)
+    if alpha is None or alpha.min(initial=255):
+        return grey, brightest
+    grey = grey.convert("RGBA")
+    grey.putalpha(Image.fromarray(alpha))
+    return grey, brightest
 
 
 def _reduce(image: Image.Image) -> Image.Image:
@@ -198,10 +258,29 @@ def _reduce(image: Image.Image) -> Image.Image:
     return image
 
 
+def _bands(image: Image.Image) -> Iterator[Image.Image]:
+    """The picture in pieces of whole rows: what is made of one takes little memory."""
+    if image.width * image.height <= BAND:
+        yield image
+        return
+    step = max(1, BAND // image.width)
+    for top in range(0, image.height, step):
+        yield image.crop((0, top, image.width, min(image.height, top + step)))
+
+
 def _channels_agree(image: Image.Image) -> bool:
-    pixels = np.asarray(image)
-    first = pixels[..., 0]
-    return np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])
+    for band in _bands(image):
+        pixels = np.asarray(band)
+        first = pixels[..., 0]
+        if not (np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])):
+            return False
+    return True
+
+
+def _largest(image: Image.Image) -> int:
+    """The largest 8-bit value of grey, red, green or blue."""
+    channels = [name for name in image.getbands() if name != "A"]
+    return max(int(image.getchannel(name).getextrema()[1]) for name in channels)  # type: ignore[arg-type]
 
 
 def flatten(image: Image.Image, colour: tuple[int, int, int], channels: int) -> Image.Image:
@@ -217,11 +296,13 @@ def inspect(path: Path) -> Facts:
     try:
         data = read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
-        image, frames = decode(data)
+        opened = open_image(data)
     except Bad as bad:
         return Facts(sha256=sha256, error=str(bad))
+    image = opened.image
     found = hashlib.sha256(f"{image.mode} {image.size}".encode())
-    found.update(image.tobytes())
+    for band in _bands(image):
+        found.update(band.tobytes())
     return Facts(
         sha256=sha256,
         pixels=found.hexdigest(),
@@ -229,5 +310,8 @@ def inspect(path: Path) -> Facts:
         height=image.height,
         grey=image.mode == "L" or (image.mode == "RGBA" and _channels_agree(image)),
         alpha=image.mode == "RGBA",
-        frames=frames,
+        frames=opened.frames,
+        brightest=opened.brightest,
+        note=opened.note,
+        corrected=opened.corrected,
     )

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +25,8 @@ from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.scan import Found, uncollected
 
-FORMAT = 2
+FORMAT = 3
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 RACY = 2_000_000_000  # nanoseconds
 TRIAL = 16
 QUICK = 600e-6  # seconds
@@ -65,9 +67,10 @@ class Index:
         self.saved_ns = 0
         self.known: dict[str, Any] = {}
         self.changed = False
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), uncollected():
-            stored = json.loads(self.path.read_text())
-            if stored["format"] == FORMAT:
+        with contextlib.suppress(*DAMAGED), uncollected():
+            total, _, text = self.path.read_bytes().partition(b"\n")
+            stored = json.loads(text) if int(total, 16) == zlib.crc32(text) else {}
+            if stored.get("format") == FORMAT:
                 self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
 
     def facts(self, files: Sequence[Found], progress: bool) -> list[Facts]:
@@ -119,8 +122,8 @@ class Index:
             # the clock of the disk, not of this machine
             temporary.write_text("")
             now = temporary.stat().st_mtime_ns
-            record = {"format": FORMAT, "saved_ns": now, "files": self.known}
-            temporary.write_text(json.dumps(record))
+            text = json.dumps({"format": FORMAT, "saved_ns": now, "files": self.known}).encode()
+            temporary.write_bytes(b"%08x\n%s" % (zlib.crc32(text), text))
             temporary.replace(self.path)
 
 

@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from genarium.data import DataOptions, cache
 from genarium.data.download import Official, fetch
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 LARGEST = 2 << 30  # bytes of a download
@@ -94,8 +93,8 @@ def read(path: Path) -> dict[str, Tensor]:
     first_bytes(path)
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except unreadable() as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"--weights {path}: not a whole safetensors file ({reason}); get it again"
         ) from None

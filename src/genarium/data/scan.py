@@ -16,6 +16,10 @@ from genarium.data.names import shown
 from genarium.errors import UserError
 
 TEXTS = (".txt", ".jsonl", ".csv")
+RUN = "run.json"  # a training's folder holds it, beside config.yaml or checkpoints/
+OUTPUT = ".genarium.json"  # a folder that a verb filled with pictures holds it
+GRID = "grid.png"  # lies beside such pictures and is none of them
+STUDY = "study.json"  # a human study, whose pictures are of models too
 LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 
 
@@ -54,18 +58,22 @@ class Found(NamedTuple):
 class Scan:
     """files, sorted; folders: relative names of all folders; others: how many files have no image
     suffix; aliases: links to a folder that was visited already; texts: those of the others that
-    may hold captions."""
+    may hold captions; made: left out as what this program made (runs/, pictures/)."""
 
     files: list[Found] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     others: int = 0
     aliases: list[str] = field(default_factory=list)
     texts: list[Found] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
 
 
 @uncollected()
 def scan(root: Path) -> Scan:
-    """Everything below `root`; a folder that cannot be read is a `UserError`.
+    """Everything below `root`; a folder that cannot be read, or a run's, is a `UserError`.
+
+    Folders below that this program made, runs and single pictures of a verb, are left out: they
+    are not the user's pictures. Who means them names them.
 
     Hidden files and system litter (.DS_Store, ._x.jpg, Thumbs.db ...) are passed over. Links are
     followed after all real folders, each folder (device, inode) once, so loops end.
@@ -89,12 +97,24 @@ def scan(root: Path) -> Scan:
             raise UserError(
                 f"--data {shown(str(folder))}: the folder cannot be read ({error.strerror})"
             ) from error
+        inside = {entry.name for entry in entries}
+        run = RUN in inside and not inside.isdisjoint(("config.yaml", "checkpoints"))
+        if run and not name:
+            raise UserError(
+                f"--data {shown(str(root))}: this is the folder of a run: name a folder of images"
+            )
+        if name and (run or not inside.isdisjoint((OUTPUT, STUDY))):
+            result.made.append(f"{name}/")
+            continue
         if name:
             result.folders.add(name)
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in LITTER:
                 continue
             below = f"{name}/{entry.name}" if name else entry.name
+            if entry.name == GRID and OUTPUT in inside:  # all pictures of the folder on one sheet
+                result.made.append(below)
+                continue
             if _is_folder(entry):
                 (links if entry.is_symlink() else plain).append((Path(entry.path), below))
             elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:  # Path's costs 10 µs

@@ -8,6 +8,7 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +20,25 @@ from numpy.lib import format as npy
 from PIL import Image
 from torch import Tensor
 
+from genarium.data import depths
 from genarium.data.collection import bits
-from genarium.data.decode import Bad, decode, flatten, read_bytes, strict
+from genarium.data.decode import (
+    LARGEST_IMAGE,
+    Bad,
+    Facts,
+    flatten,
+    open_image,
+    read_bytes,
+    strict,
+)
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.resize import fit_array, fit_image, to_chw
 from genarium.data.scan import Found, scan
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 NAMED = 3  # broken files that a warning names
+LARGEST = 3 * LARGEST_IMAGE  # values of an image in an array
 
 
 def render(image: Image.Image, options: DataOptions) -> Tensor:
@@ -53,25 +64,34 @@ class Folder:
 
     def __init__(self, path: Path, options: DataOptions, files: list[Found] | None = None):
         self.path, self.options = path, options
-        self.files = scan(path).files if files is None else files
+        self.made: list[str] = []
+        if files is None:
+            found = scan(path)
+            files, self.made = found.files, found.made
+        self.files = files
         self.warnings: list[str] = []
         if not self.files:
-            raise UserError(f"{shown(str(path))}: the folder holds no images")
+            made = f" but what genarium made ({', '.join(self.made[:NAMED])})" if self.made else ""
+            raise UserError(f"{shown(str(path))}: the folder holds no images{made}")
 
     def __len__(self) -> int:
         return len(self.files)
 
     def take(self, rows: Tensor) -> Folder:
-        return Folder(self.path, self.options, [self.files[row] for row in rows.tolist()])
+        part = Folder(self.path, self.options, [self.files[row] for row in rows.tolist()])
+        part.made = self.made
+        return part
 
     def batches(self, batch: int) -> Iterator[Tensor]:
         """Raises UserError if no file can be read."""
         waiting: list[torch.Tensor] = []
         broken: list[str] = []
+        facts: list[tuple[str, Facts]] = []
         for found in self.files:
             try:
                 with strict():
-                    image = self._read(found)
+                    image, fact = self._read(found)
+                facts.append((found.name, fact))
             except Bad as reason:
                 broken.append(f"{shown(found.name)}: {reason}")
                 continue
@@ -86,11 +106,17 @@ class Folder:
             if len(broken) == len(self.files):
                 raise UserError(f"{shown(str(self.path))}: all {words}: name another folder")
             self.warnings = [f"{shown(str(self.path))}: left out {words}"]
+        if self.made:
+            few = ", ".join(map(shown, self.made[:NAMED]))
+            self.warnings.append(f"{shown(str(self.path))}: left out what genarium made: {few}")
+        self.warnings += [f"{shown(str(self.path))}: {words}" for words in depths.said(facts)]
         if waiting:
             yield torch.stack(waiting)
 
-    def _read(self, found: Found) -> Tensor:
-        return render(decode(read_bytes(found.path))[0], self.options)
+    def _read(self, found: Found) -> tuple[Tensor, Facts]:
+        opened = open_image(read_bytes(found.path))
+        fact = Facts(brightest=opened.brightest, note=opened.note)
+        return render(opened.image, self.options), fact
 
 
 class Array:
@@ -118,16 +144,17 @@ class Array:
             wanted[self.rows] = True
         size = int(np.prod(self.shape[1:]))
         waiting: list[np.ndarray] = []
-        with self._opened() as archive, archive.open(self.member) as stream:
+        with self._opened() as archive, self._member(archive) as stream:
             _header(stream)
             for row in range(self.shape[0]):
                 try:
                     content = stream.read(size)
-                except (OSError, EOFError, zipfile.BadZipFile, ValueError):
+                except unreadable():
                     content = b""
                 if len(content) != size:
                     raise UserError(
-                        f"{self._name}: the file ends within image {row}: write it again"
+                        f"{self._name}: the file is damaged or ends within image {row}: write it "
+                        "again"
                     )
                 if wanted[row]:
                     waiting.append(np.frombuffer(content, np.uint8).reshape(self.shape[1:]))
@@ -163,23 +190,44 @@ class Array:
     def _opened(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.path)
-        except (OSError, zipfile.BadZipFile):
+        except unreadable():
+            raise UserError(f"{self._name}: not a readable .npz file") from None
+
+    def _member(self, archive: zipfile.ZipFile) -> IO[bytes]:
+        try:
+            return archive.open(self.member)
+        except unreadable():  # it changed since its shape was read
             raise UserError(f"{self._name}: not a readable .npz file") from None
 
     def _find(self) -> tuple[str, tuple[int, ...]]:
         seen, fitting = [], {}
         with self._opened() as archive:
-            for member in archive.namelist():
+            for member in archive.infolist():
                 try:
                     with archive.open(member) as stream:
                         shape, fortran, kind = _header(stream)
-                except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+                        start = stream.tell()
+                except unreadable():
                     continue
-                name = member.removesuffix(".npy")
-                seen.append(f"{name} {kind} {list(shape)}")
+                name = member.filename.removesuffix(".npy")
+                if kind.hasobject:  # a pickle, which is never opened
+                    seen.append(f"{shown(name)} of Python objects")
+                    continue
+                count = math.prod(shape)
+                if min(shape, default=1) < 0 or member.file_size != start + count * kind.itemsize:
+                    raise UserError(
+                        f"{self._name}: {shown(name)} does not hold the {list(shape)} values "
+                        "that it claims: write it again"
+                    )
+                seen.append(f"{shown(name)} {kind} {list(shape)}")
                 square = len(shape) == 3 or (len(shape) == 4 and {shape[1], shape[3]} & {1, 3})
-                if kind == np.uint8 and square and not fortran and shape[0]:
-                    fitting[name] = (member, shape)
+                if kind == np.uint8 and square and not fortran and count:
+                    if math.prod(shape[1:]) > LARGEST:
+                        raise UserError(
+                            f"{self._name}: images of {list(shape[1:])} values are too large: at "
+                            f"most {LARGEST}"
+                        )
+                    fitting[name] = (member.filename, shape)
         name = "images" if "images" in fitting else next(iter(fitting), "")
         if not name or (name != "images" and len(fitting) > 1):
             raise UserError(

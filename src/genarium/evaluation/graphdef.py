@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 FLOAT = 1  # DT_FLOAT
+LARGEST = 1 << 31  # bytes: Protocol Buffers' own limit
 MOST = 1 << 28  # values of a tensor: what a short file may ask memory for
 
 
@@ -110,6 +111,8 @@ def constants(path: Path) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     try:
+        if path.stat().st_size > LARGEST:
+            raise Malformed(f"larger than {LARGEST >> 20} MiB")
         for node in _messages(memoryview(path.read_bytes()), 1):  # GraphDef.node
             if _text(node, 2) != "Const":  # NodeDef.op
                 continue
@@ -119,11 +122,11 @@ def constants(path: Path) -> dict[str, Tensor]:
                         value = _tensor(tensor)
                         if value is not None:
                             found[_text(node, 1)] = value
-    except (Malformed, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except OSError as error:
+        raise UserError(f"--weights {path}: {(error.strerror or str(error)).lower()}") from None
+    except unreadable() as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"--weights {path}: not a whole frozen graph ({reason}); get it again"
         ) from None
-    except OSError as error:
-        raise UserError(f"--weights {path}: {(error.strerror or str(error)).lower()}") from None
     return found

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Translates, to_uint8
+from genarium.errors import UserError
 from genarium.evaluation.features import Extractor
 from genarium.evaluation.images import Stored, thin
 from genarium.evaluation.measure import Measured, Metric, score_all, standard_error, suited
@@ -82,6 +83,8 @@ def translations(
 
 def _thinned(images: Tensor, n: int) -> Tensor:
     """At most n of the images; of two domains of one size the same rows, so pairs stay pairs."""
+    if not len(images):
+        raise UserError("a test split of the data's two kinds holds no images: give more images")
     return torch.cat(list(thin(Stored(images), n).batches(n)))
 
 

@@ -48,6 +48,8 @@ def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs
     for direction in model.directions:
         images = split.images if direction[0] == "a" else split.domain("b")
         here = rows[rows < len(images)]
+        if not len(here):
+            continue
         target = None
         if "b" in getattr(split, "extra", {}):
             target = split.domain(direction[2])[here]

@@ -31,7 +31,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from genarium.errors import RunError, UserError
+from genarium.errors import RunError, UserError, unreadable
 from genarium.training.files import sync
 
 TEMPORARY = ".tmp-"
@@ -189,8 +189,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a whole safetensors file: {error}") from error
+    except unreadable() as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is not a whole safetensors file: {reason}") from error
 
 
 def load(folder: Path, step: int | None = None, *, weights_only: bool = False) -> Checkpoint:

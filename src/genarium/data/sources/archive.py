@@ -7,15 +7,17 @@ are unpacked.
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import errno
+import gzip
 import hashlib
+import io
 import lzma
 import re
-import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -26,25 +28,18 @@ from genarium.data.decode import SUFFIXES
 from genarium.data.layout import SPLIT_NAMES
 from genarium.data.names import shown
 from genarium.data.registry import Request, source
-from genarium.data.scan import LITTER, TEXTS
+from genarium.data.scan import LITTER, OUTPUT, RUN, STUDY, TEXTS
 from genarium.data.sources.folder import read_folder
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ALWAYS_ALLOWED = 1 << 30  # bytes unpacked; beyond it the growth decides
 GROWTH = 100  # images hardly compress, so this is far beyond any honest archive
 MEMBERS = 2_000_000
-UNPACKED = 2  # raise it when other kinds of members are taken out
-DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    UnicodeDecodeError,
-)
+UNPACKED = 3  # raise it when other kinds of members are taken out
+MARKS = (RUN, "config.yaml", OUTPUT, STUDY)  # tell what this program made
+BLOCK = 1 << 20  # bytes that are unpacked together
+HEADER = 1 << 24  # bytes that the reader of an archive may ask for at once: names, not pictures
 
 
 class _Refused(Exception):
@@ -90,9 +85,10 @@ def archive(request: Request) -> Collection:
                 f"--data {request.label}: the archive is refused: {reason}; "
                 "unpack it yourself and name the folder"
             ) from reason
-        except DAMAGED as error:
+        except unreadable() as error:
+            words = shown(str(error) or type(error).__name__)
             raise UserError(
-                f"--data {request.label}: the archive is damaged or encrypted ({error}): "
+                f"--data {request.label}: the archive is damaged or encrypted ({words}): "
                 "get it again, or unpack it yourself and name the folder"
             ) from error
     collection = read_folder(_heart(place), request)
@@ -121,14 +117,76 @@ def _unpack(path: Path, place: Path, root: Path) -> None:
             if total > allowed or count > MEMBERS:
                 raise _Refused(f"it unpacks to more than {GROWTH} times its size (a bomb)")
             if target is not None and member.stream is not None:
-                with cache.writing(root):
-                    (folder / target).parent.mkdir(parents=True, exist_ok=True)
-                    with (folder / target).open("wb") as out:
-                        shutil.copyfileobj(member.stream, out)
+                _write(folder / target, member, root)
         with cache.writing(root):
             folder.rename(place)
     finally:
         cache.discard(folder)
+
+
+def _write(target: Path, member: _Member, root: Path) -> None:
+    """A member's content into a file. What is wrong with the archive and what with the disk are
+    told apart: only writing blames the cache folder."""
+    assert member.stream is not None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        taken = target.exists()
+    except (FileExistsError, NotADirectoryError):
+        taken = True
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise _Refused(f"{shown(member.name)[:80]}... is too long a name") from None
+        with cache.writing(root):
+            raise
+    if taken:
+        raise _Refused(f"{shown(member.name)} is in it twice")
+    with cache.writing(root):
+        out = target.open("wb")
+    with out:
+        while block := member.stream.read(BLOCK):
+            with cache.writing(root):
+                out.write(block)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream of which nobody reads more than `HEADER` bytes at once.
+
+    A tar may claim a name of gigabytes, and a compressed one holds them in a few bytes.
+    """
+
+    def __init__(self, stream: IO[bytes]):
+        super().__init__()
+        self.stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0 or size > HEADER:
+            raise _Refused(f"a header of {size} bytes")
+        return self.stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.stream.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+def _decompressed(file: IO[bytes]) -> IO[bytes]:
+    """The tar in a file, by its first bytes and not by its name."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    if start.startswith(b"BZh"):
+        return bz2.BZ2File(file)
+    if start.startswith((b"\xfd7zXZ\x00", b"]\0\0\x80")):
+        return lzma.LZMAFile(file)
+    return file
 
 
 def _members(path: Path) -> Iterator[_Member]:
@@ -143,7 +201,11 @@ def _members(path: Path) -> Iterator[_Member]:
                 else:
                     yield _Member(info.filename, info.file_size, kind, None)
     else:
-        with tarfile.open(path, "r:*") as tar:
+        with (
+            path.open("rb") as file,
+            _decompressed(file) as stream,
+            tarfile.open(fileobj=_Bounded(stream), mode="r:") as tar,
+        ):
             for item in tar:
                 link = item.issym() or item.islnk()
                 kind = "folder" if item.isdir() else "link" if link else "special file"
@@ -170,6 +232,8 @@ def _safe(member: _Member) -> Path | None:
         raise _Refused(f"{label} is a {member.kind}")
     if member.kind == "folder" or not parts:
         return None
+    if parts[-1] in MARKS:
+        return Path(*parts)
     hidden = any(part.startswith(".") or part.lower() in LITTER for part in parts)
     if hidden or Path(parts[-1]).suffix.lower() not in (*SUFFIXES, *TEXTS):
         return None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from genarium.data import cache, captions
+from genarium.data import cache, captions, depths
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.decode import Bad, Facts, decode, flatten, read_bytes
 from genarium.data.decode import inspect as inspect_file
@@ -104,9 +104,10 @@ def files_below(path: Path, request: Request) -> Scan:
     """The image files below a folder. UserError: there are none."""
     found = scan(path)
     if not found.files:
+        made = f"; left out what genarium made: {made_here(found)}" if found.made else ""
         raise UserError(
             f"--data {request.label}: no images in this folder, nor below it "
-            "(looked for .png, .jpg, .gif, .webp, .bmp, .tif, .ppm)"
+            f"(looked for .png, .jpg, .gif, .webp, .bmp, .tif, .ppm{made})"
         )
     return found
 
@@ -142,6 +143,32 @@ def read_files(
     return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
 
 
+def made_here(found: Scan) -> str:
+    """What was left out as this program's own, for a message."""
+    few = ", ".join(map(shown, found.made[:FIRST]))
+    return few + (f" and {len(found.made) - FIRST} more" if len(found.made) > FIRST else "")
+
+
+def _identity(file: Found, fact: Facts) -> list[Any]:
+    """What the manifest holds of a file; more only where its pixels are read in another way."""
+    known = [file.name, fact.sha256, not fact.error]
+    return [*known, fact.corrected] if fact.corrected else known
+
+
+def _empty_splits(splits: list[str], good: list[Facts]) -> list[str]:
+    """A warning for splits that get no image: of one picture, or of one and its copies."""
+    empty = [name for name in SPLITS if name not in splits]
+    if not empty:
+        return []
+    different = len({fact.pixels for fact in good})
+    many = "1 image" if len(good) == 1 else f"{len(good)} images"
+    kinds = f", {different} of them different" if different < len(good) else ""
+    return [
+        f"no image is left for {' and '.join(empty)} ({many}{kinds}): what is chosen or scored "
+        "there stays without; add different images"
+    ]
+
+
 @uncollected()
 def _plan(
     text: str, found: Scan, facts: list[Facts], options: DataOptions, cut: Cut | None
@@ -149,6 +176,8 @@ def _plan(
     skipped = _skipped(text, found, facts, options)
     rows = [i for i, fact in enumerate(facts) if not fact.error]
     layout = arrange([found.files[i].name for i in rows], found.folders)
+    if layout.error:
+        raise UserError(f"--data {shown(text)}: {layout.error}")
     inside = [k for k, split in enumerate(layout.splits) if split != ""]
     rows = [rows[k] for k in inside]
     layout.splits = [layout.splits[k] for k in inside]
@@ -159,8 +188,9 @@ def _plan(
     splits = _assign(layout, [fact.pixels for fact in good])
     shape, chosen = _shape(good, options)
     identity = fingerprint(
-        [[file.name, fact.sha256, not fact.error] for file, fact in zip(found.files, facts)]
+        [_identity(file, fact) for file, fact in zip(found.files, facts)]
         + ([cut.name] if cut else [])
+        + ([layout.rule] if layout.rule else [])
     )
     warnings = list(layout.warnings)
     if skipped["count"]:
@@ -169,8 +199,12 @@ def _plan(
     if found.aliases:
         few = ", ".join(map(shown, found.aliases[:FIRST]))
         warnings.append(f"links to folders that are in already: {few}")
+    if found.made:
+        warnings.append(f"left out what genarium made, no data: {made_here(found)}")
     if overlap:
         warnings.append(f"{overlap} images are in more than one split, as allowed")
+    warnings += depths.said([(file.name, fact) for file, fact in zip(found.files, facts)])
+    warnings += _empty_splits(splits, good)
     info = {
         "classes": [shown(c) for c in layout.classes],
         "policy": chosen,

@@ -97,7 +97,9 @@ def unpaired(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Co
     else:
         scans = [files_below(path, request) for path in parts]
     for found, path in zip(scans, parts):
-        if not [file for file in found.files if not dir or file.name.startswith("train/")]:
+        if not [
+            file for file in found.files if not dir or file.name.startswith(("train/", "training/"))
+        ]:
             raise UserError(f"--data {request.label}: no images in {shown(str(path))}")
     names = [_name(path) for path in parts]
 
@@ -129,8 +131,11 @@ def _two(
     """The two folders that the arguments name. UserError: which are missing."""
     if bool(whole) == bool(a or b) or bool(a) != bool(b):
         raise UserError(f"--data {request.label}: say {name}:a=DIR,b=DIR or {name}:dir=DIR")
-    first, second = (Path(whole) / part for part in parts) if whole else (Path(a), Path(b))
-    return _folder(request, first), _folder(request, second)
+    if not whole:
+        return _folder(request, Path(a)), _folder(request, Path(b))
+    root = Path(whole).expanduser()
+    found = [next(iter(_called(root, part)), root / part) for part in parts]
+    return _folder(request, found[0]), _folder(request, found[1])
 
 
 def _folder(request: Request, path: Path) -> Path:
@@ -150,14 +155,23 @@ def _of_side(path: Path, side: str) -> Scan:
     """trainA, valA and testA below a folder (side "A") as the splits of one folder."""
     found = Scan()
     for split in SPLIT_NAMES:
-        folder = path / f"{split}{side}"
-        if folder.is_dir():
+        for folder in _called(path, f"{split}{side}"):
             below = scan(folder)
             found.files += [Found(file.file, f"{split}/{file.name}") for file in below.files]
             found.folders |= {split, *(f"{split}/{name}" for name in below.folders)}
             found.others += below.others
             found.aliases += below.aliases
+            found.made += below.made
     return found
+
+
+def _called(path: Path, name: str) -> list[Path]:
+    """The folders of this name in `path`, in small letters or capitals."""
+    try:
+        inside = sorted(path.iterdir())
+    except OSError:
+        return []
+    return [entry for entry in inside if entry.name.lower() == name.lower() and entry.is_dir()]
 
 
 def _matched(
@@ -243,8 +257,9 @@ def _joined(a: Collection, b: Collection, name: str, paired: bool = True) -> Col
         "counts": {split: len(part) for split, part in b.parts.items()},
     }
     info = {**a.info, "name": shown(name), "second": facts}
+    said = a.info.get("warnings", ())
+    info["warnings"] = [*said, *(w for w in b.info.get("warnings", ()) if w not in said)]
     if not paired:
-        info["warnings"] = [*a.info.get("warnings", ()), *b.info.get("warnings", ())]
         facts["skipped"] = b.info["skipped"]
     identity = fingerprint([a.identity, b.identity, paired])
     return replace(a, parts=parts, info=info, identity=identity)
