@@ -166,7 +166,6 @@ IMAGES = (
     "{there}",
     "test:0,,1",
     "a\nb",
-    "/proc",
 )
 
 NO_RUNS = (
