@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import from_uint8
+from genarium.evaluation.disentanglement import mutual_information, mutual_information_gaps
 from genarium.evaluation.dropping import _holm, dropping, unmixed
 from genarium.evaluation.frechet import frechet_distance, frechet_influence, statistics
 from genarium.evaluation.images import Stored
@@ -155,3 +156,20 @@ def test_images_of_either_set_pull_the_frechet_distance_their_way() -> None:
         together = torch.corrcoef(torch.stack([influence, loss.double()]))
         assert together[0, 1] > 0.99
         assert influence.norm() == pytest.approx((loss - loss.mean()).norm().item(), rel=0.2)
+
+
+# Disentanglement ------------------------------------------------------------------------------
+
+
+def test_a_gap_is_a_share_of_the_factors_entropy() -> None:
+    """A latent that agrees with a coin in three of four images, beside one that says nothing:
+    I = ln 2 - H(1/4), less Miller's (2 - 1)(2 - 1) / 2N; the coin has ln 2."""
+    coin = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]).repeat(2)
+    latent = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0]).repeat(2)
+    codes = torch.stack([torch.zeros(16), latent], 1)
+    quarter = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
+    told = math.log(2) - quarter - 1 / 32
+    found = mutual_information(codes, coin[:, None])
+    assert found.flatten().tolist() == pytest.approx([0.0, told])
+    gaps = mutual_information_gaps(codes, coin[:, None])
+    assert gaps.tolist() == pytest.approx([told / math.log(2)])

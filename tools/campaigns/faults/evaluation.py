@@ -25,7 +25,10 @@ DROPPING = (
     "tests/evaluation/test_dropping.py",
 )
 MEMORIZATION = ("tests/evaluation/test_memorization.py",)
-LATENTS = ("tests/evaluation/test_latents.py",)
+LATENTS = (
+    BY_HAND,
+    "tests/evaluation/test_latents.py",
+)
 INTERVALS = ("tests/evaluation/test_intervals.py",)
 LIKELIHOOD = ("tests/evaluation/test_likelihood.py",)
 
