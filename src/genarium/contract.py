@@ -202,7 +202,7 @@ def from_levels(levels: Tensor, n: int) -> Tensor:
     grey = to_uint8(even).to(torch.int64)
     least, most = -((-256 * every) // n), -((-256 * (every + 1)) // n) - 1
     held = torch.minimum(torch.maximum(grey, least), most)
-    return torch.where(grey == held, even, from_uint8(held))[levels]
+    return torch.where(grey == held, even, from_uint8(held.to(torch.uint8)))[levels]
 
 
 def to_uint8(x: Tensor) -> Tensor:
