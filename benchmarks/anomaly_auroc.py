@@ -22,7 +22,7 @@ from likelihood_curves import Net, train
 import genarium
 from genarium.data import DataOptions
 from genarium.data import load as load_data
-from genarium.evaluation.likelihood import auroc, bits_per_dim
+from genarium.evaluation.metrics.likelihood import auroc, bits_per_dim
 from genarium.training import allocator
 
 SETS = ("mnist", "fashion-mnist")

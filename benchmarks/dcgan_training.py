@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import Spec
+from genarium.runs.building import build
 from genarium.training import allocator
 from genarium.training.engine import has_fast_bf16
 from genarium.training.options import TrainOptions

@@ -27,8 +27,9 @@ import torch
 from PIL import Image
 
 import genarium
-from genarium import codes, data
-from genarium.given import dataset_for
+from genarium import data
+from genarium import features as codes
+from genarium.runs.selection import dataset_for
 
 
 def timed(function: Callable[[], object], rounds: int = 3) -> float:

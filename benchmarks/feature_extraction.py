@@ -33,10 +33,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from genarium.data import DataOptions, load, pretrained
-from genarium.evaluation.frechet import frechet_distance_of_features
-from genarium.evaluation.inception import Inception, prepare
-from genarium.evaluation.inception_folded import fold
-from genarium.evaluation.inception_weights import read
+from genarium.evaluation.extractors.inception import Inception, prepare
+from genarium.evaluation.extractors.inception_folded import fold
+from genarium.evaluation.extractors.inception_weights import read
+from genarium.evaluation.metrics.frechet import frechet_distance_of_features
 from genarium.training.allocator import keep_memory
 
 WAYS = ("plain", "plain, kept", "extractor", "extractor, bf16")

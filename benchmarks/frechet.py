@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=2 python benchmarks/frechet.py [--dims 2048] [--count 10000] [--few 1000]
 
 From statistics (mean and covariance, float64, of --count images):
-  ours          genarium.evaluation.frechet.frechet_distance
+  ours          genarium.evaluation.metrics.frechet.frechet_distance
   scipy         scipy.linalg.sqrtm of the product, as pytorch-fid has it, written afresh
   torchmetrics  torchmetrics.image.fid._compute_fid, eigenvalues of the product
 
 and from the features of fewer images (--few) than dimensions:
-  ours          genarium.evaluation.frechet.frechet_distance_of_features
+  ours          genarium.evaluation.metrics.frechet.frechet_distance_of_features
   scipy         the same, statistics included
 
 Every side gives the same number; the relative differences are printed beside the seconds. Rounds
@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torchmetrics.image.fid import _compute_fid
 
-from genarium.evaluation.frechet import (
+from genarium.evaluation.metrics.frechet import (
     frechet_distance,
     frechet_distance_of_features,
     statistics,

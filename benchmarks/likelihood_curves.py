@@ -30,13 +30,14 @@ from typing import Any
 import torch
 
 import genarium
-from genarium import api, recipes
-from genarium.building import build
-from genarium.config import resolve, route
+from genarium import recipes
+from genarium.api import _old as api
 from genarium.contract import Batch
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
 from genarium.errors import Interrupted
+from genarium.runs.building import build
+from genarium.runs.configuration import resolve, route
 from genarium.training import allocator
 from genarium.training import checkpoint as checkpoints
 

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genarium.evaluation.manifold import manifold
+from genarium.evaluation.metrics.manifold import manifold
 
 Means = tuple[float, float, float, float]
 K = 5

@@ -20,7 +20,7 @@ import torch
 import genarium
 from genarium.contract import to_uint8
 from genarium.data.text import text_of
-from genarium.trained import Trained
+from genarium.runs.trained import Trained
 
 NAMES, EACH = 20, 4
 SETTINGS = {"latent": 64, "lr": 5e-4, "beta1": 0.0, "ema": 0.995, "batch": 64}

@@ -23,14 +23,14 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import to_uint8
+from genarium.drawing.images import grid, save_png
 from genarium.evaluation.evaluate import evaluate_model
-from genarium.evaluation.features import extractor
-from genarium.evaluation.measure import choose
-from genarium.report.images import grid, save_png
+from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.scores.registry import choose
 from genarium.report.translations import of_split, sheet
-from genarium.trained import Trained
+from genarium.runs.building import build
+from genarium.runs.trained import Trained
 from genarium.training import allocator
 
 METRICS = "fid,kid,sharpness"

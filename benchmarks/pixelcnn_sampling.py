@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.contract import Spec, dequantize
-from genarium.models.explicit.tractable.pixelcnn import pixelcnn
-from genarium.nn.masked import MaskedConv2d
+from genarium.models.autoregressive.masked import MaskedConv2d
+from genarium.models.autoregressive.pixelcnn import pixelcnn
 
 
 class WholeKernel(nn.Module):

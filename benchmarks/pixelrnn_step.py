@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Spec
-from genarium.models.explicit.tractable.pixelrnn import PixelRNN, diagonal_bilstm, row_lstm
-from genarium.nn.lstm2d import DiagonalBiLSTM, RowLSTM, lstm_cell
+from genarium.models.autoregressive.lstm2d import DiagonalBiLSTM, RowLSTM, lstm_cell
+from genarium.models.autoregressive.pixelrnn import PixelRNN, diagonal_bilstm, row_lstm
 
 
 def pixels_of(x: Tensor) -> list[list[Tensor]]:

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 
 from genarium.contract import Spec, dequantize
-from genarium.models.explicit.tractable.autoregressive import Autoregressive
-from genarium.models.explicit.tractable.pixelcnn import pixelcnn
-from genarium.models.explicit.tractable.pixelrnn import diagonal_bilstm, row_lstm
+from genarium.models.autoregressive.autoregressive import Autoregressive
+from genarium.models.autoregressive.pixelcnn import pixelcnn
+from genarium.models.autoregressive.pixelrnn import diagonal_bilstm, row_lstm
 
 NETS: dict[str, tuple[Any, dict[str, Any]]] = {
     "pixelcnn": (pixelcnn, {"blocks": 8}),

@@ -25,8 +25,8 @@ import torch
 
 import genarium
 from genarium import data, recipes
-from genarium.building import build
-from genarium.codes import finetune
+from genarium.features import finetune
+from genarium.runs.building import build
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ import time
 import torch
 
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import Batch, Noise
 from genarium.data import load
+from genarium.runs.building import build
 from genarium.training.options import TrainOptions
 from genarium.training.players import make_optimizer
 from genarium.training.trainer import Trainer, TrainingData

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import Spec, from_uint8
+from genarium.runs.building import build
 from genarium.training import allocator
 from genarium.training.engine import has_fast_bf16
 from genarium.training.options import TrainOptions

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genarium import data, recipes
-from genarium.building import build
+from genarium.runs.building import build
 from genarium.training import allocator
 from genarium.training.engine import has_fast_bf16
 from genarium.training.options import TrainOptions

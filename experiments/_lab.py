@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from genarium import data, recipes
-from genarium.building import build
 from genarium.contract import Model, Spec, to_uint8
 from genarium.data.dataset import Dataset
-from genarium.evaluation.features import extractor
-from genarium.evaluation.frechet import frechet_distance, statistics
+from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.metrics.frechet import frechet_distance, statistics
+from genarium.runs.building import build
 from genarium.training.options import TrainOptions
 from genarium.training.order import derive
 from genarium.training.trainer import Trainer, TrainingData

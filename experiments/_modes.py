@@ -10,12 +10,12 @@ from _claim import Measured
 from _lab import evaluating, load, trainer_of
 
 from genarium.contract import Optim
-from genarium.evaluation.modes import mixture_modes
+from genarium.evaluation.scores.modes import mixture_modes
 from genarium.models.conditioning import Conditioning
-from genarium.models.implicit.codes import Codes
-from genarium.models.implicit.gan import GAN
-from genarium.models.implicit.objectives import NonSaturating
-from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
+from genarium.models.gan.gan import GAN
+from genarium.models.gan.latent_codes import Codes
+from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
+from genarium.models.gan.objectives import NonSaturating
 
 
 @dataclass(frozen=True)

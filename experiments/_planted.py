@@ -9,7 +9,7 @@ from _lab import generator_of, load
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.evaluation.features import Features, extractor
+from genarium.evaluation.extractors.extractor import Features, extractor
 
 CHANGES = ("exact", "shifted", "noised", "lighter", "blurred")
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genarium.contract import to_uint8
 from genarium.data.sources import shapes
-from genarium.evaluation.sharpness import sharpness
+from genarium.evaluation.metrics.sharpness import sharpness
 from genarium.training.trainer import TrainingData
 
 MASKS, DOMAINS, PAIRED = "shape-masks", "shape-domains", "shape-domains:paired=yes"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genarium import data
 from genarium.data.dataset import Dataset
-from genarium.evaluation.likelihood import auroc
+from genarium.evaluation.metrics.likelihood import auroc
 
 FOREIGN = ("shapes", "noise", "inverted", "blank")
 

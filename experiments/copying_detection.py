@@ -12,8 +12,8 @@ from _lab import generator_of
 from _planted import CHANGES, blurred, changed, digits
 from torch import Tensor
 
-from genarium.evaluation.copying import copying
-from genarium.evaluation.lookalikes import Lookalikes, Pool
+from genarium.evaluation.diagnostics.copying import copying
+from genarium.evaluation.diagnostics.lookalikes import Lookalikes, Pool
 
 PERCENT = (1, 5, 20, 50, 100)
 

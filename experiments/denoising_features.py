@@ -8,7 +8,7 @@ from typing import Any
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import evaluating, load, make, train, trainer_of
 
-from genarium.codes import balanced, probe
+from genarium.features import balanced, probe
 
 KINDS = ("plain", "masking", "gaussian")
 

@@ -9,7 +9,7 @@ from typing import Any
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import evaluating, load, make, train, trainer_of
 
-from genarium.evaluation.likelihood import bits_per_dim
+from genarium.evaluation.metrics.likelihood import bits_per_dim
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import generator_of
 from _planted import digits, features, noised, one_a_class
 
-from genarium.evaluation.dropping import dropping
-from genarium.evaluation.findings import Originals
+from genarium.evaluation.diagnostics.dropping import dropping
+from genarium.evaluation.diagnostics.findings import Originals
 
 NAMES = tuple("0123456789")
 DROPPED = (0, 1, 3, 5)

@@ -11,8 +11,8 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import generator_of
 from _planted import features
 
-from genarium.evaluation.frechet import frechet_distance_of_features, frechet_infinity
-from genarium.evaluation.kid import mmd2
+from genarium.evaluation.metrics.frechet import frechet_distance_of_features, frechet_infinity
+from genarium.evaluation.metrics.kid import mmd2
 
 
 @dataclass(frozen=True)

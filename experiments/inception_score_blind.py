@@ -10,8 +10,8 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import generator_of, sheet
 from _planted import digits, features
 
-from genarium.evaluation.findings import Originals
-from genarium.evaluation.inception_score import inception_score
+from genarium.evaluation.diagnostics.findings import Originals
+from genarium.evaluation.metrics.inception_score import inception_score
 
 SAMPLERS = ("honest", "copier", "one a class")
 

@@ -11,7 +11,7 @@ from _lab import evaluating, load, make, score, sheet, trainer_of
 from torch import Tensor
 
 from genarium.contract import to_uint8
-from genarium.evaluation.model_scores import cluster_errors, group_information
+from genarium.evaluation.scores.model import cluster_errors, group_information
 from genarium.training.trainer import Trainer
 
 

@@ -18,11 +18,12 @@ import torch
 from _claim import Bound, Claim, Criterion, Measured
 from torch import Tensor, nn
 
-from genarium.evaluation import feature_scores, measure
-from genarium.evaluation.features import Extractor, Features, from_module
-from genarium.evaluation.measured import Measured as Set
-from genarium.evaluation.scores import Score
-from genarium.evaluation.verdicts import verdict
+from genarium.evaluation.extractors.extractor import Extractor, Features, from_module
+from genarium.evaluation.scores import features as feature_scores
+from genarium.evaluation.scores import registry as measure
+from genarium.evaluation.scores.measured import Measured as Set
+from genarium.evaluation.scores.score import Score
+from genarium.evaluation.scores.verdicts import verdict
 
 
 @dataclass(frozen=True)

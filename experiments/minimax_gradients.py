@@ -10,7 +10,7 @@ import torch
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import load, make, sample, score, sheet, train, trainer_of
 
-from genarium.models.implicit.objectives import Minimax, NonSaturating
+from genarium.models.gan.objectives import Minimax, NonSaturating
 
 LOSSES = {"minimax": Minimax(), "non-saturating": NonSaturating()}
 

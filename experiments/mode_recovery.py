@@ -11,10 +11,10 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import load, sample, train, trainer_of
 
 from genarium.contract import Optim, from_uint8
-from genarium.evaluation.modes import mixture_modes
-from genarium.models.implicit.gan import GAN, Trick
-from genarium.models.implicit.tricks import FeatureMatching, MinibatchDiscrimination
-from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
+from genarium.evaluation.scores.modes import mixture_modes
+from genarium.models.gan.gan import GAN, Trick
+from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
+from genarium.models.gan.regularizers import FeatureMatching, MinibatchDiscrimination
 
 GAMES: dict[str, tuple[str, Callable[[], list[Trick]]]] = {
     "plain": ("plain GAN", list),

@@ -8,7 +8,7 @@ from typing import Any
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import load, make, train, trainer_of
 
-from genarium.codes import finetune
+from genarium.features import finetune
 
 
 @dataclass(frozen=True)

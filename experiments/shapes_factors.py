@@ -9,7 +9,7 @@ import torch
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import evaluating, load, make, trainer_of
 
-from genarium.evaluation.disentanglement import (
+from genarium.evaluation.metrics.disentanglement import (
     binned,
     entropy,
     mutual_information,

@@ -10,8 +10,8 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import SURE, evaluating, load, make, sheet, trainer_of
 
 from genarium.contract import to_uint8
-from genarium.evaluation.features import extractor
-from genarium.evaluation.modes import label_modes
+from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.scores.modes import label_modes
 
 
 @dataclass(frozen=True)

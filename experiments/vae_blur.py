@@ -10,11 +10,11 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import evaluating, generator_of, load, make, score, sheet, trainer_of
 
 from genarium.contract import Optim, to_uint8
-from genarium.distributions import Gaussian
-from genarium.evaluation.sharpness import sharpness
-from genarium.models.explicit.approximate.vae import VAE
-from genarium.models.hybrid.vae_gan import Encoder
+from genarium.evaluation.metrics.sharpness import sharpness
+from genarium.models.vae.vae import VAE
+from genarium.models.vae.vae_gan import Encoder
 from genarium.nn.dcgan import DCGANGenerator
+from genarium.nn.distributions import Gaussian
 
 KINDS = ("vae", "vae_gan", "gan")
 

@@ -10,9 +10,9 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import load, sample, score, sheet, train, trainer_of
 
 from genarium.contract import Optim, to_uint8
-from genarium.models.implicit.gan import GAN
+from genarium.models.gan.gan import GAN
+from genarium.models.gan.networks.virtual_batch_norm import WithReference
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from genarium.nn.virtual_batch_norm import WithReference
 
 NORMS = {"batch": "batch norm", "virtual": "virtual batch norm"}
 

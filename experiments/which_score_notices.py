@@ -12,11 +12,11 @@ from _lab import generator_of
 from _planted import blurred, digits, noised, one_a_class
 from torch import Tensor
 
+from genarium.evaluation.diagnostics.watch import Watch
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.features import Extractor, extractor
-from genarium.evaluation.measure import choose
-from genarium.evaluation.memorization import authenticity, data_copying, nearest_gap
-from genarium.evaluation.watch import Watch
+from genarium.evaluation.extractors.extractor import Extractor, extractor
+from genarium.evaluation.metrics.memorization import authenticity, data_copying, nearest_gap
+from genarium.evaluation.scores.registry import choose
 
 METRICS = "fid,kid,precision,recall,density,coverage,is,recognised,class-entropy,sharpness,fld"
 FAULTS = (

@@ -12,7 +12,7 @@ from genarium import recipes
 from genarium.contract import Spec
 from genarium.data import Dataset, text
 from genarium.data.dataset import Split
-from genarium.models.implicit.composition import TRICKS
+from genarium.models.gan.composition import TRICKS
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
@@ -67,7 +67,7 @@ def make_trainer(
 
     arguments: of the recipe, beside those of its tiny size.
     """
-    from genarium.building import build
+    from genarium.runs.building import build
 
     recipe = recipes.get(name)
     model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)

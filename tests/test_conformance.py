@@ -13,13 +13,13 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import (
     CAPABILITIES,
     Batch,
     Noise,
     capabilities,
 )
+from genarium.runs.building import build
 from tests.conftest import CASES, RECIPES, make_trainer, source_of, tiny_dataset, tiny_spec
 
 COLOURS = (1, 3)
@@ -53,7 +53,7 @@ def test_recipe_is_described(name: str) -> None:
 
 
 def test_no_setting_has_two_meanings() -> None:
-    from genarium.config import common_fields, recipe_fields
+    from genarium.runs.configuration import common_fields, recipe_fields
 
     common = {f.name for f in common_fields()} | {"data", "out", "config", "json", "quiet"}
     for name in RECIPES:

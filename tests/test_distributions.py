@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium import distributions as dist
 from genarium.contract import Batch, Noise, from_uint8
+from genarium.nn import distributions as dist
 
 N = 200_000
 

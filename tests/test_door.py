@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
-from genarium import inputs
 from genarium.contract import Batch, from_uint8, quantize, to_uint8
 from genarium.errors import UserError
+from genarium.runs import inputs
+from genarium.runs.trained import Trained
 from genarium.study.create import create
-from genarium.trained import Trained
 from tests.conftest import tiny_dataset, tiny_images, tiny_spec
 
 SMALL: dict[str, dict[str, Any]] = {

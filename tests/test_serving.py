@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from genarium.errors import UserError
-from genarium.serving import BODY, Guard, listen
+from genarium.web.guard import BODY, Guard, listen
 
 
 async def nothing(*_: object) -> None:
@@ -146,7 +146,7 @@ def test_a_busy_port_gives_the_next() -> None:
 
 
 def test_all_ports_busy_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genarium.serving.TRIES", 0)
+    monkeypatch.setattr("genarium.web.guard.TRIES", 0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

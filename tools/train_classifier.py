@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.evaluation.classifier import SIDE, Classifier, fold
+from genarium.evaluation.extractors.classifier import SIDE, Classifier, fold
 
 WEIGHTS = Path(__file__).parent.parent / "src" / "genarium" / "evaluation" / "weights"
 FILES = (
@@ -216,7 +216,7 @@ def main() -> None:
     shipped.load_state_dict({k: v.float() for k, v in load_file(path).items()})
     card = {
         "name": arguments.name,
-        "architecture": "genarium.evaluation.classifier.Classifier",
+        "architecture": "genarium.evaluation.extractors.classifier.Classifier",
         "parameters": sum(v.numel() for v in weights.values()),
         "classes": chosen["classes"],
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -10,18 +10,18 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api import compare, encode, evaluate, load, resume, save_grid, train
+    from genarium.api._old import compare, encode, evaluate, load, resume, save_grid, train
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
     from genarium.errors import RunError, UserError
     from genarium.recipes import recipe
-    from genarium.trained import Trained
+    from genarium.runs.trained import Trained
 
 _HOMES = {
-    "genarium.api": ("compare", "encode", "evaluate", "load", "resume", "save_grid", "train"),
+    "genarium.api._old": ("compare", "encode", "evaluate", "load", "resume", "save_grid", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.errors": ("RunError", "UserError"),
     "genarium.recipes": ("recipe",),
-    "genarium.trained": ("Trained",),
+    "genarium.runs.trained": ("Trained",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 import genarium
-from genarium import codes
+from genarium import features as codes
 from genarium.cli import main
 from genarium.contract import Noise, to_uint8
-from genarium.models.nonprobabilistic.denoising import gaussian, masking
+from genarium.models.autoencoder.denoising import gaussian, masking
 from genarium.training.order import derive
 
 TINY = ["--size", "16", "--steps", "30", "--batch", "32", "--quiet", "--device", "cpu"]
@@ -204,8 +204,8 @@ def test_denoise_damages_as_in_training_or_as_asked_or_not_at_all(
 
 
 def test_an_attribute_vector_is_with_less_without(go, runs: Path) -> None:
-    from genarium.cli.groups import Groups
-    from genarium.cli.labelled import LOOKED_AT
+    from genarium.runs.groups import Groups
+    from genarium.runs.labelled import LOOKED_AT
 
     found = go("traverse", "dae", "--toward", "class:!7", "class:7", "--from", "test:0")
     assert found["along"] == "class:!7 to class:7"

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from genarium import config, errors
+from genarium import errors
 from genarium.cli import VERBS, main
 from genarium.cli.parser import Parser
-from genarium.codes.subsets import small
 from genarium.errors import UserError
+from genarium.features.subsets import small
+from genarium.runs import configuration as config
 from tests.cli.test_faults import fails, here  # noqa: F401
 from tests.conftest import make_trainer, tiny_dataset
 

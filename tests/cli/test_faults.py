@@ -115,7 +115,7 @@ def test_folder_in_use_full_or_not_writable(here: Path, capsys: pytest.CaptureFi
     assert "cannot be written" in fails(capsys, "train", "dcgan", *TINY, "--out", "full/file/run")
     assert main(["train", "dcgan", *TINY, "--out", "run"]) == 0
     capsys.readouterr()
-    from genarium.runs import RunFolder
+    from genarium.runs.folder import RunFolder
 
     with RunFolder.open("run").locked():
         assert "in use by another process" in fails(capsys, "resume", "run", "--quiet")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from genarium import config, recipes
+from genarium import recipes
 from genarium.cli.parser import positive, real
 from genarium.errors import UserError
+from genarium.runs import configuration as config
 
 
 def test_the_least_number_is_taken_and_one_less_is_not() -> None:

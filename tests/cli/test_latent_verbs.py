@@ -13,8 +13,9 @@ from PIL import Image
 
 import genarium
 from genarium import latent
-from genarium.cli import labelled, main
-from genarium.evaluation import features
+from genarium.cli import main
+from genarium.evaluation.extractors import extractor as features
+from genarium.runs import labelled
 
 TINY = ["--steps", "40", "--batch", "8", "--width", "4", "--latent", "4", "--quiet"]
 

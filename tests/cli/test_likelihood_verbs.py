@@ -136,7 +136,7 @@ def test_the_score_tells_two_sets_apart(
 
 
 def test_images_are_binarized_as_the_run_s_data_were(tmp_path: Path) -> None:
-    from genarium.given import given
+    from genarium.runs.selection import given
 
     run = genarium.train(
         "pixelcnn", "digits", out=tmp_path / "run", binarize="static", levels=2, blocks=0,

@@ -13,8 +13,8 @@ from PIL import Image
 
 import genarium
 from genarium.cli import VERBS, main
-from genarium.config import read_yaml
 from genarium.errors import UserError
+from genarium.runs.configuration import read_yaml
 from tests.conftest import tiny_dataset, tiny_images, tiny_spec
 
 TINY = ["--steps", "1", "--batch", "4", "--width", "2", "--device", "cpu", "--quiet"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from genarium.cli import main
-from genarium.report.points import SIDE
+from genarium.drawing.points import SIDE
 
 TINY = ["--data", "ring8:n=500", "--steps", "4", "--batch", "8", "--quiet"]
 

@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
-from genarium import given, referee
+from genarium.api import _referee as referee
 from genarium.cli import VERBS, main
 from genarium.data import DataOptions
 from genarium.errors import UserError
-from genarium.trained import Trained
+from genarium.runs import selection as given
+from genarium.runs.trained import Trained
 
 POLICIES = {
     "pad": ["--size", "12x16", "--fit", "pad", "--background", "#20a050"],

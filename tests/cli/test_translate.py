@@ -13,7 +13,7 @@ from PIL import Image
 import genarium
 from genarium.cli import main
 from genarium.errors import UserError
-from genarium.evaluation import scores
+from genarium.evaluation.scores import score as scores
 
 TINY = ["--steps", "2", "--batch", "4", "--width", "4", "--disc-width", "4", "--patch", "16"]
 

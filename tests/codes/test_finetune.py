@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from genarium import recipes
-from genarium.building import build
-from genarium.codes import Classifier, finetune
 from genarium.contract import Batch, Model
 from genarium.errors import UserError
+from genarium.features import Classifier, finetune
+from genarium.runs.building import build
 from tests.conftest import tiny_dataset
 
 DATA = tiny_dataset(n=96)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genarium.codes.finetune import FineTuning
+from genarium.features.finetune import FineTuning
 
 
 def test_a_gain_is_how_much_less_the_pretrained_networks_err() -> None:

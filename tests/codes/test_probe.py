@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from genarium.codes import accuracy, balanced, cluster, pca, probe, project
+from genarium.features import accuracy, balanced, cluster, pca, probe, project
 
 
 def blobs(n: int, distance: float, seed: int, dims: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,7 +46,7 @@ def test_the_scale_of_a_column_does_not_matter() -> None:
 
 
 def test_the_vote_is_the_naive_one() -> None:
-    from genarium.codes.probe import _nearest
+    from genarium.features.probe import _nearest
 
     (x, y), (asked, _) = blobs(60, 1.5, 0), blobs(40, 1.5, 1)
     for k in (1, 2, 5):

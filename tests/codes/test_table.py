@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from genarium.codes import Table, read, write
 from genarium.errors import UserError
+from genarium.features import Table, read, write
 
 CODES = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)) * 1e-3
 NAMES = ["a/0.png", "a/1.png", 'b/ü,"2".png', "b/3.png", "4.png"]

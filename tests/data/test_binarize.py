@@ -80,7 +80,7 @@ def test_the_option_reaches_spec_manifest_and_policy():
 
 def test_the_spec_knows_the_attributes_and_the_vectors_of_the_data():
     from genarium.data.dataset import to_dataset
-    from genarium.runs import spec_from_dict, spec_to_dict
+    from genarium.runs.folder import spec_from_dict, spec_to_dict
 
     shapes = data.load("shapes:n=24").spec
     assert [a.name for a in shapes.attributes][:3] == ["shape", "colour", "size"]

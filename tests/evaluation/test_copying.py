@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genarium import data
-from genarium.evaluation import copying as module
-from genarium.evaluation.copying import SIDE_ALPHA, closeness, copying
-from genarium.evaluation.findings import Originals, distinct, examine
-from genarium.evaluation.lookalikes import Lookalikes, Pool, align, thumbnails
-from genarium.evaluation.scores import Undefined
+from genarium.evaluation.diagnostics import copying as module
+from genarium.evaluation.diagnostics.copying import SIDE_ALPHA, closeness, copying
+from genarium.evaluation.diagnostics.findings import Originals, distinct, examine
+from genarium.evaluation.diagnostics.lookalikes import Lookalikes, Pool, align, thumbnails
+from genarium.evaluation.scores.score import Undefined
 
 TRAIN, HELD = 600, 300  # few, so that the tests are quick
 

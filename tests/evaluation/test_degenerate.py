@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from genarium.contract import Model, Spec, from_uint8
+from genarium.evaluation.diagnostics.watch import Watch
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
-from genarium.evaluation.features import from_module
-from genarium.evaluation.measure import METRICS, MORE
-from genarium.evaluation.modes import mixture_metrics, stacked_metrics
-from genarium.evaluation.watch import Watch
+from genarium.evaluation.extractors.extractor import from_module
+from genarium.evaluation.scores.modes import mixture_metrics, stacked_metrics
+from genarium.evaluation.scores.registry import METRICS, MORE
 
 N = 30
 CLASSES = ("a", "b", "c")

@@ -5,15 +5,15 @@ import math
 import pytest
 import torch
 
-from genarium.evaluation.frechet import (
+from genarium.evaluation.metrics.frechet import (
     frechet_distance,
     frechet_distance_of_features,
     frechet_infinity,
     frechet_influence,
     statistics,
 )
-from genarium.evaluation.kid import influence, kid, mmd2
-from genarium.evaluation.likelihood_divergence import feature_likelihood_divergence, widths
+from genarium.evaluation.metrics.kid import influence, kid, mmd2
+from genarium.evaluation.metrics.likelihood_divergence import feature_likelihood_divergence, widths
 
 
 def numbers(*shape, seed=0):
@@ -44,7 +44,7 @@ def test_kid_equals_the_definition():
 def test_kid_in_blocks(monkeypatch):
     x, y = numbers(50, 7), numbers(61, 7, seed=1)
     expected = mmd2(x, y)
-    from genarium.evaluation import kid as module
+    from genarium.evaluation.metrics import kid as module
 
     sums = module._row_sums
     monkeypatch.setattr(module, "_row_sums", lambda a, b: sums(a, b, 16))

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from genarium import data
-from genarium.evaluation.dropping import dropping, unmixed
-from genarium.evaluation.features import extractor
-from genarium.evaluation.finding import Finding
-from genarium.evaluation.findings import Originals, classes_finding, repeats_finding
-from genarium.evaluation.repeats import poisson_interval, repeats, rounded, support
-from genarium.evaluation.watch import Watch, confusion, for_data
+from genarium.evaluation.diagnostics.dropping import dropping, unmixed
+from genarium.evaluation.diagnostics.finding import Finding
+from genarium.evaluation.diagnostics.findings import Originals, classes_finding, repeats_finding
+from genarium.evaluation.diagnostics.repeats import poisson_interval, repeats, rounded, support
+from genarium.evaluation.diagnostics.watch import Watch, confusion, for_data
+from genarium.evaluation.extractors.extractor import extractor
 
 NAMES = tuple("0123456789")
 
@@ -108,7 +108,7 @@ def test_support_inverts_the_birthday_formula(size: int, n: int) -> None:
 @pytest.mark.parametrize("size", [30, 400, 20_000])
 def test_the_interval_of_the_support_covers_it(size: int) -> None:
     generator, covered = torch.Generator().manual_seed(0), 0
-    from genarium.evaluation.repeats import _interval
+    from genarium.evaluation.diagnostics.repeats import _interval
 
     for _ in range(200):
         seen = len(torch.randint(size, (600,), generator=generator).unique())

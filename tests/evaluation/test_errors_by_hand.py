@@ -10,16 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import from_uint8
-from genarium.evaluation.disentanglement import mutual_information, mutual_information_gaps
-from genarium.evaluation.dropping import _holm, dropping, unmixed
-from genarium.evaluation.frechet import frechet_distance, frechet_influence, statistics
+from genarium.evaluation.diagnostics.dropping import _holm, dropping, unmixed
+from genarium.evaluation.diagnostics.lookalikes import Lookalikes
+from genarium.evaluation.diagnostics.repeats import repeats
 from genarium.evaluation.images import Stored
-from genarium.evaluation.inception_score import inception_score
-from genarium.evaluation.lookalikes import Lookalikes
-from genarium.evaluation.measure import standard_error
-from genarium.evaluation.model_scores import reconstruction, spread_of
-from genarium.evaluation.repeats import repeats
-from genarium.evaluation.translation import _distance
+from genarium.evaluation.metrics.disentanglement import mutual_information, mutual_information_gaps
+from genarium.evaluation.metrics.frechet import frechet_distance, frechet_influence, statistics
+from genarium.evaluation.metrics.inception_score import inception_score
+from genarium.evaluation.scores.model import reconstruction, spread_of
+from genarium.evaluation.scores.registry import standard_error
+from genarium.evaluation.scores.translation import _distance
 
 
 def test_the_error_of_a_mean_is_the_deviation_over_the_root_of_n() -> None:

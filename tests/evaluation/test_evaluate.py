@@ -11,8 +11,8 @@ from torch import nn
 from genarium.contract import Model, Spec, from_uint8
 from genarium.errors import UserError
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
-from genarium.evaluation.features import from_module
-from genarium.evaluation.scores import Score, Scores, number, require_comparable
+from genarium.evaluation.extractors.extractor import from_module
+from genarium.evaluation.scores.score import Score, Scores, number, require_comparable
 
 SPEC = Spec(1, 8, 8, ("dark", "middle", "bright"))
 

@@ -12,9 +12,15 @@ from torch import nn
 
 from genarium.contract import Spec
 from genarium.errors import UserError
-from genarium.evaluation import features
-from genarium.evaluation.classifier import Classifier, fold
-from genarium.evaluation.features import default_for, extractor, from_module, grey_28, to_grey
+from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors.classifier import Classifier, fold
+from genarium.evaluation.extractors.extractor import (
+    default_for,
+    extractor,
+    from_module,
+    grey_28,
+    to_grey,
+)
 
 SHIPPED = ("digits", "fashion")
 

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genarium.evaluation import frechet
-from genarium.evaluation.frechet import (
+from genarium.evaluation.metrics import frechet
+from genarium.evaluation.metrics.frechet import (
     Moments,
     frechet_distance,
     frechet_distance_of_features,
@@ -88,7 +88,7 @@ def test_identical_sets_are_at_distance_zero(n):
 
 
 def test_few_samples_never_form_a_covariance(monkeypatch):
-    monkeypatch.setattr("genarium.evaluation.frechet.statistics", None)
+    monkeypatch.setattr("genarium.evaluation.metrics.frechet.statistics", None)
     assert frechet_distance_of_features(gaussian(5, 64, 0), gaussian(6, 64, 1)) > 0
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from genarium.evaluation.inception import BLOCKS, Inception, prepare, resize_tf1, scopes
-from genarium.evaluation.inception_folded import fold
-from genarium.evaluation.inception_weights import from_graph
+from genarium.evaluation.extractors.inception import BLOCKS, Inception, prepare, resize_tf1, scopes
+from genarium.evaluation.extractors.inception_folded import fold
+from genarium.evaluation.extractors.inception_weights import from_graph
 
 torch.set_num_threads(1)
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from genarium.evaluation import feature_scores, measure
-from genarium.evaluation.features import Features, from_module
-from genarium.evaluation.measured import Measured, Metric
-from genarium.evaluation.scores import Score, Scores, between, wilson
-from genarium.evaluation.verdicts import verdict
+from genarium.evaluation.extractors.extractor import Features, from_module
+from genarium.evaluation.scores import features as feature_scores
+from genarium.evaluation.scores import registry as measure
+from genarium.evaluation.scores.measured import Measured, Metric
+from genarium.evaluation.scores.score import Score, Scores, between, wilson
+from genarium.evaluation.scores.verdicts import verdict
 
 CLASSES = ("a", "b", "c")
 EXTRACTOR = from_module(

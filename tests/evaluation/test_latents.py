@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from genarium.contract import Posterior
-from genarium.evaluation.disentanglement import (
+from genarium.evaluation.images import Stored
+from genarium.evaluation.metrics.disentanglement import (
     binned,
     entropy,
     mutual_information,
     mutual_information_gaps,
 )
-from genarium.evaluation.images import Stored
-from genarium.evaluation.model_scores import ACTIVE, latents, likelihood
+from genarium.evaluation.scores.model import ACTIVE, latents, likelihood
 
 CONTEXT = {"batch": 4, "seed": 0, "heldout": {"split": "test", "count": 10, "sha256": "0"}}
 

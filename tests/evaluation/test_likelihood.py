@@ -12,9 +12,9 @@ from PIL import Image
 
 from genarium.contract import Spec
 from genarium.evaluation.images import Stored
-from genarium.evaluation.likelihood import auroc, png_bytes
-from genarium.evaluation.model_scores import likelihood
-from genarium.models.explicit.tractable.pixelcnn import pixelcnn
+from genarium.evaluation.metrics.likelihood import auroc, png_bytes
+from genarium.evaluation.scores.model import likelihood
+from genarium.models.autoregressive.pixelcnn import pixelcnn
 
 
 def test_auroc_counts_pairs():

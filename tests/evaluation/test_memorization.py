@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from genarium.evaluation.memorization import (
+from genarium.evaluation.metrics.memorization import (
     authenticity,
     data_copying,
     mann_whitney_z,

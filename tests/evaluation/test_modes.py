@@ -9,11 +9,12 @@ from torch import nn
 from genarium.contract import Model, Spec, from_uint8
 from genarium.data import DataOptions, load
 from genarium.errors import UserError
-from genarium.evaluation import features, modes
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
-from genarium.evaluation.measure import METRICS
-from genarium.evaluation.measured import Measured
-from genarium.evaluation.modes import assign, for_data, label_modes, mixture_modes
+from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.scores import modes
+from genarium.evaluation.scores.measured import Measured
+from genarium.evaluation.scores.modes import assign, for_data, label_modes, mixture_modes
+from genarium.evaluation.scores.registry import METRICS
 
 CENTRES = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from genarium.evaluation import neighbours
-from genarium.evaluation.manifold import manifold
-from genarium.evaluation.neighbours import ball_counts, k_nearest, k_nearest_squared
+from genarium.evaluation.metrics import neighbours
+from genarium.evaluation.metrics.manifold import manifold
+from genarium.evaluation.metrics.neighbours import ball_counts, k_nearest, k_nearest_squared
 
 
 def numbers(*shape, seed=0):

@@ -7,13 +7,13 @@ import torch
 
 from genarium.cli import main
 from genarium.errors import UserError
-from genarium.evaluation.features import extractor
+from genarium.evaluation.extractors.extractor import extractor
 
 torch.set_num_threads(1)
 
 FILE = """
-from genarium.evaluation.features import from_module, grey_28
-from genarium.evaluation.own import feature_extractor
+from genarium.evaluation.extractors.extractor import from_module, grey_28
+from genarium.evaluation.extractors.own import feature_extractor
 from torch import nn
 
 

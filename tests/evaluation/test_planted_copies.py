@@ -5,14 +5,16 @@ import torch
 from torch import nn
 
 from genarium.contract import Model, Spec, from_uint8
-from genarium.evaluation import likelihood_divergence as module
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
-from genarium.evaluation.feature_scores import fld
-from genarium.evaluation.features import from_module
+from genarium.evaluation.extractors.extractor import from_module
 from genarium.evaluation.images import Stored
-from genarium.evaluation.likelihood_divergence import feature_likelihood_divergence as divergence
-from genarium.evaluation.measured import Metric
-from genarium.evaluation.scores import Score, number
+from genarium.evaluation.metrics import likelihood_divergence as module
+from genarium.evaluation.metrics.likelihood_divergence import (
+    feature_likelihood_divergence as divergence,
+)
+from genarium.evaluation.scores.features import fld
+from genarium.evaluation.scores.measured import Metric
+from genarium.evaluation.scores.score import Score, number
 
 SHARES = (0.0, 0.05, 0.2, 1.0)
 TRAIN, TEST, MADE = 900, 90, 60

@@ -14,10 +14,11 @@ from torch import nn
 
 from genarium.data import download, pretrained
 from genarium.errors import UserError
-from genarium.evaluation import features, graphdef
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.features import extractor
-from genarium.evaluation.inception_weights import from_graph
+from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import graphdef
+from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.inception_weights import from_graph
 from tests.evaluation.test_inception import random_graph
 
 torch.set_num_threads(1)

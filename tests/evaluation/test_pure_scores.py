@@ -7,12 +7,12 @@ import pytest
 import scipy.ndimage
 import torch
 
-from genarium.evaluation import neighbours
-from genarium.evaluation.inception_score import inception_score
-from genarium.evaluation.likelihood import bits_per_dim
-from genarium.evaluation.model_scores import cluster_errors, group_information
-from genarium.evaluation.neighbours import nearest
-from genarium.evaluation.sharpness import sharpness
+from genarium.evaluation.metrics import neighbours
+from genarium.evaluation.metrics.inception_score import inception_score
+from genarium.evaluation.metrics.likelihood import bits_per_dim
+from genarium.evaluation.metrics.neighbours import nearest
+from genarium.evaluation.metrics.sharpness import sharpness
+from genarium.evaluation.scores.model import cluster_errors, group_information
 
 
 def test_inception_score_of_an_undecided_classifier_is_one():

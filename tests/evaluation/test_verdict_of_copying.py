@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium.evaluation.copying import (
+from genarium.evaluation.diagnostics.copying import (
     CLOSE_ALPHA,
     FIFTH,
     SIDE_ALPHA,
@@ -14,7 +14,7 @@ from genarium.evaluation.copying import (
     _labels,
     copying,
 )
-from genarium.evaluation.lookalikes import Lookalikes
+from genarium.evaluation.diagnostics.lookalikes import Lookalikes
 
 
 def verdict(p_side: float, p_close: float) -> bool:

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from genarium import data
+from genarium.api._referee import score
+from genarium.evaluation.diagnostics.findings import Originals, copying_finding, repeats_finding
+from genarium.evaluation.diagnostics.watch import Watch, watched
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.features import extractor
-from genarium.evaluation.findings import Originals, copying_finding, repeats_finding
-from genarium.evaluation.measure import choose
-from genarium.evaluation.scores import Scores
-from genarium.evaluation.watch import Watch, watched
-from genarium.referee import score
-from genarium.report.facts import Data, ModelReport
-from genarium.report.replay import findings
+from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.scores.registry import choose
+from genarium.evaluation.scores.score import Scores
+from genarium.report.copying_section import findings
+from genarium.report.records import Data, ModelReport
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_copies_at_the_end_of_a_folder_are_seen(
     digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more samples than are looked at not the first are: folders are sorted."""
-    monkeypatch.setattr("genarium.evaluation.findings.MOST", 100)
+    monkeypatch.setattr("genarium.evaluation.diagnostics.findings.MOST", 100)
     images, _ = digits
     originals = Originals(images[:500], images[500:900])
     ordered = torch.cat([images[900:1200], images[:100]])  # the copies last
@@ -82,7 +82,7 @@ def test_copies_at_the_end_of_a_folder_are_seen(
 def test_images_sorted_by_class_say_how_the_classifier_errs_in_each(
     digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genarium.evaluation.watch.LABELLED", 200)
+    monkeypatch.setattr("genarium.evaluation.diagnostics.watch.LABELLED", 200)
     images, labels = digits
     order = labels.argsort(stable=True)
     watch = Watch(images, images[order], labels, labels[order])

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Spec
-from genarium.models.explicit.tractable.autoregressive import Autoregressive
-from genarium.models.explicit.tractable.pixelcnn import pixelcnn
-from genarium.models.explicit.tractable.pixelrnn import diagonal_bilstm, row_lstm
+from genarium.models.autoregressive.autoregressive import Autoregressive
+from genarium.models.autoregressive.pixelcnn import pixelcnn
+from genarium.models.autoregressive.pixelrnn import diagonal_bilstm, row_lstm
 
 CNN = {"blocks": 2, "width": 6, "head": 6}
 RNN = {"layers": 2, "width": 12, "head": 12}

@@ -7,7 +7,7 @@ from torch import nn
 from genarium import contract
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.nonprobabilistic.autoencoder import Autoencoder, autoencoder
+from genarium.models.autoencoder.autoencoder import Autoencoder, autoencoder
 from genarium.nn.conv import ConvDecoder, ConvEncoder, Upsample
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 

@@ -10,8 +10,8 @@ import torch
 
 from genarium.contract import Batch, Noise, Spec, dequantize, quantize
 from genarium.errors import UserError
-from genarium.models.explicit.tractable.autoregressive import drawn_bits
-from genarium.nn.wavefront import Given
+from genarium.models.autoregressive.autoregressive import drawn_bits
+from genarium.models.autoregressive.wavefront import Given
 from tests.models.autoregressive import (
     ARCHITECTURES,
     all_images,

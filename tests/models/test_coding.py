@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from genarium.errors import UserError
-from genarium.models.explicit.tractable import coding
-from genarium.models.explicit.tractable.coding import HEAD, compress, decompress
+from genarium.models.autoregressive import compression as coding
+from genarium.models.autoregressive.compression import HEAD, compress, decompress
 from tests.models.autoregressive import build, drawn, every_architecture, every_head
 
 

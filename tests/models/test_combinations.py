@@ -13,16 +13,16 @@ from torch import nn
 
 import genarium
 from genarium import recipes
-from genarium.building import build
-from genarium.config import recipe_fields, resolve
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.conditioning import Labels
-from genarium.models.implicit.codes import Codes
-from genarium.models.implicit.gan import GAN
-from genarium.models.implicit.tricks import R1, DiffAugment, MinibatchDiscrimination
+from genarium.models.gan.gan import GAN
+from genarium.models.gan.latent_codes import Codes
+from genarium.models.gan.networks.packing import Packed
+from genarium.models.gan.regularizers import R1, DiffAugment, MinibatchDiscrimination
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from genarium.nn.packing import Packed
+from genarium.runs.building import build
+from genarium.runs.configuration import recipe_fields, resolve
 from tests.conftest import tiny_dataset, tiny_spec
 
 OBJECTIVES = ("minimax", "non-saturating", "least-squares", "wasserstein")

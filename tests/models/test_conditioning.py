@@ -13,10 +13,10 @@ import genarium
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.conditioning import Labels
-from genarium.models.implicit.codes import Codes
-from genarium.models.implicit.dcgan import cgan
-from genarium.models.implicit.gan import Turn
-from genarium.models.implicit.infogan import infogan
+from genarium.models.gan.dcgan import cgan
+from genarium.models.gan.gan import Turn
+from genarium.models.gan.infogan import infogan
+from genarium.models.gan.latent_codes import Codes
 from tests.conftest import tiny_dataset
 
 SPEC = Spec(1, 16, 16, ("a", "b", "c"))

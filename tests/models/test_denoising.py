@@ -7,7 +7,7 @@ import torch
 
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.nonprobabilistic.denoising import (
+from genarium.models.autoencoder.denoising import (
     denoising_autoencoder,
     gaussian,
     masking,

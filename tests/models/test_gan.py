@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Noise, Spec, capabilities, from_uint8
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning
-from genarium.models.implicit.dcgan import dcgan
-from genarium.models.implicit.gan import GAN, Trick, Turn
-from genarium.models.implicit.objectives import LeastSquares, Minimax, NonSaturating, Objective
+from genarium.models.gan.dcgan import dcgan
+from genarium.models.gan.gan import GAN, Trick, Turn
+from genarium.models.gan.objectives import LeastSquares, Minimax, NonSaturating, Objective
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, map_sizes
 
 REAL = torch.tensor([2.0, -1.0, 0.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genarium.models.explicit.tractable.heads import LogisticMixture, Softmax, choose_level
+from genarium.models.autoregressive.heads import LogisticMixture, Softmax, choose_level
 
 HEADS = [
     Softmax(7),
@@ -55,7 +55,7 @@ def test_choose_level_inverts_the_distribution_function() -> None:
 
 
 def test_a_mixture_of_one_is_the_discretised_logistic() -> None:
-    from genarium.distributions import discretized_logistic_log_prob
+    from genarium.nn.distributions import discretized_logistic_log_prob
 
     head = LogisticMixture(256, 1)
     outputs = torch.tensor([[0.3, 0.2, -1.0]], dtype=torch.float64)

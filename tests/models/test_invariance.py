@@ -10,10 +10,10 @@ from torch import Tensor
 
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.implicit import invariance as module
-from genarium.models.implicit.dcgan import dcgan
-from genarium.models.implicit.infogan import infogan
-from genarium.models.implicit.invariance import Invariance, agreement, moved
+from genarium.models.gan import invariance as module
+from genarium.models.gan.dcgan import dcgan
+from genarium.models.gan.infogan import infogan
+from genarium.models.gan.invariance import Invariance, agreement, moved
 
 SPEC = Spec(1, 16, 16)
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genarium import distributions as dist
 from genarium.contract import Batch, Noise, Spec
 from genarium.models.conditioning import Labels
-from genarium.models.explicit.approximate.vae import VAE, active_units
-from genarium.models.implicit.gan import GAN
-from genarium.models.implicit.objectives import Wasserstein
-from genarium.models.implicit.pix2pix import pix2pix
+from genarium.models.gan.gan import GAN
+from genarium.models.gan.objectives import Wasserstein
+from genarium.models.translation.pix2pix import pix2pix
+from genarium.models.vae.vae import VAE, active_units
+from genarium.nn import distributions as dist
 
 SPEC = Spec(1, 8, 8)
 

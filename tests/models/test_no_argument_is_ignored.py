@@ -13,9 +13,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import Batch, Model, Noise, to_uint8
 from genarium.errors import UserError
+from genarium.runs.building import build
 from tests.conftest import RECIPES, tiny_dataset
 
 DATA = tiny_dataset()

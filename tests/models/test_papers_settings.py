@@ -11,19 +11,19 @@ import pytest
 
 from genarium import recipes
 from genarium.contract import Spec
-from genarium.models.explicit.tractable.heads import LogisticMixture
-from genarium.models.implicit.captions import Captions
-from genarium.models.implicit.codes import Codes
-from genarium.models.implicit.pix2pix import Pix2Pix
-from genarium.models.implicit.tricks import (
+from genarium.models.autoregressive.heads import LogisticMixture
+from genarium.models.gan.latent_codes import Codes
+from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
+from genarium.models.gan.regularizers import (
     R1,
     FeatureMatching,
     GradientPenalty,
     MinibatchDiscrimination,
     WeightClipping,
 )
-from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator
-from genarium.nn.resnet_translator import Residual, ResnetTranslator
+from genarium.models.text_to_image.captions import Captions
+from genarium.models.translation.networks.resnet import Residual, ResnetTranslator
+from genarium.models.translation.pix2pix import Pix2Pix
 from tests.conftest import tiny_spec
 
 ARGUMENTS: list[tuple[str, dict[str, Any]]] = [

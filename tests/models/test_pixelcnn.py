@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from genarium.contract import Spec
-from genarium.models.explicit.tractable.pixelcnn import pixelcnn
-from genarium.nn.masked import MaskedConv2d
-from genarium.nn.wavefront import required_lag
+from genarium.models.autoregressive.masked import MaskedConv2d
+from genarium.models.autoregressive.pixelcnn import pixelcnn
+from genarium.models.autoregressive.wavefront import required_lag
 from tests.models.autoregressive import build, drawn, jacobian_of
 
 

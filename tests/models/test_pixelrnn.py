@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from genarium.contract import Spec
-from genarium.models.explicit.tractable.pixelrnn import diagonal_bilstm, row_lstm
-from genarium.nn.lstm2d import DiagonalBiLSTM
-from genarium.nn.wavefront import Wavefront
+from genarium.models.autoregressive.lstm2d import DiagonalBiLSTM
+from genarium.models.autoregressive.pixelrnn import diagonal_bilstm, row_lstm
+from genarium.models.autoregressive.wavefront import Wavefront
 from tests.models.autoregressive import build, jacobian_of
 
 RECIPES = {"row-lstm": row_lstm, "diagonal-bilstm": diagonal_bilstm}

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genarium import recipes
-from genarium.building import build
 from genarium.contract import Batch, Model, Noise
 from genarium.nn.norm import BatchNorm2d, unrecorded
+from genarium.runs.building import build
 from tests.conftest import tiny_dataset
 
 DATA = tiny_dataset()

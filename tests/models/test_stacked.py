@@ -7,8 +7,8 @@ import torch
 
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.nonprobabilistic.denoising import masking
-from genarium.models.nonprobabilistic.stacked import StackedAutoencoder, stacked_autoencoder
+from genarium.models.autoencoder.denoising import masking
+from genarium.models.autoencoder.stacked import StackedAutoencoder, stacked_autoencoder
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 

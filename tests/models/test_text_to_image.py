@@ -18,20 +18,20 @@ from genarium.cli import main
 from genarium.contract import Batch, Noise, Spec, to_uint8
 from genarium.data import text
 from genarium.errors import UserError
-from genarium.models.implicit.captions import (
+from genarium.models.gan.composition import TrickName
+from genarium.models.gan.gan import GAN, Judged, Turn
+from genarium.models.gan.objectives import LeastSquares
+from genarium.models.text_to_image.captions import (
     BESIDE,
     TEMPERATURE,
     Captions,
     MatchingAware,
     others,
 )
-from genarium.models.implicit.composition import TrickName
-from genarium.models.implicit.gan import GAN, Judged, Turn
-from genarium.models.implicit.objectives import LeastSquares
-from genarium.models.implicit.text_to_image import TextHead, TextToImage, text_to_image
-from genarium.nn.fusion import FusionGenerator, PooledDiscriminator
+from genarium.models.text_to_image.encoders import CharacterEncoder
+from genarium.models.text_to_image.fusion import FusionGenerator, PooledDiscriminator
+from genarium.models.text_to_image.text_to_image import TextHead, TextToImage, text_to_image
 from genarium.nn.norm import BatchNorm2d
-from genarium.nn.text import CharacterEncoder
 from genarium.report import gather
 from genarium.report.sections import _sample_pictures
 from tests.conftest import make_trainer, tiny_dataset

@@ -10,9 +10,9 @@ from torch.nn.functional import softplus
 
 from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
-from genarium.models.implicit.cyclegan import ImagePool, cyclegan
-from genarium.models.implicit.pix2pix import pix2pix
-from genarium.models.implicit.translation import jittered
+from genarium.models.translation.base import jittered
+from genarium.models.translation.cyclegan import ImagePool, cyclegan
+from genarium.models.translation.pix2pix import pix2pix
 
 SHAPE = (3, 16, 16)
 PAIRS = Spec(*SHAPE, second=(1, 16, 16), paired=True)

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
-from genarium.models.implicit.composition import TRICKS
-from genarium.models.implicit.gan import GAN, Trick, Turn
-from genarium.models.implicit.objectives import Wasserstein
-from genarium.models.implicit.tricks import (
+from genarium.models.gan.composition import TRICKS
+from genarium.models.gan.gan import GAN, Trick, Turn
+from genarium.models.gan.networks.dense import DenseGenerator
+from genarium.models.gan.objectives import Wasserstein
+from genarium.models.gan.regularizers import (
     R1,
     DiffAugment,
     FeatureMatching,
@@ -20,7 +21,6 @@ from genarium.models.implicit.tricks import (
     SpectralNorm,
     WeightClipping,
 )
-from genarium.nn.adversarial_mlp import DenseGenerator
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 
 SPEC = Spec(1, 4, 4)

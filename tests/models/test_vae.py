@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from genarium import contract
-from genarium import distributions as dist
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.explicit.approximate import vae as module
-from genarium.models.explicit.approximate.vae import VAE, active_units, vae
+from genarium.models.vae import vae as module
+from genarium.models.vae.vae import VAE, active_units, vae
+from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 
 TINY = Spec(1, 8, 8)

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium import distributions as dist
 from genarium.contract import Attribute, Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.conditioning import Labels, Rows
-from genarium.models.explicit.approximate import vae as module
-from genarium.models.explicit.approximate.cvae import cvae
-from genarium.models.explicit.approximate.iwae import iwae
-from genarium.models.explicit.approximate.vae import VAE, vae
+from genarium.models.vae import vae as module
+from genarium.models.vae.cvae import cvae
+from genarium.models.vae.iwae import iwae
+from genarium.models.vae.vae import VAE, vae
+from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 
 TINY = Spec(1, 8, 8, ("a", "b", "c"))

@@ -7,9 +7,9 @@ from torch.nn.functional import softplus
 
 from genarium import contract
 from genarium.contract import Batch, Noise, Spec
-from genarium.distributions import reparametrize
 from genarium.errors import UserError
-from genarium.models.hybrid.vae_gan import VAEGAN, vae_gan
+from genarium.models.vae.vae_gan import VAEGAN, vae_gan
+from genarium.nn.distributions import reparametrize
 
 TINY = Spec(1, 16, 16)
 

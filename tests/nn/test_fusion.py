@@ -8,8 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from genarium.models.text_to_image.fusion import (
+    FusionGenerator,
+    Modulated,
+    PooledDiscriminator,
+    places,
+)
 from genarium.nn.dcgan import DCGANDiscriminator
-from genarium.nn.fusion import FusionGenerator, Modulated, PooledDiscriminator, places
 from genarium.nn.norm import BatchNorm2d
 
 

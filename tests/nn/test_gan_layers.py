@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from genarium.nn.adversarial_mlp import DenseDiscriminator, DenseGenerator, Maxout
+from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator, Maxout
+from genarium.models.gan.networks.minibatch import MinibatchScore
+from genarium.models.gan.networks.packing import Packed
+from genarium.models.gan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from genarium.models.gan.networks.virtual_batch_norm import VirtualBatchNorm2d, WithReference
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from genarium.nn.minibatch import MinibatchScore
-from genarium.nn.packing import Packed
-from genarium.nn.residual_gan import ResidualDiscriminator, ResidualGenerator
-from genarium.nn.virtual_batch_norm import VirtualBatchNorm2d, WithReference
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genarium.nn.lstm2d import DiagonalBiLSTM, RowLSTM, lstm_cell
+from genarium.models.autoregressive.lstm2d import DiagonalBiLSTM, RowLSTM, lstm_cell
 
 SHAPES = [(5, 4), (3, 6), (4, 4), (1, 5), (5, 1), (1, 1)]
 

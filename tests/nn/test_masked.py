@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genarium.nn.masked import MaskedConv2d, PixelBias, colour_groups
+from genarium.models.autoregressive.masked import MaskedConv2d, PixelBias, colour_groups
 
 H, W = 5, 6
 

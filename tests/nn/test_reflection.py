@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from genarium.nn.reflection import reflect
+from genarium.models.translation.networks.reflection import reflect
 
 
 def channels_last(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:

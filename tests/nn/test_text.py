@@ -23,9 +23,15 @@ from genarium.contract import Spec
 from genarium.data import text
 from genarium.data.download import Official
 from genarium.errors import UserError
-from genarium.models.implicit.text_to_image import text_to_image
-from genarium.nn.minilm import HEAD, Bert, SentenceEncoder, minilm
-from genarium.nn.text import CharacterEncoder, FrozenEncoder, SubwordEncoder, TextEncoder, pieces
+from genarium.models.text_to_image.encoders import (
+    CharacterEncoder,
+    FrozenEncoder,
+    SubwordEncoder,
+    TextEncoder,
+    pieces,
+)
+from genarium.models.text_to_image.minilm import HEAD, Bert, SentenceEncoder, minilm
+from genarium.models.text_to_image.text_to_image import text_to_image
 
 
 def rows_of(*captions: str, length: int = 48) -> Tensor:
@@ -126,7 +132,7 @@ def test_a_frozen_encoder_reads_each_caption_once(monkeypatch: pytest.MonkeyPatc
     assert torch.equal(first, encoder(rows_of("ab", "cd", "ab", length=64)))
     encoder(rows_of("ef", "cd").float())
     assert sorted(network.seen) == ["ab", "cd", "ef"]
-    monkeypatch.setattr("genarium.nn.text.KEPT", 3)
+    monkeypatch.setattr("genarium.models.text_to_image.encoders.KEPT", 3)
     assert encoder(rows_of("gh", "ab")).tolist() == [[*b"gh"], [*b"ab"]]
     assert len(encoder._known) == 2
 
@@ -263,14 +269,16 @@ def test_hub_downloads_both_files_once_and_checks_them(
         content = (folder / name).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         files.append(Official(name.partition(".")[0], name, digest, len(content)))
-    monkeypatch.setattr("genarium.nn.minilm.HUB", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setattr("genarium.nn.minilm.FILES", tuple(files))
+    monkeypatch.setattr(
+        "genarium.models.text_to_image.minilm.HUB", f"http://127.0.0.1:{server.server_port}/"
+    )
+    monkeypatch.setattr("genarium.models.text_to_image.minilm.FILES", tuple(files))
     first = minilm("hub")(rows_of("a red circle"))
     server.shutdown()
     server.server_close()
     assert torch.equal(first, minilm("hub")(rows_of("a red circle")))  # from the cache
     wrong = tuple(replace(file, sha256="0" * 64) for file in files)
-    monkeypatch.setattr("genarium.nn.minilm.FILES", wrong)
+    monkeypatch.setattr("genarium.models.text_to_image.minilm.FILES", wrong)
     with pytest.raises(UserError, match=r"name their folder with --weights DIR"):
         minilm("hub")
 

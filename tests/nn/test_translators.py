@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from genarium.errors import UserError
+from genarium.models.translation.networks.patchgan import PATCHES, PatchGAN, least_side
+from genarium.models.translation.networks.resnet import ResnetTranslator, blocks_for
+from genarium.models.translation.networks.unet import UNet, depth_for
 from genarium.nn.norm import InstanceNorm2d
-from genarium.nn.patchgan import PATCHES, PatchGAN, least_side
-from genarium.nn.resnet_translator import ResnetTranslator, blocks_for
-from genarium.nn.unet import UNet, depth_for
 
 
 def parameters(network: nn.Module) -> int:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genarium.nn.unet import UNet
+from genarium.models.translation.networks.unet import UNet
 
 
 def test_the_first_and_the_innermost_layer_have_no_norm() -> None:

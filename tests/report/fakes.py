@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import Spec, from_uint8
-from genarium.evaluation.scores import Score, Scores
+from genarium.evaluation.scores.score import Score, Scores
 
 CODES = 3
 

@@ -15,7 +15,7 @@ import pytest
 
 from genarium.contract import Spec
 from genarium.errors import UserError
-from genarium.evaluation.scores import Score, Scores
+from genarium.evaluation.scores.score import Score, Scores
 from genarium.report import families
 from genarium.report.compare import render, results, write
 from genarium.report.page import page

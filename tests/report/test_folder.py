@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from genarium import api, cli
+from genarium import cli
+from genarium.api import _old as api
 from genarium.data.scan import scan
 from genarium.data.stream import stream
+from genarium.drawing import folder
 from genarium.errors import UserError
-from genarium.report import folder
 
 
 def pictures(count: int, seed: int = 0, below: str = "") -> list:

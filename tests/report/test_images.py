@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from genarium.drawing.images import as_uint8, data_uri, grid, png_bytes, promote, save_png
 from genarium.errors import RunError, UserError
-from genarium.report.images import as_uint8, data_uri, grid, png_bytes, promote, save_png
 
 
 def numbered(n: int, channels: int = 1, height: int = 2, width: int = 3) -> torch.Tensor:

@@ -6,9 +6,9 @@ import re
 
 import torch
 
-from genarium.report.facts import Interpolations, Matches, Pairs
-from genarium.report.images import FILL, data_uri
+from genarium.drawing.images import FILL, data_uri
 from genarium.report.pictures import neighbours, pairs, picture, walks
+from genarium.report.records import Interpolations, Matches, Pairs
 
 
 def numbered(*shape: int, start: int = 0) -> torch.Tensor:

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from genarium.report.numbers import duration, number, tick_label
-from genarium.report.plots import (
+from genarium.drawing.numbers import duration, number, tick_label
+from genarium.drawing.plots import (
     HEIGHT,
     WIDTH,
     Bar,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genarium.report.facts import Interpolations, Pairs
-from genarium.report.images import grid
+from genarium.drawing.images import grid
+from genarium.drawing.points import DRAWN, MARGIN, MODE, PAPER, SCALE, SIDE, planar, scatter, sheet
+from genarium.drawing.points import pairs as beside
 from genarium.report.pictures import pairs, strip, walks
-from genarium.report.points import DRAWN, MARGIN, MODE, PAPER, SCALE, SIDE, planar, scatter, sheet
-from genarium.report.points import pairs as beside
+from genarium.report.records import Interpolations, Pairs
 
 MIXTURE = {"centres": [[0.0, 0.0], [1.0, 0.5]], "sigma": 0.1, "scale": 2.0}
 

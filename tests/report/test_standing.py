@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from genarium.evaluation.scores import Score
-from genarium.report.standing import columns, verdicts
+from genarium.evaluation.scores.score import Score
+from genarium.report.ranking import columns, verdicts
 from tests.report.fakes import bits, data, fid, report, scores
 
 

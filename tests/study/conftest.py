@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from genarium import api
+from genarium.api import _old as api
 from genarium.recipes import get
 from genarium.study.create import create
 from tests.conftest import tiny_dataset

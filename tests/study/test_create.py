@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genarium import api
+from genarium.api import _old as api
 from genarium.cli import main
 from genarium.contract import to_uint8
 from genarium.errors import UserError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genarium import api
+from genarium.api import _old as api
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.study import manifest as manifests

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genarium import api, recipes
-from genarium.building import build
-from genarium.config import resolve
+from genarium import recipes
+from genarium.api import _old as api
 from genarium.contract import Spec
 from genarium.errors import UserError
+from genarium.runs.building import build
+from genarium.runs.configuration import resolve
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 from tests.conftest import tiny_dataset

@@ -15,7 +15,7 @@ import pytest
 
 import genarium
 from genarium.errors import RunError, UserError
-from genarium.runs import RunFolder
+from genarium.runs.folder import RunFolder
 from genarium.training import files
 from tests.conftest import tiny_dataset
 
@@ -153,7 +153,7 @@ def test_descriptions_are_on_the_disk_before_the_first_step(
     monkeypatch.setattr(os, "fsync", fsync)
     run = RunFolder.create(tmp_path / "run", "vae", "tiny")
     about = {"name": "tiny", "manifest": "0" * 64, "spec": {"height": 1, "width": 1, "channels": 1}}
-    run.describe(genarium.config.Config("vae"), about, ("yours",), "")
+    run.describe(genarium.runs.configuration.Config("vae"), about, ("yours",), "")
     for name in ("config.yaml", "run.json", "README.md"):
         assert any(name in found for found in synced), name
     assert {"run", tmp_path.name} <= set(synced), "the names in the folder, and its own"

@@ -39,11 +39,11 @@ def warm() -> None:
     import torch
     import yaml  # noqa: F401
 
-    import genarium.api
+    import genarium.api._old
     import genarium.cli
     import genarium.cli.resume
     import genarium.cli.train
-    import genarium.report.images
+    import genarium.drawing.images
     import genarium.study.create  # noqa: F401
 
     torch.set_num_threads(1)

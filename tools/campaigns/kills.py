@@ -26,9 +26,9 @@ from pathlib import Path
 
 import torch
 
-from genarium.config import Config
 from genarium.errors import RunError, UserError
-from genarium.runs import RunFolder
+from genarium.runs.configuration import Config
+from genarium.runs.folder import RunFolder
 from genarium.training import checkpoint as checkpoints
 from genarium.training.checkpoint import Checkpoint
 

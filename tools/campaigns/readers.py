@@ -37,11 +37,11 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import save as save_tensors
 
 from genarium import data
-from genarium.codes import table
 from genarium.data import DataOptions, decode, download, idx, pretrained
 from genarium.data.stream import stream
 from genarium.errors import UserError
-from genarium.evaluation import graphdef, inception_weights
+from genarium.evaluation.extractors import graphdef, inception_weights
+from genarium.features import table
 from genarium.study import manifest
 from genarium.training.checkpoint import read_tensors
 

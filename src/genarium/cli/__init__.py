@@ -1,4 +1,4 @@
-"""The command `genarium`: one thin file a verb, all of them over `genarium.api`.
+"""The command `genarium`: one thin file a verb, all of them over `genarium.api._old`.
 
 Parsing needs no torch: `genarium --help` answers at once. Every error that a user can cause is
 one line on stderr and exit status 2; a run that had to stop is one line and status 1.

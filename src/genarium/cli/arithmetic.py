@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli.groups import add_flags
 from genarium.cli.parser import real
+from genarium.runs.groups import add_flags
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,9 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium.cli import groups, show
+    from genarium.cli import show
     from genarium.errors import UserError
     from genarium.latent import analogy
+    from genarium.runs import groups
 
     if "--plus" not in [sign for sign, _ in found.terms]:
         raise UserError("arithmetic: name what to add, as --plus 1,2,3 --minus 4,5,6 --plus 7,8,9")
@@ -101,7 +102,7 @@ def draw(signs: Sequence[str], exemplars: list[Tensor], means: Tensor, around: T
     """Columns of exemplars [n,C,H,W] over their means [G,C,H,W], then nine results [9,C,H,W]."""
     import torch
 
-    from genarium.report.images import FILL, as_uint8, grid
+    from genarium.drawing.images import FILL, as_uint8, grid
 
     height, width = means.shape[-2:]
     gap = max(16, width // 2)  # holds a sign, and parts the columns
@@ -124,7 +125,7 @@ def _stack(top: Tensor, bottom: Tensor, gap: int) -> Tensor:
     """`bottom` [C,h,w] centred below `top` [C,H,W], `gap` pixels away."""
     import torch
 
-    from genarium.report.images import FILL
+    from genarium.drawing.images import FILL
 
     left = (top.shape[2] - bottom.shape[2]) // 2
     right = top.shape[2] - bottom.shape[2] - left
@@ -136,7 +137,7 @@ def _sign(sign: str, height: int, width: int, channels: int) -> Tensor:
     """A strip [C,rows,width] as high as the picture, with +, - or = beside the means."""
     import torch
 
-    from genarium.report.images import FILL
+    from genarium.drawing.images import FILL
 
     rows = SHOWN * (height + 1) + 1 + height // 4 + height + 2
     strip = torch.full((channels, rows, width), FILL, dtype=torch.uint8)

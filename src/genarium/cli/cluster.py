@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 def run(found: Any) -> int:
     from genarium.cli import show
-    from genarium.codes import METHODS, cluster
     from genarium.errors import UserError
+    from genarium.features import METHODS, cluster
 
     trained, out = coded.open_run(found, ".json")
     data = coded.labelled(trained, found.data)

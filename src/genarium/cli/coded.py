@@ -14,7 +14,7 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.trained import Trained
+    from genarium.runs.trained import Trained
 
 
 class Labelled(NamedTuple):
@@ -71,7 +71,7 @@ def one_source(found: Any) -> Trained:
 
 def labelled(trained: Trained, source: str | None) -> Labelled:
     """The data, which must have labels of at least two classes."""
-    from genarium.given import dataset_for
+    from genarium.runs.selection import dataset_for
 
     dataset = dataset_for(trained, source)
     splits = (dataset.train, dataset.validation, dataset.test)
@@ -97,7 +97,7 @@ def chosen(flag: str, count: int | None, labels: Tensor, seed: int) -> Tensor:
     """Rows of `count` labelled images, balanced by class; all of them for None."""
     import torch
 
-    from genarium.codes import balanced
+    from genarium.features import balanced
 
     if count is None:
         return torch.arange(len(labels))
@@ -108,6 +108,6 @@ def chosen(flag: str, count: int | None, labels: Tensor, seed: int) -> Tensor:
 
 def keep(path: Path, facts: dict[str, Any]) -> Path:
     """Write figures as JSON, whole or not at all."""
-    from genarium.report.files import write
+    from genarium.drawing.files import write
 
     return write(path, (json.dumps(facts, indent=1) + "\n").encode())

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
 
     if not found.out.endswith((".html", ".htm")):

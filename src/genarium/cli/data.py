@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium import config
 from genarium.cli.parser import add_settings, given
 from genarium.errors import UserError
+from genarium.runs import configuration as config
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -75,8 +75,8 @@ def _draw(found: Dataset, out: Path) -> None:
     """A grid of training images, the same ones each time; points as a plot."""
     import torch
 
-    from genarium import api
-    from genarium.report.points import SHOWN
+    from genarium.api import _old as api
+    from genarium.drawing.points import SHOWN
 
     images = found.train.images
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))

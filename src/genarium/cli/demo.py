@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
-    from genarium.runs import RunFolder
+    from genarium.runs.folder import RunFolder
 
     begin = time.monotonic()
     home = Path(found.out) if found.out else next_free(Path("runs") / "demo")

@@ -52,12 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     import torch
 
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
     from genarium.contract import from_uint8
-    from genarium.given import all_given
-    from genarium.report import folder
-    from genarium.report.images import as_uint8
+    from genarium.drawing import folder
+    from genarium.drawing.images import as_uint8
+    from genarium.runs.selection import all_given
 
     noise = _noise(found.noise) if found.noise else None
     trained = open_run(found)
@@ -102,7 +102,7 @@ def run(found: Any) -> int:
 
 def _noise(text: str) -> Any:
     """A corruption by KIND:AMOUNT."""
-    from genarium.models.nonprobabilistic.denoising import corruption_of
+    from genarium.models.autoencoder.denoising import corruption_of
 
     kind, _, amount = text.partition(":")
     try:

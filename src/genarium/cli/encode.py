@@ -26,8 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api, codes, given
+    from genarium import features as codes
+    from genarium.api import _old as api
     from genarium.cli import show
+    from genarium.runs import selection as given
 
     out = codes.check(found.out) if found.out else None
     trained = coded.one_source(found)

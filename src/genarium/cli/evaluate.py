@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     from pathlib import Path
 
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
     from genarium.data import DataOptions
     from genarium.errors import UserError

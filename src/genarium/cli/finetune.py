@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium.building import build
     from genarium.cli import show
-    from genarium.codes import finetune
+    from genarium.features import finetune
+    from genarium.runs.building import build
 
     counts = [coded.count_of("--labels", text) for text in found.labels.split(",")]
     trained, out = coded.open_run(found, ".json")

@@ -1,6 +1,6 @@
 """What every verb on a run asks for: which run, and where the data are that it was trained on.
 
-`genarium.given` reads the images that a verb is given by name.
+`genarium.runs.selection` reads the images that a verb is given by name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genarium.trained import Trained
+    from genarium.runs.trained import Trained
 
 
 def add_data(parser: argparse.ArgumentParser, whose: str = "the run's") -> None:
@@ -35,6 +35,6 @@ def add_accept(parser: argparse.ArgumentParser, whose: str = "the run's") -> Non
 
 def open_run(found: Any) -> Trained:
     """The run that a verb names, at its --step, with its own data where --data says."""
-    from genarium import api
+    from genarium.api import _old as api
 
     return api.load(found.run, found.step, data=found.place, accept_changes=found.accept_changes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium.cli.groups import add_flags
 from genarium.cli.parser import positive
+from genarium.runs.groups import add_flags
 
 ROWS = 6
 NAME = "interpolate.png"
@@ -36,12 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium.cli import groups, show
+    from genarium.cli import show
+    from genarium.drawing.images import as_uint8
     from genarium.errors import UserError
     from genarium.latent import interpolate
-    from genarium.report.facts import Interpolations
-    from genarium.report.images import as_uint8
     from genarium.report.pictures import walks
+    from genarium.report.records import Interpolations
+    from genarium.runs import groups
 
     trained = groups.open_run(found)
     if (found.start is None) != (found.end is None):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium.cli.groups import EPILOG, add_place
 from genarium.cli.parser import positive, real, seed
+from genarium.runs.groups import EPILOG, add_place
 
 NAME = "invert.png"
 
@@ -48,10 +48,11 @@ def run(found: Any) -> int:
     import numpy as np
     import torch
 
-    from genarium.cli import groups, show
+    from genarium.cli import show
     from genarium.contract import from_uint8
+    from genarium.drawing.images import grid
     from genarium.errors import UserError
-    from genarium.report.images import grid
+    from genarium.runs import groups
 
     trained = groups.open_run(found)
     named = groups.Groups(trained, found)

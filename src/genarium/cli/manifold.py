@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium.cli.groups import add_flags
 from genarium.cli.parser import positive
 from genarium.errors import UserError
+from genarium.runs.groups import add_flags
 
 NAME = "manifold.png"
 
@@ -34,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium.cli import groups, show
+    from genarium.cli import show
+    from genarium.drawing.images import as_uint8, grid
     from genarium.latent import quantiles
-    from genarium.report.images import as_uint8, grid
+    from genarium.runs import groups
 
     trained = groups.open_run(found)
     named = groups.Groups(trained, found)

@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 def run(found: Any) -> int:
     from genarium.cli import show
-    from genarium.codes import project
-    from genarium.given import dataset_for
-    from genarium.report.maps import Panel, save
+    from genarium.drawing.maps import Panel, save
+    from genarium.features import project
+    from genarium.runs.selection import dataset_for
 
     trained, out = coded.open_run(found, ".png")
     data = dataset_for(trained, found.data)

@@ -11,8 +11,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from genarium.config import LARGEST, SEEDS, Field
 from genarium.errors import UserError
+from genarium.runs.configuration import LARGEST, SEEDS, Field
 
 UNSET = object()
 """What a flag that was not given holds: defaults belong to the configuration."""

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 def run(found: Any) -> int:
     from genarium.cli import show
-    from genarium.codes import pca, probe
+    from genarium.features import pca, probe
 
     count = coded.count_of("--labels", found.labels)
     trained, out = coded.open_run(found, ".json")

@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     import torch
 
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
     from genarium.contract import from_uint8
-    from genarium.given import all_given
+    from genarium.runs.selection import all_given
 
     if found.out and Path(found.out).suffix.lower() not in (".png", ".npz"):
         raise UserError(f"--out {found.out}: the picture is a PNG file, end it in .png")

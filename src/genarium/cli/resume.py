@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from genarium import config
 from genarium.cli import processes
 from genarium.cli.parser import add_settings, given
+from genarium.runs import configuration as config
 from genarium.training import world
 from genarium.training.options import CHANGEABLE
 
@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
-    from genarium.runs import RunFolder
+    from genarium.runs.folder import RunFolder
 
     RunFolder.open(found.run)  # one mistake is told once
     status = processes.several(found.processes, found.command)

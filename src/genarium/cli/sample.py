@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
-    from genarium.report import folder
+    from genarium.drawing import folder
 
     trained = api.load(found.run, found.step)
     out = Path(found.out) if found.out else trained.path / "samples.png"

@@ -56,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     import torch
 
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
-    from genarium.evaluation.likelihood import auroc
-    from genarium.given import all_given, given
+    from genarium.evaluation.metrics.likelihood import auroc
+    from genarium.runs.selection import all_given, given
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() != ".csv":

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genarium.trained import Trained
+    from genarium.runs.trained import Trained
 
 
 def as_json(value: Any) -> None:

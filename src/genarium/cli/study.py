@@ -152,9 +152,9 @@ def _create(found: Any) -> int:
 
 
 def _serve(found: Any) -> int:
-    from genarium import serving
     from genarium.study import manifest as manifests
     from genarium.study.store import Store
+    from genarium.web import guard as serving
 
     folder = Path(found.study)
     serving.require("study serve")

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genarium import config, recipes
+from genarium import recipes
 from genarium.cli import processes
 from genarium.cli.parser import add_settings, given
 from genarium.errors import UserError
+from genarium.runs import configuration as config
 from genarium.training import world
 
 
@@ -83,9 +84,9 @@ def run(found: Any) -> int:
     status = processes.several(found.processes, found.command)
     if status is not None:
         return status
-    from genarium import api
-    from genarium.building import load_configured
+    from genarium.api import _old as api
     from genarium.cli import show
+    from genarium.runs.building import load_configured
 
     first = world.rank() == 0
     progress = first and not found.quiet

@@ -14,7 +14,7 @@ from genarium.errors import UserError, unwritable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.trained import Trained
+    from genarium.runs.trained import Trained
 
 FIRST = 16  # test images where none are named
 SHOWN = 24  # images in the grid
@@ -51,12 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium import api
+    from genarium.api import _old as api
     from genarium.cli import show
     from genarium.data.scan import GRID
-    from genarium.given import all_given
-    from genarium.report import folder
-    from genarium.report.images import as_uint8
+    from genarium.drawing import folder
+    from genarium.drawing.images import as_uint8
+    from genarium.runs.selection import all_given
 
     out = Path(found.out) if found.out else None
     if out is not None and out.suffix.lower() not in ("", ".png", ".npz"):
@@ -101,10 +101,10 @@ def _grid(
     seed: int,
 ) -> Tensor:
     """The first images as a picture: input | output, with the target or the way back."""
-    from genarium.given import all_given
-    from genarium.report.facts import Pairs
-    from genarium.report.images import as_uint8
+    from genarium.drawing.images import as_uint8
+    from genarium.report.records import Pairs
     from genarium.report.translations import sheet
+    from genarium.runs.selection import all_given
 
     third, third_is = None, ""
     if trained.spec.paired and all(text.partition(":")[0] == "test" for text in texts):
@@ -145,7 +145,7 @@ def _files(
 
 
 def _save(path: Path, image: Tensor, out: Path) -> None:
-    from genarium.report.images import save_png
+    from genarium.drawing.images import save_png
 
     try:
         save_png(path, image)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from genarium.cli.groups import add_flags
 from genarium.cli.parser import positive, real
 from genarium.errors import UserError
+from genarium.runs.groups import add_flags
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.cli.groups import Groups
-    from genarium.trained import Trained
+    from genarium.runs.groups import Groups
+    from genarium.runs.trained import Trained
 
 ROWS = 6
 NAME = "traverse.png"
@@ -64,8 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     import torch
 
-    from genarium.cli import groups, show
-    from genarium.report.images import as_uint8, grid
+    from genarium.cli import show
+    from genarium.drawing.images import as_uint8, grid
+    from genarium.runs import groups
 
     trained = groups.open_run(found)
     if found.toward and found.dimension:
@@ -125,8 +126,9 @@ def _classes(trained: Trained, found: Any) -> int:
     """A row a code, a column a class: what the code says beside the class."""
     import torch
 
-    from genarium.cli import groups, show
-    from genarium.report.images import as_uint8, grid
+    from genarium.cli import show
+    from genarium.drawing.images import as_uint8, grid
+    from genarium.runs import groups
 
     names = trained.spec.classes if trained.model.conditional else ()
     ask = "{}"

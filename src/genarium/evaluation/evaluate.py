@@ -19,19 +19,11 @@ from torch import Tensor, nn
 
 from genarium.contract import TRANSLATED, Model, Samples
 from genarium.errors import UserError
-from genarium.evaluation import features
-from genarium.evaluation.features import Extractor
-from genarium.evaluation.finding import Finding
+from genarium.evaluation.diagnostics.finding import Finding
+from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin, thinned
-from genarium.evaluation.measure import (
-    METRICS,
-    Measured,
-    Metric,
-    class_counts,
-    score_all,
-    suited,
-)
-from genarium.evaluation.model_scores import (
+from genarium.evaluation.scores.model import (
     Progress,
     batches,
     clustering,
@@ -41,8 +33,16 @@ from genarium.evaluation.model_scores import (
     reconstruction,
     sample_into,
 )
-from genarium.evaluation.scores import Score, Scores, Undefined
-from genarium.evaluation.translation import translations
+from genarium.evaluation.scores.registry import (
+    METRICS,
+    Measured,
+    Metric,
+    class_counts,
+    score_all,
+    suited,
+)
+from genarium.evaluation.scores.score import Score, Scores, Undefined
+from genarium.evaluation.scores.translation import translations
 
 
 def evaluate_model(

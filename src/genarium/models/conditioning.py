@@ -1,7 +1,7 @@
 """What a model is told of an image: class labels, attributes, a vector that goes with it.
 
-`genarium.models.implicit.codes` are codes that a generator must keep readable, and
-`genarium.models.implicit.captions` are texts.
+`genarium.models.gan.latent_codes` are codes that a generator must keep readable, and
+`genarium.models.text_to_image.captions` are texts.
 
 B batch · K classes · F features of the discriminator · S numbers that the networks get
 A columns of the data's tensor · M rows kept
@@ -20,7 +20,7 @@ from genarium.errors import UserError
 from genarium.nn.norm import gather_rows
 
 if TYPE_CHECKING:
-    from genarium.models.implicit.gan import Turn
+    from genarium.models.gan.gan import Turn
 
 KEPT = 512
 

@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.drawing.files import write as write_file
+from genarium.drawing.numbers import number
 from genarium.errors import UserError
-from genarium.report.facts import Matches, ModelReport, Trained
-from genarium.report.files import write as write_file
 from genarium.report.gather import collect
 from genarium.report.history import stability, training_cost
-from genarium.report.numbers import number
 from genarium.report.page import page
-from genarium.report.standing import columns, verdicts
+from genarium.report.ranking import columns, verdicts
+from genarium.report.records import Matches, ModelReport, Trained
 from genarium.report.tables import per_64
 
 if TYPE_CHECKING:
-    from genarium.evaluation.verdicts import Verdict
-    from genarium.evaluation.watch import Watch
+    from genarium.evaluation.diagnostics.watch import Watch
+    from genarium.evaluation.scores.verdicts import Verdict
 
 __all__ = ["Comparison", "ModelReport", "Trained", "collect", "render", "results", "write"]
 
@@ -110,7 +110,7 @@ def write(
     run was trained. progress: called with "run: part".
     Raises UserError for no runs or runs on different data, before anything is drawn.
     """
-    from genarium.evaluation.watch import for_data
+    from genarium.evaluation.diagnostics.watch import for_data
 
     if not runs:
         raise UserError("compare: name at least one run folder")

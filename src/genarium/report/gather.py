@@ -20,17 +20,17 @@ import torch
 from torch import Tensor
 
 from genarium.data import text
+from genarium.drawing.images import as_uint8
+from genarium.drawing.points import SHOWN as POINTS
 from genarium.errors import UserError
-from genarium.report.facts import Data, Matches, ModelReport, Pairs, Trained
-from genarium.report.images import as_uint8
-from genarium.report.points import SHOWN as POINTS
+from genarium.report.interpolations import ROWS, walks_of
+from genarium.report.records import Data, Matches, ModelReport, Pairs, Trained
 from genarium.report.translations import of_split
-from genarium.report.walks import ROWS, walks_of
 from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
-    from genarium.evaluation.scores import Scores
-    from genarium.evaluation.watch import Watch
+    from genarium.evaluation.diagnostics.watch import Watch
+    from genarium.evaluation.scores.score import Scores
 
 SHOWN = 8  # pairs of nearest neighbours, rows of two
 RECONSTRUCTED = 32  # test images to reconstruct
@@ -204,7 +204,7 @@ def choose(test: Any, seed: int) -> Tensor:
 
 def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:
     """Index of the nearest of `corpus` [M,C,H,W] for each of `queries` [N,C,H,W], both uint8."""
-    from genarium.evaluation.neighbours import nearest
+    from genarium.evaluation.metrics.neighbours import nearest
 
     # In parts, so that a large training set is never in memory as floats.
     part = max(1, CORPUS // queries[0].numel())
@@ -243,9 +243,10 @@ def _evaluate(
     batch: int,
     watch: Watch | None,
 ) -> Scores:
-    from genarium.evaluation import features, modes
     from genarium.evaluation.evaluate import evaluate_model
-    from genarium.evaluation.measure import METRICS
+    from genarium.evaluation.extractors import extractor as features
+    from genarium.evaluation.scores import modes
+    from genarium.evaluation.scores.registry import METRICS
 
     if extractor is None:
         extractor = features.default_for(dataset.name, dataset.spec)

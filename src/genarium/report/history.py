@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genarium.report.plots import Series
+from genarium.drawing.plots import Series
 
 Row = Mapping[str, Any]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
+from genarium.drawing.markup import Markup, join, tag
 from genarium.report import sections
-from genarium.report.facts import ModelReport
-from genarium.report.markup import Markup, join, tag
-from genarium.report.replay import findings
+from genarium.report.copying_section import findings
+from genarium.report.records import ModelReport
 from genarium.report.tables import score_table
 
 SECTIONS = (

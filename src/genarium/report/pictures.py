@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genarium.report.facts import Interpolations, Matches, Pairs
-from genarium.report.images import FILL, data_uri, grid, promote
-from genarium.report.markup import Child, Markup, tag
-from genarium.report.points import planar, scatter, sheet
+from genarium.drawing.images import FILL, data_uri, grid, promote
+from genarium.drawing.markup import Child, Markup, tag
+from genarium.drawing.points import planar, scatter, sheet
+from genarium.report.records import Interpolations, Matches, Pairs
 
 LARGE = 420  # wider pictures are shrunk on most screens, which looks better smoothed
 PAD = 1

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
+from genarium.drawing.markup import Child, Markup, join, tag
+from genarium.drawing.numbers import duration, number
+from genarium.drawing.plots import Bar, bar_chart, line_chart
+from genarium.drawing.points import sheet
 from genarium.report import families
-from genarium.report.facts import ModelReport, Pairs
 from genarium.report.history import curves, training_cost
-from genarium.report.markup import Child, Markup, join, tag
-from genarium.report.numbers import duration, number
 from genarium.report.pictures import PAD, neighbours, pairs, picture, strip, walks
-from genarium.report.plots import Bar, bar_chart, line_chart
-from genarium.report.points import sheet
+from genarium.report.records import ModelReport, Pairs
 from genarium.report.tables import cost_table, per_64, stability_table
 
 Reports = Sequence[ModelReport]

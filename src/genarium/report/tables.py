@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genarium.evaluation.scores import between
-from genarium.report.facts import ModelReport
+from genarium.drawing.markup import Child, Markup, join, tag
+from genarium.drawing.numbers import duration, number
+from genarium.evaluation.scores.score import between
 from genarium.report.history import stability, training_cost
-from genarium.report.markup import Child, Markup, join, tag
-from genarium.report.numbers import duration, number
-from genarium.report.standing import Column, columns, verdicts
+from genarium.report.ranking import Column, columns, verdicts
+from genarium.report.records import ModelReport
 
 ARROWS = {"higher": ("↑", "higher is better"), "lower": ("↓", "lower is better")}
 

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.report.facts import Pairs
-from genarium.report.images import as_uint8, grid, promote
-from genarium.trained import translate_in_parts
+from genarium.drawing.images import as_uint8, grid, promote
+from genarium.report.records import Pairs
+from genarium.runs.trained import translate_in_parts
 
 ACROSS = 12  # cells in a row of a sheet
 

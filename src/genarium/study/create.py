@@ -18,12 +18,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium import api, inputs
+from genarium.api import _old as api
 from genarium.contract import Spec, to_uint8
 from genarium.data import Dataset
 from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
-from genarium.given import dataset_for
+from genarium.runs import inputs
+from genarium.runs.selection import dataset_for
+from genarium.runs.trained import Trained
 from genarium.study import store
 from genarium.study.manifest import (
     ANSWERS,
@@ -36,7 +38,6 @@ from genarium.study.manifest import (
     StudyModel,
 )
 from genarium.study.pictures import plain_png
-from genarium.trained import Trained
 from genarium.training.order import derive
 
 MASKS = 8

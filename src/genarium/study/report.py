@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genarium.drawing.files import write as write_file
+from genarium.drawing.images import grid
+from genarium.drawing.markup import Child, Markup, join, tag
+from genarium.drawing.plots import Bar, bar_chart
 from genarium.errors import UserError
-from genarium.report.files import write as write_file
-from genarium.report.images import grid
-from genarium.report.markup import Child, Markup, join, tag
 from genarium.report.page import document
 from genarium.report.pictures import PAD, picture
-from genarium.report.plots import Bar, bar_chart
 from genarium.report.sections import cards, lead
 from genarium.report.tables import table
 from genarium.study import manifest as manifests

@@ -55,7 +55,7 @@ class Sent(BaseModel):
 
 
 def app(folder: Path, manifest: Manifest, store: Store) -> FastAPI:
-    """The application of one study; wrap it in `genarium.serving.Guard` before it is served."""
+    """The application of one study; wrap it in `genarium.web.guard.Guard` before it is served."""
     # no pages of the framework: they would load scripts from elsewhere
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     static = {name: (files("genarium.study") / "static" / name).read_bytes() for name in TYPES}

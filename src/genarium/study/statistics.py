@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genarium.evaluation import scores
+from genarium.evaluation.scores import score as scores
 
 REAL = -1
 LEVEL = 0.95

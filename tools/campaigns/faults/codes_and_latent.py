@@ -90,7 +90,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "codes/probe.py",
+        "features/probe.py",
         PROBE,
         (
             "probe: standard deviation",
@@ -112,7 +112,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "codes/clustering.py",
+        "features/clustering.py",
         PROBE,
         (
             "clusters: naming",
@@ -122,7 +122,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "codes/subsets.py",
+        "features/subsets.py",
         PROBE,
         (
             "few labels: turns",
@@ -132,7 +132,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "codes/table.py",
+        "features/table.py",
         ("tests/codes/test_table.py",),
         (
             "table: digits",
@@ -142,7 +142,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "codes/finetune.py",
+        "features/finetune.py",
         ("tests/codes/test_gain.py", "tests/codes/test_finetune.py"),
         (
             "fine-tuning: gain",

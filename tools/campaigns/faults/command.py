@@ -30,7 +30,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "cli/groups.py",
+        "runs/groups.py",
         ("tests/cli/test_latent_verbs.py",),
         (
             "groups: last",

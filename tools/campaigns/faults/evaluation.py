@@ -38,7 +38,7 @@ IS = "divergence = torch.xlogy(part, part) - torch.xlogy(part, marginal)"
 
 FAULTS = (
     *of(
-        "evaluation/frechet.py",
+        "evaluation/metrics/frechet.py",
         FRECHET,
         (
             "fid: cross term",
@@ -66,7 +66,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/frechet.py",
+        "evaluation/metrics/frechet.py",
         DISTANCES,
         (
             "fid infinity: slope",
@@ -88,7 +88,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/kid.py",
+        "evaluation/metrics/kid.py",
         DISTANCES,
         ("kid: diagonal", MMD, MMD.replace("(n * (n - 1))", "(n * n)"), "the biased estimate"),
         ("kid: cross", MMD, MMD.replace("- 2 * xy", "- xy"), "the cross term counts once"),
@@ -112,7 +112,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/inception_score.py",
+        "evaluation/metrics/inception_score.py",
         PURE,
         (
             "is: marginal",
@@ -129,7 +129,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/manifold.py",
+        "evaluation/metrics/manifold.py",
         OVERLAP,
         (
             "density: neighbours",
@@ -151,7 +151,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/neighbours.py",
+        "evaluation/metrics/neighbours.py",
         OVERLAP,
         (
             "neighbours: itself",
@@ -173,7 +173,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/modes.py",
+        "evaluation/scores/modes.py",
         MODES,
         (
             "modes: kl's direction",
@@ -195,7 +195,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/dropping.py",
+        "evaluation/diagnostics/dropping.py",
         DROPPING,
         (
             "dropping: holm",
@@ -217,7 +217,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/repeats.py",
+        "evaluation/diagnostics/repeats.py",
         DROPPING,
         (
             "support: birthday",
@@ -239,7 +239,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/copying.py",
+        "evaluation/diagnostics/copying.py",
         COPYING,
         (
             "copying: both tests",
@@ -273,7 +273,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/lookalikes.py",
+        "evaluation/diagnostics/lookalikes.py",
         COPYING,
         (
             "align: window",
@@ -295,7 +295,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/memorization.py",
+        "evaluation/metrics/memorization.py",
         MEMORIZATION,
         (
             "mann-whitney: variance",
@@ -317,7 +317,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/disentanglement.py",
+        "evaluation/metrics/disentanglement.py",
         LATENTS,
         (
             "mig: bias",
@@ -339,7 +339,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/sharpness.py",
+        "evaluation/metrics/sharpness.py",
         PURE,
         (
             "sharpness: laplacian",
@@ -355,7 +355,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/likelihood.py",
+        "evaluation/metrics/likelihood.py",
         LIKELIHOOD,
         (
             "auroc: ties",
@@ -371,7 +371,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/verdicts.py",
+        "evaluation/scores/verdicts.py",
         INTERVALS,
         (
             "verdict: shared error",
@@ -393,7 +393,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/scores.py",
+        "evaluation/scores/score.py",
         ("tests/evaluation/test_intervals.py", "tests/study/test_statistics.py"),
         (
             "wilson: centre",
@@ -409,7 +409,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/model_scores.py",
+        "evaluation/scores/model.py",
         PURE,
         (
             "group information: axis",
@@ -431,7 +431,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/measure.py",
+        "evaluation/scores/registry.py",
         (BY_HAND, "tests/evaluation/test_evaluate.py"),
         (
             "classes found: tenth",
@@ -453,7 +453,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "evaluation/translation.py",
+        "evaluation/scores/translation.py",
         (BY_HAND,),
         (
             "translation error: scale",

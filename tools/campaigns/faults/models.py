@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from faults.fault import of
 
-VAE = "models/explicit/approximate/vae.py"
+VAE = "models/vae/vae.py"
 BY_HAND = "tests/models/test_losses_by_hand.py"
 VAE_TESTS = (BY_HAND, "tests/models/test_vae_axes.py", "tests/models/test_vae.py")
 FREE = "weighed = global_mean(kl).clamp(min=self.free_bits).sum()"
 PRIOR = "prior = 0.5 * (eps.square() + q.log_variance - z.square()).sum(1)"
 
-AUTOREGRESSIVE = "models/explicit/tractable/autoregressive.py"
-HEADS = "models/explicit/tractable/heads.py"
-CODING = "models/explicit/tractable/coding.py"
-GAN = "models/implicit/gan.py"
-OBJECTIVES = "models/implicit/objectives.py"
-CODES = "models/implicit/codes.py"
+AUTOREGRESSIVE = "models/autoregressive/autoregressive.py"
+HEADS = "models/autoregressive/heads.py"
+CODING = "models/autoregressive/compression.py"
+GAN = "models/gan/gan.py"
+OBJECTIVES = "models/gan/objectives.py"
+CODES = "models/gan/latent_codes.py"
 TRANSLATION = (
     BY_HAND,
     "tests/models/test_translation.py",
 )
-CYCLE = "models/implicit/cyclegan.py"
-VAE_GAN = "models/hybrid/vae_gan.py"
-INVARIANCE = "models/implicit/invariance.py"
-TRICKS = "models/implicit/tricks.py"
-CAPTIONS = "models/implicit/captions.py"
-DENOISING = "models/nonprobabilistic/denoising.py"
-STACKED = "models/nonprobabilistic/stacked.py"
-AUTOENCODER = "models/nonprobabilistic/autoencoder.py"
+CYCLE = "models/translation/cyclegan.py"
+VAE_GAN = "models/vae/vae_gan.py"
+INVARIANCE = "models/gan/invariance.py"
+TRICKS = "models/gan/regularizers.py"
+CAPTIONS = "models/text_to_image/captions.py"
+DENOISING = "models/autoencoder/denoising.py"
+STACKED = "models/autoencoder/stacked.py"
+AUTOENCODER = "models/autoencoder/autoencoder.py"
 CONDITIONING = "models/conditioning.py"
 
 FAULTS = (
@@ -230,7 +230,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "models/implicit/pix2pix.py",
+        "models/translation/pix2pix.py",
         TRANSLATION,
         (
             "pix2pix: lambda",

@@ -8,7 +8,7 @@ AUTOREGRESSIVE = ("tests/nn/test_masked.py", "tests/models/test_autoregressive.p
 
 FAULTS = (
     *of(
-        "nn/masked.py",
+        "models/autoregressive/masked.py",
         AUTOREGRESSIVE,
         (
             "mask: own colour",
@@ -30,7 +30,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/lstm2d.py",
+        "models/autoregressive/lstm2d.py",
         ("tests/nn/test_lstm2d.py",),
         (
             "lstm: gates",
@@ -52,7 +52,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/wavefront.py",
+        "models/autoregressive/wavefront.py",
         ("tests/models/test_pixelcnn.py", "tests/models/test_autoregressive.py"),
         (
             "wavefront: lag",
@@ -91,7 +91,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/virtual_batch_norm.py",
+        "models/gan/networks/virtual_batch_norm.py",
         ("tests/nn/test_gan_layers.py",),
         (
             "virtual batch norm: share",
@@ -113,7 +113,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/minibatch.py",
+        "models/gan/networks/minibatch.py",
         ("tests/nn/test_gan_layers.py",),
         (
             "minibatch: distance",
@@ -135,7 +135,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/reflection.py",
+        "models/translation/networks/reflection.py",
         ("tests/nn/test_reflection.py",),
         (
             "reflection: gradient of a rim",
@@ -177,7 +177,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/unet.py",
+        "models/translation/networks/unet.py",
         ("tests/nn/test_unet_by_hand.py", "tests/nn/test_translators.py"),
         (
             "unet: dropout's scale",
@@ -199,7 +199,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/text.py",
+        "models/text_to_image/encoders.py",
         ("tests/nn/test_text.py",),
         (
             "text: mean over the text",
@@ -215,7 +215,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/fusion.py",
+        "models/text_to_image/fusion.py",
         ("tests/nn/test_fusion.py",),
         (
             "places: scale",

@@ -103,7 +103,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "report/numbers.py",
+        "drawing/numbers.py",
         ("tests/report/test_compare.py", "tests/report/test_plots.py"),
         (
             "number: decimals",
@@ -135,7 +135,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "report/plots.py",
+        "drawing/plots.py",
         PLOTS,
         (
             "plot: upside down",
@@ -157,7 +157,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "report/standing.py",
+        "report/ranking.py",
         ("tests/report/test_standing.py", "tests/report/test_compare.py"),
         (
             "standing: best",
@@ -173,7 +173,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "report/images.py",
+        "drawing/images.py",
         ("tests/report/test_images.py",),
         (
             "grid: order",
@@ -183,7 +183,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "report/points.py",
+        "drawing/points.py",
         ("tests/report/test_points.py",),
         (
             "points: upside down",

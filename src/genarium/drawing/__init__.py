@@ -1,0 +1,1 @@
+"""Tensors in, pictures out: grids, plots, points, maps."""

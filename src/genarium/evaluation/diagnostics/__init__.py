@@ -1,0 +1,1 @@
+"""Copying, repeats and dropped classes: verdicts in words."""

@@ -1,0 +1,1 @@
+"""Metrics as pure functions on tensors; they import torch alone."""

@@ -1,0 +1,1 @@
+"""A metric as a row of a table: its value, interval, note."""

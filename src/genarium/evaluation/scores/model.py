@@ -1,0 +1,394 @@
+"""Scores that need the model itself: speed, likelihood, reconstruction, size.
+
+Shapes: N images · C channels · H, W height and width
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import (
+    Clusters,
+    HasElbo,
+    HasLevels,
+    HasLogProb,
+    HasPosterior,
+    Reconstructs,
+    Samples,
+    to_uint8,
+)
+from genarium.evaluation.images import Images
+from genarium.evaluation.metrics.likelihood import bits_per_dim, png_bytes
+from genarium.evaluation.scores.registry import Measured, standard_error
+from genarium.evaluation.scores.score import Score, Undefined, student
+
+ACTIVE = 0.01
+"""Least variance of a posterior mean over the images at which a latent counts as active."""
+COLLAPSED = 0.01
+"""Least KL, nats an image, at which a latent does not count as collapsed to the prior."""
+
+PNG_IMAGES = 500
+"""Held-out images (at least, if there are as many) that are written as PNG for comparison."""
+
+Progress = Callable[[str, int, int], None]
+"""Called as (what is being done, images done, images in all)."""
+
+
+def sample_into(
+    measured: Measured,
+    model: Samples,
+    total: int,
+    shape: tuple[int, ...],
+    seed: int,
+    batch: int,
+    report: Progress,
+) -> Score:
+    """Draw `total` samples of `shape` (C, H, W), measure them, and score the speed of drawing."""
+    generator = torch.Generator().manual_seed(seed)
+    times: list[tuple[int, float]] = []
+    for start in range(0, total, batch):
+        size = min(batch, total - start)
+        begin = _now()
+        drawn = model.sample(size, generator=generator)
+        times.append((size, _now() - begin))
+        if drawn.shape != (size, *shape):
+            raise ValueError(f"sample gave {list(drawn.shape)}, images are {list(shape)}")
+        if not torch.isfinite(drawn).all():
+            bad = (~torch.isfinite(drawn)).flatten(1).any(dim=1).sum().item()
+            raise Undefined(f"{bad} of {size} samples hold pixels that are not finite")
+        measured.add(to_uint8(drawn).cpu())
+        report("sample", start + size, total)
+    warm = times[1:] or times  # the first batch also pays for allocation
+    images, seconds = sum(size for size, _ in warm), sum(spent for _, spent in warm)
+    device = drawn.device.type
+    rate, deviation = images / max(seconds, 1e-9), None
+    if len(warm) > 2:  # of the seconds an image, over the batches
+        deviation = standard_error(torch.tensor([spent / size for size, spent in warm]))
+    return Score(
+        "samples/s",
+        rate,
+        None if deviation is None else deviation * rate**2,
+        better="higher",
+        unit="images/s",
+        note=f"batch {batch}, {device}, {torch.get_num_threads()} threads"
+        + (", first batch not counted" if len(times) > 1 else ", one batch"),
+        basis={"batch": batch, "device": device, "threads": torch.get_num_threads()},
+    )
+
+
+def likelihood(
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+) -> list[Score]:
+    """Bits per dimension: exact where the model has a likelihood, a bound where it has an ELBO."""
+    if not isinstance(model, HasLogProb | HasElbo):
+        return []
+    exact = isinstance(model, HasLogProb)
+    k = 1 if exact else int(getattr(model, "samples", 1))
+    name, kind = ("bits/dim", "exact") if exact else ("bits/dim (upper bound)", "from the ELBO")
+    if k > 1:
+        kind = f"from the importance-weighted bound of {k} samples"
+    generator = torch.Generator().manual_seed(context["seed"])
+    values, files = [], []
+    for done, part in batches(heldout, context["batch"], device_of(model)):
+        if isinstance(model, HasLogProb):
+            values.append(model.log_prob(part))
+            if done - len(part) < PNG_IMAGES:
+                files.append(_png_bytes(model, part))
+        else:
+            values.append(model.elbo(part, k=k, generator=generator))
+        dims = part[0].numel()
+        report("likelihood", done, len(heldout))
+    nats = -torch.cat([value.double().cpu() for value in values])
+    infinite = int((~torch.isfinite(nats)).sum())
+    if infinite:
+        raise Undefined(f"{name}: not finite for {infinite} of {len(heldout)} images")
+    density = str(getattr(model, "density", "")) or "a density that the model does not name"
+    bits = bits_per_dim(nats, dims)
+    mean = nats.mean().item()
+    return [
+        _mean_over(
+            name,
+            bits,
+            context,
+            better="lower",
+            unit="bits",
+            note=f"{kind}, of {density}; {mean:.2f} nats an image",
+            basis={"density": density, "dims": dims, **_samples(k)},
+        ),
+        *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
+    ]
+
+
+def _png_bytes(model: nn.Module, images: Tensor) -> Tensor:
+    """PNG sizes of what the model's density is of; empty where it does not name its levels."""
+    if not isinstance(model, HasLevels):
+        return torch.zeros(0, dtype=torch.float64)
+    levels = model.quantize(images)
+    return png_bytes((levels * 255 // (model.levels - 1)).to(torch.uint8))
+
+
+def _compressed(
+    model: nn.Module,
+    nats: Tensor,
+    dims: int,
+    files: Tensor,
+    density: str,
+    context: dict[str, Any],
+) -> list[Score]:
+    """The length that a lossless code of the images would have with the model inside."""
+    if not len(files) or not isinstance(model, HasLevels):
+        return []
+    each = nats / (8 * math.log(2))
+    raw = dims * math.log2(model.levels) / 8
+    return [
+        _mean_over(
+            "bytes/image",
+            each,
+            context,
+            better="lower",
+            unit="bytes",
+            note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}",
+            basis={"density": density, "dims": dims},
+        )
+    ]
+
+
+def reconstruction(
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+) -> list[Score]:
+    """Mean squared error per pixel of held-out images on [0,1], and the PSNR that it amounts to."""
+    if not isinstance(model, Reconstructs):
+        return []
+    errors = []
+    for done, part in batches(heldout, context["batch"], device_of(model)):
+        given = (model.reconstruct(part).double() + 1) / 2
+        errors.append((given - part.double() / 255).square().flatten(1).mean(dim=1).cpu())
+        report("reconstruct", done, len(heldout))
+    each = torch.cat(errors)
+    error = each.mean().item()
+    if not torch.isfinite(each).all():
+        raise Undefined("reconstruction MSE: the model gave pixels that are not finite")
+    mse = _mean_over("reconstruction MSE", each, context, better="lower", unit="per pixel on [0,1]")
+    if error == 0:  # without loss: the ratio is infinite
+        return [mse]
+    psnr = -10 * math.log10(error)
+    note = f"10 log10(1/MSE); {_held(context)}"
+    slope = -10 / math.log(10) / error  # of the PSNR in the error
+    spread = None if mse.std is None else abs(slope) * mse.std
+    shared = None if mse.shared is None else slope * mse.shared
+    shown = Score("PSNR", psnr, spread, "higher", "dB", note, basis=mse.basis, shared=shared)
+    return [mse, shown]
+
+
+def latents(
+    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+) -> list[Score]:
+    """How much of the code is used: active units, the KL to the prior, latents that collapsed.
+
+    A latent is active if its posterior mean follows the image, Var_x(E[z_d|x]) > 0.01 (Burda et
+    al. 2016), and has collapsed if its posterior is the prior whatever the image is: a KL under
+    0.01 nats on average.
+    """
+    if not isinstance(model, HasPosterior):
+        return []
+    means, divergences = [], []
+    for done, part in batches(heldout, context["batch"], device_of(model)):
+        mean, log_variance = (values.double().cpu() for values in model.posterior(part))
+        means.append(mean)
+        divergences.append(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance))
+        report("latents", done, len(heldout))
+    kl = torch.cat(divergences)
+    if not torch.isfinite(kl).all():
+        raise Undefined("active units: the posterior of some images is not finite")
+    each = kl.mean(0)
+    active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
+    collapsed = int((each < COLLAPSED).sum())
+    size, basis = len(each), _held_basis(context)
+    order = each.sort(descending=True)
+    most = ", ".join(f"{d}: {nats:.2f}" for d, nats in zip(order.indices[:5], order.values[:5]))
+    return [
+        Score(
+            "active units",
+            active,
+            unit=f"of {size} latents",
+            note=f"posterior means vary by more than {ACTIVE:g}; {_held(context)}",
+            basis=basis,
+        ),
+        _mean_over(
+            "KL to the prior",
+            kl.sum(1),
+            context,
+            unit="nats an image",
+            note=f"what the code tells of an image; most by latent {most}",
+        ),
+        Score(
+            "collapsed latents",
+            collapsed / size,
+            better="lower",
+            unit="share",
+            note=f"{collapsed} of {size} stay at the prior, KL under {COLLAPSED:g} nats; "
+            f"{_held(context)}",
+            basis=basis,
+        ),
+    ]
+
+
+def clustering(
+    model: nn.Module,
+    heldout: Images,
+    labels: Tensor | None,
+    context: dict[str, Any],
+    report: Progress,
+) -> list[Score]:
+    """What a model's groups say of held-out images, and where these have labels, how often they
+    err: a group speaks for the class that is most common in it.
+
+    Which class that is, one random half of the images says, and the other half is scored; then the
+    halves change places. So no image votes on its own group's name.
+    """
+    if not isinstance(model, Clusters) or len(heldout) < 2:
+        return []
+    found = []
+    for done, part in batches(heldout, context["batch"], device_of(model)):
+        found.append(model.memberships(part).cpu())
+        report("cluster", done, len(heldout))
+    memberships = torch.cat(found)
+    groups = memberships.shape[1]
+    information = _mean_over(
+        "group information",
+        group_information(memberships),
+        context,
+        better="higher",
+        unit="nats",
+        note=f"of at most {math.log(groups):.2f} for {groups} groups",
+        basis={"groups": groups},
+    )
+    if labels is None:
+        return [information]
+    error = _mean_over(
+        "cluster error",
+        cluster_errors(memberships.argmax(1), labels.cpu()),
+        context,
+        better="lower",
+        unit="share",
+        note="groups named by the other half's majority",
+    )
+    return [information, error]
+
+
+def group_information(memberships: Tensor) -> Tensor:
+    """KL(q(k|x) || E q(k|x)) in nats for each of the images' q(k|x), [N,K] -> [N] float64.
+
+    Its mean is the mutual information I(k; x) = H(E q(k|x)) - E H(q(k|x)): ln K where every image
+    is surely in one group and the groups are of one size, 0 where the image says nothing. To first
+    order the mean's error is that of a mean over the images. No label is needed, so it can choose
+    among runs of a model that gets caught in groupings where one group holds two kinds and two
+    groups share one.
+    """
+    q = memberships.double()
+    return (torch.xlogy(q, q) - torch.xlogy(q, q.mean(0))).sum(1)
+
+
+def cluster_errors(groups: Tensor, labels: Tensor) -> Tensor:
+    """1.0 where an image's group does not speak for its class, else 0.0, [N] float64.
+
+    groups, labels: [N] int64. Each half of the images is scored with the names that the other
+    half gives: to every group the class most common in it, the lowest of equals. A group that the
+    other half does not know is wrong.
+    """
+    # drawn: the classes of a set may follow one another, or go round
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randperm(len(groups), generator=generator) % 2
+    wrong = torch.ones(len(groups), dtype=torch.float64)
+    for half in (0, 1):
+        naming, scored = drawn != half, drawn == half
+        votes = torch.zeros(int(groups.max()) + 1, int(labels.max()) + 1, dtype=torch.int64)
+        one = torch.ones((), dtype=torch.int64)
+        votes.index_put_((groups[naming], labels[naming]), one, accumulate=True)
+        named = torch.where(votes.sum(1) > 0, votes.argmax(1), -1)
+        wrong[scored] = (named[groups[scored]] != labels[scored]).double()
+    return wrong
+
+
+def parameters(model: nn.Module) -> Score:
+    """Size of the model: how many numbers training adjusts."""
+    count = sum(p.numel() for p in model.parameters())
+    return Score("parameters", count, unit="numbers", note="all networks of the model together")
+
+
+def batches(
+    images: Images, batch: int, device: torch.device | str = "cpu"
+) -> Iterator[tuple[int, Tensor]]:
+    """(images so far, the next `batch` images on `device`)."""
+    done = 0
+    for part in images.batches(batch):
+        done += len(part)
+        yield done, part.to(device)
+
+
+def _mean_over(
+    name: str,
+    values: Tensor,
+    context: dict[str, Any],
+    *,
+    unit: str,
+    better: Literal["higher", "lower"] | None = None,
+    note: str = "",
+    basis: Mapping[str, str | int] | None = None,
+) -> Score:
+    """The mean of one value [N] an image of the held-out ones, with its standard error."""
+    mean, std = values.mean().item(), standard_error(values)
+    return Score(
+        name,
+        mean,
+        std,
+        interval=student(mean, std, len(values)),
+        better=better,
+        unit=unit,
+        note="; ".join(filter(None, (note, _held(context)))),
+        basis={**(basis or {}), **_held_basis(context)},
+        shared=spread_of(values),
+    )
+
+
+def spread_of(values: Tensor) -> Tensor | None:
+    """What each image adds to the error of the mean of [N] values; see `Score.shared`."""
+    if len(values) < 2:
+        return None
+    values = values.double()
+    return (values - values.mean()) / (len(values) * (len(values) - 1)) ** 0.5
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are; the CPU where it has none."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _samples(k: int) -> dict[str, str | int]:
+    # a bound of more samples is tighter by itself: not to be held against the ELBO
+    return {"importance samples": k} if k > 1 else {}
+
+
+def _held(context: dict[str, Any]) -> str:
+    return f"{context['heldout']['count']:,} {context['heldout']['split']} images"
+
+
+def _held_basis(context: dict[str, Any]) -> dict[str, str | int]:
+    held = context["heldout"]
+    return {
+        "held-out split": held["split"],
+        "held-out images": held["count"],
+        "held-out SHA-256": held["sha256"],
+    }

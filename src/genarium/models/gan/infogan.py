@@ -1,0 +1,128 @@
+"""InfoGAN (Chen et al. 2016): codes that name what varies in the images, found without labels.
+
+The generator's input is noise and a code: a category of ten values, say, and two numbers. A reader
+on the discriminator's features has to tell the code from the image (`conditioning.Codes`), so the
+code must come to mean something visible. Read on real images, its category is a clustering.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from genarium.contract import Spec, from_uint8
+from genarium.errors import UserError
+from genarium.models.gan.composition import Decay, TrickName, adam, mixes_images, tricks_of
+from genarium.models.gan.gan import GAN
+from genarium.models.gan.invariance import Invariance
+from genarium.models.gan.latent_codes import Codes
+from genarium.models.gan.objectives import NonSaturating
+from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
+from genarium.nn.norm import BatchNorm2d
+from genarium.recipes import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    recipe,
+    refuse_unused,
+)
+
+
+class InfoGAN(GAN):
+    """A GAN told `Codes`; it reads them back from images."""
+
+    conditioning: Codes
+
+    @torch.no_grad()
+    def read_codes(self, images: Tensor) -> list[Tensor]:
+        """uint8 [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
+        [B, continuous] of the numbers."""
+        judged = from_uint8(images).to(next(self.parameters()).device)
+        features = self.discriminator.features(judged)  # type: ignore[operator]
+        *logits, means = self.conditioning.read(features)
+        return [*(found.float().softmax(1) for found in logits), means.float()]
+
+    def memberships(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> q(c|x) of the first category, [B,k]."""
+        return self.read_codes(images)[0]
+
+    def cluster(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the likeliest value of the first category, [B] int64."""
+        return self.memberships(images).argmax(1)
+
+
+@recipe(
+    tiny={"latent": 4, "width": 4, "hidden": 8, "categories": (3,)},
+    paper="Chen et al. 2016",
+    batch=128,
+    steps=5000,
+)
+def infogan(
+    spec: Spec,
+    *,
+    latent: PositiveInt = 62,
+    categories: tuple[PositiveInt, ...] = (10,),
+    continuous: Annotated[int, Ge(0)] = 2,
+    width: PositiveInt = 64,
+    hidden: Annotated[int, Ge(0)] = 1024,
+    weight: NonNegativeFloat = 1.0,
+    continuous_weight: NonNegativeFloat = 0.1,
+    invariance: NonNegativeFloat = 0.0,
+    lr: PositiveFloat = 2e-4,
+    generator_lr: PositiveFloat = 1e-3,
+    beta1: Decay = 0.5,
+    smoothing: Probability = 0.0,
+    tricks: tuple[TrickName, ...] = (),
+) -> InfoGAN:
+    """InfoGAN: a category and numbers that the images must keep readable; DCGAN's networks.
+
+    latent: size of the noise, drawn from N(0, I).
+    categories: values of each category code, separated by commas.
+    continuous: how many numbers, uniform on [-1, 1].
+    width: channels of the map nearest the image; each further in has twice as many.
+    hidden: units of a dense layer in both networks, between code or logit and maps; 0 for none.
+    weight: of the categories' information.
+    continuous_weight: of the numbers' information.
+    invariance: weight of reading a real image and its moved copy as the same category, which makes
+        the categories kinds of things more often than ways to write them; 0: off, as in the paper.
+    lr: learning rate of the discriminator and the reader.
+    generator_lr: learning rate of the generator.
+    beta1: Adam's decay of the gradient's mean.
+    smoothing: the discriminator's target for real images is 1 minus this.
+    tricks: additions to the game, separated by commas, each with its settings behind a colon:
+        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
+        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
+        weight-clipping:LIMIT; without, those of docs/adversarial.md.
+    """
+    if invariance and not categories:
+        raise UserError(
+            f"--invariance {invariance:g}: it is about categories: give --categories 10, say"
+        )
+    if not categories:
+        refuse_unused("there are no categories", weight=(weight, 1.0))
+    if not continuous:
+        weight_of_none = (continuous_weight, 0.1)
+        refuse_unused("there are no continuous codes", continuous_weight=weight_of_none)
+    norm = BatchNorm2d if mixes_images(tricks) else None
+    discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
+    told = Codes(
+        discriminator.outputs,
+        categories,
+        continuous,
+        weight=weight,
+        continuous_weight=continuous_weight,
+    )
+    generator = DCGANGenerator(latent + told.size, spec.shape, width, hidden=hidden)
+    return InfoGAN(
+        spec,
+        generator,
+        discriminator,
+        NonSaturating(smoothing),
+        conditioning=told,
+        tricks=[*tricks_of(tricks), *([Invariance(invariance)] if invariance else [])],
+        optimizers=(adam(lr, beta1), adam(generator_lr, beta1)),
+    )

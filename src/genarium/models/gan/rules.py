@@ -1,0 +1,130 @@
+"""Which parts of the adversarial game act together. The one place where a combination is refused.
+
+`check` looks at the parts themselves, so it holds for games made in Python too; `objective_of` at
+what only the recipes' arguments say. A combination is refused where the sum would not be what its
+parts' papers define, or where one of them would do nothing.
+
+    D a logit of the discriminator, a function of one image or of one pack of images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from genarium.models.gan.objectives import (
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+    Wasserstein,
+)
+from genarium.recipes import refuse
+
+if TYPE_CHECKING:
+    from genarium.models.gan.gan import GAN, Trick
+
+ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
+
+SMOOTHED: dict[str, type[Minimax] | type[LeastSquares]] = {
+    "minimax": Minimax,
+    "non-saturating": NonSaturating,
+    "least-squares": LeastSquares,
+}
+
+
+def _named(*tricks: Trick) -> str:
+    return f"--tricks {','.join(trick.flag for trick in tricks)}"
+
+
+def objective_of(
+    name: ObjectiveName, smoothing: float = 0.0, tricks: Sequence[Trick] = ()
+) -> Objective:
+    """The objective of that name.
+
+    Raises UserError for a smoothing that it has no use for, or one that has no minimum with these
+    tricks.
+    """
+    if name != "wasserstein":
+        return SMOOTHED[name](smoothing)
+    refuse(
+        smoothing != 0,
+        f"--smoothing {smoothing:g}: it moves the target of real images, and a critic under "
+        "--objective wasserstein has none: leave it out",
+    )
+    refuse(
+        not any(trick.slope or trick.own_gradient for trick in tricks),
+        "--objective wasserstein: the critic's loss has no minimum unless its slope is bounded: "
+        "add --tricks gradient-penalty, weight-clipping, spectral-norm or r1",
+    )
+    return Wasserstein()
+
+
+def check(gan: GAN) -> None:
+    """Raise UserError, one line with the reason, for parts that cannot act together."""
+    tricks = list(gan.each_trick())
+    _check_pairs(tricks)
+    _check_networks(gan, tricks)
+    for trick in tricks:
+        refuse(
+            trick.replaces and type(gan.objective) is Minimax,
+            f"--objective minimax {_named(trick)}: it differs from non-saturating in the "
+            f"generator's loss alone, which feature matching replaces: leave one of them out, or "
+            "add feature matching's loss to it by --tricks feature-matching:1:beside",
+        )
+        refuse(
+            trick.augments and gan.spec.planar,
+            f"{_named(trick)}: it moves and hides pixels, and these data are points of the plane: "
+            "leave it out",
+        )
+
+
+def _check_pairs(tricks: Sequence[Trick]) -> None:
+    for number, second in enumerate(tricks):
+        for first in tricks[:number]:
+            both = _named(first, second)
+            refuse(
+                bool(first.flag) and first.flag == second.flag,
+                f"{both}: {first.flag} twice: keep one",
+            )
+            refuse(
+                first.slope and second.slope,
+                f"{both}: both bound the critic's slope, each in its own way: keep one",
+            )
+            refuse(
+                {first.flag, second.flag} == {"r1", "gradient-penalty"},
+                f"{both}: one asks for slope 0 at the data, the other for slope 1: keep one",
+            )
+            for penalty, mixer in ((first, second), (second, first)):
+                refuse(
+                    penalty.own_gradient and mixer.mixes,
+                    f"{both}: {penalty.flag} is about the gradient of an image's own logit, and "
+                    f"with {mixer.flag} each logit depends on the whole batch: keep one",
+                )
+            refuse(
+                first.flag == "spectral-norm" and second.mixes,
+                f"{both}: spectral-norm divides the weights that are there when its turn comes: "
+                f"name it after {second.flag}",
+            )
+
+
+def _check_networks(gan: GAN, tricks: Sequence[Trick]) -> None:
+    normed = any(isinstance(module, _BatchNorm) for module in gan.discriminator.modules())
+    for trick in tricks:
+        refuse(
+            trick.own_gradient and normed,
+            f"{_named(trick)}: it is about the gradient of an image's own logit, and with batch "
+            "norm in the discriminator each logit depends on the whole batch: make the "
+            "discriminator with norm=None",
+        )
+        refuse(
+            trick.mixes and gan.conditioning.at_head,
+            f"{_named(trick)}: it replaces the layers that read the text, leave it out",
+        )
+    refuse(
+        gan.pack > 1 and gan.conditioning.of_features,
+        f"--packing {gan.pack}: {type(gan.conditioning).__name__} are read from the features of "
+        "single images, and a pack has one set of features: leave it out",
+    )

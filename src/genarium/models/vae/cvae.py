@@ -1,0 +1,84 @@
+"""Conditional VAE: p(x|z,y) and q(z|x,y), the code free of what y already says.
+
+Sohn, Lee & Yan 2015, Learning Structured Output Representation using Deep Conditional Generative
+Models. The prior of the code is N(0, I) whatever y is, so a code keeps its meaning (a handwriting,
+say) when the label is changed.
+"""
+
+from __future__ import annotations
+
+from genarium.contract import Attribute, Spec
+from genarium.errors import UserError
+from genarium.models.conditioning import Conditioning, Labels, Rows
+from genarium.models.vae.vae import VAE, Activation, Net, Pixels, build
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+
+
+def conditioning_of(spec: Spec, name: str) -> Conditioning:
+    """What `--condition NAME` asks for; UserError where the data of `spec` do not have it."""
+    known = {
+        **({"class": len(spec.classes)} if spec.classes else {}),
+        **({"attributes": len(spec.attributes)} if spec.attributes else {}),
+        **dict(spec.vectors),
+    }
+    if name not in known:
+        have = f"the data have {', '.join(known)}" if known else "the data have no labels either"
+        raise UserError(f"--condition {name}: {have}: put images into one sub-folder a class")
+    if name == "class":
+        return Labels(len(spec.classes))
+    if name == "attributes":
+        return Rows("factors", spec.attributes)
+    return Rows(name, tuple(Attribute(f"{name}[{i}]") for i in range(known[name])))
+
+
+@recipe(
+    tiny={"latent": 2, "width": 4, "hidden": 16},
+    paper="Sohn, Lee & Yan 2015",
+    batch=64,
+    steps=2000,
+)
+def cvae(
+    spec: Spec,
+    *,
+    condition: str = "class",
+    net: Net = "conv",
+    decoder: Pixels = "bernoulli",
+    latent: PositiveInt = 16,
+    width: PositiveInt = 16,
+    hidden: PositiveInt = 256,
+    layers: PositiveInt = 4,
+    activation: Activation = "relu",
+    beta: NonNegativeFloat = 1.0,
+    free_bits: NonNegativeFloat = 0.0,
+    lr: PositiveFloat = 2e-3,
+) -> VAE:
+    """Conditional VAE: draws the class that is asked for, and changes it while the code stays.
+
+    condition: class (the labels), attributes (the factors of the data, as `shapes` has them), or
+        the name of a vector that goes with each image (an embedding, say).
+    net: conv (strided convolutions) or dense (fully connected).
+    decoder: what a pixel is: bernoulli (binarized anew at each use), gaussian (one learned
+        variance) or logistic (256 grey levels).
+    latent: size of the code.
+    width: channels of the first convolution (conv only), doubled with each halving of the sides.
+    hidden: units of a dense layer.
+    layers: dense layers between the image (or its smallest map) and the code, each way.
+    activation: between the layers of the dense net (dense only).
+    beta: weight of the KL; 1 trains the ELBO, more asks for simpler codes.
+    free_bits: nats a latent may carry before its KL costs anything.
+    lr: learning rate of Adam.
+    """
+    return build(
+        spec,
+        net,
+        decoder,
+        latent=latent,
+        width=width,
+        hidden=hidden,
+        layers=layers,
+        activation=activation,
+        lr=lr,
+        conditioning=conditioning_of(spec, condition),
+        beta=beta,
+        free_bits=free_bits,
+    )

@@ -1,0 +1,217 @@
+"""VAE-GAN: a VAE whose reconstructions are compared in a discriminator's features.
+
+Larsen, Sønderby, Larochelle & Winther 2016, Autoencoding beyond pixels using a learned similarity
+metric. Three players, whose losses for images x, codes z ~ q(z|x) and z_p ~ N(0, I) are
+
+    encoder         KL(q(z|x) ‖ N(0, I)) + L_f
+    decoder         γ·L_f − ln D(x̃) − ln D(x_p)
+    discriminator   −ln D(x) − ln(1 − D(x̃)) − ln(1 − D(x_p))
+
+with x̃ = Dec(z), x_p = Dec(z_p) and L_f = ½ ‖D_l(x) − D_l(x̃)‖², the negative log-likelihood of
+the discriminator's last features D_l under a Gaussian of unit variance, but for its constant. So
+the game's gradient never reaches the encoder, and the reconstruction never moves the
+discriminator, which would make its features blind.
+
+Its decoder has a density of features, not of pixels, so there is no bound on ln p(x) to report.
+
+Shapes: B batch · C channels · H, W pixels · D latent size · F features of the discriminator
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from genarium.contract import (
+    Batch,
+    Condition,
+    Model,
+    Noise,
+    Optim,
+    Phase,
+    Posterior,
+    Spec,
+    Step,
+    from_uint8,
+)
+from genarium.errors import UserError
+from genarium.models.gan.composition import Decay, adam
+from genarium.models.gan.gan import ADAM, frozen
+from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
+from genarium.nn.distributions import kl_standard_normal, reparametrize
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+
+
+class Encoder(nn.Module):
+    """Images [B,C,H,W] on [-1, 1] -> [B, 2·latent], means then log variances; DCGAN's layers."""
+
+    def __init__(self, shape: tuple[int, int, int], latent: int, width: int = 64):
+        super().__init__()
+        self.trunk = DCGANDiscriminator(shape, width)
+        self.trunk.score = nn.Linear(self.trunk.outputs, 2 * latent)
+        initialize(self.trunk.score)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.trunk.score(self.trunk.features(images))
+        return found
+
+
+class VAEGAN(Model):
+    """An encoder, a decoder and a discriminator; samples, encodes, and has no likelihood.
+
+    encoder: [B,C,H,W] -> [B, 2·latent]. decoder: [B, latent] -> images on [-1, 1]. discriminator:
+    logits [B] = head(features(images)). gamma: weight of the features against the game in the
+    decoder's loss. optim: of all three.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        discriminator: DCGANDiscriminator,
+        *,
+        latent: int,
+        gamma: float = 0.1,
+        optim: Optim = ADAM,
+    ):
+        super().__init__()
+        self.spec, self.latent, self.gamma = spec, latent, gamma
+        self.encoder, self.decoder, self.discriminator = encoder, decoder, discriminator
+        self.phases = tuple(
+            Phase(name, (name,), optim) for name in ("discriminator", "encoder", "decoder")
+        )
+
+    # The game ------------------------------------------------------------------------------
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        """The losses above, of one player; gradients land on that player alone."""
+        turns = {
+            "encoder": self._encoder_turn,
+            "decoder": self._decoder_turn,
+            "discriminator": self._discriminator_turn,
+        }
+        return turns[phase](batch)
+
+    def infer(self, x: Tensor) -> Posterior:
+        """q(z|x) of images on [-1, 1]."""
+        mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        return Posterior(mean, log_variance)
+
+    def _code(self, x: Tensor, noise: Noise) -> tuple[Tensor, Posterior]:
+        q = self.infer(x)
+        return reparametrize(*q, noise.normal(self.latent)), q
+
+    def _features_loss(self, x: Tensor, rebuilt: Tensor) -> tuple[Tensor, Tensor]:
+        """L_f, [] nats an image, and the discriminator's features of `rebuilt` [B,F]."""
+        with torch.no_grad():
+            wanted = self.discriminator.features(x).float()
+        found = self.discriminator.features(rebuilt)
+        return 0.5 * (found.float() - wanted).square().sum(1).mean(), found
+
+    def _encoder_turn(self, batch: Batch) -> Step:
+        x = batch.signed()
+        z, q = self._code(x, batch.noise)
+        with frozen(self.decoder), frozen(self.discriminator):
+            features, _ = self._features_loss(x, self.decoder(z))
+        kl = kl_standard_normal(*q).sum(1).mean()
+        return Step({"kl": kl, "features": features}, {})
+
+    def _decoder_turn(self, batch: Batch) -> Step:
+        x = batch.signed()
+        with torch.no_grad():
+            z, _ = self._code(x, batch.noise)
+        rebuilt, sampled = self.decoder(z), self.decoder(batch.noise.normal(self.latent))
+        with frozen(self.discriminator):
+            features, of_rebuilt = self._features_loss(x, rebuilt)
+            game = softplus(-self.discriminator.head(of_rebuilt).float()).mean()
+            game = game + softplus(-self.discriminator(sampled).float()).mean()
+        mse = ((rebuilt.detach().float() - x) / 2).square().mean()
+        return Step({"features": self.gamma * features, "game": game}, {"mse": mse})
+
+    def _discriminator_turn(self, batch: Batch) -> Step:
+        x = batch.signed()
+        with torch.no_grad():
+            z, _ = self._code(x, batch.noise)
+            rebuilt, sampled = self.decoder(z), self.decoder(batch.noise.normal(self.latent))
+        # in three passes, so that batch norm keeps the statistics of each kind apart
+        real, again, drawn = (self.discriminator(i).float() for i in (x, rebuilt, sampled))
+        loss = softplus(-real).mean() + softplus(again).mean() + softplus(drawn).mean()
+        metrics = {
+            "d_real": real.detach().sigmoid().mean(),
+            "d_rebuilt": again.detach().sigmoid().mean(),
+            "d_sampled": drawn.detach().sigmoid().mean(),
+        }
+        return Step({"discriminator": loss}, metrics)
+
+    # Capabilities --------------------------------------------------------------------------
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """n draws from N(0, I), [n,D] float32."""
+        at = generator.device if generator is not None else torch.device("cpu")
+        z = torch.randn(n, self.latent, generator=generator, device=at)
+        return z.to(next(self.parameters()).device)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes [B,D] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
+        images: Tensor = self.decoder(z)
+        return images
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n new images [n,C,H,W] on [-1, 1], decoded from draws of the prior."""
+        if condition is not None:
+            raise UserError("this model was trained without classes: leave out --class")
+        return torch.cat([self.decode(z) for z in self.prior(n, generator).split(256)])
+
+    @torch.no_grad()
+    def posterior(self, images: Tensor) -> Posterior:
+        """uint8 [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        return self.infer(from_uint8(images))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the mean of q(z|x), [B,D]."""
+        return self.posterior(images).mean
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """uint8 [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] on [-1, 1]."""
+        return self.decode(self.encode(images))
+
+
+@recipe(
+    tiny={"latent": 4, "width": 4},
+    paper="Larsen et al. 2016",
+    batch=64,
+    steps=5000,
+)
+def vae_gan(
+    spec: Spec,
+    *,
+    latent: PositiveInt = 64,
+    width: PositiveInt = 64,
+    gamma: NonNegativeFloat = 0.1,
+    lr: PositiveFloat = 3e-4,
+    beta1: Decay = 0.5,
+) -> VAEGAN:
+    """VAE-GAN: a VAE that compares images in a discriminator's features, so its samples are sharp.
+
+    latent: size of the code.
+    width: channels of the map nearest the image in all three networks (those of DCGAN).
+    gamma: weight of the reconstruction against the game in the decoder's loss; more rebuilds
+        better, less looks sharper.
+    lr: learning rate of the three players' Adam (the paper has RMSProp at 3e-4).
+    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
+    """
+    return VAEGAN(
+        spec,
+        Encoder(spec.shape, latent, width),
+        DCGANGenerator(latent, spec.shape, width),
+        DCGANDiscriminator(spec.shape, width),
+        latent=latent,
+        gamma=gamma,
+        optim=adam(lr, beta1),
+    )

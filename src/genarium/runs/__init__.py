@@ -1,0 +1,1 @@
+"""Run folders: what a training leaves, its configuration, and a run ready to use."""

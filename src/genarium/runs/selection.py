@@ -1,0 +1,210 @@
+"""Images by name, read as a run's own data were: the one place where names become pixels.
+
+test, test:3,17, test:0-7   the test split of the run's data
+PATH                        an image, a folder or an archive of them, an .npz array
+NAME                        a data set: its test split
+
+Everything that is not the run's own data is read with the run's size, channels, fit, background
+and binarization (`Trained.data_options`), so one picture has the same pixels by every name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from genarium.data import DataOptions, list_sources
+from genarium.data import load as load_data
+from genarium.data.decode import Bad, decode, read_bytes, strict
+from genarium.data.names import shown
+from genarium.data.registry import find
+from genarium.data.scan import scan
+from genarium.data.splits import SPLITS
+from genarium.data.stream import Array, render
+from genarium.errors import UserError
+from genarium.runs import inputs
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+    from genarium.runs.trained import Trained
+
+NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+
+
+class Given(NamedTuple):
+    """names: of the images, as a table would show them. images: uint8 [n,C,H,W]."""
+
+    names: list[str]
+    images: Tensor
+
+
+def given(
+    trained: Trained, where: str, text: str, from_dir: str | None = None, domain: str = "a"
+) -> Given:
+    """The images that `text` names.
+
+    where: the flag and its value, for errors. from_dir: a folder of a named data set's official
+    files. domain: "b" for images of the second domain of the run's data. Raises UserError for what
+    does not exist or cannot be read.
+    """
+    kind, colon, rest = text.partition(":")
+    if is_test(text):
+        images = trained.dataset().test.domain(domain)
+        if not len(images):
+            raise UserError(f"{where}: the run's test split holds no images: name a folder of some")
+        rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
+        return Given([f"test:{row}" for row in rows], images[list(rows)])
+    path = Path(text).expanduser()
+    if _exists(path) and not _is_source(text):  # the name of a data set wins, as in training
+        return _read(trained, where, path, domain)
+    if _is_source(kind.strip()):
+        images = dataset_for(trained, text, from_dir=from_dir).test.domain(domain)
+        return Given([f"{kind.strip()}:{row}" for row in range(len(images))], images)
+    raise UserError(f"{where} does not exist: name an image, a folder, test:NUMBERS or a data set")
+
+
+def all_given(trained: Trained, texts: Sequence[str], default: str, domain: str = "a") -> Given:
+    """The images of several names, one after another; of `default` where there are none."""
+    parts = [given(trained, text, text, domain=domain) for text in texts or [default]]
+    return Given([n for part in parts for n in part.names], torch.cat([p.images for p in parts]))
+
+
+def pictures(trained: Trained, value: Any, where: str, domain: str = "a") -> Tensor:
+    """Whatever a caller means by images, uint8 [N,C,H,W] as the run's model takes them.
+
+    value: a name or a path (see above), several of them, pictures of Pillow (fitted as files are),
+    or what `genarium.runs.inputs.images` takes, which must have the model's shape.
+    """
+    if isinstance(value, str | os.PathLike):
+        text = os.fspath(value)
+        return given(trained, f"{where}: {text}", text, domain=domain).images
+    if isinstance(value, Image.Image):
+        value = [value]
+    if isinstance(value, list | tuple) and value:
+        if all(isinstance(item, str | os.PathLike) for item in value):
+            return all_given(trained, [os.fspath(item) for item in value], "", domain).images
+        if all(isinstance(item, Image.Image) for item in value):
+            value = inputs.pillow(value, where, options(trained, domain=domain))
+    return inputs.images(value, where, trained.spec.domain(domain))
+
+
+def dataset_for(
+    trained: Trained,
+    source: str | os.PathLike[str] | None,
+    *,
+    from_dir: str | None = None,
+    progress: bool = False,
+) -> Dataset:
+    """The run's own data, or those of `source` (a folder, a data set) read as the run's were.
+
+    Raises UserError for data that cannot be read.
+    """
+    if source is None:
+        return trained.dataset()
+    text = os.fspath(source)
+    known = trained.about["data"]["manifest"]
+    return load_data(text, options(trained, text, from_dir), progress=progress, expected=known)
+
+
+def options(
+    trained: Trained, source: str = "", from_dir: str | None = None, domain: str = "a"
+) -> DataOptions:
+    """How to read `source` as the run's data were; from_dir: as in `given`."""
+    own = trained.config["data"]
+    if from_dir is None and source and source.partition(":")[0] == own["source"].partition(":")[0]:
+        from_dir = own.get("from_dir")
+    found = trained.data_options(allow_overlap=True, from_dir=from_dir)
+    channels, height, width = trained.spec.domain(domain)
+    if trained.spec.second is not None and source and _is_source(source.partition(":")[0].strip()):
+        channels = own.get("channels")  # two domains may differ in that
+    return replace(found, size=f"{height}x{width}", channels=channels)
+
+
+def is_test(text: str) -> bool:
+    """Whether a name means test images of the run's own data."""
+    kind, colon, _ = text.partition(":")
+    return text == "test" or (kind == "test" and bool(colon))
+
+
+def is_loose(text: str) -> bool:
+    """Whether a name means some images without splits: test:NUMBERS, one image, an .npz array."""
+    path = Path(text).expanduser()
+    return is_test(text) or (_is_file(path) and not _is_archive(text))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, a NUL
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    return _exists(path) and path.is_file()
+
+
+def _is_source(name: str) -> bool:
+    return name in {known.name for known in list_sources()}
+
+
+def _is_archive(text: str) -> bool:
+    try:
+        return find(text).matches is not None
+    except UserError:
+        return False
+
+
+def _read(trained: Trained, where: str, path: Path, domain: str) -> Given:
+    read_as = options(trained, domain=domain)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        images = torch.cat(list(Array(path, read_as).batches(256)))
+        return Given([f"{shown(str(path))}:{row}" for row in range(len(images))], images)
+    if path.is_file() and _is_archive(str(path)):
+        return _unpacked(path, read_as)
+    files = [found.path for found in scan(path).files] if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{where}: the folder holds no images")
+    each: list[Tensor] = []
+    with strict():
+        for file in files:
+            try:
+                each.append(render(decode(read_bytes(file))[0], read_as))
+            except Bad as bad:
+                raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
+    return Given([shown(str(file)) for file in files], torch.stack(each))
+
+
+def _unpacked(path: Path, read_as: DataOptions) -> Given:
+    """All images of an archive, in the order of their names."""
+    found = load_data(str(path), read_as, progress=False)
+    splits = [found.split(name) for name in SPLITS]
+    names = [f"{shown(str(path))}/{name}" for split in splits for name in split.names or ()]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return Given([names[row] for row in order], torch.cat([s.images for s in splits])[order])
+
+
+def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:
+    """ "3,5-7" -> [3, 5, 6, 7], each below `count`."""
+    if not NUMBERS.fullmatch(text):
+        raise UserError(f"{where}: give numbers, as 3,17 or 0-7")
+    rows: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        # Python refuses to read thousands of digits; eighteen are too many images as well
+        low, high = (int(end) if len(end) < 19 else 10**18 for end in (first, last or first))
+        if high < low:
+            raise UserError(f"{where}: {part} runs backwards, write {last}-{first}")
+        if high >= count:
+            hint = f"; {remedy}" if remedy else ""
+            there = f"are {what} 0 to {count - 1}" if count else f"are no {what}"
+            raise UserError(f"{where}: there {there}{hint}")
+        rows += range(low, high + 1)
+    return rows

@@ -1,0 +1,420 @@
+"""A trained run, ready to use: `Trained`, what `train` and `load` give."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from genarium import recipes
+from genarium.contract import TRANSLATED, Model, Spec, capabilities, from_uint8
+from genarium.data import DataOptions
+from genarium.errors import UserError
+from genarium.latent import Inversion, invert, nearest_draws
+from genarium.recipes import Recipe
+from genarium.runs import conditions, inputs
+from genarium.runs import selection as given
+from genarium.runs.building import build, own_data
+from genarium.runs.conditions import Condition
+from genarium.runs.folder import RunFolder, spec_from_dict
+from genarium.training import checkpoint as checkpoints
+from genarium.training import log
+from genarium.training.order import derive
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+CHUNK = 256
+"""Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
+
+Images = inputs.Pictures | str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]]
+"""What the methods below take as images; see `genarium.runs.selection.pictures`."""
+
+POOL = 512
+"""Draws of the prior among which an inversion looks for its starts."""
+
+
+class Trained:
+    """A trained model and its run folder: what `train` and `load` give.
+
+    model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
+    checkpoint's. data, accept_changes: see `data_at`.
+
+    Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
+    when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
+    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie on
+    any device; results are on the CPU. What does not fit is a `UserError`.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        step: int | None = None,
+        device: str = "cpu",
+        *,
+        data: Dataset | str | os.PathLike[str] | None = None,
+        accept_changes: bool = False,
+    ):
+        self.folder = folder
+        self.path = folder.path
+        self.name = folder.path.resolve().name
+        self._config = folder.config()
+        self.config = self._config.to_dict()
+        self.about = folder.about()
+        self.recipe: Recipe = recipes.get(self._config.recipe)
+        self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
+        self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
+        saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
+        self.step = saved.step
+        arguments = self._config.arguments
+        self.model: Model = build(self.recipe, self.spec, arguments, seed=0, stored=True)
+        where = f"{folder.checkpoints / f'{saved.step:08d}'}"
+        checkpoints.load_weights(self.model, saved.ema or saved.model, where)
+        self.model.to(device).eval()
+        self.capabilities = capabilities(self.model)
+        self._dataset: Dataset | None = None
+        self.data_at(data, accept_changes)
+
+    def __repr__(self) -> str:
+        can = ", ".join(self.capabilities)
+        return f"<{self.name}: {self.recipe.name} at step {self.step}; can {can}>"
+
+    def can(self, capability: str) -> None:
+        """Raise a `UserError` unless the model has this capability."""
+        if capability not in self.capabilities:
+            raise UserError(
+                f"{self.path} is a {self.recipe.name}, which cannot {capability}: it can "
+                f"{', '.join(self.capabilities)}"
+            )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int = 64,
+        seed: int = 0,
+        condition: Condition = None,
+        *,
+        text: str | Sequence[str] | None = None,
+    ) -> Tensor:
+        """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
+
+        condition: a class name or number for all images, or [n] labels; for a model with a
+        learned code also what `code` gives. text: a caption or several, for a model that is told
+        captions: n images of each, one caption's after another's.
+        """
+        self.can("sample")
+        if text is not None:
+            if condition is not None:
+                raise UserError("sample: give a condition or a text, not both")
+            condition = self.text(text, n)
+            n = len(condition)
+        n = inputs.count(n, "sample: n")
+        labels = self.labels(condition, n)
+        torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
+        generator = torch.Generator().manual_seed(derive(seed, "sample"))
+        parts = [
+            self.model.sample(rows.stop - rows.start, condition=own, generator=generator).cpu()  # type: ignore[operator]
+            for rows, own in _chunks(n, labels)
+        ]
+        return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
+
+    @torch.no_grad()
+    def codes(self, n: int = 64, seed: int = 0, condition: Condition = None) -> Tensor:
+        """The codes of `sample(n, seed, condition)`, [n,D] float32: `decode` gives those images.
+
+        So the number of an image in the grid of `genarium sample` is a row here.
+        """
+        for capability in ("sample", "prior", "decode"):
+            self.can(capability)
+        n = inputs.count(n, "codes: n")
+        labels = self.labels(condition, n)
+        generator = torch.Generator().manual_seed(derive(seed, "sample"))
+        parts = []
+        for rows, own in _chunks(n, labels):
+            # `condition` is asked of the prior only where the model is conditional
+            asked = {} if own is None else {"condition": own}
+            count = rows.stop - rows.start
+            parts.append(self.model.prior(count, generator=generator, **asked).cpu())  # type: ignore[operator]
+        return torch.cat(parts) if parts else torch.empty(0, 0)
+
+    @property
+    def mixture(self) -> Mapping[str, Any] | None:
+        """The Gaussians that the data were drawn from, None where that is not how they are made."""
+        found: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
+        return found
+
+    @property
+    def noise(self) -> int | None:
+        """How many leading columns of a code are noise, None for all: a GAN's condition follows."""
+        size = getattr(self.model, "latent", None)
+        return size if isinstance(size, int) else None
+
+    def invert(
+        self,
+        images: Images,
+        *,
+        steps: int = 200,
+        restarts: int = 4,
+        lr: float = 0.2,
+        prior_weight: float = 1e-3,
+        seed: int = 0,
+    ) -> Inversion:
+        """The codes whose images are nearest to images [N,C,H,W]; see `genarium.latent.invert`.
+
+        The search starts from the encoder's code where there is one, and for the other restarts
+        from the nearest of `POOL` draws of the prior. A GAN's condition is that of the start.
+        """
+        self.can("decode")
+        pixels = given.pictures(self, images, "invert: images")
+        wanted, starts = from_uint8(pixels).to(self.device), []
+        decode: Callable[[Tensor], Tensor] = self.model.decode  # type: ignore[assignment]
+        if "encode" in self.capabilities:
+            starts.append(self.encode(pixels).to(self.device)[None])
+        if "prior" in self.capabilities and restarts > len(starts):
+            generator = torch.Generator().manual_seed(derive(seed, "invert"))
+            with torch.no_grad():
+                draws = self.model.prior(max(POOL, restarts), generator=generator).to(self.device)  # type: ignore[operator]
+            starts.append(nearest_draws(decode, draws, wanted, restarts - len(starts)))
+        if not starts:
+            raise UserError(f"{self.path} has no encoder and no prior to start a search from")
+        settings: dict[str, Any] = {"steps": steps, "lr": lr, "prior_weight": prior_weight}
+        found = invert(decode, torch.cat(starts), wanted, free=self.noise, **settings)
+        return Inversion(found.codes.cpu(), found.mse.cpu())
+
+    def labels(self, condition: Condition, n: int) -> Tensor | None:
+        """A condition as [n] class labels; UserError for a class that the model does not know.
+
+        condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
+        A learned code [n, codes] (see `code`) passes as it is. For a model that is told attributes
+        it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of them.
+        """
+        return conditions.labels(self, condition, n)
+
+    def text(self, captions: str | Sequence[str], n: int = 1) -> Tensor:
+        """Captions as a condition of n images each, [len(captions)·n, T]; see `sample`.
+
+        Raises UserError for a model that is not told captions, and for an empty or a long one.
+        """
+        return conditions.text(self, captions, n)
+
+    def code(self, text: str, n: int) -> Tensor:
+        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+        return conditions.code(self, text, n)
+
+    def relabelled(self, codes: Tensor, condition: Tensor | int | str) -> Tensor:
+        """The same codes [n,D] under another condition: what it says replaces their last columns.
+
+        For models whose codes end in their condition (conditional GANs and VAEs). Columns that a
+        condition of attributes leaves open stay as they are.
+        """
+        self.can("prior")
+        codes = inputs.floats(codes, "relabelled: codes", self.code_size)
+        asked, noise = self.labels(condition, len(codes)), self.noise
+        if asked is None or noise is None or noise >= codes.shape[1]:
+            raise UserError(f"{self.path} is not conditional: its codes hold no class to change")
+        found = self.model.prior(len(codes), condition=asked.to(self.device)).cpu()[:, noise:]  # type: ignore[operator]
+        if asked.is_floating_point():
+            named = [
+                asked[:, i : i + 1].isfinite().expand(-1, max(1, len(column.values)))
+                for i, column in enumerate(self.spec.attributes)
+            ]
+            found = torch.where(torch.cat(named, 1), found, codes[:, noise:])
+        return torch.cat([codes[:, :noise], found], 1)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Images, condition: Condition = None) -> Tensor:
+        """Images [B,C,H,W] -> the model's reconstructions, float32 on [-1, 1].
+
+        condition: of the images, for a conditional model; else it finds the class by itself.
+        """
+        return self._by_chunks("reconstruct", images, condition)
+
+    def _by_chunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
+        self.can(capability)
+        pixels = given.pictures(self, images, f"{capability}: images")
+        method, labels = getattr(self.model, capability), self.labels(condition, len(pixels))
+        parts = [
+            method(pixels[rows].to(self.device), **_asked(own, self.device)).cpu()
+            for rows, own in _chunks(len(pixels), labels)
+        ]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def complete(
+        self,
+        images: Images,
+        keep: Tensor | NDArray[np.bool_],
+        seed: int = 0,
+        condition: Condition = None,
+    ) -> Tensor:
+        """Images [N,C,H,W] -> float32 on [-1, 1]: kept where `keep` (bool, [H,W] or [N,1 or C,H,W])
+        is true, drawn elsewhere; the same for the same seed."""
+        self.can("complete")
+        pixels = given.pictures(self, images, "complete: images")
+        labels = self.labels(condition, len(pixels))
+        generator = torch.Generator().manual_seed(derive(seed, "complete"))
+        kept = inputs.mask(keep, "complete: keep", pixels)
+        parts = []
+        for mine, own in _chunks(len(pixels), labels):
+            some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
+            parts.append(
+                self.model.complete(some, mask, condition=own, generator=generator).cpu()  # type: ignore[operator]
+            )
+        return torch.cat(parts)
+
+    def direction(self, asked: str | None) -> str:
+        """A direction that the model translates in, its first for None. UserError for another."""
+        self.can("translate")
+        known = self.model.directions
+        if asked is not None and asked not in known:
+            raise UserError(
+                f"--direction {asked}: {self.path} translates {' and '.join(known)} only; train "
+                f"one with --direction {asked}"
+            )
+        return asked or known[0]
+
+    @torch.no_grad()
+    def translate(self, images: Images, direction: str | None = None, seed: int = 0) -> Tensor:
+        """Images [N,C,H,W] of one domain -> those of the other, float32 on [-1, 1].
+
+        direction: "a2b" or "b2a", None for what the model was trained for. What is left to chance
+        (dropout) is the same for the same seed.
+        """
+        self.can("translate")
+        direction = self.direction(direction)
+        pixels = given.pictures(self, images, "translate: images", direction[0])
+        generator = torch.Generator().manual_seed(derive(seed, "translate"))
+        return translate_in_parts(self.model, pixels, direction, generator)
+
+    @torch.no_grad()
+    def score(
+        self,
+        images: Images,
+        seed: int = 0,
+        condition: Condition = None,
+        k: int = 1,
+    ) -> Tensor:
+        """ln p(x) of images [N,C,H,W], [N] nats, of `model.density`: exact, or the ELBO.
+
+        seed: of the ELBO's samples. k: importance samples an image, for a bound that closes on
+        ln p(x) as k grows. Raises UserError for a model without a likelihood, or k > 1 of an exact
+        one.
+        """
+        exact = "log_prob" in self.capabilities
+        if not exact and "elbo" not in self.capabilities:
+            raise UserError(
+                f"{self.path} is a {self.recipe.name}, which has no likelihood: it can "
+                f"{', '.join(self.capabilities)}"
+            )
+        if exact and k > 1:
+            raise UserError(f"--k {k}: the likelihood of {self.path} is exact, leave --k out")
+        k = inputs.count(k, "score: k", 1)
+        pixels = given.pictures(self, images, "score: images")
+        labels = self.labels(condition, len(pixels))
+        generator = torch.Generator().manual_seed(derive(seed, "score"))
+        parts = []
+        for mine, own in _chunks(len(pixels), labels):
+            some = pixels[mine].to(self.device)
+            own = None if own is None else own.to(self.device)
+            if exact:
+                parts.append(self.model.log_prob(some, own).cpu())  # type: ignore[operator]
+            else:
+                nats = self.model.elbo(some, own, k=k, generator=generator)  # type: ignore[operator]
+                parts.append(nats.cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def encode(self, images: Images, condition: Condition = None) -> Tensor:
+        """Images [B,C,H,W] -> codes [B,D] float32; condition as for `reconstruct`."""
+        return self._by_chunks("encode", images, condition)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor | NDArray[np.floating]) -> Tensor:
+        """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
+        self.can("decode")
+        codes = inputs.floats(z, "decode: z", self.code_size)
+        parts = [self.model.decode(x.to(self.device)).cpu() for x in codes.split(CHUNK)]  # type: ignore[operator]
+        return torch.cat(parts)
+
+    @cached_property
+    def code_size(self) -> int:
+        """How many numbers a code has, D."""
+        if {"sample", "prior", "decode"} <= {*self.capabilities}:
+            return self.codes(1).shape[1]
+        return self.encode(torch.zeros(1, *self.spec.shape, dtype=torch.uint8)).shape[1]
+
+    def history(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl."""
+        return log.read(self.folder.metrics)
+
+    def data_at(
+        self, data: Dataset | str | os.PathLike[str] | None, accept_changes: bool = False
+    ) -> None:
+        """Say where the run's own data are now; None: where they were at training.
+
+        data: the path or name, or the `Dataset` itself. accept_changes: take them with a warning
+        where their manifest is another than at training; else `dataset` refuses them.
+        """
+        self._place, self._accept = data, accept_changes
+        self._dataset = None
+
+    def dataset(self, progress: bool = False) -> Dataset:
+        """The data that the run was trained on, with their splits; read at the first call.
+
+        They are known by their manifest. Raises UserError where they are not there, or changed.
+        """
+        if self._dataset is None:
+            self._dataset = own_data(
+                self.folder,
+                self._config,
+                self._place,
+                accept_changes=self._accept,
+                progress=progress,
+            )
+        return self._dataset
+
+    def data_options(self, **changes: Any) -> DataOptions:
+        """How to read other images as the run's data were: size, channels, and all that was set.
+
+        changes: other settings, by name.
+        """
+        policy = {k: v for k, v in self.config["data"].items() if k not in ("source", "from_dir")}
+        if self.spec.binarized == "static":
+            policy["binarize"] = "static"  # of a set that comes so, too
+        policy |= {"size": f"{self.spec.height}x{self.spec.width}", "channels": self.spec.channels}
+        return DataOptions(**(policy | changes))
+
+
+def translate_in_parts(
+    model: Any, images: Tensor, direction: str | None, generator: torch.Generator | None
+) -> Tensor:
+    """`model.translate` of any number of images, `TRANSLATED` at a time; on the CPU."""
+    device = next((p.device for p in model.parameters()), images.device)
+    parts = [
+        model.translate(some.to(device), direction=direction, generator=generator).cpu()
+        for some in images.split(TRANSLATED)
+    ]
+    return torch.cat(parts)
+
+
+def _asked(condition: Tensor | None, device: torch.device) -> dict[str, Tensor]:
+    """The argument `condition`, only where there is one: not every model knows it."""
+    return {} if condition is None else {"condition": condition.to(device)}
+
+
+def _chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
+    """Rows 0 .. n-1 in runs of at most CHUNK, each with its labels if there are any."""
+    for start in range(0, n, CHUNK):
+        rows = slice(start, min(start + CHUNK, n))
+        yield rows, None if labels is None else labels[rows]

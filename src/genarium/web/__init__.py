@@ -1,0 +1,1 @@
+"""What every local web page of the program shares."""
