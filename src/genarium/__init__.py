@@ -1,7 +1,8 @@
 """Genarium: every classic family of deep generative image models in one workbench.
 
-Train, sample, measure, compare and explore; the library has the same verbs as the command.
-Importing this package does not import torch: each name is loaded on first use.
+Each verb of the command is a function here, with the same arguments and the same result:
+`genarium.train`, `genarium.sample`, `genarium.traverse` ... (`genarium.verbs` says how). Importing
+this package does not import torch: each name is loaded on first use.
 """
 
 from __future__ import annotations
@@ -10,18 +11,33 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api._old import compare, encode, evaluate, load, resume, save_grid, train
+    from genarium.api._old import compare, encode, evaluate, resume, train
+    from genarium.api.arithmetic import arithmetic
+    from genarium.api.complete import complete
+    from genarium.api.denoise import denoise
+    from genarium.api.interpolate import interpolate
+    from genarium.api.invert import invert
+    from genarium.api.manifold import manifold
+    from genarium.api.reconstruct import reconstruct
+    from genarium.api.sample import sample
+    from genarium.api.traverse import traverse
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
+    from genarium.drawing.write import save_grid
     from genarium.errors import RunError, UserError
     from genarium.recipes import recipe
+    from genarium.runs.loading import load
     from genarium.runs.trained import Trained
+    from genarium.verbs import verb
 
 _HOMES = {
-    "genarium.api._old": ("compare", "encode", "evaluate", "load", "resume", "save_grid", "train"),
+    "genarium.api._old": ("compare", "encode", "evaluate", "resume", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
+    "genarium.drawing.write": ("save_grid",),
     "genarium.errors": ("RunError", "UserError"),
     "genarium.recipes": ("recipe",),
+    "genarium.runs.loading": ("load",),
     "genarium.runs.trained": ("Trained",),
+    "genarium.verbs": ("verb",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -29,6 +45,15 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "train",
     "resume",
     "load",
+    "sample",
+    "reconstruct",
+    "denoise",
+    "complete",
+    "interpolate",
+    "arithmetic",
+    "traverse",
+    "manifold",
+    "invert",
     "encode",
     "evaluate",
     "compare",
@@ -36,6 +61,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "to_uint8",
     "Trained",
     "recipe",
+    "verb",
     "Spec",
     "Batch",
     "Phase",
@@ -48,12 +74,26 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOME:
-        import importlib
+    import importlib
 
+    if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
+    if not name.startswith("_"):
+        try:
+            return importlib.import_module(f"genarium.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"genarium.{name}":
+                raise
+        for entry in importlib.import_module("genarium.verbs").catalogue().values():
+            if entry.function == name:
+                return entry.call()
     raise AttributeError(f"module 'genarium' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    import importlib
+
+    verbs = importlib.import_module("genarium.verbs")
+    rooms = ("contract", "data", "drawing", "evaluation", "features", "latent", "models", "nn")
+    known = {entry.function for entry in verbs.catalogue().values()}
+    return sorted({*globals(), *__all__, *known, *rooms, "report", "runs", "study", "training"})

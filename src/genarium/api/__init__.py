@@ -1,0 +1,1 @@
+"""One file a verb: the functions that command, notebook and studio call alike."""

@@ -20,17 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from genarium import recipes
-from genarium.contract import TRANSLATED, Model, capabilities, to_uint8
+from genarium.contract import TRANSLATED, Model, capabilities
 from genarium.data import DataOptions, places, text
 from genarium.data.names import shown
 from genarium.data.splits import SPLITS
-from genarium.drawing import folder as picture_folder
 from genarium.drawing import points
 from genarium.drawing.images import save_png
-from genarium.errors import UserError, unwritable
+from genarium.errors import UserError
 from genarium.recipes import Recipe
 from genarium.report import translations
 from genarium.runs import budget, inputs
@@ -38,7 +36,7 @@ from genarium.runs import selection as given
 from genarium.runs.building import build, load_configured, own_data, placed
 from genarium.runs.configuration import Config, resolve, route
 from genarium.runs.folder import RunFolder, hardware, spec_to_dict
-from genarium.runs.inputs import Pictures
+from genarium.runs.loading import load
 from genarium.runs.selection import dataset_for
 from genarium.runs.trained import Images, Trained
 from genarium.training import checkpoint as checkpoints
@@ -273,24 +271,6 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
 # ------------------------------------------------------------------------------ using a run
 
 
-def load(
-    path: str | os.PathLike[str],
-    step: int | None = None,
-    device: str = "cpu",
-    *,
-    data: Data | None = None,
-    accept_changes: bool = False,
-) -> Trained:
-    """A trained run, ready to use; needs only the run folder, never the data.
-
-    step: take the checkpoint of this step instead of the newest. data: where the run's data are
-    now, if they were moved, or the `Dataset` for a run that was given one. accept_changes: take
-    them with a warning where they changed since. Both count when the data are asked for.
-    """
-    folder = RunFolder.open(inputs.path(path, "load: path"))
-    return Trained(folder, step, device, data=data, accept_changes=accept_changes)
-
-
 def loaded(run: Run, data: Data | None = None, accept_changes: bool = False) -> Trained:
     """A run as `Trained`: itself, or what lies at a path. data, accept_changes: as for `load`."""
     if not isinstance(run, Trained):
@@ -450,59 +430,3 @@ def encode(
     )
     codes = torch.cat([trained.encode(split.images) for _, split in parts])
     return Table(names, codes, labels, found.spec.classes)
-
-
-def write_images(
-    images: Tensor,
-    out: str | os.PathLike[str],
-    columns: int | None = None,
-    *,
-    real: Tensor | None = None,
-    mixture: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write images [N,C,H,W] as the suffix says: .png a grid, .npz an array, none: single files.
-
-    The array is `images`, uint8 [N,H,W,C]. Points of the plane make a plot instead of a grid, over
-    `real` points and with the modes of a `mixture`. Single files go into a folder of their own;
-    overwrite: replace those of an earlier call. Raises UserError for another suffix, a folder that
-    holds something, or a place that cannot be written.
-    """
-    import numpy as np
-
-    out = inputs.path(out, "--out")
-    pixels = images if images.dtype == torch.uint8 else to_uint8(images)
-    try:
-        if out.suffix.lower() == ".png":
-            out.parent.mkdir(parents=True, exist_ok=True)
-            save_png(out, points.sheet(pixels, columns, real=real, mixture=mixture))
-        elif out.suffix.lower() == ".npz":
-            out.parent.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(out, images=pixels.permute(0, 2, 3, 1).numpy())
-        elif out.suffix == "":
-            named = ((f"{number:06d}.png", image) for number, image in enumerate(pixels))
-            picture_folder.save(out, named, overwrite)
-        else:
-            raise UserError(f"--out {out}: end it in .png or .npz, or name a folder")
-    except OSError as error:
-        raise unwritable(out, error) from None
-
-
-def save_grid(images: Pictures, path: str | os.PathLike[str], columns: int | None = None) -> None:
-    """Write images [N,C,H,W] (uint8, or floats on [-1, 1]) as one PNG grid; points as a plot.
-
-    Also arrays [N,H,W,C] and [N,H,W], and lists of pictures of Pillow of one size.
-    """
-    if not isinstance(images, Tensor):
-        images = inputs.images(images, "save_grid: images")
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
-        raise UserError(
-            f"save_grid: images: of shape {list(images.shape)}: give [N,C,H,W], C 1 or 3"
-        )
-    if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise UserError(
-            f"save_grid: images: {images.dtype}: give uint8, or floats on [-1, 1]".replace(
-                "torch.", ""
-            )
-        )
-    save_png(inputs.path(path, "save_grid: path"), points.sheet(images, columns))

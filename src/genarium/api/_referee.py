@@ -129,9 +129,9 @@ def images(
 def _opened(source: Source) -> Source:
     """The run that a path leads to; anything else as it is."""
     if isinstance(source, str | os.PathLike) and (Path(source) / "run.json").is_file():
-        from genarium.api import _old as api
+        from genarium.runs import loading
 
-        return api.load(source)
+        return loading.load(source)
     return source
 
 

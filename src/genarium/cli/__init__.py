@@ -1,4 +1,4 @@
-"""The command `genarium`: one thin file a verb, all of them over `genarium.api._old`.
+"""The command `genarium`: made from the signatures of the functions in `genarium.api`.
 
 Parsing needs no torch: `genarium --help` answers at once. Every error that a user can cause is
 one line on stderr and exit status 2; a run that had to stop is one line and status 1.
@@ -10,36 +10,32 @@ already: a Ctrl-C in the first moments must meet the handler below, not an impor
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-VERBS = {
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+OLD = {
     "models": "list every recipe as the tree of families, with what each can do",
     "data": "list, show and prepare data sets",
     "train": "train a recipe on images",
     "resume": "go on with a run exactly where it stopped",
-    "sample": "draw new images from a trained model",
-    "reconstruct": "send images through a model's code and back",
-    "denoise": "clean damaged images",
     "encode": "write the codes of images as a table",
     "probe": "what simple classifiers find in the codes",
     "finetune": "a classifier that begins with the encoder, and one from scratch",
     "cluster": "find groups in the codes",
     "map": "draw the codes in the plane, coloured by class",
     "translate": "turn images of one kind into another",
-    "complete": "keep part of images and draw the rest",
     "score": "the log-likelihood of each image, the strangest first",
-    "interpolate": "walk between codes",
-    "arithmetic": "add and subtract the mean codes of groups of images",
-    "traverse": "move codes along a dimension or a found direction",
-    "manifold": "draw what two numbers of the code do together",
-    "invert": "search the codes of given images",
     "evaluate": "score a trained model, or images against others",
     "compare": "write a page that compares trained models",
     "study": "let people say which pictures are real",
     "demo": "train four families on digits and compare them",
 }
 
-COMPUTES = {*VERBS} - {"models", "data", "study"}
+STILL = {"models", "data list", "study create", "study report"}
+"""Verbs that do no heavy computing, so need no memory kept."""
 
 EXAMPLES = """examples:
   genarium demo                                    four families side by side, some minutes
@@ -103,7 +99,6 @@ def _main(arguments: list[str]) -> int:
 
 def _verb(arguments: list[str]) -> int:
     """Parse, and run the verb."""
-    import importlib
     import logging
 
     from genarium.cli.parser import Parser
@@ -116,29 +111,56 @@ def _verb(arguments: list[str]) -> int:
         epilog=EXAMPLES,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    wanted = next((a for a in arguments if not a.startswith("-")), None)
-    modules = {}
-    for name, summary in VERBS.items():
-        sub = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
-        if name == wanted:
-            modules[name] = importlib.import_module(f"genarium.cli.{name}")
-            modules[name].add_arguments(sub, arguments[arguments.index(name) + 1 :])
-    found = parser.parse_args(arguments)
+    found, run = _parsed(parser, arguments)
     if found.version:
         from importlib.metadata import version
 
         print(f"genarium {version('genarium')}")
         return 0
-    if found.verb is None:
+    if run is None:
         parser.print_help()
         return 0
-    if found.verb in COMPUTES:
+    return run(found)
+
+
+def _parsed(parser: Any, arguments: list[str]) -> tuple[Any, Callable[[Any], int] | None]:
+    """The arguments, and what runs the verb that they name. Only that verb is imported."""
+    import importlib
+    from functools import partial
+
+    from genarium import verbs as known
+    from genarium.cli import verbs as of_signature
+
+    words = [a for a in arguments if not a.startswith("-")][:2]
+    actions = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    groups: dict[str, Any] = {}
+    chosen: dict[str, Callable[[Any], int]] = {}
+    for name, summary in OLD.items():
+        sub = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+        if words[:1] == [name]:
+            module = importlib.import_module(f"genarium.cli.{name}")
+            module.add_arguments(sub, arguments[arguments.index(name) + 1 :])
+            chosen[name] = module.run
+    for name, entry in known.catalogue().items():
+        first, _, second = name.partition(" ")
+        at = actions
+        if second:
+            if first not in groups:
+                group = actions.add_parser(first, help=entry.group)
+                groups[first] = group.add_subparsers(dest="action", metavar="ACTION", required=True)
+            at = groups[first]
+        sub = at.add_parser(second or first, help=entry.summary.rstrip("."))
+        if words[: 1 + bool(second)] == name.split():
+            verb = entry.load()
+            of_signature.add_arguments(sub, verb)
+            chosen[name] = partial(of_signature.run, verb)
+    found = parser.parse_args(arguments)
+    name = " ".join(filter(None, (found.verb, getattr(found, "action", None))))
+    if name and name not in STILL:
         from genarium.training.allocator import keep_memory
 
         keep_memory()
-    status: int = modules[found.verb].run(found)
-    return status
+    return found, chosen.get(name, chosen.get(found.verb))
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:

@@ -75,10 +75,10 @@ def _draw(found: Dataset, out: Path) -> None:
     """A grid of training images, the same ones each time; points as a plot."""
     import torch
 
-    from genarium.api import _old as api
     from genarium.drawing.points import SHOWN
+    from genarium.drawing.write import write_images
 
     images = found.train.images
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     some = images[order[: SHOWN if found.spec.planar else 64]]
-    api.write_images(some, out, mixture=found.info.get("mixture"))
+    write_images(some, out, mixture=found.info.get("mixture"))

@@ -35,6 +35,8 @@ def add_accept(parser: argparse.ArgumentParser, whose: str = "the run's") -> Non
 
 def open_run(found: Any) -> Trained:
     """The run that a verb names, at its --step, with its own data where --data says."""
-    from genarium.api import _old as api
+    from genarium.runs import loading
 
-    return api.load(found.run, found.step, data=found.place, accept_changes=found.accept_changes)
+    return loading.load(
+        found.run, found.step, data=found.place, accept_changes=found.accept_changes
+    )

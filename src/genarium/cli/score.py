@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 def run(found: Any) -> int:
     import torch
 
-    from genarium.api import _old as api
     from genarium.cli import show
+    from genarium.drawing.write import write_images
     from genarium.evaluation.metrics.likelihood import auroc
     from genarium.runs.selection import all_given, given
 
@@ -92,7 +92,7 @@ def run(found: Any) -> int:
         raise unwritable(out, error) from None
     picture = out.with_suffix(".png")
     ends = order[:SHOWN] + order[max(SHOWN, len(order) - SHOWN) :][::-1]
-    api.write_images(images[ends], picture, columns=min(SHOWN, len(ends)))
+    write_images(images[ends], picture, columns=min(SHOWN, len(ends)))
     exact = "log_prob" in trained.capabilities
     kind = "ln p(x)" if exact else f"lower bound on ln p(x) (k = {found.k})"
     if found.json:

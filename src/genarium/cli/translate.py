@@ -51,11 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 
 def run(found: Any) -> int:
-    from genarium.api import _old as api
     from genarium.cli import show
     from genarium.data.scan import GRID
     from genarium.drawing import folder
     from genarium.drawing.images import as_uint8
+    from genarium.drawing.write import write_images
     from genarium.runs.selection import all_given
 
     out = Path(found.out) if found.out else None
@@ -72,7 +72,7 @@ def run(found: Any) -> int:
     if out.suffix.lower() == ".png":
         _save(out, shown, out)
     elif out.suffix.lower() == ".npz":
-        api.write_images(made, out)
+        write_images(made, out)
     else:
         pictures = [*_files(texts, given.names, made, out), (GRID, shown)]
         folder.save(out, pictures, found.overwrite)

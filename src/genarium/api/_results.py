@@ -1,0 +1,141 @@
+"""What verbs give back: objects that can be saved, read by a program, and looked at."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from genarium.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.runs.trained import Trained
+
+
+@dataclass(repr=False)
+class Result:
+    """A verb's result. Its text is what the command prints, its dict what `--json` prints.
+
+    home: the folder that it is saved in where nobody says another place. saved: what was written.
+    """
+
+    NAME: ClassVar[str] = ""
+    """The file's name in `home`; none for a result that is not saved unasked."""
+    SUFFIXES: ClassVar[tuple[str, ...]] = ()
+    """Endings that `save` takes; the first is named in errors. "" stands for a folder."""
+
+    home: Path = field(init=False, default_factory=Path, compare=False)
+    saved: list[Path] = field(init=False, default_factory=list, compare=False)
+
+    def text(self) -> str:
+        """What it is, for people; a line, or a table."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its numbers, ready for JSON."""
+        raise NotImplementedError
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        """Write the files; gives those that were written. overwrite: of a folder of pictures."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, out: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        """`out` as a path, before anything is computed.
+
+        Raises UserError for an ending that `save` does not know, and for a folder that holds
+        something else than the pictures of an earlier call, or those without `overwrite`.
+        """
+        from genarium.runs import inputs
+
+        path = inputs.path(out, "--out")
+        if path.suffix.lower() not in cls.SUFFIXES:
+            kinds = [f"end it in {s}" if s else "name a folder" for s in cls.SUFFIXES]
+            raise UserError(f"--out {out}: {' or '.join(kinds)}")
+        if "" in cls.SUFFIXES:
+            from genarium.drawing import folder
+
+            folder.check(path, overwrite)
+        return path
+
+    def save(self, out: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> Path:
+        """Write it to `out`, or to its place in the run folder; gives the path.
+
+        overwrite: replace the pictures that an earlier call wrote into the folder `out`. Raises
+        UserError for an ending that it does not know and for a place that refuses.
+        """
+        path = self.check(self.home / self.NAME if out is None else out, overwrite)
+        self.saved = self.write(path, overwrite)
+        return path
+
+    def facts(self) -> dict[str, Any]:
+        """`to_dict()`, and where it was saved."""
+        places = {"out": str(self.saved[0])} if self.saved else {}
+        return {**self.to_dict(), **places}
+
+    def report(self) -> str:
+        """`text()`, and where it was saved."""
+        return f"{self.text()}: {self.saved[0]}" if self.saved else self.text()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.text())}</pre>"
+
+
+@dataclass(repr=False)
+class Picture(Result):
+    """A result that is one picture. `image` is uint8 [C,H,W]."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".png",)
+
+    @property
+    def image(self) -> Tensor:
+        """The picture, uint8 [C,H,W]."""
+        raise NotImplementedError
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.images import save_png
+
+        return [save_png(path, self.image)]
+
+    def _repr_png_(self) -> bytes:
+        from genarium.drawing.images import png_bytes
+
+        return png_bytes(self.image)
+
+    def _repr_html_(self) -> str:
+        from genarium.drawing.images import data_uri
+
+        style = "image-rendering:pixelated"
+        return (
+            f'<figure><img src="{data_uri(self.image)}" style="{style}" alt="">'
+            f"<figcaption>{html.escape(self.text())}</figcaption></figure>"
+        )
+
+
+@dataclass(repr=False)
+class Figures(Result):
+    """A result that is numbers: a table for people, a JSON file when saved."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".json",)
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.files import write
+
+        return [write(path, (json.dumps(self.to_dict(), indent=1) + "\n").encode())]
+
+    def report(self) -> str:
+        return f"{self.text()}\nsaved: {self.saved[0]}" if self.saved else self.text()
+
+
+def of_run(result: Any, run: Trained) -> Any:
+    """`result`, whose place is the folder of `run`."""
+    result.home = run.path
+    return result

@@ -1,0 +1,80 @@
+"""The types of the verbs' arguments: what a flag is called, what it takes, its help, said once.
+
+No torch in here: help texts need none.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le
+
+from genarium.verbs import Flag, Help
+
+GROUP = """how to name codes (GROUP; in Python also codes [n,D]):
+  3,17 or 0-7         samples by their number in the grid of `genarium sample RUN -n N --seed S`
+  test:3,17           images of the test split of the run's data
+  PATH                an image file, a folder of them, or the .npz of `genarium invert`
+  class:7             the mean of a class, by its name or number
+  colour:red, x:low   the mean of a factor's value (low, high: its lowest, highest third)
+  class:star+colour:red   of images with both; class:!star: of images without it"""
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.data import Dataset
+    from genarium.runs import conditions, trained
+    from genarium.runs.groups import Group as Codes
+
+    Run: TypeAlias = trained.Trained | str | os.PathLike[str]
+    Images: TypeAlias = trained.Images
+    Data: TypeAlias = Dataset | str | os.PathLike[str]
+    Place: TypeAlias = Dataset | str | os.PathLike[str]
+    Condition: TypeAlias = conditions.Condition
+    Group: TypeAlias = str | Tensor | Codes
+else:
+    Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
+    Images = Annotated[
+        Any,
+        Flag(metavar="IMAGES", raw=True, repeat=True),
+        Help("image files, folders of them, test, test:NUMBERS, or a data set"),
+    ]
+    Data = Annotated[
+        Any,
+        Flag(metavar="DATA", raw=True),
+        Help("a folder of images or a data set, read as the run's were (default: the run's own)"),
+    ]
+    Place = Annotated[
+        Any,
+        Flag(metavar="PLACE", raw=True),
+        Help(
+            "where the run's own data are now, if they were moved (default: where they were at "
+            "training); they are known by their content"
+        ),
+    ]
+    Condition = Annotated[
+        Any,
+        Flag("--class", metavar="NAME", raw=True),
+        Help("of this class (name or number), or with attributes, as shape:star+colour:red"),
+    ]
+    Group = Annotated[Any, Flag(metavar="GROUP", raw=True)]
+
+Count: TypeAlias = Annotated[int, Gt(0)]
+Seed: TypeAlias = Annotated[
+    int, Ge(0), Le(2**63 - 1), Help("of all that is drawn: the same seed, the same result")
+]
+Step: TypeAlias = Annotated[int, Ge(0), Help("the checkpoint of this step (default: the newest)")]
+Device: TypeAlias = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Help("auto takes a GPU where there is one")
+]
+AcceptChanges: TypeAlias = Annotated[
+    bool, Help("go on although the run's data changed since training")
+]
+Grid: TypeAlias = Annotated[
+    int, Gt(0), Help("samples in the grid that numbers refer to, as for `sample`")
+]
+Code: TypeAlias = Annotated[str, Help("samples of this learned code, as for `sample`")]
+Invert: TypeAlias = Annotated[
+    bool, Help("search the codes of images, for a model that does not encode")
+]

@@ -1,0 +1,151 @@
+"""What a denoising autoencoder makes of damaged images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
+from genarium.errors import UserError
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KINDS = ("gaussian", "masking", "salt-and-pepper")
+
+
+@dataclass(repr=False)
+class Denoised(Picture):
+    """Damaged images and what the model made of them, uint8 [n,C,H,W].
+
+    clean: the images before the damage, None where they came damaged. errors: mse and psnr (in dB)
+    of "damaged" and "denoised" against the clean ones.
+    """
+
+    NAME: ClassVar[str] = "denoised.png"
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".npz", "")
+
+    images: Tensor
+    damaged: Tensor
+    clean: Tensor | None
+    run: str
+    errors: dict[str, dict[str, float | None]] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Tensor:
+        import torch
+
+        from genarium.drawing.images import grid
+
+        parts = [self.clean, self.damaged, self.images]
+        rows = [part for part in parts if part is not None]
+        shown = torch.stack(rows, 1).flatten(0, 1)
+        columns = max(1, 12 // len(rows)) * len(rows)
+        return grid(shown, columns=min(columns, len(shown)))
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.write import write_images
+
+        if path.suffix.lower() == ".png":
+            return super().write(path, overwrite)
+        write_images(self.images, path, overwrite=overwrite)
+        return [path]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"run": self.run, "n": len(self.images), **self.errors}
+
+    def text(self) -> str:
+        words = ""
+        if self.errors:
+            before, after = (self.errors[k]["psnr"] or math.inf for k in ("damaged", "denoised"))
+            words = f", {before:.1f} dB before and {after:.1f} dB after"
+        return f"{len(self.images)} images denoised{words}"
+
+
+@verb(
+    "images",
+    out="FILE.png: (clean |) damaged | denoised; a folder or .npz: the denoised images alone "
+    "(default: RUN/denoised.png)",
+)
+def denoise(
+    run: Run,
+    images: Images | None = None,
+    *,
+    noise: Annotated[str | None, Flag(metavar="KIND:AMOUNT")] = None,
+    n: Count = 16,
+    seed: Seed = 0,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Denoised:
+    """Clean damaged images.
+
+    images: damaged images: files, folders of them, test, or test:NUMBERS (default: clean ones of
+        the test split, damaged as in training).
+    noise: damage the images first: gaussian, masking or salt-and-pepper, as masking:0.3.
+    n: how many, at most.
+    seed: of the damage.
+    """
+    from genarium.drawing.images import as_uint8
+    from genarium.runs.loading import of_images, opened
+    from genarium.runs.selection import pictures
+
+    damage = None if noise is None else _noise(noise)
+    trained = opened(run, step, device, data=data, accept_changes=accept_changes)
+    trained.can("reconstruct")
+    of_images(trained)
+    if damage is None and images is None:
+        damage = getattr(trained.model, "corruption", None)
+        if damage is None:
+            raise UserError(
+                f"{trained.path} was not trained on damaged images: name some, or say how to "
+                "damage clean ones, as --noise masking:0.3"
+            )
+    given = pictures(trained, "test" if images is None else images, "images")[:n]
+    damaged = given if damage is None else _damaged(given, damage, seed)
+    cleaned = as_uint8(trained.reconstruct(damaged))
+    clean = None if damage is None else given
+    made = Denoised(cleaned, damaged, clean, str(trained.path))
+    if clean is not None:
+        made.errors = {
+            "damaged": _error(damaged, clean),
+            "denoised": _error(cleaned, clean),
+        }
+    return of_run(made, trained)
+
+
+def _error(images: Tensor, clean: Tensor) -> dict[str, float | None]:
+    from genarium.contract import from_uint8
+
+    mse = ((from_uint8(images) - from_uint8(clean)) / 2).square().mean().item()
+    return {"mse": mse, "psnr": -10 * math.log10(mse) if mse else None}
+
+
+def _noise(text: str) -> Any:
+    """A corruption by KIND:AMOUNT."""
+    from genarium.models.autoencoder.denoising import corruption_of
+
+    kind, _, amount = text.partition(":")
+    try:
+        size = float(amount)
+    except ValueError:
+        size = math.nan
+    if kind not in KINDS or not math.isfinite(size) or size < 0:
+        raise UserError(f"--noise {text}: say one of {', '.join(KINDS)} and how much, masking:0.3")
+    if kind != "gaussian" and size > 1:
+        raise UserError(f"--noise {text}: a share of the pixels is at most 1")
+    return corruption_of(kind, size)
+
+
+def _damaged(images: Tensor, noise: Any, seed: int) -> Tensor:
+    """uint8 images damaged and rounded to what a file can hold."""
+    from genarium.contract import Noise, to_uint8
+    from genarium.training.order import derive
+
+    draws = Noise(derive(seed, "denoise"), len(images))
+    return to_uint8(noise(images.float() / 255.0, draws) * 2.0 - 1.0)

@@ -1,0 +1,139 @@
+"""Walks between codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import (
+    GROUP,
+    AcceptChanges,
+    Code,
+    Condition,
+    Device,
+    Grid,
+    Group,
+    Invert,
+    Place,
+    Run,
+    Seed,
+    Step,
+)
+from genarium.errors import UserError
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROWS = 6
+
+
+@dataclass(repr=False)
+class Interpolation(Picture):
+    """Walks between codes, a row each.
+
+    images: uint8 [rows,steps,C,H,W]. codes: [rows,steps,D]. kind: spherical or linear. ends: the
+    images whose codes a row begins and ends with, uint8 [rows,2,C,H,W], where they were given.
+    """
+
+    NAME: ClassVar[str] = "interpolate.png"
+
+    images: Tensor
+    codes: Tensor
+    kind: str
+    ends: Tensor | None
+    run: str
+    names: tuple[str, str]
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.report.pictures import walks
+        from genarium.report.records import Interpolations
+
+        return walks(Interpolations(self.images, self.kind, self.ends))
+
+    def to_dict(self) -> dict[str, Any]:
+        rows, steps = self.images.shape[:2]
+        start, end = self.names
+        facts = {"run": self.run, "from": start, "to": end, "kind": self.kind}
+        return {**facts, "rows": rows, "steps": steps}
+
+    def text(self) -> str:
+        rows, steps = self.images.shape[:2]
+        return f"{rows} {self.kind} walks of {steps} steps, {self.names[0]} to {self.names[1]}"
+
+
+@verb("latent", out="FILE.png: a walk a row (default: RUN/interpolate.png)", notes=GROUP)
+def interpolate(
+    run: Run,
+    *,
+    start: Annotated[Group | None, Flag("--from", "GROUP", raw=True)] = None,
+    end: Annotated[Group | None, Flag("--to", "GROUP", raw=True)] = None,
+    steps: Annotated[int, Ge(2)] = 10,
+    linear: bool = False,
+    n: Grid = 64,
+    seed: Seed = 0,
+    condition: Condition | None = None,
+    code: Code | None = None,
+    invert: Invert = False,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Interpolation:
+    """Walk between codes.
+
+    run: a run folder whose model decodes.
+    start: where the walks begin.
+    end: where they end, as many or one (default: 6 walks between samples).
+    steps: images a walk, ends included.
+    linear: straight lines (default: spherical where the codes have a prior).
+    seed: of the samples that numbers name.
+    """
+    import torch
+
+    from genarium.drawing.images import as_uint8
+    from genarium.latent import interpolate as between
+    from genarium.runs.groups import Groups
+    from genarium.runs.loading import that_decodes
+
+    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    if (start is None) != (end is None):
+        given, missing = ("--from", "--to") if end is None else ("--to", "--from")
+        raise UserError(f"{given} {_name(end if start is None else start)}: give {missing} as well")
+    named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
+    if start is None or end is None:
+        if n < 2:
+            raise UserError(f"-n {n}: a walk needs two samples")
+        rows = min(ROWS, n // 2)
+        start, end = named.first(0, rows), named.first(rows, rows)
+    first, last = named("--from", start), named("--to", end)
+    a, b = first.rows, last.rows
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise UserError(
+            f"--from {_name(start)} has {len(a)} codes, --to {_name(end)} has {len(b)}: "
+            "name as many, or one"
+        )
+    rows = max(len(a), len(b))
+    kind = "spherical" if named.samples and not linear else "linear"
+    codes = between(
+        a.expand(rows, -1),
+        b.expand(rows, -1),
+        steps,
+        "linear" if kind == "linear" else "spherical",
+        noise=trained.noise,
+    )
+    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, (rows, steps))
+    ends = None
+    if not (first.average or last.average or first.originals is None or last.originals is None):
+        both = (x.expand(rows, -1, -1, -1) for x in (first.originals, last.originals))
+        ends = torch.stack([*both], 1)
+    names = (_name(start), _name(end))
+    return of_run(Interpolation(images, codes, kind, ends, str(trained.path), names), trained)
+
+
+def _name(group: Any) -> str:
+    return group if isinstance(group, str) else "given codes"

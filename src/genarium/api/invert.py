@@ -1,0 +1,109 @@
+"""The codes whose images are nearest to given ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
+from genarium.verbs import verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(repr=False)
+class Inversions(Picture):
+    """Codes found for images.
+
+    originals: uint8 [n,C,H,W]. images: those of the codes, float32 on [-1, 1]. codes: [n,D]. mse:
+    the squared error a pixel of each, [n].
+    """
+
+    NAME: ClassVar[str] = "invert.png"
+
+    originals: Tensor
+    images: Tensor
+    codes: Tensor
+    mse: Tensor
+    run: str
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.points import pairs
+
+        return pairs(self.originals, self.images, columns=min(8, 2 * len(self.images)))
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        import numpy as np
+
+        from genarium.errors import unwritable
+
+        codes = path.with_suffix(".npz")
+        found = super().write(path, overwrite)
+        try:
+            np.savez_compressed(codes, codes=self.codes.numpy(), mse=self.mse.numpy())
+        except OSError as error:
+            raise unwritable(codes, error) from None
+        return [*found, codes]
+
+    def facts(self) -> dict[str, Any]:
+        found = super().facts()
+        return {**found, "codes": str(self.saved[1])} if self.saved else found
+
+    def to_dict(self) -> dict[str, Any]:
+        mean = self.mse.mean().item()
+        return {"run": self.run, "n": len(self.mse), "mse": mean, "each": self.mse.tolist()}
+
+    def text(self) -> str:
+        mean = self.mse.mean().item()
+        return f"{len(self.mse)} inversions, mean squared error {mean:.5f} a pixel"
+
+    def report(self) -> str:
+        found = super().report()
+        return f"{found}\ntheir codes: {self.saved[1]}" if self.saved else found
+
+
+@verb(
+    "latent",
+    out="FILE.png: original | found; the codes lie beside it as FILE.npz (default: RUN/invert.png)",
+)
+def invert(
+    run: Run,
+    images: Images | None = None,
+    *,
+    steps: Count = 200,
+    restarts: Count = 4,
+    lr: Annotated[float, Gt(0)] = 0.2,
+    prior_weight: Annotated[float, Ge(0)] = 1e-3,
+    seed: Seed = 0,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Inversions:
+    """Search the codes of given images.
+
+    run: a run folder whose model decodes.
+    images: image files, folders of them, or test:NUMBERS (default: test:0-15).
+    steps: of Adam.
+    restarts: starts an image, the best is kept.
+    lr: Adam's first step.
+    prior_weight: of |z|²/D beside the squared error.
+    seed: of the draws to start from.
+    """
+    from genarium.runs.loading import that_decodes
+    from genarium.runs.selection import pictures
+
+    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    originals = pictures(trained, "test:0-15" if images is None else images, "images")
+    found = trained.invert(
+        originals, steps=steps, restarts=restarts, lr=lr, prior_weight=prior_weight, seed=seed
+    )
+    again = trained.decode(found.codes)
+    made = Inversions(originals, again, found.codes, found.mse, str(trained.path))
+    return of_run(made, trained)

@@ -1,0 +1,72 @@
+"""Images beside what the model's code keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Step
+from genarium.verbs import verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(repr=False)
+class Reconstructions(Picture):
+    """Images and their reconstructions.
+
+    originals: uint8 [n,C,H,W]. images: their reconstructions, float32 on [-1, 1]. mse: the mean
+    squared error of a pixel on [0, 1].
+    """
+
+    NAME: ClassVar[str] = "reconstructions.png"
+
+    originals: Tensor
+    images: Tensor
+    mse: float
+    run: str
+    mixture: Mapping[str, Any] | None = None
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.points import pairs
+
+        return pairs(self.originals, self.images, columns=8, mixture=self.mixture)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"run": self.run, "n": len(self.images), "mse": self.mse}
+
+    def text(self) -> str:
+        return f"{len(self.images)} reconstructions, mean squared error {self.mse:.5f} a pixel"
+
+
+@verb("images", out="FILE.png: original | reconstruction (default: RUN/reconstructions.png)")
+def reconstruct(
+    run: Run,
+    images: Images | None = None,
+    *,
+    n: Count = 32,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Reconstructions:
+    """Send images through a model's code and back.
+
+    images: image files, folders of them, test, test:NUMBERS or a data set (default: test).
+    n: how many, at most.
+    """
+    from genarium.contract import from_uint8
+    from genarium.runs.loading import opened
+    from genarium.runs.selection import pictures
+
+    trained = opened(run, step, device, data=data, accept_changes=accept_changes)
+    trained.can("reconstruct")
+    originals = pictures(trained, "test" if images is None else images, "images")[:n]
+    again = trained.reconstruct(originals)
+    mse = ((again - from_uint8(originals)) / 2).square().mean().item()
+    made = Reconstructions(originals, again, mse, str(trained.path), trained.mixture)
+    return of_run(made, trained)

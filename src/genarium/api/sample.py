@@ -1,0 +1,101 @@
+"""New images from a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import Condition, Count, Device, Run, Seed, Step
+from genarium.errors import UserError
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+N, EACH = 64, 8  # images, and of each caption
+
+
+@dataclass(repr=False)
+class Samples(Picture):
+    """New images.
+
+    images: [n,C,H,W] float32 on [-1, 1]. captions: what they were asked to show, rows of n.
+    """
+
+    NAME: ClassVar[str] = "samples.png"
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".npz", "")
+
+    images: Tensor
+    run: str
+    seed: int
+    captions: tuple[str, ...] = ()
+    columns: int | None = None
+    mixture: Mapping[str, Any] | None = None
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.points import sheet
+
+        return sheet(self.images, self.columns, mixture=self.mixture)
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.write import write_images
+
+        write_images(self.images, path, self.columns, mixture=self.mixture, overwrite=overwrite)
+        return [path]
+
+    def to_dict(self) -> dict[str, Any]:
+        text = list(self.captions) or None
+        return {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
+
+    def text(self) -> str:
+        return f"{len(self.images)} samples of {Path(self.run).name} (seed {self.seed})"
+
+    def report(self) -> str:
+        rows = [f"row {i}: {caption}" for i, caption in enumerate(self.captions, 1)]
+        return "\n".join([super().report(), *rows])
+
+
+@verb(
+    "images",
+    out="FILE.png: one grid (points of the plane: a plot); FILE.npz: uint8 [N,H,W,C]; a folder: "
+    "single PNG files (default: RUN/samples.png)",
+)
+def sample(
+    run: Run,
+    *,
+    n: Count | None = None,
+    seed: Seed = 0,
+    condition: Condition | None = None,
+    code: str | None = None,
+    text: Annotated[str | Sequence[str] | None, Flag("--text", "CAPTION", repeat=True)] = None,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Samples:
+    """Draw new images from a trained model.
+
+    run: a run folder; the data are not needed.
+    n: how many (default: 64; of each caption 8).
+    code: draw this learned code: 3,0.5,* is category 3, number 0.5, the rest left to chance.
+    text: draw what this says, n images of it; once or several times, a row each.
+    """
+    from genarium.runs.loading import opened
+
+    asked = {"--class": condition, "--code": code, "--text": text}
+    given = [flag for flag, value in asked.items() if value is not None]
+    if len(given) > 1:
+        count = "two" if len(given) == 2 else "three"
+        raise UserError(f"{' and '.join(given)}: give one of the {count}")
+    trained = opened(run, step, device)
+    captions = (text,) if isinstance(text, str) else tuple(text or ())
+    many = n or (EACH if captions else N)
+    wanted = condition if code is None else trained.code(code, many)
+    images = trained.sample(many, seed, wanted, text=captions or None)
+    columns = many if captions else None
+    made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture)
+    return of_run(made, trained)

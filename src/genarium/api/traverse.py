@@ -1,0 +1,195 @@
+"""Codes moved along a dimension, from one group towards another, or through the classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from annotated_types import Ge
+
+from genarium.api._results import Picture, of_run
+from genarium.api._types import (
+    GROUP,
+    AcceptChanges,
+    Code,
+    Condition,
+    Device,
+    Grid,
+    Group,
+    Invert,
+    Place,
+    Run,
+    Seed,
+    Step,
+)
+from genarium.errors import UserError
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.runs.groups import Groups
+    from genarium.runs.trained import Trained
+
+ROWS = 6
+
+
+@dataclass(repr=False)
+class Traversal(Picture):
+    """Moved codes, a row each.
+
+    images: uint8 [rows,steps,C,H,W]. codes: [rows,steps,D]. along: what they move along. values:
+    where they are, numbers or the names of classes. variance: how far a row's images are from
+    their mean, pixels on [0, 1], by the row's name; of classes empty.
+    """
+
+    NAME: ClassVar[str] = "traverse.png"
+
+    images: Tensor
+    codes: Tensor
+    along: str
+    values: list[float] | list[str]
+    run: str
+    variance: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.images import grid
+
+        return grid(self.images.flatten(0, 1), columns=self.images.shape[1], pad=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {"run": self.run, "along": self.along}
+        if not self.variance:
+            return {**facts, "values": self.values, "rows": len(self.images)}
+        facts["range"] = [self.values[0], self.values[-1]]
+        return {**facts, "steps": len(self.values), "variance": self.variance}
+
+    def text(self) -> str:
+        if not self.variance:
+            return f"{len(self.images)} codes as {', '.join(map(str, self.values))}"
+        low, high = self.values[0], self.values[-1]
+        return f"{len(self.images)} rows along {self.along}, {low:g} to {high:g}"
+
+    def report(self) -> str:
+        if self.along != "every dimension":
+            return super().report()
+        most = sorted(self.variance, key=lambda row: -self.variance[row])[:5]
+        return f"{super().report()}\ndimensions that change the image most: {', '.join(most)}"
+
+
+@verb("latent", out="FILE.png: a code a row (default: RUN/traverse.png)", notes=GROUP)
+def traverse(
+    run: Run,
+    *,
+    dimension: Annotated[int | str | None, Flag(metavar="D", raw=True)] = None,
+    toward: Annotated[tuple[Group, Group] | None, Flag(metavar=("A", "B"), raw=True)] = None,
+    classes: Annotated[str | None, Flag(metavar="ATTRIBUTE", alone="class")] = None,
+    start: Annotated[Group | None, Flag("--from", "GROUP", raw=True)] = None,
+    range: Annotated[tuple[float, float] | None, Flag(metavar=("LOW", "HIGH"))] = None,
+    steps: Annotated[int, Ge(2)] = 9,
+    n: Grid = 64,
+    seed: Seed = 0,
+    condition: Condition | None = None,
+    code: Code | None = None,
+    invert: Invert = False,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+) -> Traversal:
+    """Move codes along a dimension or a found direction.
+
+    run: a run folder whose model decodes.
+    dimension: this number of the code, a row for each code of --from; all: each in turn, of one
+        code (default).
+    toward: instead: along the difference between the means of two groups (a turn vector).
+    classes: instead: every class in turn while the code stays, for a conditional model (or every
+        value of the attribute that it is conditioned on).
+    start: the codes to move (default: the first samples, or test images).
+    range: values of the dimension (default: -3 3; without a prior in standard deviations about the
+        mean of test codes), or multiples of the difference (default: -1 1).
+    steps: images a row.
+    seed: of the samples that numbers name.
+    """
+    import torch
+
+    from genarium.drawing.images import as_uint8
+    from genarium.runs.groups import Groups
+    from genarium.runs.loading import that_decodes
+
+    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    if toward and dimension is not None:
+        raise UserError("--dimension and --toward exclude each other: give one of them")
+    if classes and (toward or dimension is not None or range):
+        raise UserError("--classes goes by itself: leave out --dimension, --toward, --range")
+    named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
+    if classes:
+        return of_run(_classes(trained, named, classes, start), trained)
+    low, high = range or ((-1.0, 1.0) if toward else (-3.0, 3.0))
+    values = torch.linspace(low, high, steps)
+    codes, what, rows = _walk(named, dimension, toward, start, values)
+    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
+    effect = (images.float() / 255).var(1, correction=0).flatten(1).mean(1).tolist()
+    found = Traversal(images, codes, what, values.tolist(), str(trained.path))
+    found.variance = dict(zip(rows, effect))
+    return of_run(found, trained)
+
+
+def _walk(
+    named: Groups, dimension: int | str | None, toward: Any, start: Any, values: Tensor
+) -> tuple[Tensor, str, list[str]]:
+    """Codes [R,S,D], what they run along, and the name of each row."""
+    import torch
+
+    from genarium.latent import traverse as walk
+    from genarium.latent import turn_vector
+
+    one = not toward and dimension in (None, "all")
+    count = 1 if one else min(ROWS, named.n) if named.samples else ROWS
+    first = named("--from", named.first(0, count) if start is None else start)
+    if toward:
+        a, b = (named("--toward", group) for group in toward)
+        names = [group if isinstance(group, str) else "given codes" for group in toward]
+        codes = walk(first.rows, turn_vector(a.codes, b.codes), values)
+        return codes, f"{names[0]} to {names[1]}", _names(codes)
+    size = first.codes.shape[1]
+    middle, unit = named.scale(size)
+    if one:
+        # a category is no number: its columns are not walked
+        some = getattr(named.trained.model, "numbers", range(size))
+        each = [walk(first.rows[:1], d, middle[d] + unit[d] * values) for d in some]
+        return torch.cat(each), "every dimension", [str(d) for d in some]
+    text = str(dimension)
+    if not text.isdecimal() or int(text) >= size:
+        raise UserError(f"--dimension {text}: say 0 to {size - 1}, or all")
+    d = int(text)
+    codes = walk(first.rows, d, middle[d] + unit[d] * values)
+    return codes, f"dimension {d}", _names(codes)
+
+
+def _classes(trained: Trained, named: Groups, classes: str, start: Any) -> Traversal:
+    """A row a code, a column a class: what the code says beside the class."""
+    import torch
+
+    from genarium.drawing.images import as_uint8
+
+    names = trained.spec.classes if trained.model.conditional else ()
+    ask = "{}"
+    if trained.model.told:
+        values = {column.name: column.values for column in trained.spec.attributes}
+        names, ask = values.get(classes, ()), f"{classes}:{{}}"
+        if not names:
+            some = ", ".join(name for name, of in values.items() if of)
+            raise UserError(f"--classes {classes}: choose {some or 'no run but another'}")
+    count = min(ROWS, named.n) if named.samples else ROWS
+    first = named("--from", named.first(0, count) if start is None else start).rows
+    if not names:
+        raise UserError(f"--classes: {trained.path} is not conditional: leave --classes away")
+    codes = torch.stack([trained.relabelled(first, ask.format(name)) for name in names], 1)
+    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
+    return Traversal(images, codes, classes, list(names), str(trained.path))
+
+
+def _names(codes: Tensor) -> list[str]:
+    return [f"row {number}" for number, _ in enumerate(codes)]

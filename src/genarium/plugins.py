@@ -1,0 +1,91 @@
+"""Your own files: the one loader of GENARIUM_PATH, a list of folders like PATH.
+
+A Python file in one of these folders may hold recipes, data sources, feature extractors, metrics
+and verbs, each a function under the decorator of its kind:
+
+    @recipe(...)  @source(...)  @feature_extractor(...)  @metric(...)  @verb(...)
+
+Files are read with `ast` first, so that listing what there is runs none of them; a file is imported
+once, when something of it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from genarium.errors import UserError
+
+PATH = "GENARIUM_PATH"
+
+
+def files() -> tuple[Path, ...]:
+    """Every Python file of the folders, in the order of their names."""
+    found: list[Path] = []
+    for folder in filter(None, os.environ.get(PATH, "").split(os.pathsep)):
+        found += sorted(Path(folder).glob("*.py"))
+    return tuple(found)
+
+
+def declared(file: Path, decorator: str) -> list[ast.FunctionDef]:
+    """The functions of a file under `@decorator(...)`, unimported.
+
+    Raises UserError for a file that cannot be read or is no Python.
+    """
+    try:
+        stamp = file.stat().st_mtime_ns
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    return [node for node in _functions(file, stamp) if decorator in _decorators(node)]
+
+
+@lru_cache(maxsize=512)
+def _functions(file: Path, stamp: int) -> tuple[ast.FunctionDef, ...]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise _unreadable(file, error) from error
+    return tuple(node for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def _decorators(node: ast.FunctionDef) -> set[str]:
+    return {
+        ast.unparse(decorator.func).split(".")[-1]
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call)
+    }
+
+
+def _unreadable(file: Path, error: Exception) -> UserError:
+    shown = os.fsencode(file).decode("utf-8", "replace")
+    return UserError(f"{PATH}: {shown} cannot be read: {error}")
+
+
+def load(file: Path) -> ModuleType:
+    """Import a file of the user's, once."""
+    name = f"genarium_user_{file.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load_all(decorator: str) -> None:
+    """Import every file that holds something under `@decorator(...)`."""
+    for file in files():
+        if declared(file, decorator):
+            load(file)
