@@ -277,6 +277,10 @@ def fld(samples: Measured, reference: Measured) -> Score:
         better="lower",
         note=note,
         shared=shared,
+        basis={
+            "training images": len(known),
+            "training SHA-256": reference.train.digest,
+        },
     )
 
 
