@@ -126,7 +126,7 @@ def study(folder: Path) -> bytes:
         digest = hashlib.sha256(content).hexdigest()
         shown.append(manifest.Picture(name, "real", None, 0, False, digest))
     made = manifest.Manifest(
-        id="x", title="t", mode="timed", seed=0, size=(6, 6), scaling="smooth", shown=1, checks=0,
+        id="x", title="t", mode="untimed", seed=0, size=(6, 6), scaling="smooth", shown=1, checks=0,
         data={"name": "d"}, models=(manifest.StudyModel("m", "vae", 1),), pictures=tuple(shown),
     )  # fmt: skip
     return made.to_json().encode()
