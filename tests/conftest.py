@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,16 @@ from genarium.data.dataset import Split
 from genarium.models.gan.composition import TRICKS
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
+
+# Commands that tests start inherit what is ignored here, as it is under `nohup` or in the
+# background of a script, and would never be stopped by the signals that tests send them.
+for _number, _usual in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -71,6 +71,16 @@ def test_seeds_that_no_generator_takes_are_refused(
     assert "--seed" in fails(capsys, *head, "--seed", str(seed))
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["sample", ""], ["sample", "x", "--out="], ["data", "show", ""], ["compare", "x", ""],
+     ["train", "vae", "--data="], ["arithmetic", "x", "--plus", "0-1", "--plus="],
+     ["demo", "--out", ""]],
+)  # fmt: skip
+def test_empty_texts_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert "is empty: give a value" in fails(capsys, *arguments)
+
+
 def test_scikit_learn_gets_seeds_of_32_bits() -> None:
     assert [small(seed) for seed in (0, 1, 2**32 - 1)] == [0, 1, 2**32 - 1]
     large = {small(seed) for seed in (2**32, 2**32 + 1, 2**63 - 1)}

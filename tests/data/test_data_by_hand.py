@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from genarium.data import text
-from genarium.data.collection import BITS, bits
+from genarium.data.collection import BITS, _bits_by_place, bits
 from genarium.data.decode import decode
 from genarium.data.resize import fit_array
 from genarium.data.sources.shapes import FACTORS, SMALLEST, caption, render
@@ -58,8 +58,8 @@ def test_every_image_of_every_block_is_drawn_by_one_sequence_of_numbers() -> Non
     grey = np.random.default_rng(1).integers(256, size=(2100, 1, 2, 2), dtype=np.uint8)
     uniform = np.random.Generator(np.random.PCG64([BITS, 2])).random(grey.shape)
     wanted = np.where(uniform * 255.0 < grey, 255, 0)
-    assert np.array_equal(bits(grey, 2), wanted)
-    assert (bits(np.full((2100, 1, 1, 1), 255, np.uint8), 0) == 255).all()
+    assert np.array_equal(_bits_by_place(grey, 2), wanted)
+    assert (bits(np.full((9, 1, 1, 1), 255, np.uint8)) == 255).all()
 
 
 @pytest.mark.parametrize("y", [-0.9, 0.0, 0.9])

@@ -12,9 +12,9 @@ from genarium.evaluation.metrics import likelihood_divergence as module
 from genarium.evaluation.metrics.likelihood_divergence import (
     feature_likelihood_divergence as divergence,
 )
+from genarium.evaluation.scores import Score, differences, number
 from genarium.evaluation.scores.features import fld
 from genarium.evaluation.scores.measured import Metric
-from genarium.evaluation.scores.score import Score, number
 
 SHARES = (0.0, 0.05, 0.2, 1.0)
 TRAIN, TEST, MADE = 900, 90, 60
@@ -125,6 +125,17 @@ def test_all_training_images_are_read():
         pictures(20, 1), pictures(20, 2), train=train, extractor=KNOWN, n=10, metrics=FLD
     )
     assert train.read == 500
+
+
+def test_values_of_other_training_images_are_not_compared():
+    found = [
+        evaluate_images(
+            pictures(20, 1), pictures(20, 2), train=pictures(90, s), extractor=KNOWN, metrics=FLD
+        ).rows[0]
+        for s in (3, 3, 4)
+    ]
+    assert not differences(found[0], found[1])
+    assert "training SHA-256" in differences(found[0], found[2])[0]
 
 
 def test_honest_samples_of_few_training_images_are_near_0():

@@ -120,13 +120,13 @@ def study(folder: Path) -> bytes:
     """A study's manifest; its pictures are written beside it."""
     (folder / manifest.PICTURES).mkdir(parents=True, exist_ok=True)
     shown = []
-    for name in ("a.png", "b.png"):
+    for name, truth, model in (("a.png", "real", None), ("b.png", "fake", 0)):
         content = picture()
         (folder / manifest.PICTURES / name).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
-        shown.append(manifest.Picture(name, "real", None, 0, False, digest))
+        shown.append(manifest.Picture(name, truth, model, 0, False, digest))
     made = manifest.Manifest(
-        id="x", title="t", mode="timed", seed=0, size=(6, 6), scaling="smooth", shown=1, checks=0,
+        id="x", title="t", mode="untimed", seed=0, size=(6, 6), scaling="smooth", shown=1, checks=0,
         data={"name": "d"}, models=(manifest.StudyModel("m", "vae", 1),), pictures=tuple(shown),
     )  # fmt: skip
     return made.to_json().encode()

@@ -173,7 +173,9 @@ def resume(
             note = f"{folder.path} holds no checkpoint yet: it starts at step 0"
             warnings.warn(note, stacklevel=2)
         elif budget.used(trainer, saved, before, training, folder.path):
-            return Trained(folder)
+            if engine.main and config.data != before.data:  # where the data are now is kept
+                folder.configure(replace(before, data=config.data))
+            return Trained(folder, data=dataset)
         elif saved.state["world"] != engine.world and not accept_changes:
             raise UserError(
                 f"{folder.path} was trained by {saved.state['world']} processes, here are "

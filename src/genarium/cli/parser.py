@@ -36,8 +36,7 @@ class Parser(argparse.ArgumentParser):
     def _expect_words(self, found: Any) -> None:
         """Refuse empty texts: as a path "" is the working folder, as a flag it would do nothing."""
         for action in (*self._actions, *self._reached(found)._actions):
-            value = getattr(found, action.dest, None)
-            if action.default != "" and "" in (value if isinstance(value, list) else [value]):
+            if action.default != "" and "" in _flat(getattr(found, action.dest, None)):
                 name = max(action.option_strings, key=len, default=action.metavar or action.dest)
                 raise UserError(f"{name} is empty: give a value")
 
@@ -74,6 +73,12 @@ class Parser(argparse.ArgumentParser):
             hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(names)}"
             raise UserError(f"{what.lower()} {given or repr(given)} is unknown: {hint}")
         raise UserError(f"{message}: see `{self.prog} --help`")
+
+
+def _flat(value: Any) -> list[Any]:
+    """A flag's values, also where it was given several times with several each."""
+    many = isinstance(value, (list, tuple))
+    return [v for each in value for v in _flat(each)] if many else [value]
 
 
 def add_settings(parser: argparse.ArgumentParser, title: str, settings: Iterable[Field]) -> None:

@@ -281,6 +281,10 @@ def fld(samples: Measured, reference: Measured) -> Score:
         better="lower",
         note=note,
         shared=shared,
+        basis={
+            "training images": len(known),
+            "training SHA-256": reference.train.digest,
+        },
     )
 
 
