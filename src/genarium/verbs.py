@@ -63,15 +63,18 @@ class Flag:
     """How an argument looks on the command line, where that is not `--name TYPE`.
 
     name: the flag. metavar: what follows it; several for a tuple of that many. alone: its value
-    where the flag stands by itself. repeat: it may be given several times, a value each. raw: the
-    library takes richer values than texts, so the function itself reads the text.
+    where the flag stands by itself. repeat: it may be given several times, a value each. several:
+    it takes one value or more. raw: the library takes richer values than texts, so the function
+    itself reads the text. hidden: an old name that still works and that the help leaves out.
     """
 
     name: str = ""
     metavar: str | tuple[str, ...] = ""
     alone: Any = None
     repeat: bool = False
+    several: bool = False
     raw: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import typing
+from pathlib import Path
 from typing import Any
 
 from genarium.cli.parser import UNSET
@@ -45,9 +46,12 @@ def run(verb: Verb, found: Any) -> int:
     if verb.shows_progress:
         values["progress"] = not found.quiet
     overwrite = getattr(found, "overwrite", False)
-    if verb.out and (found.out is not None or overwrite):
-        place = found.out if found.out is not None else verb.result.NAME
-        verb.result.check(place, overwrite)  # before anything is computed
+    if verb.out:
+        place = found.out
+        if place is None and verb.result.NAME and hasattr(found, "run"):
+            place = Path(found.run) / verb.result.NAME
+        if place is not None:
+            verb.result.check(place, overwrite)  # before anything is computed
     result = verb.function(**values)
     if verb.out:
         result.save(found.out, overwrite=overwrite)
@@ -81,13 +85,16 @@ def _by_place(argument: Argument) -> dict[str, Any]:
 
 
 def _flag(argument: Argument) -> dict[str, Any]:
-    look, found = argument.look, {"default": UNSET, "help": _help(argument)}
+    look = argument.look
+    found = {"default": UNSET, "help": argparse.SUPPRESS if look.hidden else _help(argument)}
     if _is_bool(argument.type):
         action = argparse.BooleanOptionalAction if argument.default else "store_true"
         return {**found, "action": action}
     if isinstance(look.metavar, tuple):
         return {**found, "metavar": look.metavar, "nargs": len(look.metavar)}
-    if look.repeat:
+    if look.several:
+        found |= {"nargs": "+", "action": "extend"}
+    elif look.repeat:
         found["action"] = "append"
     if look.alone is not None:
         found |= {"nargs": "?", "const": look.alone}
