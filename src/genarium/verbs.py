@@ -121,7 +121,7 @@ class Verb:
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch
                 kind = eval(kind, self.function.__globals__)
-            notes = list(_notes(kind))
+            notes = list(_notes(kind))[::-1]  # the outermost first
             look = next((note for note in notes if isinstance(note, Flag)), Flag())
             text = texts.get(p.name) or next((n.text for n in notes if isinstance(n, Help)), "")
             flag = look.name or ("-n" if p.name == "n" else "--" + p.name.replace("_", "-"))

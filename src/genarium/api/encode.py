@@ -108,7 +108,7 @@ class Codes(Result):
 )
 def encode(
     run: Run,
-    source: Data | Images | None = None,
+    source: Annotated[Data | Images | None, Flag(metavar="DATA", raw=True)] = None,
     *,
     split: Annotated[
         str | Sequence[str], Flag(metavar="{train,validation,test,all}", raw=True)
