@@ -59,8 +59,8 @@ class Translations(Picture):
         from genarium.drawing.write import write_images
 
         if path.suffix.lower() == ".png":
-            write_images(self.image[None], path, columns=1)
-        elif path.suffix.lower() == ".npz":
+            return super().write(path, overwrite)
+        if path.suffix.lower() == ".npz":
             write_images(self.images, path)
         else:
             folder.save(path, [*self._files(path), (GRID, self.image)], overwrite)

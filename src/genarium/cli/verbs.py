@@ -92,13 +92,22 @@ def _flag(argument: Argument) -> dict[str, Any]:
         return {**found, "action": action}
     if isinstance(look.metavar, tuple):
         return {**found, "metavar": look.metavar, "nargs": len(look.metavar)}
+    if look.repeat or look.several:
+        found["action"] = _Append
     if look.several:
-        found |= {"nargs": "+", "action": "extend"}
-    elif look.repeat:
-        found["action"] = "append"
+        found["nargs"] = "+"
     if look.alone is not None:
         found |= {"nargs": "?", "const": look.alone}
     return {**found, "metavar": look.metavar or _metavar(argument.type)}
+
+
+class _Append(argparse.Action):
+    """All the values that a flag was given with, in a list."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        before = getattr(namespace, self.dest)
+        more = values if isinstance(values, list) else [values]
+        setattr(namespace, self.dest, [*([] if before is UNSET else before), *more])
 
 
 def _is_bool(kind: Any) -> bool:
