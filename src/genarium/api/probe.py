@@ -70,13 +70,14 @@ def probe(
     seed: of the choice of labelled images.
     progress: show on stderr how far reading is.
     """
+    from genarium.data.splits import SPLITS
     from genarium.features import pca
     from genarium.features import probe as fit
     from genarium.runs.encoding import chosen, count_of, labelled, that_encodes
 
     count = count_of("--labels", labels)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, progress)
+    found = labelled(trained, source, progress, SPLITS)
     rows = chosen("--labels", count, found.train[1], seed)
     images = [found.train[0][rows], found.validation[0], found.test[0]]
     known = [found.train[1][rows], found.validation[1], found.test[1]]

@@ -48,8 +48,9 @@ def run(verb: Verb, found: Any) -> int:
     overwrite = getattr(found, "overwrite", False)
     if verb.out:
         place = found.out
-        if place is None and verb.result.NAME and hasattr(found, "run"):
-            place = Path(found.run) / verb.result.NAME
+        name = verb.result.NAME
+        if place is None and (overwrite or (name and not Path(name).suffix)):
+            place = Path(found.run) / name  # a folder of pictures may hold something
         if place is not None:
             verb.result.check(place, overwrite)  # before anything is computed
     result = verb.function(**values)

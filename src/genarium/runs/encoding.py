@@ -87,8 +87,16 @@ def rows(dataset: Dataset, splits: Sequence[str]) -> tuple[list[str], Tensor, Te
     return names, torch.cat([split.images for _, split in parts]), known
 
 
-def labelled(trained: Trained, source: Any = None, progress: bool = False) -> Labelled:
-    """The run's own data or those of `source`, which must have labels of at least two classes."""
+def labelled(
+    trained: Trained,
+    source: Any = None,
+    progress: bool = False,
+    needed: Sequence[str] = ("train", "test"),
+) -> Labelled:
+    """The run's own data or those of `source`, which must have labels of at least two classes.
+
+    needed: splits that must hold images. Raises UserError where they do not.
+    """
     dataset = selection.dataset_for(trained, source, progress=progress)
     where = os.fspath(source) if isinstance(source, str | os.PathLike) else dataset.name
     where = str(trained.path) if source is None else where
@@ -99,7 +107,7 @@ def labelled(trained: Trained, source: Any = None, progress: bool = False) -> La
             f"{where}: the data have no labels: put the images into one sub-folder a class"
         )
     for name, (images, _) in zip(SPLITS, parts):
-        if not len(images):
+        if name in needed and not len(images):
             raise UserError(f"{where}: the {name} split holds no images: give more of them")
     return Labelled(dataset.name, dataset.spec.classes, *parts)
 
