@@ -116,7 +116,7 @@ class Likelihoods(Picture):
         if self.against:
             lines.append(
                 f"AUROC {self.auroc:.4f}: the chance that one of the {self.own} images is likelier "
-                f"than one of the {len(rows) - self.own} of --against {' '.join(self.against)}"
+                f"than one of the {len(rows) - self.own} others ({' '.join(self.against)})"
             )
         lines += [f"  {n:12.2f} nats  {b:8.4f} bits/dim  {name}" for name, n, b in rows[:5]]
         return "\n".join(lines)
