@@ -28,7 +28,6 @@ from PIL import Image
 
 import genarium
 from genarium import data
-from genarium import features as codes
 from genarium.runs.selection import dataset_for
 
 
@@ -83,7 +82,7 @@ def main() -> None:
         again = timed(lambda: dataset_for(run, folder))
         table = genarium.encode(run, folder)
         encode = timed(lambda: genarium.encode(run, folder))
-        write = timed(lambda: codes.write(table, place / "codes.npz"))
+        write = timed(lambda: table.save(place / "codes.npz"))
     n = options.images
     print(
         f"{options.recipe}, {n} images of {options.size} pixels, {torch.get_num_threads()} threads"

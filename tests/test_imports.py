@@ -24,7 +24,7 @@ ALLOWED = {
     "training": {"contract"},
     "evaluation": {"contract", "data"},
     "latent": {"contract"},
-    "codes": {"contract", "training"},  # fine-tuning is training: the one loop does it
+    "features": {"contract", "training"},  # fine-tuning is training: the one loop does it
 }
 TOP = {"cli", "studio", "__main__"}  # nothing else imports these
 

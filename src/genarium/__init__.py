@@ -11,15 +11,22 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api._old import compare, encode, evaluate, resume, train
+    from genarium.api._old import compare, evaluate, resume, train
     from genarium.api.arithmetic import arithmetic
+    from genarium.api.cluster import cluster
     from genarium.api.complete import complete
     from genarium.api.denoise import denoise
+    from genarium.api.encode import encode
+    from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
     from genarium.api.manifold import manifold
+    from genarium.api.map import map
+    from genarium.api.probe import probe
     from genarium.api.reconstruct import reconstruct
     from genarium.api.sample import sample
+    from genarium.api.score import score
+    from genarium.api.translate import translate
     from genarium.api.traverse import traverse
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
     from genarium.drawing.write import save_grid
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from genarium.verbs import verb
 
 _HOMES = {
-    "genarium.api._old": ("compare", "encode", "evaluate", "resume", "train"),
+    "genarium.api._old": ("compare", "evaluate", "resume", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.drawing.write": ("save_grid",),
     "genarium.errors": ("RunError", "UserError"),
@@ -49,12 +56,18 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "reconstruct",
     "denoise",
     "complete",
+    "translate",
     "interpolate",
     "arithmetic",
     "traverse",
     "manifold",
     "invert",
     "encode",
+    "probe",
+    "finetune",
+    "cluster",
+    "map",
+    "score",
     "evaluate",
     "compare",
     "save_grid",

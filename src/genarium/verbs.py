@@ -63,15 +63,18 @@ class Flag:
     """How an argument looks on the command line, where that is not `--name TYPE`.
 
     name: the flag. metavar: what follows it; several for a tuple of that many. alone: its value
-    where the flag stands by itself. repeat: it may be given several times, a value each. raw: the
-    library takes richer values than texts, so the function itself reads the text.
+    where the flag stands by itself. repeat: it may be given several times, a value each. several:
+    it takes one value or more. raw: the library takes richer values than texts, so the function
+    itself reads the text. hidden: an old name that still works and that the help leaves out.
     """
 
     name: str = ""
     metavar: str | tuple[str, ...] = ""
     alone: Any = None
     repeat: bool = False
+    several: bool = False
     raw: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class Verb:
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch
                 kind = eval(kind, self.function.__globals__)
-            notes = list(_notes(kind))
+            notes = list(_notes(kind))[::-1]  # the outermost first
             look = next((note for note in notes if isinstance(note, Flag)), Flag())
             text = texts.get(p.name) or next((n.text for n in notes if isinstance(n, Help)), "")
             flag = look.name or ("-n" if p.name == "n" else "--" + p.name.replace("_", "-"))

@@ -210,7 +210,7 @@ def test_an_attribute_vector_is_with_less_without(go, runs: Path) -> None:
     found = go("traverse", "dae", "--toward", "class:!7", "class:7", "--from", "test:0")
     assert found["along"] == "class:!7 to class:7"
     run = genarium.load(runs / "dae")
-    named = Groups(run, type("Found", (), {"seed": 0})())
+    named = Groups(run)
     without = named("--toward", "class:!7").originals
     labels = run.dataset().train.labels[:LOOKED_AT]
     expected = run.dataset().train.images[:LOOKED_AT][labels != 7][: len(without)]

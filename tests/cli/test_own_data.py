@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 import genarium
-from genarium.cli import VERBS, main
+from genarium import cli, verbs
+from genarium.cli import main
 from genarium.errors import UserError
 from genarium.runs.configuration import read_yaml
 from tests.conftest import tiny_dataset, tiny_images, tiny_spec
+
+VERBS = {name.split()[0] for name in (*getattr(cli, "OLD", ()), *verbs.catalogue())}
 
 TINY = ["--steps", "1", "--batch", "4", "--width", "2", "--device", "cpu", "--quiet"]
 

@@ -13,12 +13,15 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
+from genarium import cli, verbs
 from genarium.api import _referee as referee
-from genarium.cli import VERBS, main
+from genarium.cli import main
 from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.runs import selection as given
 from genarium.runs.trained import Trained
+
+VERBS = {name.split()[0] for name in (*getattr(cli, "OLD", ()), *verbs.catalogue())}
 
 POLICIES = {
     "pad": ["--size", "12x16", "--fit", "pad", "--background", "#20a050"],

@@ -25,20 +25,17 @@ from genarium import recipes
 from genarium.contract import TRANSLATED, Model, capabilities
 from genarium.data import DataOptions, places, text
 from genarium.data.names import shown
-from genarium.data.splits import SPLITS
 from genarium.drawing import points
 from genarium.drawing.images import save_png
 from genarium.errors import UserError
 from genarium.recipes import Recipe
 from genarium.report import translations
 from genarium.runs import budget, inputs
-from genarium.runs import selection as given
 from genarium.runs.building import build, load_configured, own_data, placed
 from genarium.runs.configuration import Config, resolve, route
 from genarium.runs.folder import RunFolder, hardware, spec_to_dict
 from genarium.runs.loading import load
-from genarium.runs.selection import dataset_for
-from genarium.runs.trained import Images, Trained
+from genarium.runs.trained import Trained
 from genarium.training import checkpoint as checkpoints
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
@@ -48,7 +45,6 @@ from genarium.training.trainer import Trainer, TrainingData
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
-    from genarium.features import Table
 
     Data = Dataset | str | os.PathLike[str]
     Run = Trained | str | os.PathLike[str]
@@ -386,49 +382,3 @@ def compare(
 def several(runs: Sequence[Run] | Run) -> list[Run]:
     """Runs as a list, also where only one is given."""
     return [runs] if isinstance(runs, Trained | str | os.PathLike) else list(runs)
-
-
-def encode(
-    run: Run,
-    data: Data | Images | None = None,
-    *,
-    splits: Sequence[str] = SPLITS,
-) -> Table:
-    """The codes of images as a table: names, codes [N,D], and labels where they are known.
-
-    data: a folder, a data set by name, a `Dataset`, or any images that `Trained.encode` takes, such
-    as one file; None: what the run was trained on. splits: of data that have them.
-    `genarium.features.write` writes the table. Raises UserError for a model that does not encode.
-    """
-    from genarium.data import Dataset
-    from genarium.features import Table
-
-    trained = loaded(run)
-    trained.can("encode")
-    if isinstance(data, str | os.PathLike) and given.is_loose(os.fspath(data)):
-        if {*splits} != {*SPLITS}:
-            raise UserError(f"{os.fspath(data)}: has no splits: leave --split out")
-        some = given.given(trained, os.fspath(data), os.fspath(data))
-        return Table(some.names, trained.encode(some.images), None, ())
-    if data is None or isinstance(data, str | os.PathLike):
-        found = dataset_for(trained, data)
-    elif isinstance(data, Dataset):
-        found = data
-    else:
-        codes = trained.encode(data)
-        return Table([str(row) for row in range(len(codes))], codes, None, ())
-    parts = [(name, found.split(name)) for name in splits]
-    parts = [(name, split) for name, split in parts if len(split)]
-    if not parts:
-        raise UserError(f"{found.name} has no images in {', '.join(splits)}")
-    names = [
-        own
-        for name, split in parts
-        for own in split.names or [f"{name}:{row}" for row in range(len(split))]
-    ]
-    known = [split.labels for _, split in parts]
-    labels = (
-        None if any(x is None for x in known) else torch.cat([x for x in known if x is not None])
-    )
-    codes = torch.cat([trained.encode(split.images) for _, split in parts])
-    return Table(names, codes, labels, found.spec.classes)

@@ -55,8 +55,7 @@ class Result:
 
         path = inputs.path(out, "--out")
         if path.suffix.lower() not in cls.SUFFIXES:
-            kinds = [f"end it in {s}" if s else "name a folder" for s in cls.SUFFIXES]
-            raise UserError(f"--out {out}: {' or '.join(kinds)}")
+            raise UserError(f"--out {out}: {_endings(cls.SUFFIXES)}")
         if "" in cls.SUFFIXES:
             from genarium.drawing import folder
 
@@ -133,6 +132,15 @@ class Figures(Result):
 
     def report(self) -> str:
         return f"{self.text()}\nsaved: {self.saved[0]}" if self.saved else self.text()
+
+
+def _endings(suffixes: tuple[str, ...]) -> str:
+    """What --out may be: "end it in .png or .npz, or name a folder"."""
+    *most, last = [s for s in suffixes if s]
+    end = f"end it in {', '.join(most)} or {last}" if most else f"end it in {last}"
+    if "" not in suffixes:
+        return end
+    return f"name a folder, or {end}" if suffixes[0] == "" else f"{end}, or name a folder"
 
 
 def of_run(result: Any, run: Trained) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import typing
+from pathlib import Path
 from typing import Any
 
 from genarium.cli.parser import UNSET
@@ -45,9 +46,13 @@ def run(verb: Verb, found: Any) -> int:
     if verb.shows_progress:
         values["progress"] = not found.quiet
     overwrite = getattr(found, "overwrite", False)
-    if verb.out and (found.out is not None or overwrite):
-        place = found.out if found.out is not None else verb.result.NAME
-        verb.result.check(place, overwrite)  # before anything is computed
+    if verb.out:
+        place = found.out
+        name = verb.result.NAME
+        if place is None and (overwrite or (name and not Path(name).suffix)):
+            place = Path(found.run) / name  # a folder of pictures may hold something
+        if place is not None:
+            verb.result.check(place, overwrite)  # before anything is computed
     result = verb.function(**values)
     if verb.out:
         result.save(found.out, overwrite=overwrite)
@@ -81,17 +86,29 @@ def _by_place(argument: Argument) -> dict[str, Any]:
 
 
 def _flag(argument: Argument) -> dict[str, Any]:
-    look, found = argument.look, {"default": UNSET, "help": _help(argument)}
+    look = argument.look
+    found = {"default": UNSET, "help": argparse.SUPPRESS if look.hidden else _help(argument)}
     if _is_bool(argument.type):
         action = argparse.BooleanOptionalAction if argument.default else "store_true"
         return {**found, "action": action}
     if isinstance(look.metavar, tuple):
         return {**found, "metavar": look.metavar, "nargs": len(look.metavar)}
-    if look.repeat:
-        found["action"] = "append"
+    if look.repeat or look.several:
+        found["action"] = _Append
+    if look.several:
+        found["nargs"] = "+"
     if look.alone is not None:
         found |= {"nargs": "?", "const": look.alone}
     return {**found, "metavar": look.metavar or _metavar(argument.type)}
+
+
+class _Append(argparse.Action):
+    """All the values that a flag was given with, in a list."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        before = getattr(namespace, self.dest)
+        more = values if isinstance(values, list) else [values]
+        setattr(namespace, self.dest, [*([] if before is UNSET else before), *more])
 
 
 def _is_bool(kind: Any) -> bool:

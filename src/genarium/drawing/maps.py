@@ -8,13 +8,10 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
-
-from genarium.drawing.files import write
 
 SIDE = 5.0  # inches of a panel
 
@@ -28,13 +25,10 @@ class Panel:
     axes: tuple[str, str] | None = None
 
 
-def save(
-    path: Path, panels: Sequence[Panel], labels: Tensor | None, classes: Sequence[str] = ()
-) -> Path:
-    """Write the panels side by side as a PNG. labels: [N] int64 from 0, or None for one colour.
+def png(panels: Sequence[Panel], labels: Tensor | None, classes: Sequence[str] = ()) -> bytes:
+    """The panels side by side as a PNG file. labels: [N] int64 from 0, or None for one colour.
 
-    The name of a class stands at the median of its points. Raises UserError where the file
-    cannot be written.
+    The name of a class stands at the median of its points.
     """
     import matplotlib
 
@@ -47,7 +41,7 @@ def save(
     buffer = io.BytesIO()
     # without matplotlib's version, so that the same points give the same bytes
     figure.savefig(buffer, dpi=110, metadata={"Software": None})
-    return write(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _draw(axes: Any, panel: Panel, labels: Tensor | None, classes: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +23,20 @@ from torch import Tensor
 from genarium.errors import UserError, unreadable
 
 SUFFIXES = (".npz", ".parquet", ".csv")
+
+
+class Tabular(Protocol):
+    """What can be written as a table: a `Table`, or what `genarium.encode` gives."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def codes(self) -> Tensor: ...
+    @property
+    def labels(self) -> Tensor | None: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    def class_names(self) -> list[str] | None: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ def check(path: str | Path) -> Path:
     return found
 
 
-def write(table: Table, path: str | Path) -> None:
+def write(table: Tabular, path: str | Path) -> None:
     """Write the table as the suffix says, in one go: a file that is there is replaced whole.
 
     Raises UserError for an unknown suffix, a missing library or a place that cannot be written.
@@ -82,7 +96,7 @@ def write(table: Table, path: str | Path) -> None:
         raise UserError(f"--out {path} cannot be written ({reason}): name another place") from None
 
 
-def _npz(table: Table, path: Path) -> None:
+def _npz(table: Tabular, path: Path) -> None:
     labels: dict[str, Any] = {} if table.labels is None else {"labels": table.labels.numpy()}
     with path.open("wb") as file:
         np.savez(
@@ -94,7 +108,7 @@ def _npz(table: Table, path: Path) -> None:
         )
 
 
-def _csv(table: Table, path: Path) -> None:
+def _csv(table: Tabular, path: Path) -> None:
     named = table.class_names()
     columns = [f"z{d}" for d in range(table.codes.shape[1])]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -118,7 +132,7 @@ def _parquet(path: Path) -> Any:
     return pyarrow
 
 
-def _write_parquet(table: Table, path: Path) -> None:
+def _write_parquet(table: Tabular, path: Path) -> None:
     arrow = _parquet(path)
     columns: dict[str, Any] = {"name": arrow.array(list(table.names))}
     named = table.class_names()

@@ -83,32 +83,48 @@ def pictures(trained: Trained, value: Any, where: str, domain: str = "a") -> Ten
     value: a name or a path (see above), several of them, pictures of Pillow (fitted as files are),
     or what `genarium.runs.inputs.images` takes, which must have the model's shape.
     """
+    return named(trained, value, where, domain).images
+
+
+def named(trained: Trained, value: Any, where: str, domain: str = "a") -> Given:
+    """`pictures` with their names; those of images that have none are their numbers."""
     if isinstance(value, str | os.PathLike):
         text = os.fspath(value)
-        return given(trained, f"{where}: {text}", text, domain=domain).images
+        return given(trained, f"{where}: {text}", text, domain=domain)
+    texts = names_of(value)
+    if texts:
+        return all_given(trained, texts, "", domain)
     if isinstance(value, Image.Image):
         value = [value]
-    if isinstance(value, list | tuple) and value:
-        if all(isinstance(item, str | os.PathLike) for item in value):
-            return all_given(trained, [os.fspath(item) for item in value], "", domain).images
-        if all(isinstance(item, Image.Image) for item in value):
-            value = inputs.pillow(value, where, options(trained, domain=domain))
-    return inputs.images(value, where, trained.spec.domain(domain))
+    pillow = isinstance(value, list | tuple) and all(isinstance(x, Image.Image) for x in value)
+    if pillow and len(value):
+        value = inputs.pillow(value, where, options(trained, domain=domain))
+    images = inputs.images(value, where, trained.spec.domain(domain))
+    return Given([str(row) for row in range(len(images))], images)
+
+
+def names_of(value: Any) -> list[str]:
+    """The names and paths among what a caller gives as images, as texts; [] for pixels."""
+    items = value if isinstance(value, list | tuple) else [value]
+    found = [os.fspath(item) for item in items if isinstance(item, str | os.PathLike)]
+    return found if len(found) == len(items) else []
 
 
 def dataset_for(
     trained: Trained,
-    source: str | os.PathLike[str] | None,
+    source: Dataset | str | os.PathLike[str] | None,
     *,
     from_dir: str | None = None,
     progress: bool = False,
 ) -> Dataset:
     """The run's own data, or those of `source` (a folder, a data set) read as the run's were.
 
-    Raises UserError for data that cannot be read.
+    A `Dataset` is taken as it is. Raises UserError for data that cannot be read.
     """
     if source is None:
         return trained.dataset()
+    if not isinstance(source, str | os.PathLike):
+        return inputs.dataset(source, "source")
     text = os.fspath(source)
     known = trained.about["data"]["manifest"]
     return load_data(text, options(trained, text, from_dir), progress=progress, expected=known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faults.fault import of
 
-PROBE = ("tests/codes/test_probe.py",)
+PROBE = ("tests/features/test_probe.py",)
 
 FAULTS = (
     *of(
@@ -133,7 +133,7 @@ FAULTS = (
     ),
     *of(
         "features/table.py",
-        ("tests/codes/test_table.py",),
+        ("tests/features/test_table.py",),
         (
             "table: digits",
             'codes = [[f"{value:.9g}" for value in row]',
@@ -143,7 +143,7 @@ FAULTS = (
     ),
     *of(
         "features/finetune.py",
-        ("tests/codes/test_gain.py", "tests/codes/test_finetune.py"),
+        ("tests/features/test_gain.py", "tests/features/test_finetune.py"),
         (
             "fine-tuning: gain",
             "return statistics.fmean(self.scratch) - statistics.fmean(self.pretrained)",

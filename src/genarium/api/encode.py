@@ -1,0 +1,167 @@
+"""The codes of images as a table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from genarium.api._results import Result, of_run
+from genarium.api._types import AcceptChanges, Data, Device, Images, Place, Run, Step
+from genarium.errors import UserError
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.runs.trained import Trained
+
+ALL = ("train", "validation", "test")
+HEAD = 5  # rows of a notebook's view
+
+
+@dataclass(repr=False)
+class Codes(Result):
+    """Codes as a table, a row an image.
+
+    names: of the images, N. codes: [N,D] float32. labels: [N] int64 or None where none are known;
+    -1 where an image has none. classes: names in label order. data: what they are of. reading,
+    encoding: seconds.
+    """
+
+    NAME: ClassVar[str] = "codes.npz"
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".npz", ".parquet", ".csv")
+
+    names: list[str]
+    codes: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    run: str
+    data: str
+    reading: float = 0.0
+    encoding: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def class_names(self) -> list[str] | None:
+        """The label of each image as text, "" where it has none."""
+        from genarium.features import Table
+
+        return Table(self.names, self.codes, self.labels, self.classes).class_names()
+
+    @classmethod
+    def check(cls, out: str | os.PathLike[str], overwrite: bool = False) -> Path:
+        from genarium.features import check
+
+        return check(super().check(out, overwrite))  # parquet may lack its library
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.features import write
+
+        write(self, path)
+        return [path]
+
+    def to_dict(self) -> dict[str, Any]:
+        n, size = self.codes.shape
+        facts = {"run": self.run, "data": self.data, "images": n, "dims": size}
+        seconds = {
+            "seconds_reading": round(self.reading, 3),
+            "seconds_encoding": round(self.encoding, 3),
+        }
+        return {**facts, "labels": self.labels is not None, **seconds}
+
+    def text(self) -> str:
+        n, size = self.codes.shape
+        labels = "with labels" if self.labels is not None else "without labels"
+        return f"{n:,} codes of {size} numbers, {labels}"
+
+    def report(self) -> str:
+        rate = len(self) / max(self.encoding, 1e-9)
+        speed = f"encoded in {self.encoding:.1f} s ({rate:,.0f} images/s)"
+        return f"{super().report()}\nread in {self.reading:.1f} s, {speed}"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        def row(cells: Sequence[object], tag: str = "td") -> str:
+            words = (f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells)
+            return f"<tr>{''.join(words)}</tr>"
+
+        labels = self.class_names()
+        some = range(min(6, self.codes.shape[1]))
+        more = ["…"] if self.codes.shape[1] > len(some) else []
+        head = ["name", *(["label"] if labels else []), *(f"z{d}" for d in some), *more]
+        rows = [row(head, "th")]
+        for i, name in enumerate(self.names[:HEAD]):
+            numbers = [f"{self.codes[i, d]:.4g}" for d in some]
+            rows.append(row([name, *([labels[i]] if labels else []), *numbers, *more]))
+        return f"<table>{''.join(rows)}</table><p>{html.escape(self.text())}</p>"
+
+
+@verb(
+    "features",
+    out="the table, FILE.npz, .parquet or .csv: names, codes, and labels where they are known "
+    "(default: RUN/codes.npz)",
+)
+def encode(
+    run: Run,
+    source: Annotated[Data | Images | None, Flag(metavar="DATA", raw=True)] = None,
+    *,
+    split: Annotated[
+        str | Sequence[str], Flag(metavar="{train,validation,test,all}", raw=True)
+    ] = "all",
+    splits: Annotated[Sequence[str] | None, Flag(raw=True, hidden=True)] = None,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    step: Step | None = None,
+    device: Device = "auto",
+    progress: bool = False,
+) -> Codes:
+    """Write the codes of images as a table.
+
+    run: a run folder whose model encodes.
+    source: a folder of images or a data set, read as the run's were, or some images: a file,
+        test:NUMBERS (default: the run's own data).
+    split: which images.
+    splits: the old name of split.
+    progress: show on stderr how far reading is.
+    """
+    import time
+
+    from genarium.runs.encoding import splits_of, that_encodes
+
+    wanted = splits_of("--split", split) if splits is None else splits_of("--splits", splits)
+    trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
+    start = time.monotonic()
+    name, names, images, labels, classes = _read(trained, source, wanted, progress)
+    read = time.monotonic()
+    codes = trained.encode(images)
+    seconds = (read - start, time.monotonic() - read)
+    return of_run(Codes(names, codes, labels, classes, str(trained.path), name, *seconds), trained)
+
+
+def _read(
+    trained: Trained, source: Any, splits: tuple[str, ...], progress: bool
+) -> tuple[str, list[str], Tensor, Tensor | None, tuple[str, ...]]:
+    """What the images are of, their names, the images, their labels, the classes."""
+    from genarium.data import Dataset
+    from genarium.runs import selection
+    from genarium.runs.encoding import rows
+
+    text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    of_set = text is not None and not selection.is_loose(text)
+    if source is None or isinstance(source, Dataset) or of_set:
+        dataset = selection.dataset_for(trained, source, progress=progress)
+        names, images, labels = rows(dataset, splits)
+        return dataset.name, names, images, labels, dataset.spec.classes
+    if {*splits} != {*ALL}:
+        raise UserError(f"{text or 'source'}: has no splits: leave --split out")
+    if text is not None:
+        some = selection.given(trained, text, text)
+    else:
+        some = selection.named(trained, source, "source")
+    called = text or " ".join(selection.names_of(source)) or "given images"
+    return called, some.names, some.images, None, ()
