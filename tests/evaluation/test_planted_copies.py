@@ -12,7 +12,7 @@ from genarium.evaluation.metrics import likelihood_divergence as module
 from genarium.evaluation.metrics.likelihood_divergence import (
     feature_likelihood_divergence as divergence,
 )
-from genarium.evaluation.scores import Score, differences, number
+from genarium.evaluation.scores.score import Score, differences, number
 from genarium.evaluation.scores.features import fld
 from genarium.evaluation.scores.measured import Metric
 
