@@ -1,50 +1,21 @@
-"""The library: `train`, `resume`, `load`, `evaluate` and `compare`, the same as the verbs.
-
-import genarium
-
-vae = genarium.train("vae", data="digits", steps=500, latent=8)
-images = vae.sample(64, seed=0)            # [64,1,28,28] on [-1,1]
-genarium.save_grid(images, "samples.png")
-print(genarium.evaluate(vae).table())
-genarium.compare([vae, "runs/dcgan-digits-1"], out="report.html")
-"""
+"""What is left of the library in one file: `encode`, `evaluate` and `compare`."""
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
-from genarium import recipes
-from genarium.contract import TRANSLATED, Model, capabilities
-from genarium.data import DataOptions, places, text
-from genarium.data.names import shown
+from genarium.data import DataOptions
 from genarium.data.splits import SPLITS
-from genarium.drawing import points
-from genarium.drawing.images import save_png
 from genarium.errors import UserError
-from genarium.recipes import Recipe
-from genarium.report import translations
-from genarium.runs import budget, inputs
+from genarium.runs import inputs
 from genarium.runs import selection as given
-from genarium.runs.building import build, load_configured, own_data, placed
-from genarium.runs.configuration import Config, resolve, route
-from genarium.runs.folder import RunFolder, hardware, spec_to_dict
-from genarium.runs.loading import load
+from genarium.runs.loading import load, several
 from genarium.runs.selection import dataset_for
 from genarium.runs.trained import Images, Trained
-from genarium.training import checkpoint as checkpoints
-from genarium.training.engine import Engine
-from genarium.training.options import TrainOptions
-from genarium.training.order import derive
-from genarium.training.progress import Progress, for_terminal
-from genarium.training.trainer import Trainer, TrainingData
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -56,217 +27,6 @@ if TYPE_CHECKING:
     from genarium.evaluation.extractors.extractor import Extractor
     from genarium.evaluation.scores.score import Scores
     from genarium.report.compare import Comparison
-
-# ------------------------------------------------------------------------------ training
-
-
-def train(
-    recipe: str | Recipe,
-    data: Data = "digits",
-    *,
-    out: str | os.PathLike[str] | None = None,
-    config: Mapping[str, Mapping[str, Any]] | None = None,
-    progress: Progress | bool = False,
-    **settings: Any,
-) -> Trained:
-    """Train a recipe and give the result.
-
-    data: a built-in data set, a folder of images (its path), or a `Dataset`. out: the run folder
-    (default: the next free runs/RECIPE-DATA-N). config: sections of settings, as in a file.
-    settings: any argument of the recipe, of `DataOptions` or of `TrainOptions`, by name; they
-    win over `config`. progress: True shows a live bar on stderr.
-
-    Raises UserError for a wrong setting, RunError for a run that had to stop.
-    """
-    found = recipes.get(recipe)
-    layers: list[Mapping[str, Mapping[str, Any]]] = [config or {}, route(found, settings)]
-    if isinstance(data, str | os.PathLike):
-        layers.append({"data": {"source": os.fspath(data)}})
-        resolved = resolve(found, *layers, names="argument" if config is None else "flag")
-        dataset = load_configured(resolved, progress=bool(progress))
-    else:
-        dataset = inputs.dataset(data, "data")
-        resolved = resolve(found, *layers, {"data": _how_read(dataset)}, names="argument")
-    return train_config(resolved, dataset, out=out, progress=progress, recipe=found)
-
-
-def _how_read(dataset: Dataset) -> dict[str, Any]:
-    """The settings under which a `Dataset` was loaded, as far as it tells."""
-    policy = dataset.info.get("policy", {})
-    found = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
-    if "size" in policy:
-        found["size"] = "x".join(map(str, policy["size"]))
-    return {"source": str(dataset.info.get("source", dataset.name)), **found}
-
-
-def train_config(
-    config: Config,
-    dataset: Dataset,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    progress: Progress | bool = False,
-    recipe: Recipe | None = None,
-) -> Trained:
-    """Train what a resolved configuration describes, on loaded data."""
-    recipe = recipe or recipes.get(config.recipe)
-    trainer = _trainer(recipe, config, dataset)  # refuses bad input before there is a folder
-    engine = trainer.engine
-    if not engine.main:
-        # the other processes compute; the run's folder belongs to the first
-        folder = RunFolder(Path(engine.share("")))
-        _run(trainer, folder, dataset, False)
-        return Trained(folder)
-    # a run knows its data by what is in them; where they are is said so that it holds everywhere
-    source = config.data["source"]
-    named = dataset.info.get("source") == shown(source) and not places.gone(source)
-    if named:
-        config = placed(config)
-    folder = RunFolder.create(out, recipe.name, dataset.name)
-    entry = recipes.catalogue().get(recipe.name)
-    with folder.locked():
-        about = {
-            "name": dataset.name,
-            "given": source if named else None,
-            "manifest": dataset.manifest,
-            "spec": spec_to_dict(dataset.spec),
-            "info": dataset.info,
-        }
-        folder.describe(config, about, entry.taxonomy if entry else ("yours",), recipe.paper)
-        engine.share(os.fspath(folder.path))
-        _run(trainer, folder, dataset, progress)
-    return Trained(folder, data=dataset)
-
-
-def resume(
-    path: str | os.PathLike[str],
-    *,
-    data: Data | None = None,
-    accept_changes: bool = False,
-    progress: Progress | bool = False,
-    **training: Any,
-) -> Trained:
-    """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
-
-    training: settings that may change: a budget (steps, epochs, minutes), which replaces the
-    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: where the
-    run's data are now, or the `Dataset` again for a run that was given one. accept_changes: go on
-    although the data, the number of processes or config.yaml changed.
-
-    Raises UserError for a budget that is used already and for other settings.
-    """
-    folder = RunFolder.open(inputs.path(path, "resume: path"))
-    before = folder.config(accept_changes)
-    recipe = recipes.get(before.recipe)
-    config = budget.changed(before, recipe, training)
-    dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
-    if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
-        config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
-    about = folder.about()
-    trainer = _trainer(recipe, config, dataset, stored=True)
-    engine = trainer.engine
-    with folder.locked() if engine.main else nullcontext():
-        if engine.main:
-            checkpoints.sweep(folder.checkpoints)
-        engine.wait()  # the others read what the first has mended
-        saved = checkpoints.load(folder.checkpoints) if folder.saved() else None
-        if saved is None:
-            note = f"{folder.path} holds no checkpoint yet: it starts at step 0"
-            warnings.warn(note, stacklevel=2)
-        elif budget.used(trainer, saved, before, training, folder.path):
-            return Trained(folder)
-        elif saved.state["world"] != engine.world and not accept_changes:
-            raise UserError(
-                f"{folder.path} was trained by {saved.state['world']} processes, here are "
-                f"{engine.world}: use --processes {saved.state['world']}, or go on with "
-                "--accept-changes"
-            )
-        if engine.main:
-            threads = about["hardware"]["threads"]
-            if threads != hardware()["threads"]:
-                warnings.warn(
-                    f"{folder.path} was trained with {threads} threads and goes on with "
-                    f"{hardware()['threads']}: sums may differ in the last bits",
-                    stacklevel=2,
-                )
-            folder.configure(config)
-        _run(trainer, folder, dataset, progress if engine.main else False, saved)
-    return Trained(folder, data=dataset)
-
-
-def _trainer(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
-    options = TrainOptions(**config.training)
-    engine = Engine(options.device, options.precision)
-    model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
-    return Trainer(model, _training_data(dataset), options, engine=engine)
-
-
-def _training_data(dataset: Dataset) -> TrainingData:
-    split = dataset.train
-    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unaligned))
-
-
-def _run(
-    trainer: Trainer,
-    folder: RunFolder,
-    dataset: Dataset,
-    progress: Progress | bool,
-    saved: checkpoints.Checkpoint | None = None,
-) -> None:
-    if trainer.engine.main:
-        trainer.attach(
-            folder.path,
-            for_terminal(folder.path.name) if progress is True else (progress or None),
-            _painter(folder, dataset, trainer.options.seed),
-        )
-    if saved is not None:
-        trainer.restore(saved, str(folder.checkpoints))
-    else:
-        trainer.log.rewind(0)
-    trainer.fit()
-    trainer.engine.wait()
-
-
-def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, int], None]:
-    """Writes the sample grid of a step: samples, or originals beside their translations or
-    reconstructions.
-
-    Where images are points of the plane it is a plot of them over real ones.
-    """
-    planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
-    shown = points.SHOWN if planar else 64
-    held = dataset.validation
-    if not len(held) or (dataset.spec.second is not None and not len(held.domain("b"))):
-        held = dataset.train  # of one picture, or of one and its copies, none is left for it
-    some = held.images[: shown if planar else shown // 2]
-    asked = text.grid(held.captions or (), dataset.spec.caption_bytes, shown)
-
-    @torch.no_grad()
-    def paint(model: Model, step: int) -> None:
-        can = capabilities(model)
-        if "sample" in can:
-            generator = torch.Generator().manual_seed(derive(seed, "grid"))
-            labels = None
-            if model.conditional and dataset.spec.classes:
-                labels = torch.arange(shown) % len(dataset.spec.classes)
-            if model.told == "captions" and asked is not None:
-                labels = torch.from_numpy(asked[1])
-            images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
-            picture = points.sheet(images, columns=8, real=some, mixture=mixture)
-        elif "translate" in can:
-            rows = torch.arange(TRANSLATED)
-            found = translations.of_split(model, held, rows, derive(seed, "grid"))
-            picture = translations.sheet(found)
-        elif "reconstruct" in can:
-            device = next(model.parameters()).device
-            again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
-            picture = points.pairs(some, again, columns=8, mixture=mixture)
-        else:
-            return
-        folder.samples.mkdir(exist_ok=True)
-        save_png(folder.samples / f"{step:08d}.png", picture)
-
-    return paint
-
 
 # ------------------------------------------------------------------------------ using a run
 
@@ -379,11 +139,6 @@ def compare(
         accept_changes=accept_changes,
         progress=progress,
     )
-
-
-def several(runs: Sequence[Run] | Run) -> list[Run]:
-    """Runs as a list, also where only one is given."""
-    return [runs] if isinstance(runs, Trained | str | os.PathLike) else list(runs)
 
 
 def encode(
