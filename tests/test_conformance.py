@@ -48,7 +48,7 @@ def test_recipe_is_described(name: str) -> None:
     assert recipe.name == name
     assert recipe.doc.splitlines()[0].endswith(".")
     assert recipe.paper
-    lines = argument_help(recipe.doc.split("\n", 1)[1])
+    lines = argument_help(recipe.doc.partition("\n")[2])
     assert set(lines) <= set(recipe.parameters()), "each line is of an argument there is"
     assert all(setting.help for setting in recipe_fields(recipe)), "each argument has its help"
     assert set(recipe.tiny) <= set(recipe.parameters())

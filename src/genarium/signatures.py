@@ -245,12 +245,19 @@ def _remedy(error: Any) -> str:
     return message[:1].lower() + message[1:]
 
 
+def bare(kind: Any) -> Any:
+    """A type without its notes: of Annotated[int | None, Help("...")] int | None."""
+    while typing.get_origin(kind) is typing.Annotated:
+        kind = typing.get_args(kind)[0]
+    return kind
+
+
 def _optional(kind: Any) -> bool:
-    return type(None) in typing.get_args(kind)
+    return type(None) in typing.get_args(bare(kind))
 
 
 def _is_sequence(kind: Any) -> bool:
-    return typing.get_origin(kind) in (tuple, list)
+    return typing.get_origin(bare(kind)) in (tuple, list)
 
 
 def unknown(name: str, known: list[str], what: str, where: str = "") -> UserError:

@@ -145,7 +145,7 @@ def test_values_are_read_by_type(setting: Field, value: Any, found: Any) -> None
         ("recipe: dcgan\narguments: {lr: yes}", "--lr True: give a number, not true or false"),
         ("recipe: vae\ntraining: {keep: true}", "--keep True"),
         ("recipe: vae\ndata: {cache: -1}", "--cache -1"),
-        ("recipe: vae\ndata: {source: 5}", "--source 5"),
+        ("recipe: vae\ndata: {source: 5}", "--data 5"),
         ("[" * 5000, "levels deep"),
         ("{" * 5000, "levels deep"),
         ("- " * 5000, "levels deep"),
