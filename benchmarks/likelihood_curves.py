@@ -31,7 +31,6 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.api import _old as api
 from genarium.contract import Batch
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
@@ -164,7 +163,7 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
         if last < config["steps"]:
             print(f"{name}: goes on at step {last} of {config['steps']}", flush=True)
             watch = Stopwatch(clock, config["checkpoint_every"], last)
-            api.resume(folder, data=data, progress=watch)
+            genarium.resume(folder, data=data, progress=watch)
         return
     cost = seconds_a_step(net, data) / o.threads
     steps = max(o.points, round(60 * o.minutes / cost))
@@ -174,7 +173,7 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
     settings = {**TRAINING, "steps": steps, "batch": net.batch, "seed": o.seed}
     keeping = {"checkpoint_every": every, "keep": o.points + 2, "sample_every": steps + 1}
     settings["warmup"] = min(settings["warmup"], steps // 10)
-    api.train(
+    genarium.train(
         net.recipe,
         data,
         out=folder,

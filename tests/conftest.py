@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genarium import recipes
+from genarium import cli, recipes, verbs
 from genarium.contract import Spec
 from genarium.data import Dataset, text
 from genarium.data.dataset import Split
@@ -111,6 +111,9 @@ def run_folder(tmp_path: Path) -> Path:
 
 
 RECIPES = sorted(recipes.catalogue())
+
+VERBS = (*getattr(cli, "OLD", ()), *verbs.catalogue())
+"""Every verb as the command has it: "sample", "study create"."""
 
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in RECIPES},

@@ -20,6 +20,8 @@ from genarium.contract import (
     capabilities,
 )
 from genarium.runs.building import build
+from genarium.runs.configuration import common_fields, recipe_fields
+from genarium.signatures import argument_help
 from tests.conftest import CASES, RECIPES, make_trainer, source_of, tiny_dataset, tiny_spec
 
 COLOURS = (1, 3)
@@ -46,15 +48,14 @@ def test_recipe_is_described(name: str) -> None:
     assert recipe.name == name
     assert recipe.doc.splitlines()[0].endswith(".")
     assert recipe.paper
-    texts = recipes.argument_help(recipe.doc)
-    assert set(recipe.parameters()) <= set(texts), "each argument has its line of help"
+    lines = argument_help(recipe.doc.partition("\n")[2])
+    assert set(lines) <= set(recipe.parameters()), "each line is of an argument there is"
+    assert all(setting.help for setting in recipe_fields(recipe)), "each argument has its help"
     assert set(recipe.tiny) <= set(recipe.parameters())
     assert recipe.returns() is type(fresh(name))
 
 
 def test_no_setting_has_two_meanings() -> None:
-    from genarium.runs.configuration import common_fields, recipe_fields
-
     common = {f.name for f in common_fields()} | {"data", "out", "config", "json", "quiet"}
     for name in RECIPES:
         own = {f.name for f in recipe_fields(recipes.get(name))}

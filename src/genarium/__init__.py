@@ -11,21 +11,30 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api._old import compare, evaluate, resume, train
+    from genarium.api._old import compare, evaluate
     from genarium.api.arithmetic import arithmetic
     from genarium.api.cluster import cluster
     from genarium.api.complete import complete
+    from genarium.api.create_study import create_study
+    from genarium.api.demo import demo
     from genarium.api.denoise import denoise
     from genarium.api.encode import encode
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
+    from genarium.api.list_data import list_data
+    from genarium.api.list_models import list_models
     from genarium.api.manifold import manifold
     from genarium.api.map import map
     from genarium.api.probe import probe
     from genarium.api.reconstruct import reconstruct
+    from genarium.api.report_study import report_study
+    from genarium.api.resume import resume
     from genarium.api.sample import sample
     from genarium.api.score import score
+    from genarium.api.serve_study import serve_study
+    from genarium.api.show_data import prepare_data, show_data
+    from genarium.api.train import train
     from genarium.api.translate import translate
     from genarium.api.traverse import traverse
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
@@ -37,7 +46,7 @@ if TYPE_CHECKING:
     from genarium.verbs import verb
 
 _HOMES = {
-    "genarium.api._old": ("compare", "evaluate", "resume", "train"),
+    "genarium.api._old": ("compare", "evaluate"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.drawing.write": ("save_grid",),
     "genarium.errors": ("RunError", "UserError"),
@@ -70,6 +79,14 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "score",
     "evaluate",
     "compare",
+    "list_data",
+    "show_data",
+    "prepare_data",
+    "create_study",
+    "serve_study",
+    "report_study",
+    "list_models",
+    "demo",
     "save_grid",
     "to_uint8",
     "Trained",

@@ -25,7 +25,6 @@ import importlib
 import importlib.util
 import inspect
 import os
-import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -244,19 +243,3 @@ def get(name: str | Recipe) -> Recipe:
     close = difflib.get_close_matches(key, [*entries, *_registered], n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(sorted(entries))}"
     raise UserError(f"recipe {name!r} is not in the catalogue: {hint}")
-
-
-def argument_help(doc: str) -> dict[str, str]:
-    """The `name: text` lines of a docstring, as the help texts of the flags."""
-    found: dict[str, str] = {}
-    last = None
-    for line in doc.splitlines():
-        match = re.match(r"^([a-z][a-z0-9_]*): (.+)$", line)
-        if match:
-            last = match.group(1)
-            found[last] = match.group(2).strip()
-        elif last and line.startswith("    "):
-            found[last] += " " + line.strip()
-        else:
-            last = None
-    return found

@@ -23,16 +23,14 @@ import functools
 import importlib
 import inspect
 import re
-import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from genarium import plugins
 from genarium.errors import UserError
-from genarium.recipes import argument_help
-from genarium.runs.configuration import Field, check, unknown
+from genarium.signatures import Field, Flag, Help, argument_help, field, name_of, unknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,9 +39,9 @@ HOME = Path(__file__).parent / "api"
 GROUPS = {
     "training": "train",
     "images": "make images",
-    "latent": "walk in the latent space",
-    "features": "codes as features",
-    "measures": "measure and compare",
+    "latent": "latent space",
+    "features": "features",
+    "measures": "measure",
     "data": "data",
     "people": "people",
     "about": "about",
@@ -51,68 +49,22 @@ GROUPS = {
 """Where a verb stands in the help."""
 
 
-@dataclass(frozen=True)
-class Help:
-    """The help of an argument, carried by its type: `Seed = Annotated[int, Ge(0), Help("...")]`."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Flag:
-    """How an argument looks on the command line, where that is not `--name TYPE`.
-
-    name: the flag. metavar: what follows it; several for a tuple of that many. alone: its value
-    where the flag stands by itself. repeat: it may be given several times, a value each. several:
-    it takes one value or more. raw: the library takes richer values than texts, so the function
-    itself reads the text. hidden: an old name that still works and that the help leaves out.
-    """
-
-    name: str = ""
-    metavar: str | tuple[str, ...] = ""
-    alone: Any = None
-    repeat: bool = False
-    several: bool = False
-    raw: bool = False
-    hidden: bool = False
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An argument of a verb. place: whether it is given by place."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-    place: bool
-    flag: str
-    look: Flag
-
-    @property
-    def required(self) -> bool:
-        return self.default is inspect.Parameter.empty
-
-    def check(self, value: Any, shown: str) -> Any:
-        """`value` as the argument's type; a `UserError` that names it as `shown`."""
-        if self.look.raw or value is self.default:
-            return value
-        return check(Field("verb", self.name, self.type, self.default, self.help), value, shown)
+Settings = dict[str, list[Field]]
+"""Further settings of a verb, by the lines that the help shows above them, a title first."""
 
 
 class Verb:
     """A verb as the command needs it. name: "sample", or two words ("study create")."""
 
-    def __init__(
-        self, function: Callable[..., Any], name: str, group: str, out: str = "", notes: str = ""
-    ):
+    def __init__(self, function: Callable[..., Any], name: str, group: str, more: More):
         self.function, self.name, self.group = function, name, group
-        self.out, self.notes = out, notes
+        self.out, self.notes = more.out, more.notes
+        self.settings, self.processes = more.settings, more.processes
         self.doc = inspect.getdoc(function) or ""
         self.summary = self.doc.split("\n", 1)[0]
 
     @functools.cached_property
-    def arguments(self) -> dict[str, Argument]:
+    def arguments(self) -> dict[str, Field]:
         """The arguments of the signature by name, but `progress` and `**settings`."""
         texts, found = argument_help(self.doc), {}
         for p in inspect.signature(self.function).parameters.values():
@@ -121,12 +73,9 @@ class Verb:
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch
                 kind = eval(kind, self.function.__globals__)
-            notes = list(_notes(kind))[::-1]  # the outermost first
-            look = next((note for note in notes if isinstance(note, Flag)), Flag())
-            text = texts.get(p.name) or next((n.text for n in notes if isinstance(n, Help)), "")
-            flag = look.name or ("-n" if p.name == "n" else "--" + p.name.replace("_", "-"))
-            place = p.kind is not p.KEYWORD_ONLY
-            found[p.name] = Argument(p.name, kind, p.default, text, place, flag, look)
+            made = field("verb", p.name, kind, p.default, texts)
+            place = p.kind is not p.KEYWORD_ONLY and not made.look.name
+            found[p.name] = replace(made, place=place)
         return found
 
     @functools.cached_property
@@ -146,44 +95,60 @@ class Verb:
         return inspect.Parameter.VAR_KEYWORD in kinds
 
     def in_python(self, message: str) -> str:
-        """A message that names flags, with the names of the arguments instead."""
+        """A message that names flags, with the names of the arguments instead.
+
+        Commands, which stand in `...`, stay what they are.
+        """
         names = {a.flag: a.name for a in self.arguments.values() if not a.place}
 
         def name(match: re.Match[str]) -> str:
             flag = match[0]
-            if flag in names:
-                return names[flag]
-            return flag[2:].replace("-", "_") if self.takes_settings else flag
+            return names.get(flag) or (name_of(flag) if self.takes_settings else flag)
 
-        return re.sub(r"(?<![\w-])--?[a-z][a-z-]*(?![\w-])", name, message)
+        parts = message.split("`")
+        parts[::2] = [re.sub(r"(?<![\w-])--?[a-z][a-z-]*(?![\w-])", name, p) for p in parts[::2]]
+        return "`".join(parts)
 
 
-def _notes(kind: Any) -> Iterator[Any]:
-    """What `Annotated` says of a type, at any depth."""
-    for part in typing.get_args(kind):
-        yield from _notes(part)
-    yield from getattr(kind, "__metadata__", ())
+@dataclass(frozen=True)
+class More:
+    """What the decorator says of a verb, beside its name and group."""
+
+    out: str = ""
+    notes: str | Callable[[], str] = ""
+    settings: Callable[[Sequence[str]], Settings] | None = None
+    processes: Callable[..., object] | None = None
 
 
 def verb(
-    group: str, *, name: str = "", out: str = "", notes: str = ""
+    group: str,
+    *,
+    name: str = "",
+    out: str = "",
+    notes: str | Callable[[], str] = "",
+    settings: Callable[[Sequence[str]], Settings] | None = None,
+    processes: Callable[..., object] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorator that makes a verb of a typed function.
 
     group: of `GROUPS`. name: on the command line, if it is not the function's. out: the help of
-    --out, for a verb whose result can be saved. notes: what the help ends with.
+    --out, for a verb whose result can be saved. notes: what the help ends with. settings: for a
+    verb that takes `**settings`: which, given the words of the command line behind its name.
+    processes: for a verb that several processes may do together: called with the arguments before
+    they start, so that mistakes are told once.
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
-        made = Verb(function, name or function.__name__.replace("_", "-"), group, out, notes)
+        more = More(out, notes, settings, processes)
+        made = Verb(function, name or function.__name__.replace("_", "-"), group, more)
         signature = inspect.signature(function)
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            settings = {*made.arguments, "progress"}
+            known = {*made.arguments, *(["progress"] if made.shows_progress else [])}
             for key in kwargs:
-                if key not in settings and not made.takes_settings:
-                    raise unknown(key, sorted(settings), "argument")
+                if key not in known and not made.takes_settings:
+                    raise unknown(key, sorted(known), "argument")
             bound = signature.bind(*args, **kwargs)
             for key, value in bound.arguments.items():
                 if key in made.arguments:
@@ -259,4 +224,4 @@ def _scan(file: Path) -> list[Entry]:
     return found
 
 
-__all__ = ["GROUPS", "Argument", "Entry", "Flag", "Help", "Verb", "catalogue", "of", "verb"]
+__all__ = ["GROUPS", "Entry", "Field", "Flag", "Help", "Verb", "catalogue", "of", "verb"]

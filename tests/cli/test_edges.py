@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import torch
 
-from genarium import errors
-from genarium.cli import VERBS, main
+from genarium import errors, verbs
+from genarium.cli import main
+from genarium.cli import verbs as of_signature
 from genarium.cli.parser import Parser
 from genarium.errors import UserError
 from genarium.features.subsets import small
-from genarium.runs import configuration as config
+from genarium.signatures import Field, check
 from tests.cli.test_faults import fails, here  # noqa: F401
 from tests.conftest import make_trainer, tiny_dataset
 
@@ -30,17 +31,10 @@ COMMAND = [sys.executable, "-m", "genarium"]
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Every verb, and every action of those that have some."""
-    import importlib
-
-    for verb in VERBS:
-        parser = Parser(prog=verb)
-        importlib.import_module(f"genarium.cli.{verb}").add_arguments(parser, ["vae"])
-        inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-        yield from (
-            ((f"{verb} {k}", p) for k, p in inner[0].choices.items())
-            if inner
-            else ((verb, parser),)
-        )
+    for name, entry in verbs.catalogue().items():
+        parser = Parser(prog=f"genarium {name}")
+        of_signature.add_arguments(parser, entry.load(), ["vae"])
+        yield name, parser
 
 
 PARSERS = dict(parsers())
@@ -110,12 +104,12 @@ def test_names_that_are_too_long_are_one_line(
 
 # ------------------------------------------------------------------ values and YAML
 
-INT = config.Field("training", "steps", int, 1)
-FLOAT = config.Field("training", "lr", float, 1.0)
-BOOL = config.Field("training", "flip", bool, False)
-TEXT = config.Field("data", "cache", str | None, None)
-INTS = config.Field("arguments", "categories", tuple[int, ...], ())
-SIZE = config.Field("data", "size", str | None, None)
+INT = Field("training", "steps", int, 1)
+FLOAT = Field("training", "lr", float, 1.0)
+BOOL = Field("training", "flip", bool, False)
+TEXT = Field("data", "cache", str | None, None)
+INTS = Field("arguments", "categories", tuple[int, ...], ())
+SIZE = Field("data", "size", str | None, None)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +123,9 @@ SIZE = config.Field("data", "size", str | None, None)
         *((SIZE, v) for v in (True, 1.5, b"28", [28])),
     ],
 )  # fmt: skip
-def test_values_of_another_type_are_refused(setting: config.Field, value: Any) -> None:
+def test_values_of_another_type_are_refused(setting: Field, value: Any) -> None:
     with pytest.raises(UserError, match=setting.flag):
-        config.check(setting, value)
+        check(setting, value)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +136,8 @@ def test_values_of_another_type_are_refused(setting: config.Field, value: Any) -
         *[(INTS, "1,2", (1, 2)), (INTS, [1, 2], (1, 2)), (SIZE, 28, "28"), (SIZE, None, None)],
     ],
 )
-def test_values_are_read_by_type(setting: config.Field, value: Any, found: Any) -> None:
-    read = config.check(setting, value)
+def test_values_are_read_by_type(setting: Field, value: Any, found: Any) -> None:
+    read = check(setting, value)
     assert read == found
     assert type(read) is type(found)
 
@@ -161,7 +155,7 @@ def test_values_are_read_by_type(setting: config.Field, value: Any, found: Any) 
         ("recipe: dcgan\narguments: {lr: yes}", "--lr True: give a number, not true or false"),
         ("recipe: vae\ntraining: {keep: true}", "--keep True"),
         ("recipe: vae\ndata: {cache: -1}", "--cache -1"),
-        ("recipe: vae\ndata: {source: 5}", "--source 5"),
+        ("recipe: vae\ndata: {source: 5}", "--data 5"),
         ("[" * 5000, "levels deep"),
         ("{" * 5000, "levels deep"),
         ("- " * 5000, "levels deep"),
@@ -211,7 +205,7 @@ BLOCKS = {
 def test_memory_that_is_not_there_is_one_line_in_any_verb(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, block: str
 ) -> None:
-    monkeypatch.setattr("genarium.cli.models.run", lambda found: BLOCKS[block]())
+    monkeypatch.setattr("genarium.recipes.catalogue", lambda: BLOCKS[block]())
     assert "out of memory" in fails(capsys, "models", status=1)
 
 
@@ -219,10 +213,10 @@ def test_memory_that_is_not_there_is_one_line_in_any_verb(
 def test_other_errors_are_not_called_out_of_memory(
     monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    def broken(found: object) -> int:
+    def broken() -> int:
         raise kind("the size of tensor a (3) must match the size of tensor b (4)")
 
-    monkeypatch.setattr("genarium.cli.models.run", broken)
+    monkeypatch.setattr("genarium.recipes.catalogue", broken)
     with pytest.raises(kind, match="must match"):
         main(["models"])
     assert errors.out_of_memory(MemoryError())

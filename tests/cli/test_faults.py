@@ -61,7 +61,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("sample", ["RUN"]),
         ("sample nowhere", ["nowhere", "not a run folder"]),
         ("sample weights.pt", ["pickled weights are never opened"]),
-        ("sample nowhere -n 0", ["-n 0", "at least 1"]),
+        ("sample nowhere -n 0", ["-n '0'", "above 0"]),
         ("sample nowhere --seed x", ["--seed 'x'", "whole number"]),
         ("evaluate nowhere", ["nowhere", "not a run folder"]),
         ("compare nowhere", ["nowhere", "not a run folder"]),

@@ -12,13 +12,10 @@ import pytest
 from PIL import Image
 
 import genarium
-from genarium import cli, verbs
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.runs.configuration import read_yaml
-from tests.conftest import tiny_dataset, tiny_images, tiny_spec
-
-VERBS = {name.split()[0] for name in (*getattr(cli, "OLD", ()), *verbs.catalogue())}
+from tests.conftest import VERBS, tiny_dataset, tiny_images, tiny_spec
 
 TINY = ["--steps", "1", "--batch", "4", "--width", "2", "--device", "cpu", "--quiet"]
 
@@ -48,9 +45,12 @@ COMMANDS = {
     "invert": "invert vae test:0 --steps 1 --restarts 1 --out OUT.png",
     "evaluate": "evaluate vae -n 4 --metrics fid",
     "compare": "compare vae -n 4 --out OUT.html",
-    "study": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
+    "study create": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
 }
-NONE = {"models", "data", "train", "sample", "demo"}  # read no data of a run
+NONE = {  # read no data of a run
+    *("models", "data list", "data show", "data prepare", "train", "sample", "demo"),
+    *("study serve", "study report"),
+}
 
 
 def test_every_verb_is_looked_at() -> None:

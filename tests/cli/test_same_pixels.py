@@ -20,6 +20,7 @@ from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.runs import selection as given
 from genarium.runs.trained import Trained
+from tests.conftest import VERBS
 
 VERBS = {name.split()[0] for name in (*getattr(cli, "OLD", ()), *verbs.catalogue())}
 
@@ -184,13 +185,16 @@ SETS = {
     "map": "map grey DATA --method pca",
     "finetune": "finetune grey DATA --labels 8 --seeds 1 --steps 1 --batch 4",
     "evaluate": "evaluate grey --against DATA -n 4 --metrics fid",
-    "study": "study create grey --data DATA -n 2 --show 1 --practice 0 --checks 1",
+    "study create": "study create grey --data DATA -n 2 --show 1 --practice 0 --checks 1",
 }
 SUFFIX = {
     "encode": ".npz", "score": ".csv", "probe": ".json", "cluster": ".json", "finetune": ".json",
-    "evaluate": "", "study": "",
+    "evaluate": "", "study create": "",
 }  # fmt: skip
-NONE = {"models", "data", "train", "resume", "sample", "compare", "demo"}
+NONE = {
+    *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
+    *("demo", "study serve", "study report"),
+}
 
 
 def test_every_verb_is_looked_at() -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genarium.cli import VERBS, main
+from genarium.cli import main
+from tests.conftest import VERBS
 
 TINY = ["--data", "digits", "--steps", "4", "--batch", "8", "--width", "4", "--quiet"]
 
@@ -38,7 +39,7 @@ def test_help_needs_no_torch(verb: str) -> None:
         "except SystemExit as end: assert not end.code\n"
         "assert 'torch' not in sys.modules"
     )
-    arguments = [*([verb] if verb else []), "--help"]
+    arguments = [*verb.split(), "--help"]
     found = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )

@@ -12,9 +12,9 @@ from genarium.evaluation.metrics import likelihood_divergence as module
 from genarium.evaluation.metrics.likelihood_divergence import (
     feature_likelihood_divergence as divergence,
 )
-from genarium.evaluation.scores.score import Score, differences, number
 from genarium.evaluation.scores.features import fld
 from genarium.evaluation.scores.measured import Metric
+from genarium.evaluation.scores.score import Score, differences, number
 
 SHARES = (0.0, 0.05, 0.2, 1.0)
 TRAIN, TEST, MADE = 900, 90, 60

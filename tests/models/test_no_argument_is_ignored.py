@@ -16,6 +16,7 @@ from genarium import recipes
 from genarium.contract import Batch, Model, Noise, to_uint8
 from genarium.errors import UserError
 from genarium.runs.building import build
+from genarium.signatures import bare
 from tests.conftest import RECIPES, tiny_dataset
 
 DATA = tiny_dataset()
@@ -39,8 +40,8 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
 
 def values(kind: Any, value: Any) -> list[Any]:
     """Other values of an argument: all of a choice, one of a number."""
-    if typing.get_origin(kind) is typing.Literal:
-        return [v for v in typing.get_args(kind) if v != value]
+    if typing.get_origin(bare(kind)) is typing.Literal:
+        return [v for v in typing.get_args(bare(kind)) if v != value]
     if isinstance(value, bool):
         return [not value]
     return []

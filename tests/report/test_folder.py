@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from genarium import cli
-from genarium.api import _old as api
 from genarium.data.scan import scan
 from genarium.data.stream import stream
 from genarium.drawing import folder
+from genarium.drawing.write import write_images
 from genarium.errors import UserError
 
 
@@ -139,10 +139,10 @@ def test_such_a_folder_below_pictures_is_none_of_them(tmp_path):
 
 def test_the_library_keeps_to_it(tmp_path):
     images = torch.zeros(2, 1, 4, 4)
-    api.write_images(images, tmp_path / "out")
+    write_images(images, tmp_path / "out")
     with pytest.raises(UserError, match="--overwrite"):
-        api.write_images(images, tmp_path / "out")
-    api.write_images(images, tmp_path / "out", overwrite=True)
+        write_images(images, tmp_path / "out")
+    write_images(images, tmp_path / "out", overwrite=True)
 
 
 @pytest.mark.parametrize("verb", ["sample", "translate", "denoise"])

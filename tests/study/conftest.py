@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from genarium.api import _old as api
+import genarium
 from genarium.recipes import get
 from genarium.study.create import create
 from tests.conftest import tiny_dataset
@@ -69,7 +69,7 @@ class Served:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two steps on 16x16 blobs; its pictures are easily told from the blobs."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    api.train("vae", tiny_dataset(), out=out, steps=2, batch=8, **get("vae").tiny)
+    genarium.train("vae", tiny_dataset(), out=out, steps=2, batch=8, **get("vae").tiny)
     return out
 
 

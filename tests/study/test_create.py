@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genarium.api import _old as api
+import genarium
 from genarium.cli import main
 from genarium.contract import to_uint8
 from genarium.errors import UserError
@@ -44,7 +44,7 @@ def test_as_many_real_pictures_as_fakes(made: Path) -> None:
 
 def test_pictures_are_those_of_the_test_split_and_of_the_run(made: Path, tiny_run: Path) -> None:
     test = tiny_dataset().test.images
-    samples = to_uint8(api.load(tiny_run).sample(22, seed=derive(0, "study", 0)))
+    samples = to_uint8(genarium.load(tiny_run).sample(22, seed=derive(0, "study", 0)))
     for picture in manifests.read(made).pictures:
         wanted = (test if picture.truth == "real" else samples)[picture.row]
         assert torch.equal(pixels(made / "pictures" / picture.name), wanted)
@@ -114,14 +114,14 @@ def test_impossible_wishes_are_one_line(
 
 def test_models_must_sample_pictures_of_one_size(tiny_run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    api.train("vae", tiny_dataset(size=8), out=other, steps=1, batch=8, **get("vae").tiny)
+    genarium.train("vae", tiny_dataset(size=8), out=other, steps=1, batch=8, **get("vae").tiny)
     with pytest.raises(UserError, match=r"8x8 in 1 channel and .* of 16x16 in 1 channel"):
         create([tiny_run, other], tiny_dataset(), out=tmp_path / "s")
     with pytest.raises(UserError, match="tiny has pictures of 8x8"):
         create([tiny_run], tiny_dataset(size=8), out=tmp_path / "s")
     plain = tmp_path / "plain"
     recipe = get("autoencoder")
-    api.train("autoencoder", tiny_dataset(), out=plain, steps=1, batch=8, **recipe.tiny)
+    genarium.train("autoencoder", tiny_dataset(), out=plain, steps=1, batch=8, **recipe.tiny)
     with pytest.raises(UserError, match="cannot sample"):
         create([plain], tiny_dataset(), out=tmp_path / "s")
     assert not (tmp_path / "s").exists()

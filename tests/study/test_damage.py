@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genarium.api import _old as api
+import genarium
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.study import manifest as manifests
@@ -156,7 +156,7 @@ def test_names_that_are_no_text_are_shown_all_the_same(
     tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run's folder may be called anything; a manifest of an earlier version may hold anything."""
-    odd = api.load(tiny_run)
+    odd = genarium.load(tiny_run)
     odd.name = "run\udcff"
     made = create([odd], tiny_dataset(), out=tmp_path / "s", n=4, practice=0, checks=0)
     assert made.models[0].name == "run\\xff"

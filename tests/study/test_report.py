@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from genarium.api.report_study import report_study
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.study import manifest as manifests
-from genarium.study import report
 from genarium.study.create import create
 from genarium.study.plan import Trial, plan
 from genarium.study.results import PictureRate, Results
@@ -53,7 +53,7 @@ def asleep(trial: Trial) -> str:
 def test_rates_are_those_of_the_answers(study: Path) -> None:
     take_part(study, right)
     take_part(study, always_real)
-    made = report.write(study)
+    made = report_study(study)
     found = made.results.rates
     assert found.fake[0].value == 0.5  # one of two was always fooled
     assert found.real.value == 0.0
@@ -65,8 +65,8 @@ def test_rates_are_those_of_the_answers(study: Path) -> None:
 def test_the_inattentive_are_left_out_unless_kept(study: Path) -> None:
     take_part(study, right)
     take_part(study, asleep)
-    assert report.write(study).results.rates.hype[0].value == 0.0
-    kept = report.write(study, keep_inattentive=True).results
+    assert report_study(study).results.rates.hype[0].value == 0.0
+    kept = report_study(study, keep_inattentive=True).results
     assert kept.rates.hype[0].value == 0.5
     assert [p.attentive for p in kept.participants] == [True, False]
     assert [(p.passed, p.checks) for p in kept.participants] == [(2, 2), (0, 2)]
@@ -75,9 +75,9 @@ def test_the_inattentive_are_left_out_unless_kept(study: Path) -> None:
 def test_a_participant_who_stopped_counts_as_far_as_it_went(study: Path) -> None:
     take_part(study, right, trials=3)  # practice only
     with pytest.raises(UserError, match="has no answers yet"):
-        report.write(study)
+        report_study(study)
     take_part(study, right, trials=14)
-    (only,) = report.write(study).results.participants
+    (only,) = report_study(study).results.participants
     assert not only.finished
     assert only.answers == 10 - only.checks
 
@@ -101,7 +101,7 @@ def test_pictures_are_ranked_by_how_often_they_fool(study: Path) -> None:
 
     for seed in range(3):
         take_part(study, fooled, seed=seed)
-    results = report.write(study).results
+    results = report_study(study).results
     best, worst = results.convincing(0, 5)[0], results.doubted(5)[0]
     assert (best.picture.name, best.called_real, best.answers) == (fakes[7], 3, 3)
     assert (worst.picture.name, worst.called_real, worst.answers) == (reals[3], 0, 3)
@@ -142,7 +142,7 @@ def test_csv_and_json_hold_every_answer(study: Path, capsys: pytest.CaptureFixtu
 
 def test_the_page_needs_nothing_but_itself(study: Path) -> None:
     take_part(study, always_real)
-    text = report.write(study, study / "sub" / "page.html").path.read_text()
+    text = report_study(study).save(study / "sub" / "page.html").read_text()
     assert (study / "sub" / "answers.csv").is_file()
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "default-src 'none'" in html.unescape(text)
@@ -157,7 +157,7 @@ def test_names_are_escaped(study: Path) -> None:
     del stored["sha256"]  # as a study of an earlier version, which has no sum
     (study / "study.json").write_text(json.dumps(stored))
     take_part(study, right)
-    assert "<script>" not in report.write(study).path.read_text()
+    assert "<script>" not in report_study(study).save().read_text()
 
 
 def test_two_models_are_told_apart_or_not(tiny_run: Path, tmp_path: Path) -> None:
@@ -168,23 +168,25 @@ def test_two_models_are_told_apart_or_not(tiny_run: Path, tmp_path: Path) -> Non
         return "real" if known and known.model == 1 else trial.wanted
 
     take_part(tmp_path / "s", right)
-    undecided = report.write(tmp_path / "s").results.verdicts()
+    undecided = report_study(tmp_path / "s").results.verdicts()
     assert undecided == ["cannot tell tiny from tiny (2): by 0.0 points, −24.2 to 24.2"]
     for _ in range(6):
         take_part(tmp_path / "s", second_fools)
-    (verdict,) = report.write(tmp_path / "s").results.verdicts()
+    (verdict,) = report_study(tmp_path / "s").results.verdicts()
     assert verdict.startswith("tiny (2) is taken for real more often than tiny: by 85.7 points")
 
 
 def test_thresholds_follow_the_staircases(timed: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(timed, tmp_path / "other"))
     take_part(timed, right)
-    results = report.write(timed).results
+    results = report_study(timed).results
     # 20 right answers: exposures 500, 490 ... 310; mean of the last ten
     assert results.thresholds[0].value == pytest.approx(355)
     assert results.late == 17, "all but those planned for 500, 490 and 480 ms"
     take_part(other, right, trials=10)
-    assert report.write(other).results.thresholds == {}
+    early = report_study(other)
+    early.save()
+    assert early.results.thresholds == {}
     assert "No staircase has 20 answers yet" in (other / "report.html").read_text()
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from genarium import recipes
-from genarium.api import _old as api
 from genarium.contract import Spec
 from genarium.errors import UserError
 from genarium.runs.building import build
 from genarium.runs.configuration import resolve
+from genarium.runs.fitting import training_data
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 from tests.conftest import tiny_dataset
@@ -107,4 +107,4 @@ def test_data_that_lack_what_a_recipe_needs_are_refused() -> None:
         build(recipes.get("pix2pix"), Spec(1, 16, 16), arguments, 0)
     with pytest.raises(UserError, match=r"pix2pix needs pairs .* train cyclegan"):
         build(recipes.get("pix2pix"), SPEC, arguments, 0)
-    assert api._training_data(data).extra["b"] is data.train.extra["b"]
+    assert training_data(data).extra["b"] is data.train.extra["b"]

@@ -40,9 +40,9 @@ def warm() -> None:
     import yaml  # noqa: F401
 
     import genarium.api._old
+    import genarium.api.resume
+    import genarium.api.train
     import genarium.cli
-    import genarium.cli.resume
-    import genarium.cli.train
     import genarium.drawing.images
     import genarium.study.create  # noqa: F401
 

@@ -12,7 +12,6 @@ YAML, state files, allocations, environments, streams, interrupts.
 from __future__ import annotations
 
 import argparse
-import importlib
 import itertools
 import random
 import shutil
@@ -20,7 +19,6 @@ import signal
 import subprocess
 import sys
 import time
-import typing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -54,18 +52,15 @@ MEMORY = 6 * 2**30
 
 
 def parsers(recipe: str = "vae") -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Every verb (and action) with its parser."""
-    from genarium.cli import VERBS
+    """Every verb with its parser."""
+    from genarium import verbs
     from genarium.cli.parser import Parser
+    from genarium.cli.verbs import add_arguments
 
-    for verb in VERBS:
-        parser = Parser(prog=f"genarium {verb}")
-        importlib.import_module(f"genarium.cli.{verb}").add_arguments(parser, [recipe])
-        inner = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-        if not inner:
-            yield verb, parser
-        for name, action in inner[0].choices.items() if inner else ():
-            yield f"{verb} {name}", typing.cast(argparse.ArgumentParser, action)
+    for name, entry in verbs.catalogue().items():
+        parser = Parser(prog=f"genarium {name}")
+        add_arguments(parser, entry.load(), [recipe])
+        yield name, parser
 
 
 def flags(verb: str, parser: argparse.ArgumentParser, head: list[str]) -> Iterator[Case]:

@@ -72,7 +72,7 @@ class Result:
         self.saved = self.write(path, overwrite)
         return path
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Any:
         """`to_dict()`, and where it was saved."""
         places = {"out": str(self.saved[0])} if self.saved else {}
         return {**self.to_dict(), **places}
@@ -147,3 +147,18 @@ def of_run(result: Any, run: Trained) -> Any:
     """`result`, whose place is the folder of `run`."""
     result.home = run.path
     return result
+
+
+def aligned(found: dict[str, Any], indent: str = "") -> str:
+    """A JSON-able dict as aligned lines; long values are cut."""
+    width, lines = max((len(str(key)) for key in found), default=0), []
+    for key, value in found.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{key}", aligned(value, indent + "  ")]
+            continue
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        if value in ({}, [], ()):
+            text = "none"
+        short = text if len(text) <= 300 else text[:297] + "..."
+        lines.append(f"{indent}{key:<{width}}  {short}")
+    return "\n".join(lines)

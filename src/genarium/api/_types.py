@@ -21,13 +21,20 @@ GROUP = """how to name codes (GROUP; in Python also codes [n,D]):
   class:star+colour:red   of images with both; class:!star: of images without it"""
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from genarium.data import Dataset
+    from genarium.recipes import Recipe
     from genarium.runs import conditions, trained
     from genarium.runs.groups import Group as Codes
 
     Run: TypeAlias = trained.Trained | str | os.PathLike[str]
+    Runs: TypeAlias = Sequence[Run] | Run
+    Named: TypeAlias = str | os.PathLike[str]
+    RecipeName: TypeAlias = str | Recipe
+    Source: TypeAlias = Dataset | str | os.PathLike[str]
     Images: TypeAlias = trained.Images
     Data: TypeAlias = Dataset | str | os.PathLike[str]
     Place: TypeAlias = Dataset | str | os.PathLike[str]
@@ -35,6 +42,10 @@ if TYPE_CHECKING:
     Group: TypeAlias = str | Tensor | Codes
 else:
     Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
+    Runs = Annotated[Any, Flag(metavar="RUN", raw=True, repeat=True), Help("run folders")]
+    Named = Annotated[Any, Flag(raw=True)]
+    RecipeName = Annotated[Any, Flag(metavar="RECIPE", raw=True)]
+    Source = Annotated[Any, Flag("--data", "DATA", raw=True)]
     Images = Annotated[
         Any,
         Flag(metavar="IMAGES", raw=True, repeat=True),
@@ -77,4 +88,10 @@ Grid: TypeAlias = Annotated[
 Code: TypeAlias = Annotated[str, Help("samples of this learned code, as for `sample`")]
 Invert: TypeAlias = Annotated[
     bool, Help("search the codes of images, for a model that does not encode")
+]
+DataSource: TypeAlias = Annotated[
+    Named, Flag(metavar="DATA", raw=True), Help("a built-in data set or a folder")
+]
+StudyFolder: TypeAlias = Annotated[
+    Named, Flag(metavar="FOLDER", raw=True), Help("a folder that `study create` made")
 ]

@@ -16,19 +16,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from genarium.verbs import Entry
+
 OLD = {
-    "models": "list every recipe as the tree of families, with what each can do",
-    "data": "list, show and prepare data sets",
-    "train": "train a recipe on images",
-    "resume": "go on with a run exactly where it stopped",
     "evaluate": "score a trained model, or images against others",
     "compare": "write a page that compares trained models",
-    "study": "let people say which pictures are real",
-    "demo": "train four families on digits and compare them",
 }
 
 STILL = {"models", "data list", "study create", "study report"}
 """Verbs that do no heavy computing, so need no memory kept."""
+
+ABOUT = "Train, sample, measure and compare every classic family of deep generative image models."
 
 EXAMPLES = """examples:
   genarium demo                                    four families side by side, some minutes
@@ -94,17 +92,20 @@ def _verb(arguments: list[str]) -> int:
     """Parse, and run the verb."""
     import logging
 
+    from genarium.cli import verbs as of_signature
     from genarium.cli.parser import Parser
+    from genarium.verbs import GROUPS, catalogue
 
     logging.basicConfig(format="genarium: warning: %(message)s", level=logging.WARNING)
+    known = catalogue()
     parser = Parser(
         prog="genarium",
-        description="Train, sample, measure and compare every classic family of deep "
-        "generative image models.",
+        usage="genarium VERB ...     (genarium VERB --help shows what a verb takes)",
+        description=f"{ABOUT}\n\n{of_signature.listing(known, GROUPS)}",
         epilog=EXAMPLES,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    found, run = _parsed(parser, arguments)
+    found, run = _parsed(parser, known, arguments)
     if found.version:
         from importlib.metadata import version
 
@@ -116,36 +117,40 @@ def _verb(arguments: list[str]) -> int:
     return run(found)
 
 
-def _parsed(parser: Any, arguments: list[str]) -> tuple[Any, Callable[[Any], int] | None]:
+def _parsed(
+    parser: Any, known: dict[str, Entry], arguments: list[str]
+) -> tuple[Any, Callable[[Any], int] | None]:
     """The arguments, and what runs the verb that they name. Only that verb is imported."""
+    import argparse
     import importlib
     from functools import partial
 
-    from genarium import verbs as known
     from genarium.cli import verbs as of_signature
 
     words = [a for a in arguments if not a.startswith("-")][:2]
-    actions = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    actions = parser.add_subparsers(dest="verb", metavar="VERB", help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
     chosen: dict[str, Callable[[Any], int]] = {}
-    for name, summary in OLD.items():
-        sub = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:])
+    for name in OLD:
+        sub = actions.add_parser(name)
         if words[:1] == [name]:
             module = importlib.import_module(f"genarium.cli.{name}")
             module.add_arguments(sub, arguments[arguments.index(name) + 1 :])
             chosen[name] = module.run
-    for name, entry in known.catalogue().items():
+    for name, entry in known.items():
         first, _, second = name.partition(" ")
         at = actions
         if second:
             if first not in groups:
-                group = actions.add_parser(first, help=entry.group)
+                group = actions.add_parser(first)
                 groups[first] = group.add_subparsers(dest="action", metavar="ACTION", required=True)
             at = groups[first]
-        sub = at.add_parser(second or first, help=entry.summary.rstrip("."))
+        # the list of all verbs has its groups, so it is in the description
+        listed = {"help": of_signature.summary(entry).replace("%", "%%")} if second else {}
+        sub = at.add_parser(second or first, **listed)
         if words[: 1 + bool(second)] == name.split():
-            verb = entry.load()
-            of_signature.add_arguments(sub, verb)
+            verb, last = entry.load(), arguments.index(second or first)
+            of_signature.add_arguments(sub, verb, arguments[last + 1 :])
             chosen[name] = partial(of_signature.run, verb)
     found = parser.parse_args(arguments)
     name = " ".join(filter(None, (found.verb, getattr(found, "action", None))))

@@ -1,4 +1,4 @@
-"""argparse with one-line errors, and flags made from typed settings."""
+"""argparse with one-line errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import difflib
 import math
 import re
 import typing
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from genarium.errors import UserError
-from genarium.runs.configuration import LARGEST, SEEDS, Field
-
-UNSET = object()
-"""What a flag that was not given holds: defaults belong to the configuration."""
+from genarium.signatures import LARGEST
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,62 +77,6 @@ def _flat(value: Any) -> list[Any]:
     return [v for each in value for v in _flat(each)] if many else [value]
 
 
-def add_settings(parser: argparse.ArgumentParser, title: str, settings: Iterable[Field]) -> None:
-    """Flags for typed settings; values stay texts, `config.check` turns them into types."""
-    group = parser.add_argument_group(title)
-    for setting in settings:
-        text = setting.help.replace("%", "%%")
-        shown = "" if setting.default in (None, "") else f" (default: {_shown(setting.default)})"
-        names = (setting.flag,)
-        if setting.type is bool:
-            group.add_argument(
-                *names,
-                dest=_dest(setting),
-                default=UNSET,
-                action=argparse.BooleanOptionalAction,
-                help=text + f" (default: {'yes' if setting.default else 'no'})",
-            )
-        else:
-            group.add_argument(
-                *names,
-                dest=_dest(setting),
-                default=UNSET,
-                metavar=_metavar(setting.type),
-                help=text + shown,
-            )
-
-
-def given(found: Any, settings: Iterable[Field]) -> dict[str, dict[str, Any]]:
-    """The settings that were given as flags, by section."""
-    layer: dict[str, dict[str, Any]] = {}
-    for setting in settings:
-        value = getattr(found, _dest(setting), UNSET)
-        if value is not UNSET:
-            layer.setdefault(setting.section, {})[setting.name] = value
-    return layer
-
-
-def _dest(setting: Field) -> str:
-    return f"{setting.section}.{setting.name}"
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _metavar(kind: Any) -> str:
-    """What a flag wants, from its type: {a,b}, N, X or TEXT."""
-    if typing.get_origin(kind) is typing.Literal:
-        return "{" + ",".join(map(str, typing.get_args(kind))) + "}"
-    flat = [kind, *typing.get_args(kind)]
-    flat += [inner for part in flat for inner in typing.get_args(part)]
-    if typing.get_origin(kind) in (tuple, list):
-        return "A,B,..."
-    if float in flat:
-        return "X"
-    return "N" if int in flat else "TEXT"
-
-
 def positive(flag: str, least: int = 1, most: int = LARGEST) -> Any:
     """An argparse type: a whole number from `least` to `most`."""
 
@@ -154,7 +94,7 @@ def positive(flag: str, least: int = 1, most: int = LARGEST) -> Any:
     return convert
 
 
-seed = positive("--seed", 0, SEEDS - 1)
+seed = positive("--seed", 0, 2**63 - 1)
 """The argparse type of every --seed."""
 
 

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser, command: Sequence[str]) -> No
     parser.set_defaults(command=[*command])
 
 
+def is_first() -> bool:
+    """Whether this is the process that speaks for all."""
+    return world.rank() == 0
+
+
 def several(asked: int | None, command: Sequence[str]) -> int | None:
     """The exit status of a training in several processes; None where this one shall train.
 

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genarium.cli.parser import UNSET
-from genarium.verbs import Argument, Verb
+from genarium.cli import processes
+from genarium.signatures import Field
+from genarium.verbs import Entry, Verb
+
+UNSET = object()
+"""What a flag that was not given holds: defaults belong to the function and the configuration."""
 
 
-def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
-    """Places, flags, and the flags that every verb has: --out, --json, --quiet."""
-    parser.description, parser.epilog = verb.doc.split("\n\n", 1)[0], verb.notes or None
+def listing(entries: Mapping[str, Entry], groups: Mapping[str, str]) -> str:
+    """The verbs with their summaries, under the titles of their groups."""
+    width = max(map(len, entries), default=0)
+    lines: list[str] = []
+    for group in dict.fromkeys(entry.group for entry in entries.values()):
+        lines += ["", f"{groups.get(group, group)}:"]
+        mine = (entry for entry in entries.values() if entry.group == group)
+        lines += [f"  {entry.name:<{width}}  {summary(entry)}" for entry in mine]
+    return "\n".join(lines[1:])
+
+
+def summary(entry: Entry) -> str:
+    """The first line of its docstring, as it stands in a list."""
+    text = entry.summary.rstrip(".")
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def add_arguments(parser: argparse.ArgumentParser, verb: Verb, words: Sequence[str]) -> None:
+    """Places, flags, and the flags that every verb has: --out, --json, --quiet.
+
+    words: the command line behind the verb's name.
+    """
+    parser.description = _plain(verb.doc.split("\n\n", 1)[0])
+    parser.epilog = verb.notes() if callable(verb.notes) else verb.notes
     for argument in verb.arguments.values():
         if argument.place:
             parser.add_argument(argument.name, **_by_place(argument))
         else:
-            parser.add_argument(argument.flag, dest=argument.name, **_flag(argument))
+            _add(parser, argument)
     if verb.out:
         parser.add_argument("--out", metavar="PATH", help=_plain(verb.out))
         if "" in verb.result.SUFFIXES:
@@ -31,75 +59,110 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     if verb.shows_progress:
         parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    if verb.processes:
+        processes.add_arguments(parser, [*verb.name.split(), *words])
+    settings = verb.settings(words) if verb.settings else {}
+    for about, fields in settings.items():
+        title, _, text = about.partition("\n")
+        group = parser.add_argument_group(title, _plain(text) or None)
+        for setting in fields:
+            _add(group, setting)
+    parser.set_defaults(settings=[setting for fields in settings.values() for setting in fields])
 
 
 def run(verb: Verb, found: Any) -> int:
     """Call the verb with what was given, save its result, print it."""
-    values: dict[str, Any] = {}
-    for argument in verb.arguments.values():
-        value = getattr(found, argument.name)
-        if value is not UNSET:
-            shown = argument.look.metavar or argument.name.upper()
-            values[argument.name] = argument.check(
-                value, str(shown) if argument.place else argument.flag
-            )
+    values = _given(verb.arguments.values(), found)
+    values = {name: verb.arguments[name].check(value) for name, value in values.items()}
+    values |= _given(found.settings, found)
+    first = True
+    if verb.processes:
+        verb.processes(**values)
+        status = processes.several(found.processes, found.command)
+        if status is not None:
+            return status
+        first = processes.is_first()
     if verb.shows_progress:
-        values["progress"] = not found.quiet
+        values["progress"] = first and not found.quiet
     overwrite = getattr(found, "overwrite", False)
     if verb.out:
-        place = found.out
-        name = verb.result.NAME
+        place, name = found.out, verb.result.NAME
         if place is None and (overwrite or (name and not Path(name).suffix)):
             place = Path(found.run) / name  # a folder of pictures may hold something
         if place is not None:
             verb.result.check(place, overwrite)  # before anything is computed
-    result = verb.function(**values)
-    if verb.out:
+    with _stdout_for_json(found.json):
+        result = verb.function(**values)
+    if verb.out and (found.out is not None or verb.result.NAME):
         result.save(found.out, overwrite=overwrite)
-    print(json.dumps(result.facts(), indent=1, default=str) if found.json else result.report())
+    if first:
+        print(json.dumps(result.facts(), indent=1, default=str) if found.json else result.report())
     return 0
+
+
+@contextlib.contextmanager
+def _stdout_for_json(json_is_asked: bool) -> Iterator[None]:
+    """Within, what a verb prints as it goes is on stderr: stdout is one JSON document."""
+    with contextlib.redirect_stdout(sys.stderr) if json_is_asked else contextlib.nullcontext():
+        yield
+
+
+def _given(fields: Iterable[Field], found: Any) -> dict[str, Any]:
+    """The values that the command line has, by name."""
+    values = {field.name: getattr(found, _dest(field)) for field in fields}
+    return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def _dest(field: Field) -> str:
+    return field.name if field.place else f"{field.section}.{field.name}"
 
 
 def _plain(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _help(argument: Argument) -> str:
-    text = _plain(argument.help)
-    default = argument.default
-    if argument.required or default in (None, "", False) or "(default" in text:
+def _help(field: Field) -> str:
+    text, default = _plain(field.help), field.default
+    is_setting = field.section != "verb"
+    if isinstance(default, bool) and is_setting:
+        default = "yes" if default else "no"
+    if field.required or default in (None, "", False) or "(default" in text:
         return text
     shown = ",".join(map(str, default)) if isinstance(default, (tuple, list)) else default
     return f"{text} (default: {shown})" if text else f"default: {shown}"
 
 
-def _by_place(argument: Argument) -> dict[str, Any]:
-    metavar = argument.look.metavar or argument.name.upper()
-    several = argument.look.repeat
-    nargs = ("+" if argument.required else "*") if several else None if argument.required else "?"
-    found: dict[str, Any] = {"metavar": metavar, "help": _help(argument)}
+def _by_place(field: Field) -> dict[str, Any]:
+    several = field.look.repeat
+    nargs = ("+" if field.required else "*") if several else None if field.required else "?"
+    found: dict[str, Any] = {"metavar": field.shown, "help": _help(field)}
     if nargs:
         found["nargs"] = nargs
-    if not argument.required:
+    if not field.required:
         found["default"] = UNSET
     return found
 
 
-def _flag(argument: Argument) -> dict[str, Any]:
-    look = argument.look
-    found = {"default": UNSET, "help": argparse.SUPPRESS if look.hidden else _help(argument)}
-    if _is_bool(argument.type):
-        action = argparse.BooleanOptionalAction if argument.default else "store_true"
-        return {**found, "action": action}
-    if isinstance(look.metavar, tuple):
-        return {**found, "metavar": look.metavar, "nargs": len(look.metavar)}
-    if look.repeat or look.several:
-        found["action"] = _Append
-    if look.several:
-        found["nargs"] = "+"
-    if look.alone is not None:
-        found |= {"nargs": "?", "const": look.alone}
-    return {**found, "metavar": look.metavar or _metavar(argument.type)}
+def _add(parser: Any, field: Field) -> None:
+    """The flag of an argument or a setting; values stay texts, the field's check reads them."""
+    look, found = field.look, {"dest": _dest(field), "default": UNSET, "help": _help(field)}
+    if look.hidden:
+        found["help"] = argparse.SUPPRESS
+    if bool in (field.type, *typing.get_args(field.type)):
+        # a setting may be on in a configuration file, and be turned off
+        either = field.default is True or field.section != "verb"
+        found["action"] = argparse.BooleanOptionalAction if either else "store_true"
+    elif isinstance(look.metavar, tuple):
+        found |= {"metavar": look.metavar, "nargs": len(look.metavar)}
+    else:
+        found["metavar"] = look.metavar or _metavar(field.type)
+        if look.repeat or look.several:
+            found["action"] = _Append
+        if look.several:
+            found["nargs"] = "+"
+        if look.alone is not None:
+            found |= {"nargs": "?", "const": look.alone}
+    parser.add_argument(field.flag, required=field.required, **found)
 
 
 class _Append(argparse.Action):
@@ -109,10 +172,6 @@ class _Append(argparse.Action):
         before = getattr(namespace, self.dest)
         more = values if isinstance(values, list) else [values]
         setattr(namespace, self.dest, [*([] if before is UNSET else before), *more])
-
-
-def _is_bool(kind: Any) -> bool:
-    return bool in (kind, *typing.get_args(kind))
 
 
 def _metavar(kind: Any) -> str:

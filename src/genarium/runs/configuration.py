@@ -13,42 +13,17 @@ file are those that a run writes to its config.yaml:
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
-import os
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genarium.errors import UserError
+from genarium.signatures import Field, Flag, check, dataclass_fields, fields_of, unknown
 from genarium.training import files
-
-LARGEST = 10**9
-"""The largest whole number of a setting that has no limit of its own."""
-
-SEEDS = 2**63
-"""Seeds are below this: what torch's generators take."""
 
 DEEPEST = 20
 """Levels of a configuration file; the parser calls itself for each."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One setting: where it belongs, its type and default, and its help text."""
-
-    section: str  # "arguments", "data" or "training"
-    name: str
-    type: Any
-    default: Any
-    help: str = ""
-
-    @property
-    def flag(self) -> str:
-        # `from` cannot be a Python name
-        return "--from" if self.name == "from_dir" else "--" + self.name.replace("_", "-")
 
 
 @dataclass
@@ -64,30 +39,12 @@ class Config:
         return dataclasses.asdict(self)
 
 
-def dataclass_fields(section: str, kind: type) -> list[Field]:
-    """The settings that a dataclass of options holds."""
-    from genarium.recipes import argument_help
-
-    hints = typing.get_type_hints(kind, include_extras=True)
-    texts = argument_help(_dedent(kind.__doc__ or ""))
-    found = []
-    for f in dataclasses.fields(kind):
-        found.append(Field(section, f.name, hints[f.name], f.default, texts.get(f.name, "")))
-    return found
-
-
-def _dedent(doc: str) -> str:
-    import inspect
-
-    return inspect.cleandoc(doc)
-
-
 def common_fields() -> list[Field]:
     """The settings of the data and of the training, the same for every recipe."""
     from genarium.data import DataOptions
     from genarium.training.options import TrainOptions
 
-    source = Field("data", "source", str, "digits", "a built-in data set or a folder of images")
+    source = Field("data", "source", str, "digits", "what to train on", Flag("--data"))
     return [
         source,
         *dataclass_fields("data", DataOptions),
@@ -97,123 +54,11 @@ def common_fields() -> list[Field]:
 
 def recipe_fields(recipe: Any) -> list[Field]:
     """The settings of a recipe: its signature."""
-    from genarium.recipes import argument_help
-
-    texts = argument_help(recipe.doc)
-    return [
-        Field("arguments", name, p.annotation, p.default, texts.get(name, ""))
-        for name, p in recipe.parameters().items()
-    ]
+    return fields_of("arguments", recipe.function, recipe.parameters())
 
 
-def check(setting: Field, value: Any, shown: str | None = None) -> Any:
-    """`value` as the setting's type, or a `UserError` that names it (as `shown`).
-
-    A text is read as the type says (flags are texts). Other types are not turned into one
-    another: true is no number, a number no text (a size may be one), 1 is not true.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    shown = shown or setting.flag
-    if isinstance(value, str) and value.lower() in ("none", "null") and _optional(setting.type):
-        return None
-    if setting.name == "size" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)  # size: 32 in a file
-    if _is_sequence(setting.type) and isinstance(value, str):
-        value = [part for part in value.replace(",", " ").split() if part]
-    _strict(setting.type, value, shown)
-    try:
-        found = TypeAdapter(setting.type).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{shown} {value!r}: {_remedy(first)}") from None
-    for each in found if isinstance(found, (tuple, list)) else (found,):
-        if isinstance(each, float) and not math.isfinite(each):
-            raise UserError(f"{shown} {value!r}: give a finite number")
-        if isinstance(each, int) and abs(each) > LARGEST and not _limited(setting.type):
-            raise UserError(f"{shown} {value!r}: give a number of at most {LARGEST}")
-    return found
-
-
-def _strict(kind: Any, value: Any, shown: str) -> None:
-    """Raise for values that pydantic would turn into the type without a word."""
-    bare = set(_parts(kind))
-    given = value if isinstance(value, (tuple, list)) else (value,)
-    for each in given:
-        if isinstance(each, bool) and bool not in bare:
-            wanted = "number" if bare & {int, float} else "text"
-            raise UserError(f"{shown} {value!r}: give a {wanted}, not true or false")
-        if isinstance(each, (int, float)) and not isinstance(each, bool) and bool in bare:
-            raise UserError(f"{shown} {value!r}: give true or false")
-        if isinstance(each, str) and not _readable(each):
-            raise UserError(f"{shown} {each!r}: a text cannot hold NUL or half a character")
-        if isinstance(each, (bytes, bytearray)):
-            raise UserError(f"{shown} {value!r}: give a text or a number")
-
-
-def _readable(text: str) -> bool:
-    """Whether a text could be a name of a file: the system knows it, Unicode or not."""
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-
-
-def _parts(kind: Any) -> Iterator[Any]:
-    """A type and all types in it: of Annotated[int, Gt(0)] | None also int."""
-    yield kind
-    for inner in typing.get_args(kind):
-        yield from _parts(inner)
-
-
-def _limited(kind: Any) -> bool:
-    """Whether a type says an upper limit itself."""
-    return any(hasattr(part, "lt") or hasattr(part, "le") for part in _parts(kind))
-
-
-def _remedy(error: Any) -> str:
-    kind, context = error["type"], error.get("ctx", {})
-    words = {
-        "greater_than": "give a number above {gt}",
-        "greater_than_equal": "give a number of at least {ge}",
-        "less_than": "give a number below {lt}",
-        "less_than_equal": "give a number of at most {le}",
-        "literal_error": "choose {expected}",
-        "int_parsing": "give a whole number",
-        "int_from_float": "give a whole number",
-        "int_type": "give a whole number",
-        "float_parsing": "give a number",
-        "float_type": "give a number",
-        "bool_parsing": "give true or false",
-        "bool_type": "give true or false",
-        "string_type": "give a text (quote it in a YAML file)",
-    }
-    if kind in words:
-        return words[kind].format(**context)
-    message: str = error["msg"]
-    return message[:1].lower() + message[1:]
-
-
-def _optional(kind: Any) -> bool:
-    return type(None) in typing.get_args(kind)
-
-
-def _is_sequence(kind: Any) -> bool:
-    return typing.get_origin(kind) in (tuple, list)
-
-
-def unknown(name: str, known: list[str], what: str, where: str = "") -> UserError:
-    """The error for a misspelt key or flag, with the nearest right one."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(sorted(known))}"
-    return UserError(f"{where}{what} {name} is unknown: {hint}")
-
-
-def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]], names: str = "flag") -> Config:
-    """Defaults overlaid by `layers` (section -> name -> value), each value checked.
-
-    names: how errors call a setting: by its "flag" or its "argument" name.
-    """
+def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Defaults overlaid by `layers` (section -> name -> value), each value checked."""
     from genarium.recipes import Recipe
 
     assert isinstance(recipe, Recipe)
@@ -229,8 +74,7 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]], names: str = 
                 if found is None:
                     known = [n for s, n in fields if s == section]
                     raise unknown(name, known, f"{section} setting")
-                shown = found.flag if names == "flag" else found.name
-                getattr(config, section)[name] = check(found, value, shown)
+                getattr(config, section)[name] = check(found, value)
     training = config.training
     if training["steps"] is None and training["epochs"] is None and training["minutes"] is None:
         training["steps"] = recipe.steps

@@ -23,6 +23,7 @@ from genarium.runs import selection as given
 from genarium.runs.building import build, own_data
 from genarium.runs.conditions import Condition
 from genarium.runs.folder import RunFolder, spec_from_dict
+from genarium.runs.summary import Summary
 from genarium.training import checkpoint as checkpoints
 from genarium.training import log
 from genarium.training.order import derive
@@ -40,7 +41,7 @@ POOL = 512
 """Draws of the prior among which an inversion looks for its starts."""
 
 
-class Trained:
+class Trained(Summary):
     """A trained model and its run folder: what `train` and `load` give.
 
     model: in evaluation mode, holding the averaged weights if the run keeps them. step: the

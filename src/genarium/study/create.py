@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genarium.api import _old as api
 from genarium.contract import Spec, to_uint8
 from genarium.data import Dataset
 from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
 from genarium.runs import inputs
+from genarium.runs.loading import opened, several
 from genarium.runs.selection import dataset_for
 from genarium.runs.trained import Trained
 from genarium.study import store
@@ -72,7 +72,7 @@ def create(
     Raises UserError when runs differ in picture size, cannot sample, make points of the plane,
     or when the test split has too few pictures.
     """
-    trained = [api.loaded(run, accept_changes=accept_changes) for run in api.several(runs)]
+    trained = [opened(run, accept_changes=accept_changes) for run in several(runs)]
     if not trained:
         raise UserError("no runs: name the models under study")
     if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in title) or len(title) > LONGEST:

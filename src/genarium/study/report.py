@@ -6,9 +6,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,43 +31,10 @@ from genarium.study.store import Store
 SHOWN = 10  # pictures in a row
 
 
-@dataclass(frozen=True)
-class Report:
-    """A written report: `path` of the page, and the results."""
+def judged(folder: str | os.PathLike[str], keep_inattentive: bool = False) -> Results:
+    """What the answers of the study in `folder` say; it may be served meanwhile.
 
-    path: Path
-    results: Results
-
-    def to_dict(self) -> dict[str, Any]:
-        """What results.json holds."""
-        return self.results.to_dict()
-
-    def table(self) -> str:
-        """The main figures as text."""
-        results = self.results
-        width = max(len(model.name) for model in results.manifest.models)
-        lines = [f"{'model':<{width}}  {'taken for real':<24}  human error (HYPE∞)"]
-        for m, model in enumerate(results.manifest.models):
-            fake, hype = percent(results.rates.fake[m]), percent(results.rates.hype[m])
-            line = f"{model.name:<{width}}  {fake:<24}  {hype}"
-            if m in results.thresholds:
-                line += f"  threshold {milliseconds(results.thresholds[m])}"
-            lines.append(line)
-        lines += ["", f"real pictures taken for fake: {percent(results.rates.real)}"]
-        return "\n".join([*lines, *results.verdicts()])
-
-
-def write(
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str] | None = None,
-    *,
-    keep_inattentive: bool = False,
-) -> Report:
-    """Write the report of the study in `folder`; may be done while it is served.
-
-    out: the page (default: FOLDER/report.html). Beside it: results.json, answers.csv (every
-    answer) and pictures.csv (how each picture was judged). Raises UserError when nobody has
-    answered yet, or when everybody failed the attention checks.
+    Raises UserError when nobody has answered yet, or when everybody failed the attention checks.
     """
     folder = Path(folder)
     manifest = manifests.read(folder)
@@ -86,13 +51,34 @@ def write(
             f"{folder}: all {len(results.participants)} participants failed the attention "
             "checks; --keep-inattentive counts them all the same"
         )
-    path = Path(out) if out else folder / "report.html"
-    write_file(path.with_name("answers.csv"), results.answers_csv().encode())
-    write_file(path.with_name("pictures.csv"), results.pictures_csv().encode())
+    return results
+
+
+def write_files(results: Results, folder: Path, path: Path) -> list[Path]:
+    """The page at `path`; beside it results.json, answers.csv (every answer) and pictures.csv (how
+    each picture was judged). folder: of the study. Gives the files, the page first."""
     text = json.dumps(results.to_dict(), indent=1) + "\n"
-    write_file(path.with_name("results.json"), text.encode())
-    write_file(path, page(results, folder).encode())
-    return Report(path, results)
+    beside = {
+        "answers.csv": results.answers_csv(),
+        "pictures.csv": results.pictures_csv(),
+        "results.json": text,
+    }
+    made = [write_file(path.with_name(name), text.encode()) for name, text in beside.items()]
+    return [write_file(path, page(results, folder).encode()), *made]
+
+
+def table_of(results: Results) -> str:
+    """The main figures as text."""
+    width = max(len(model.name) for model in results.manifest.models)
+    lines = [f"{'model':<{width}}  {'taken for real':<24}  human error (HYPE∞)"]
+    for m, model in enumerate(results.manifest.models):
+        fake, hype = percent(results.rates.fake[m]), percent(results.rates.hype[m])
+        line = f"{model.name:<{width}}  {fake:<24}  {hype}"
+        if m in results.thresholds:
+            line += f"  threshold {milliseconds(results.thresholds[m])}"
+        lines.append(line)
+    lines += ["", f"real pictures taken for fake: {percent(results.rates.real)}"]
+    return "\n".join([*lines, *results.verdicts()])
 
 
 # ------------------------------------------------------------------ the page

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
+from genarium.models.arguments import Activation, ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.recipes import NonNegativeInt, PositiveFloat, PositiveInt, recipe, refuse_unused
+from genarium.recipes import NonNegativeInt, recipe, refuse_unused
 
 
 class Autoencoder(Model):
@@ -108,26 +109,21 @@ def networks(
 def autoencoder(
     spec: Spec,
     *,
-    net: Literal["conv", "dense"] = "conv",
-    latent: PositiveInt = 32,
-    width: PositiveInt = 16,
-    hidden: PositiveInt = 256,
+    net: Net = "conv",
+    latent: Latent = 32,
+    width: ConvWidth = 16,
+    hidden: Hidden = 256,
     layers: NonNegativeInt = 2,
-    activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
+    activation: Activation = "relu",
     output: Literal["sigmoid", "linear"] = "sigmoid",
-    lr: PositiveFloat = 2e-3,
+    lr: LearningRate = 2e-3,
 ) -> Autoencoder:
     """Autoencoder: squeezes images through a small code and rebuilds them; it cannot sample.
 
-    net: conv (strided convolutions) or dense (fully connected).
-    latent: size of the code.
-    width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of a dense layer.
     layers: dense layers between the image (or its smallest map) and the code, each way; 0 with
         --net dense and --output linear is the linear autoencoder, whose best code spans PCA's.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
     output: sigmoid keeps pixels between black and white, linear leaves them as they come.
-    lr: learning rate of Adam.
     """
     encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
     rebuilt = nn.Sigmoid() if output == "sigmoid" else nn.Identity()

@@ -19,12 +19,18 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Noise, Optim, Spec, Step
 from genarium.errors import UserError
+from genarium.models.arguments import (
+    Activation,
+    ConvWidth,
+    Hidden,
+    Latent,
+    Layers,
+    LearningRate,
+    Net,
+)
 from genarium.models.autoencoder.autoencoder import Autoencoder, networks
 from genarium.recipes import (
     NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     recipe,
     refuse_unused,
 )
@@ -105,27 +111,21 @@ class DenoisingAutoencoder(Autoencoder):
 def denoising_autoencoder(
     spec: Spec,
     *,
-    net: Literal["conv", "dense"] = "conv",
+    net: Net = "conv",
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "masking",
     amount: NonNegativeFloat = 0.3,
-    latent: PositiveInt = 64,
-    width: PositiveInt = 16,
-    hidden: PositiveInt = 256,
-    layers: NonNegativeInt = 2,
-    activation: Literal["relu", "silu", "tanh", "sigmoid"] = "relu",
-    lr: PositiveFloat = 2e-3,
+    latent: Latent = 64,
+    width: ConvWidth = 16,
+    hidden: Hidden = 256,
+    layers: Layers = 2,
+    activation: Activation = "relu",
+    lr: LearningRate = 2e-3,
 ) -> DenoisingAutoencoder:
     """Denoising autoencoder: learns to rebuild images from damaged ones.
 
-    net: conv (strided convolutions) or dense (fully connected).
     corruption: gaussian noise, masking (pixels to black) or salt-and-pepper (to black or white).
     amount: standard deviation of gaussian noise on [0, 1]; share of the pixels otherwise.
-    latent: size of the code.
-    width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of a dense layer.
-    layers: dense layers between the image (or its smallest map) and the code, each way.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
-    lr: learning rate of Adam.
     """
     damage = corruption_of(corruption, amount)
     encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)

@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
+from genarium.models.arguments import LearningRate
 from genarium.models.autoencoder.denoising import Corruption, corruption_of
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeFloat, PositiveInt, recipe
 
 GAIN = 4.0
 """A logistic unit has a quarter of tanh's slope at 0: Glorot & Bengio's bounds times four."""
@@ -143,7 +144,7 @@ def stacked_autoencoder(
     layer_steps: PositiveInt = 1000,
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "masking",
     amount: NonNegativeFloat = 0.25,
-    lr: PositiveFloat = 1e-3,
+    lr: LearningRate = 1e-3,
 ) -> StackedAutoencoder:
     """Stacked denoising autoencoder: logistic layers learnt one by one, a classifier's start.
 
@@ -154,7 +155,6 @@ def stacked_autoencoder(
     corruption: gaussian noise, masking (values to 0) or salt-and-pepper (to 0 or 1).
     amount: standard deviation of gaussian noise on [0, 1]; share of the values otherwise; 0 with
         one layer is the original autoencoder.
-    lr: learning rate of Adam.
     """
     return StackedAutoencoder(
         spec,

@@ -17,16 +17,26 @@ from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from genarium.contract import Optim, Spec
 from genarium.errors import UserError
+from genarium.models.arguments import LearningRate
+from genarium.models.autoregressive.arguments import (
+    Components,
+    Conditional,
+    HeadWidth,
+    Levels,
+    Output,
+    Position,
+    Width,
+)
 from genarium.models.autoregressive.autoregressive import Autoregressive
-from genarium.models.autoregressive.heads import HeadName, head_of
+from genarium.models.autoregressive.heads import head_of
 from genarium.models.autoregressive.masked import ClassBias, MaskedConv2d, PixelBias
 from genarium.models.autoregressive.wavefront import Wavefront
-from genarium.recipes import PositiveInt, recipe, refuse_unused
+from genarium.recipes import recipe, refuse_unused
 
 
 class Sizes(NamedTuple):
@@ -225,30 +235,22 @@ def pixelcnn(
     spec: Spec,
     *,
     net: Literal["plain", "gated"] = "plain",
-    levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: HeadName = "softmax",
-    components: PositiveInt = 10,
+    levels: Levels = 256,
+    output: Output = "softmax",
+    components: Components = 10,
     blocks: Annotated[int, Ge(0)] = 8,
-    width: Annotated[int, Ge(1)] = 32,
-    head: Annotated[int, Ge(1)] = 32,
+    width: Width = 32,
+    head: HeadWidth = 32,
     dilation: Annotated[int, Ge(1)] = 8,
-    position: bool = True,
-    conditional: bool = False,
-    lr: Annotated[float, Gt(0)] = 3e-3,
+    position: Position = True,
+    conditional: Conditional = False,
+    lr: LearningRate = 3e-3,
 ) -> PixelCNN:
     """Autoregressive model with masked convolutions; exact likelihood, exact fast sampling.
 
     net: plain residual blocks, or gated layers with a vertical and a horizontal stack.
-    levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
-    output: a softmax over the levels, or a mixture of discretised logistics (PixelCNN++).
-    components: logistics of the mixture.
     blocks: residual blocks, or gated layers after the first.
-    width: channels of the features (rounded up to a multiple of the colours).
-    head: channels of the layer before the softmax (rounded up likewise).
     dilation: the plain blocks look 1, 2, 4 .. pixels far, up to this many, over and over.
-    position: learn a bias for every pixel after the first layer (the paper has none).
-    conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
-    lr: learning rate of Adam.
     """
     if net == "gated":
         refuse_unused("gated layers see everything before a pixel", dilation=(dilation, 8))

@@ -22,17 +22,27 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch.nn.functional as F
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from genarium.contract import Optim, Spec
+from genarium.models.arguments import LearningRate
+from genarium.models.autoregressive.arguments import (
+    Components,
+    Conditional,
+    HeadWidth,
+    Levels,
+    Output,
+    Position,
+    Width,
+)
 from genarium.models.autoregressive.autoregressive import Autoregressive
 from genarium.models.autoregressive.heads import HeadName, head_of
 from genarium.models.autoregressive.lstm2d import DiagonalBiLSTM, MaskedLine, RowLSTM
 from genarium.models.autoregressive.masked import MaskedConv2d
 from genarium.models.autoregressive.pixelcnn import Place, Sizes, sizes_of
 from genarium.models.autoregressive.wavefront import Wavefront
-from genarium.recipes import PositiveInt, recipe
+from genarium.recipes import recipe
 
 
 class ResidualLSTM(nn.Module):
@@ -126,27 +136,20 @@ def _build(
 def row_lstm(
     spec: Spec,
     *,
-    levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: HeadName = "softmax",
-    components: PositiveInt = 10,
+    levels: Levels = 256,
+    output: Output = "softmax",
+    components: Components = 10,
     layers: Annotated[int, Ge(0)] = 7,
-    width: Annotated[int, Ge(1)] = 32,
-    head: Annotated[int, Ge(1)] = 32,
-    position: bool = True,
-    conditional: bool = False,
-    lr: Annotated[float, Gt(0)] = 3e-3,
+    width: Width = 32,
+    head: HeadWidth = 32,
+    position: Position = True,
+    conditional: Conditional = False,
+    lr: LearningRate = 3e-3,
 ) -> PixelRNN:
     """PixelRNN whose LSTMs go from row to row; exact likelihood, exact fast sampling.
 
-    levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
-    output: a softmax over the levels, or a mixture of discretised logistics (PixelCNN++).
-    components: logistics of the mixture.
     layers: LSTM layers.
     width: channels of the features (rounded up to a multiple of the colours); LSTMs have half.
-    head: channels of the layer before the softmax (rounded up likewise).
-    position: learn a bias for every pixel after the first layer (the paper has none).
-    conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
-    lr: learning rate of Adam.
     """
     return _build(
         RowLSTM,
@@ -172,27 +175,20 @@ def row_lstm(
 def diagonal_bilstm(
     spec: Spec,
     *,
-    levels: Annotated[int, Ge(2), Le(256)] = 256,
-    output: HeadName = "softmax",
-    components: PositiveInt = 10,
+    levels: Levels = 256,
+    output: Output = "softmax",
+    components: Components = 10,
     layers: Annotated[int, Ge(0)] = 7,
-    width: Annotated[int, Ge(1)] = 32,
-    head: Annotated[int, Ge(1)] = 32,
-    position: bool = True,
-    conditional: bool = False,
-    lr: Annotated[float, Gt(0)] = 3e-3,
+    width: Width = 32,
+    head: HeadWidth = 32,
+    position: Position = True,
+    conditional: Conditional = False,
+    lr: LearningRate = 3e-3,
 ) -> PixelRNN:
     """PixelRNN whose LSTMs go along both diagonals; exact likelihood, exact sampling.
 
-    levels: grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white.
-    output: a softmax over the levels, or a mixture of discretised logistics (PixelCNN++).
-    components: logistics of the mixture.
     layers: LSTM layers, each with a scan from the left and one from the right.
     width: channels of the features (rounded up to a multiple of the colours); LSTMs have half.
-    head: channels of the layer before the softmax (rounded up likewise).
-    position: learn a bias for every pixel after the first layer (the paper has none).
-    conditional: tell the network the class: p(x|y) instead of p(x); needs labels.
-    lr: learning rate of Adam.
     """
     return _build(
         DiagonalBiLSTM,

@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from genarium.contract import Spec
 from genarium.models.conditioning import Labels
+from genarium.models.gan.arguments import (
+    Beta1,
+    Latent,
+    LearningRate,
+    Packing,
+    Smoothing,
+    Tricks,
+    Width,
+)
 from genarium.models.gan.composition import (
-    Decay,
-    TrickName,
     adam,
     mixes_images,
     networks,
@@ -18,7 +25,7 @@ from genarium.models.gan.composition import (
 )
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import LeastSquares, NonSaturating
-from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import recipe
 
 
 @recipe(
@@ -30,27 +37,15 @@ from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
 def dcgan(
     spec: Spec,
     *,
-    latent: PositiveInt = 100,
-    width: PositiveInt = 64,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
-    packing: PositiveInt = 1,
-    tricks: tuple[TrickName, ...] = (),
+    latent: Latent = 100,
+    width: Width = 64,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
+    packing: Packing = 1,
+    tricks: Tricks = (),
 ) -> GAN:
-    """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss.
-
-    latent: size of the code, drawn from N(0, I).
-    width: channels of the map nearest the image; each further in has twice as many.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
-    smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
-    packing: images that the discriminator judges at once (PacGAN); 2 recovers dropped modes.
-    tricks: additions to the game, separated by commas, each with its settings behind a colon:
-        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
-        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
-        weight-clipping:LIMIT; without, those of docs/adversarial.md.
-    """
+    """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
     generator, discriminator = networks(
         "dcgan", spec, latent, width, batch_norm=mixes_images(tricks), packing=packing
     )
@@ -74,25 +69,14 @@ def dcgan(
 def cgan(
     spec: Spec,
     *,
-    latent: PositiveInt = 100,
-    width: PositiveInt = 64,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
-    tricks: tuple[TrickName, ...] = (),
+    latent: Latent = 100,
+    width: Width = 64,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
+    tricks: Tricks = (),
 ) -> GAN:
-    """Conditional GAN: the class label joins the input of both players; DCGAN's networks.
-
-    latent: size of the noise, drawn from N(0, I).
-    width: channels of the map nearest the image; each further in has twice as many.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
-    smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
-    tricks: additions to the game, separated by commas, each with its settings behind a colon:
-        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
-        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
-        weight-clipping:LIMIT; without, those of docs/adversarial.md.
-    """
+    """Conditional GAN: the class label joins the input of both players; DCGAN's networks."""
     labels = Labels(len(spec.classes))
     generator, discriminator = networks(
         "dcgan", spec, latent, width, conditioning=labels, batch_norm=mixes_images(tricks)
@@ -117,20 +101,13 @@ def cgan(
 def lsgan(
     spec: Spec,
     *,
-    latent: PositiveInt = 100,
-    width: PositiveInt = 64,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
+    latent: Latent = 100,
+    width: Width = 64,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
 ) -> GAN:
-    """Least squares GAN: squared distance to the targets 0 and 1; DCGAN's networks.
-
-    latent: size of the code, drawn from N(0, I).
-    width: channels of the map nearest the image; each further in has twice as many.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean.
-    smoothing: the discriminator's target for real images is 1 minus this.
-    """
+    """Least squares GAN: squared distance to the targets 0 and 1; DCGAN's networks."""
     generator, discriminator = networks("dcgan", spec, latent, width)
     return GAN(
         spec, generator, discriminator, LeastSquares(smoothing), optimizers=(adam(lr, beta1),) * 2

@@ -9,13 +9,14 @@ alone, as in the paper, for it doubles the work of the network that has it.
 from __future__ import annotations
 
 from genarium.contract import Spec
-from genarium.models.gan.composition import Decay, adam
+from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Width
+from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.networks.virtual_batch_norm import WithReference
 from genarium.models.gan.objectives import NonSaturating
 from genarium.models.gan.regularizers import FeatureMatching, MinibatchDiscrimination
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import NonNegativeFloat, PositiveInt, recipe
 
 
 @recipe(
@@ -27,27 +28,22 @@ from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Proba
 def improved_gan(
     spec: Spec,
     *,
-    latent: PositiveInt = 100,
-    width: PositiveInt = 64,
-    smoothing: Probability = 0.1,
+    latent: Latent = 100,
+    width: Width = 64,
+    smoothing: Smoothing = 0.1,
     feature_matching: NonNegativeFloat = 0.1,
     kernels: PositiveInt = 100,
     kernel_size: PositiveInt = 5,
     reference: PositiveInt = 64,
-    lr: PositiveFloat = 3e-4,
-    beta1: Decay = 0.5,
+    lr: LearningRate = 3e-4,
+    beta1: Beta1 = 0.5,
 ) -> GAN:
     """GAN with feature matching, minibatch discrimination, virtual batch norm and smoothing.
 
-    latent: size of the code, drawn from N(0, I).
-    width: channels of the map nearest the image; each further in has twice as many.
-    smoothing: the discriminator's target for real images is 1 minus this.
     feature_matching: weight of the feature matching loss beside the non-saturating one.
     kernels: of minibatch discrimination.
     kernel_size: dimensions in which a kernel compares images.
     reference: codes of virtual batch norm's reference batch.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean.
     """
     optim = adam(lr, beta1)
     generator = WithReference(

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from genarium.contract import Spec, from_uint8
 from genarium.errors import UserError
-from genarium.models.gan.composition import Decay, TrickName, adam, mixes_images, tricks_of
+from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Tricks, Width
+from genarium.models.gan.composition import adam, mixes_images, tricks_of
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.invariance import Invariance
 from genarium.models.gan.latent_codes import Codes
@@ -26,7 +27,6 @@ from genarium.recipes import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
-    Probability,
     recipe,
     refuse_unused,
 )
@@ -64,26 +64,24 @@ class InfoGAN(GAN):
 def infogan(
     spec: Spec,
     *,
-    latent: PositiveInt = 62,
+    latent: Latent = 62,
     categories: tuple[PositiveInt, ...] = (10,),
     continuous: Annotated[int, Ge(0)] = 2,
-    width: PositiveInt = 64,
+    width: Width = 64,
     hidden: Annotated[int, Ge(0)] = 1024,
     weight: NonNegativeFloat = 1.0,
     continuous_weight: NonNegativeFloat = 0.1,
     invariance: NonNegativeFloat = 0.0,
-    lr: PositiveFloat = 2e-4,
+    lr: LearningRate = 2e-4,
     generator_lr: PositiveFloat = 1e-3,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
-    tricks: tuple[TrickName, ...] = (),
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
+    tricks: Tricks = (),
 ) -> InfoGAN:
     """InfoGAN: a category and numbers that the images must keep readable; DCGAN's networks.
 
-    latent: size of the noise, drawn from N(0, I).
     categories: values of each category code, separated by commas.
     continuous: how many numbers, uniform on [-1, 1].
-    width: channels of the map nearest the image; each further in has twice as many.
     hidden: units of a dense layer in both networks, between code or logit and maps; 0 for none.
     weight: of the categories' information.
     continuous_weight: of the numbers' information.
@@ -91,12 +89,6 @@ def infogan(
         the categories kinds of things more often than ways to write them; 0: off, as in the paper.
     lr: learning rate of the discriminator and the reader.
     generator_lr: learning rate of the generator.
-    beta1: Adam's decay of the gradient's mean.
-    smoothing: the discriminator's target for real images is 1 minus this.
-    tricks: additions to the game, separated by commas, each with its settings behind a colon:
-        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
-        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
-        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     if invariance and not categories:
         raise UserError(

@@ -10,11 +10,18 @@ with momentum, and dropout in the discriminator.
 from __future__ import annotations
 
 from genarium.contract import Spec
+from genarium.models.gan.arguments import (
+    Beta1,
+    Latent,
+    LearningRate,
+    OwnWidth,
+    Packing,
+    Smoothing,
+    Tricks,
+)
 from genarium.models.gan.composition import (
     ArchitectureName,
-    Decay,
     ObjectiveName,
-    TrickName,
     adam,
     mixes_images,
     networks,
@@ -22,7 +29,7 @@ from genarium.models.gan.composition import (
     tricks_of,
 )
 from genarium.models.gan.gan import GAN
-from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
+from genarium.recipes import PositiveInt, recipe
 
 
 @recipe(
@@ -36,32 +43,22 @@ def gan(
     *,
     architecture: ArchitectureName = "dense",
     objective: ObjectiveName = "non-saturating",
-    tricks: tuple[TrickName, ...] = (),
-    latent: PositiveInt = 100,
-    width: PositiveInt | None = None,
+    tricks: Tricks = (),
+    latent: Latent = 100,
+    width: OwnWidth = None,
     critic_steps: PositiveInt | None = None,
-    packing: PositiveInt = 1,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
+    packing: Packing = 1,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
 ) -> GAN:
     """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
 
     architecture: the pair of networks.
     objective: what the players minimise; wasserstein wants a trick that bounds the
         critic's slope.
-    tricks: additions to the game, separated by commas, each with its settings behind a colon:
-        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
-        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
-        weight-clipping:LIMIT; without, those of docs/adversarial.md.
-    latent: size of the code, drawn from N(0, I).
-    width: units or channels of the generator; none is the architecture's own (1200, 64, 64).
     critic_steps: turns of the discriminator for each one of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
-    packing: images that the discriminator judges at once (PacGAN).
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
-    smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
     """
     optim, added = adam(lr, beta1), tricks_of(tricks)
     game = objective_of(objective, smoothing, added)

@@ -8,11 +8,12 @@ the distance between data and samples, and falls as the samples get better.
 from __future__ import annotations
 
 from genarium.contract import Optim, Spec
+from genarium.models.gan.arguments import Beta1, CriticSteps, Latent, LearningRate, OwnWidth
 from genarium.models.gan.composition import ArchitectureName, Decay, adam, networks
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import Wasserstein
 from genarium.models.gan.regularizers import GradientPenalty, WeightClipping
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe, refuse
+from genarium.recipes import NonNegativeFloat, PositiveFloat, recipe, refuse
 
 
 @recipe(
@@ -25,19 +26,16 @@ def wgan(
     spec: Spec,
     *,
     architecture: ArchitectureName = "dcgan",
-    latent: PositiveInt = 100,
-    width: PositiveInt | None = None,
+    latent: Latent = 100,
+    width: OwnWidth = None,
     clip_weights: PositiveFloat = 0.01,
-    critic_steps: PositiveInt = 5,
-    lr: PositiveFloat = 5e-5,
+    critic_steps: CriticSteps = 5,
+    lr: LearningRate = 5e-5,
 ) -> GAN:
     """Wasserstein GAN: the critic's weights clipped to a box, RMSProp.
 
     architecture: the pair of networks.
-    latent: size of the code, drawn from N(0, I).
-    width: units or channels of the generator; none is the architecture's own.
     clip_weights: every weight of the critic stays within this of 0.
-    critic_steps: turns of the critic for each one of the generator.
     lr: learning rate of both players' RMSProp.
     """
     generator, critic = networks(architecture, spec, latent, width, score_bias=False)
@@ -63,23 +61,18 @@ def wgan_gp(
     spec: Spec,
     *,
     architecture: ArchitectureName = "dcgan",
-    latent: PositiveInt = 100,
-    width: PositiveInt | None = None,
+    latent: Latent = 100,
+    width: OwnWidth = None,
     penalty: NonNegativeFloat = 10.0,
-    critic_steps: PositiveInt = 5,
-    lr: PositiveFloat = 1e-4,
-    beta1: Decay = 0.0,
+    critic_steps: CriticSteps = 5,
+    lr: LearningRate = 1e-4,
+    beta1: Beta1 = 0.0,
     beta2: Decay = 0.9,
 ) -> GAN:
     """Wasserstein GAN with gradient penalty: a critic of slope 1 and without batch norm.
 
     architecture: the pair of networks; residual for 64 pixels and more.
-    latent: size of the code, drawn from N(0, I).
-    width: units or channels of the generator; none is the architecture's own.
     penalty: weight of the gradient penalty.
-    critic_steps: turns of the critic for each one of the generator.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean.
     beta2: Adam's decay of the gradient's square.
     """
     refuse(not penalty, "--penalty 0: the critic's loss has no minimum without: give more than 0")

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Spec, Step
 from genarium.errors import UserError
-from genarium.models.gan.composition import Decay, TrickName, adam, mixes_images, tricks_of
+from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Tricks, Width
+from genarium.models.gan.composition import adam, mixes_images, tricks_of
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import NonSaturating
 from genarium.models.text_to_image.captions import NAME, Captions, MatchingAware
@@ -41,7 +42,6 @@ from genarium.nn.dcgan import (
 from genarium.nn.norm import BatchNorm2d
 from genarium.recipes import (
     NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     Probability,
     recipe,
@@ -157,19 +157,19 @@ def text_to_image(
     encoder: EncoderName = "characters",
     weights: str = "",
     architecture: Literal["dcgan", "fusion"] = "dcgan",
-    latent: PositiveInt = 100,
-    width: PositiveInt = 64,
+    latent: Latent = 100,
+    width: Width = 64,
     embedding: PositiveInt = 128,
     compressed: PositiveInt = 128,
     interpolation: Probability = 0.5,
     candidates: PositiveInt = 1,
     contrast: NonNegativeFloat = 1.0,
     generator_contrast: NonNegativeFloat = 1.0,
-    lr: PositiveFloat = 2e-4,
+    lr: LearningRate = 2e-4,
     generator_lr: NonNegativeFloat = 0.0,
-    beta1: Decay = 0.5,
-    smoothing: Probability = 0.0,
-    tricks: tuple[TrickName, ...] = (),
+    beta1: Beta1 = 0.5,
+    smoothing: Smoothing = 0.0,
+    tricks: Tricks = (),
 ) -> TextToImage:
     """Text to image: draws what a caption says; a discriminator that must read the caption too.
 
@@ -179,8 +179,6 @@ def text_to_image(
         download both (91 MB).
     architecture: dcgan as in the paper, or fusion: the text is told to every map of the generator,
         and both networks learn forms sooner; a step costs up to half as much again.
-    latent: size of the noise, drawn from N(0, I).
-    width: channels of the map nearest the image; each further in has twice as many.
     embedding: numbers of a caption's embedding (not of minilm).
     compressed: numbers that each network makes of the embedding.
     interpolation: share of the generator's turns whose texts lie halfway between two captions.
@@ -190,12 +188,6 @@ def text_to_image(
     generator_contrast: what of that weight the same loss has for the generator, as a share.
     lr: learning rate of both players' Adam, and of an encoder that learns.
     generator_lr: learning rate of the generator, if not the same; 0 for the same.
-    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
-    smoothing: the discriminator's target for real images is 1 minus this (0.1 is usual).
-    tricks: additions to the game, separated by commas, each with its settings behind a colon:
-        diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
-        gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
-        weight-clipping:LIMIT; without, those of docs/adversarial.md.
     """
     refuse(
         not contrast and generator_contrast != 1,

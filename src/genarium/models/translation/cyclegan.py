@@ -24,9 +24,11 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Model, Noise, Optim, Phase, Spec, Step, from_uint8
 from genarium.errors import UserError
-from genarium.models.gan.composition import Decay, adam
+from genarium.models.gan.arguments import Beta1, LearningRate
+from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
 from genarium.models.gan.objectives import LeastSquares
+from genarium.models.translation.arguments import DiscWidth, Jitter, Patch
 from genarium.models.translation.base import (
     chosen,
     device_of,
@@ -41,7 +43,6 @@ from genarium.nn.norm import gather_rows
 from genarium.recipes import (
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     recipe,
     refuse_unused,
@@ -211,29 +212,24 @@ def cyclegan(
     *,
     width: PositiveInt = 64,
     blocks: NonNegativeInt = 0,
-    patch: PositiveInt = 70,
-    disc_width: PositiveInt = 64,
+    patch: Patch = 70,
+    disc_width: DiscWidth = 64,
     cycle: NonNegativeFloat = 10.0,
     identity: NonNegativeFloat = 0.5,
     pool: NonNegativeInt = 50,
-    jitter: NonNegativeInt = 0,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
+    jitter: Jitter = 0,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
 ) -> CycleGAN:
     """CycleGAN: turns images of one kind into another and back, from two sets without pairs.
 
     width: channels of the generators' first map.
     blocks: residual blocks of the generators; 0: the paper's 6 up to 128 pixels, 9 above.
-    patch: pixels a side that each logit of the discriminators sees: 1, 16, 34, 70, 142 or 286.
-    disc_width: channels of the discriminators' first map.
     cycle: weight of the way there and back, pixels on [-1, 1]; 0 leaves it out.
     identity: weight of leaving images of the target domain alone, as a share of the cycle's (so
         without a cycle there is none).
     pool: generated images that each discriminator is shown again at random.
-    jitter: enlarge training images by this many pixels a side and cut the old size out at random;
-        the paper has 30 at 256 pixels.
     lr: learning rate of all players' Adam; it falls to 0 over the second half of the budget.
-    beta1: Adam's decay of the gradient's mean.
     """
     if not cycle:
         refuse_unused("it is a share of --cycle, which is 0", identity=(identity, 0.5))

@@ -22,9 +22,11 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
-from genarium.models.gan.composition import Decay, adam
+from genarium.models.gan.arguments import Beta1, LearningRate
+from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
 from genarium.models.gan.objectives import NonSaturating
+from genarium.models.translation.arguments import DiscWidth, Jitter, Patch
 from genarium.models.translation.base import (
     Direction,
     chosen,
@@ -41,7 +43,6 @@ from genarium.nn.norm import NormName
 from genarium.recipes import (
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     recipe,
     refuse_unused,
@@ -165,13 +166,13 @@ def pix2pix(
     skips: bool = True,
     dropout: bool = True,
     test_dropout: bool = True,
-    patch: PositiveInt = 70,
-    disc_width: PositiveInt = 64,
+    patch: Patch = 70,
+    disc_width: DiscWidth = 64,
     l1: NonNegativeFloat = 100.0,
     gan: NonNegativeFloat = 1.0,
-    jitter: NonNegativeInt = 0,
-    lr: PositiveFloat = 2e-4,
-    beta1: Decay = 0.5,
+    jitter: Jitter = 0,
+    lr: LearningRate = 2e-4,
+    beta1: Beta1 = 0.5,
 ) -> Pix2Pix:
     """pix2pix: turns images into others from pairs of them, by L1 and a conditional GAN.
 
@@ -182,14 +183,8 @@ def pix2pix(
     skips: maps of the way down join those of the way up; without, everything passes a bottleneck.
     dropout: in the first three layers of the U-Net's way up, the only noise there is.
     test_dropout: keep it when translating, as the paper does; without, there is one answer.
-    patch: pixels a side that each logit of the discriminator sees: 1, 16, 34, 70, 142 or 286.
-    disc_width: channels of the discriminator's first map.
     l1: weight of the mean absolute error, pixels on [-1, 1].
     gan: weight of the game in the generator's loss; 0: L1 alone, without a discriminator.
-    jitter: enlarge training pairs by this many pixels a side and cut the old size out at random;
-        the paper has 30 at 256 pixels.
-    lr: learning rate of both players' Adam.
-    beta1: Adam's decay of the gradient's mean.
     """
     if not gan:
         none = "with --gan 0 there is no discriminator"

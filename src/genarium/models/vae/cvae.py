@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from genarium.contract import Attribute, Spec
 from genarium.errors import UserError
+from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.conditioning import Conditioning, Labels, Rows
-from genarium.models.vae.vae import VAE, Activation, Net, Pixels, build
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
+from genarium.models.vae.vae import VAE, build
+from genarium.recipes import recipe
 
 
 def conditioning_of(spec: Spec, name: str) -> Conditioning:
@@ -43,30 +45,19 @@ def cvae(
     condition: str = "class",
     net: Net = "conv",
     decoder: Pixels = "bernoulli",
-    latent: PositiveInt = 16,
-    width: PositiveInt = 16,
-    hidden: PositiveInt = 256,
-    layers: PositiveInt = 4,
+    latent: Latent = 16,
+    width: ConvWidth = 16,
+    hidden: Hidden = 256,
+    layers: Layers = 4,
     activation: Activation = "relu",
-    beta: NonNegativeFloat = 1.0,
-    free_bits: NonNegativeFloat = 0.0,
-    lr: PositiveFloat = 2e-3,
+    beta: Beta = 1.0,
+    free_bits: FreeBits = 0.0,
+    lr: LearningRate = 2e-3,
 ) -> VAE:
     """Conditional VAE: draws the class that is asked for, and changes it while the code stays.
 
     condition: class (the labels), attributes (the factors of the data, as `shapes` has them), or
         the name of a vector that goes with each image (an embedding, say).
-    net: conv (strided convolutions) or dense (fully connected).
-    decoder: what a pixel is: bernoulli (binarized anew at each use), gaussian (one learned
-        variance) or logistic (256 grey levels).
-    latent: size of the code.
-    width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of a dense layer.
-    layers: dense layers between the image (or its smallest map) and the code, each way.
-    activation: between the layers of the dense net (dense only).
-    beta: weight of the KL; 1 trains the ELBO, more asks for simpler codes.
-    free_bits: nats a latent may carry before its KL costs anything.
-    lr: learning rate of Adam.
     """
     return build(
         spec,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from genarium.contract import Spec
-from genarium.models.vae.vae import VAE, Activation, Net, Pixels, build
-from genarium.recipes import PositiveFloat, PositiveInt, recipe
+from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
+from genarium.models.vae.arguments import Activation, Layers, Pixels
+from genarium.models.vae.vae import VAE, build
+from genarium.recipes import PositiveInt, recipe
 
 
 @recipe(
@@ -19,25 +21,16 @@ def iwae(
     samples: PositiveInt = 5,
     net: Net = "conv",
     decoder: Pixels = "bernoulli",
-    latent: PositiveInt = 16,
-    width: PositiveInt = 16,
-    hidden: PositiveInt = 256,
-    layers: PositiveInt = 4,
+    latent: Latent = 16,
+    width: ConvWidth = 16,
+    hidden: Hidden = 256,
+    layers: Layers = 4,
     activation: Activation = "relu",
-    lr: PositiveFloat = 2e-3,
+    lr: LearningRate = 2e-3,
 ) -> VAE:
     """Importance weighted autoencoder: a VAE trained on the bound of several draws a code.
 
     samples: draws of the code an image; the decoder's work grows with it. 1 is the VAE.
-    net: conv (strided convolutions) or dense (fully connected).
-    decoder: what a pixel is: bernoulli (binarized anew at each use), gaussian (one learned
-        variance) or logistic (256 grey levels).
-    latent: size of the code.
-    width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of a dense layer.
-    layers: dense layers between the image (or its smallest map) and the code, each way.
-    activation: between the layers of the dense net (dense only); tanh is the paper's.
-    lr: learning rate of Adam.
     """
     return build(
         spec,

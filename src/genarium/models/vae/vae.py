@@ -30,13 +30,15 @@ from genarium.contract import (
     Step,
     from_uint8,
 )
+from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.conditioning import Conditioning, Rows
+from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
 from genarium.models.vae.row_noise import Middle, RowNoise
 from genarium.nn import distributions as dist
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 from genarium.nn.norm import global_mean
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe, refuse_unused
+from genarium.recipes import recipe, refuse_unused
 
 PIXELS_AT_ONCE = 2**19
 """Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
@@ -354,11 +356,6 @@ def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
     return (means.var(0, correction=0) > threshold).sum().float()
 
 
-Net = Literal["conv", "dense"]
-Pixels = Literal["bernoulli", "gaussian", "logistic"]
-Activation = Literal["relu", "silu", "tanh", "sigmoid"]
-
-
 def build(
     spec: Spec,
     net: Net,
@@ -415,29 +412,16 @@ def vae(
     *,
     net: Net = "conv",
     decoder: Pixels = "bernoulli",
-    latent: PositiveInt = 16,
-    width: PositiveInt = 16,
-    hidden: PositiveInt = 256,
-    layers: PositiveInt = 4,
+    latent: Latent = 16,
+    width: ConvWidth = 16,
+    hidden: Hidden = 256,
+    layers: Layers = 4,
     activation: Activation = "relu",
-    beta: NonNegativeFloat = 1.0,
-    free_bits: NonNegativeFloat = 0.0,
-    lr: PositiveFloat = 2e-3,
+    beta: Beta = 1.0,
+    free_bits: FreeBits = 0.0,
+    lr: LearningRate = 2e-3,
 ) -> VAE:
-    """Variational autoencoder: a smooth code with a Gaussian prior and a bound on the likelihood.
-
-    net: conv (strided convolutions) or dense (fully connected).
-    decoder: what a pixel is: bernoulli (binarized anew at each use), gaussian (one learned
-        variance) or logistic (256 grey levels).
-    latent: size of the code.
-    width: channels of the first convolution (conv only), doubled with each halving of the sides.
-    hidden: units of a dense layer.
-    layers: dense layers between the image (or its smallest map) and the code, each way.
-    activation: between the layers of the dense net (dense only); tanh is that of the papers.
-    beta: weight of the KL; 1 trains the ELBO, more asks for simpler codes.
-    free_bits: nats a latent may carry before its KL costs anything, against unused latents.
-    lr: learning rate of Adam.
-    """
+    """Variational autoencoder: a smooth code with a Gaussian prior and a bound on the likelihood."""
     return build(
         spec,
         net,

@@ -36,7 +36,9 @@ from genarium.contract import (
     from_uint8,
 )
 from genarium.errors import UserError
-from genarium.models.gan.composition import Decay, adam
+from genarium.models.arguments import Latent
+from genarium.models.gan.arguments import Beta1
+from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
 from genarium.nn.distributions import kl_standard_normal, reparametrize
@@ -191,20 +193,18 @@ class VAEGAN(Model):
 def vae_gan(
     spec: Spec,
     *,
-    latent: PositiveInt = 64,
+    latent: Latent = 64,
     width: PositiveInt = 64,
     gamma: NonNegativeFloat = 0.1,
     lr: PositiveFloat = 3e-4,
-    beta1: Decay = 0.5,
+    beta1: Beta1 = 0.5,
 ) -> VAEGAN:
     """VAE-GAN: a VAE that compares images in a discriminator's features, so its samples are sharp.
 
-    latent: size of the code.
     width: channels of the map nearest the image in all three networks (those of DCGAN).
     gamma: weight of the reconstruction against the game in the decoder's loss; more rebuilds
         better, less looks sharper.
     lr: learning rate of the three players' Adam (the paper has RMSProp at 3e-4).
-    beta1: Adam's decay of the gradient's mean; above 0.5 the game tends to oscillate.
     """
     return VAEGAN(
         spec,

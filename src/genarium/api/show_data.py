@@ -1,0 +1,113 @@
+"""What a data set holds, and having it ready."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium.api._results import Picture, Result, aligned
+from genarium.api._types import DataSource
+from genarium.signatures import checked, dataclass_fields
+from genarium.verbs import Settings, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.data import DataOptions, Dataset
+
+
+@dataclass(repr=False)
+class Facts(Result):
+    """What is known of a data set: name, shape, classes, counts, policy, licence ..., by key."""
+
+    found: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.found
+
+    def text(self) -> str:
+        return aligned(self.found)
+
+
+@dataclass(repr=False)
+class Shown(Facts, Picture):
+    """The facts, and a picture of some training images, the same ones each time."""
+
+    source: str | os.PathLike[str]
+    options: DataOptions
+
+    def _some(self) -> tuple[Dataset, Tensor]:
+        import torch
+
+        from genarium.data import load
+        from genarium.drawing.points import SHOWN
+
+        dataset = load(self.source, self.options, progress=False)
+        images = dataset.train.images
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+        return dataset, images[order[: SHOWN if dataset.spec.planar else 64]]
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.points import sheet
+
+        dataset, images = self._some()
+        return sheet(images, mixture=dataset.info.get("mixture"))
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.write import write_images
+
+        dataset, images = self._some()
+        write_images(images, path, mixture=dataset.info.get("mixture"))
+        return [path]
+
+    def facts(self) -> Any:
+        return self.to_dict()
+
+    def report(self) -> str:
+        return self.text()
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """How the images are read."""
+    from genarium.data import DataOptions
+
+    return {"how the images are read": dataclass_fields("data", DataOptions)}
+
+
+def _options(settings: dict[str, Any]) -> DataOptions:
+    from genarium.data import DataOptions
+
+    (fields,) = settings_of(()).values()
+    return DataOptions(**checked(fields, settings))
+
+
+@verb(
+    "data",
+    name="data show",
+    out="FILE.png: also draw some of the training images (points of the plane: a plot)",
+    settings=settings_of,
+)
+def show_data(source: DataSource, *, progress: bool = False, **settings: Any) -> Shown:
+    """What a data set holds: shape, splits, classes, what was left out.
+
+    In Python, any argument of `DataOptions` is one of `settings`, by name.
+    """
+    from genarium.data import describe
+
+    options = _options(settings)
+    return Shown(describe(source, options, progress=progress), source, options)
+
+
+@verb("data", name="data prepare", settings=settings_of)
+def prepare_data(source: DataSource, *, progress: bool = False, **settings: Any) -> Facts:
+    """Download and cache a data set, so that training starts at once.
+
+    In Python, any argument of `DataOptions` is one of `settings`, by name.
+    """
+    from genarium.data import prepare
+
+    return Facts(prepare(source, _options(settings), progress=progress))

@@ -1,0 +1,130 @@
+"""Training a recipe on images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from genarium import recipes
+from genarium.api._types import Named, RecipeName, Source
+from genarium.errors import UserError
+from genarium.runs import configuration
+from genarium.verbs import Flag, Settings, verb
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from genarium.data import Dataset
+    from genarium.recipes import Recipe
+    from genarium.runs.configuration import Config
+    from genarium.runs.trained import Trained
+    from genarium.training.progress import Progress
+
+    Layers: TypeAlias = Mapping[str, Mapping[str, Any]]
+    File: TypeAlias = Layers | str | os.PathLike[str]
+else:
+    File = Annotated[Any, Flag(metavar="FILE", raw=True)]
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """The settings of the recipe that the command line names, of the data and of the training."""
+    name = words[0] if words and not words[0].startswith("-") else _named_in_a_file(words)
+    common = [each for each in configuration.common_fields() if each.name != "source"]
+    found: Settings = {}
+    if name is not None:
+        recipe = recipes.get(name)
+        about = [f"settings of {recipe.name}", recipe.doc.split("\n", 1)[0]]
+        about += [f"{recipe.paper}."] if recipe.paper else []
+        found["\n".join(about)] = configuration.recipe_fields(recipe)
+    for section in ("data", "training"):
+        found[section] = [each for each in common if each.section == section]
+    return found
+
+
+def _named_in_a_file(words: Sequence[str]) -> str | None:
+    """The recipe that `--config FILE` names, when the command line names none."""
+    for flag, value in zip(words, [*words[1:], ""]):
+        path = value if flag == "--config" else flag.removeprefix("--config=")
+        if flag == "--config" or flag.startswith("--config="):
+            recipe = configuration.read_yaml(Path(path)).get("recipe")
+            return str(recipe) if recipe else None
+    return None
+
+
+def resolved(
+    recipe: str | Recipe | None = None,
+    data: Dataset | str | os.PathLike[str] | None = None,
+    config: Layers | str | os.PathLike[str] | None = None,
+    out: object = None,
+    **settings: Any,
+) -> tuple[Recipe, Config]:
+    """The recipe and every setting, checked; arguments as of `train`, without any training."""
+    if isinstance(config, str | os.PathLike):
+        config = configuration.read_yaml(Path(config))
+    layers = dict(config or {})
+    named = recipe or layers.pop("recipe", None)
+    if named is None:
+        raise UserError(
+            f"name a recipe: genarium train {'|'.join(recipes.catalogue())} (or --config FILE)"
+        )
+    found = recipes.get(named)
+    given: Layers = {}
+    if isinstance(data, str | os.PathLike):
+        given = {"data": {"source": os.fspath(data)}}
+    elif data is not None:
+        from genarium.runs import inputs
+
+        given = {"data": _how_read(inputs.dataset(data, "data"))}
+    routed = configuration.route(found, settings)
+    return found, configuration.resolve(found, layers, routed, given)
+
+
+def _how_read(dataset: Dataset) -> dict[str, Any]:
+    """The settings under which a `Dataset` was loaded, as far as it tells."""
+    policy = dataset.info.get("policy", {})
+    found = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
+    if "size" in policy:
+        found["size"] = "x".join(map(str, policy["size"]))
+    return {"source": str(dataset.info.get("source", dataset.name)), **found}
+
+
+def notes() -> str:
+    """The recipes by name, for the end of the help."""
+    lines = [f"  {e.name:14} {e.summary}" for e in recipes.catalogue().values()]
+    last = "`genarium train RECIPE --help` shows the settings of a recipe too."
+    return "\n".join(["recipes:", *lines, "", last])
+
+
+@verb("training", notes=notes, settings=settings_of, processes=resolved)
+def train(
+    recipe: RecipeName | None = None,
+    data: Source | None = None,
+    *,
+    out: Annotated[Named | None, Flag(metavar="DIR", raw=True)] = None,
+    config: File | None = None,
+    progress: Progress | bool = False,
+    **settings: Any,
+) -> Trained:
+    """Train a recipe on images.
+
+    Gives the run, ready to use. In Python, any argument of the recipe, of `DataOptions` and of
+    `TrainOptions` is one of `settings`, by name; they win over `config`.
+
+    recipe: what to train (see below).
+    data: a built-in data set or a folder of images; in Python also a Dataset (default: digits).
+    out: the run folder (default: runs/RECIPE-DATA-N).
+    config: a configuration file; flags override it. In Python also its sections as dicts.
+
+    Raises UserError for a wrong setting, RunError for a run that had to stop.
+    """
+    from genarium.runs import fitting, inputs
+    from genarium.runs.building import load_configured
+
+    found, all_settings = resolved(recipe, data, config, **settings)
+    if data is None or isinstance(data, str | os.PathLike):
+        dataset = load_configured(all_settings, progress=bool(progress))
+    else:
+        dataset = inputs.dataset(data, "data")
+    return fitting.begin(all_settings, dataset, out=out, progress=progress, recipe=found)

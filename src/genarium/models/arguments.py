@@ -1,0 +1,33 @@
+"""Arguments that recipes of several families share: each type carries the help of its flag.
+
+A recipe whose argument means something else writes its own line in the docstring, which wins.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from genarium.recipes import NonNegativeInt, PositiveFloat, PositiveInt
+from genarium.signatures import Help
+
+Latent = Annotated[PositiveInt, Help("size of the code.")]
+LearningRate = Annotated[PositiveFloat, Help("learning rate of Adam.")]
+
+# ------------------------------------------------------------------ encoders and decoders
+
+Net = Annotated[
+    Literal["conv", "dense"], Help("conv (strided convolutions) or dense (fully connected).")
+]
+ConvWidth = Annotated[
+    PositiveInt,
+    Help("channels of the first convolution (conv only), doubled with each halving of the sides."),
+]
+Hidden = Annotated[PositiveInt, Help("units of a dense layer.")]
+Layers = Annotated[
+    NonNegativeInt,
+    Help("dense layers between the image (or its smallest map) and the code, each way."),
+]
+Activation = Annotated[
+    Literal["relu", "silu", "tanh", "sigmoid"],
+    Help("between the layers of the dense net (dense only)."),
+]

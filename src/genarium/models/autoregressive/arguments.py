@@ -1,0 +1,37 @@
+"""Arguments that the autoregressive recipes share, with the help of their flags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from genarium.models.autoregressive.heads import HeadName
+from genarium.recipes import PositiveInt
+from genarium.signatures import Help
+
+Levels = Annotated[
+    int,
+    Ge(2),
+    Le(256),
+    Help("grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white."),
+]
+Output = Annotated[
+    HeadName,
+    Help("a softmax over the levels, or a mixture of discretised logistics (PixelCNN++)."),
+]
+Components = Annotated[PositiveInt, Help("logistics of the mixture.")]
+Width = Annotated[
+    PositiveInt,
+    Help("channels of the features (rounded up to a multiple of the colours)."),
+]
+HeadWidth = Annotated[
+    PositiveInt,
+    Help("channels of the layer before the softmax (rounded up likewise)."),
+]
+Position = Annotated[
+    bool, Help("learn a bias for every pixel after the first layer (the paper has none).")
+]
+Conditional = Annotated[
+    bool, Help("tell the network the class: p(x|y) instead of p(x); needs labels.")
+]

@@ -1,0 +1,43 @@
+"""Arguments that the recipes of GANs share, with the help of their flags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from genarium.models.gan.composition import Decay
+from genarium.models.gan.regularizer_names import TrickName
+from genarium.recipes import PositiveFloat, PositiveInt, Probability
+from genarium.signatures import Help
+
+Latent = Annotated[PositiveInt, Help("size of the noise, drawn from N(0, I).")]
+Width = Annotated[
+    PositiveInt,
+    Help("channels of the map nearest the image; each further in has twice as many."),
+]
+OwnWidth = Annotated[
+    PositiveInt | None,
+    Help("units or channels of the generator; none is the architecture's own (1200, 64, 64)."),
+]
+CriticSteps = Annotated[PositiveInt, Help("turns of the critic for each one of the generator.")]
+LearningRate = Annotated[PositiveFloat, Help("learning rate of both players' Adam.")]
+Beta1 = Annotated[
+    Decay,
+    Help("Adam's decay of the gradient's mean; above 0.5 training tends to oscillate."),
+]
+Smoothing = Annotated[
+    Probability,
+    Help("the discriminator's target for real images is 1 minus this (0.1 is usual)."),
+]
+Packing = Annotated[
+    PositiveInt,
+    Help("images that the discriminator judges at once (PacGAN); 2 recovers dropped modes."),
+]
+Tricks = Annotated[
+    tuple[TrickName, ...],
+    Help(
+        "additions to the training, separated by commas, each with its settings behind a colon: "
+        "diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside), "
+        "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "
+        "weight-clipping:LIMIT; without, those of docs/adversarial.md."
+    ),
+]

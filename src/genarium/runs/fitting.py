@@ -1,0 +1,159 @@
+"""A run is trained: from a configuration and its data, or on from its newest checkpoint."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium import recipes
+from genarium.data import places
+from genarium.data.names import shown
+from genarium.errors import UserError
+from genarium.recipes import Recipe
+from genarium.runs import budget, inputs
+from genarium.runs.building import build, own_data, placed
+from genarium.runs.configuration import Config
+from genarium.runs.folder import RunFolder, hardware, spec_to_dict
+from genarium.runs.painting import painter
+from genarium.runs.trained import Trained
+from genarium.training import checkpoint as checkpoints
+from genarium.training.engine import Engine
+from genarium.training.options import TrainOptions
+from genarium.training.progress import Progress, for_terminal
+from genarium.training.trainer import Trainer, TrainingData
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+
+def begin(
+    config: Config,
+    dataset: Dataset,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | bool = False,
+    recipe: Recipe | None = None,
+) -> Trained:
+    """Train what a resolved configuration describes, on loaded data."""
+    recipe = recipe or recipes.get(config.recipe)
+    trainer = trainer_of(recipe, config, dataset)  # refuses bad input before there is a folder
+    engine = trainer.engine
+    if not engine.main:
+        # the other processes compute; the run's folder belongs to the first
+        folder = RunFolder(Path(engine.share("")))
+        _run(trainer, folder, dataset, False)
+        return Trained(folder)
+    # a run knows its data by what is in them; where they are is said so that it holds everywhere
+    source = config.data["source"]
+    named = dataset.info.get("source") == shown(source) and not places.gone(source)
+    if named:
+        config = placed(config)
+    folder = RunFolder.create(out, recipe.name, dataset.name)
+    entry = recipes.catalogue().get(recipe.name)
+    with folder.locked():
+        about = {
+            "name": dataset.name,
+            "given": source if named else None,
+            "manifest": dataset.manifest,
+            "spec": spec_to_dict(dataset.spec),
+            "info": dataset.info,
+        }
+        folder.describe(config, about, entry.taxonomy if entry else ("yours",), recipe.paper)
+        engine.share(os.fspath(folder.path))
+        _run(trainer, folder, dataset, progress)
+    return Trained(folder, data=dataset)
+
+
+def go_on(
+    path: str | os.PathLike[str],
+    *,
+    data: Dataset | str | os.PathLike[str] | None = None,
+    accept_changes: bool = False,
+    progress: Progress | bool = False,
+    **training: Any,
+) -> Trained:
+    """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
+
+    training: settings that may change: a budget (steps, epochs, minutes), which replaces the
+    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: where the
+    run's data are now, or the `Dataset` again for a run that was given one. accept_changes: go on
+    although the data, the number of processes or config.yaml changed.
+
+    Raises UserError for a budget that is used already and for other settings.
+    """
+    folder = RunFolder.open(inputs.path(path, "resume: path"))
+    before = folder.config(accept_changes)
+    recipe = recipes.get(before.recipe)
+    config = budget.changed(before, recipe, training)
+    dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
+    if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
+        config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
+    about = folder.about()
+    trainer = trainer_of(recipe, config, dataset, stored=True)
+    engine = trainer.engine
+    with folder.locked() if engine.main else nullcontext():
+        if engine.main:
+            checkpoints.sweep(folder.checkpoints)
+        engine.wait()  # the others read what the first has mended
+        saved = checkpoints.load(folder.checkpoints) if folder.saved() else None
+        if saved is None:
+            note = f"{folder.path} holds no checkpoint yet: it starts at step 0"
+            warnings.warn(note, stacklevel=2)
+        elif budget.used(trainer, saved, before, training, folder.path):
+            if engine.main and config.data != before.data:  # where the data are now is kept
+                folder.configure(replace(before, data=config.data))
+            return Trained(folder, data=dataset)
+        elif saved.state["world"] != engine.world and not accept_changes:
+            raise UserError(
+                f"{folder.path} was trained by {saved.state['world']} processes, here are "
+                f"{engine.world}: use --processes {saved.state['world']}, or go on with "
+                "--accept-changes"
+            )
+        if engine.main:
+            threads = about["hardware"]["threads"]
+            if threads != hardware()["threads"]:
+                warnings.warn(
+                    f"{folder.path} was trained with {threads} threads and goes on with "
+                    f"{hardware()['threads']}: sums may differ in the last bits",
+                    stacklevel=2,
+                )
+            folder.configure(config)
+        _run(trainer, folder, dataset, progress if engine.main else False, saved)
+    return Trained(folder, data=dataset)
+
+
+def trainer_of(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
+    options = TrainOptions(**config.training)
+    engine = Engine(options.device, options.precision)
+    model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
+    return Trainer(model, training_data(dataset), options, engine=engine)
+
+
+def training_data(dataset: Dataset) -> TrainingData:
+    split = dataset.train
+    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unaligned))
+
+
+def _run(
+    trainer: Trainer,
+    folder: RunFolder,
+    dataset: Dataset,
+    progress: Progress | bool,
+    saved: checkpoints.Checkpoint | None = None,
+) -> None:
+    if trainer.engine.main:
+        trainer.attach(
+            folder.path,
+            for_terminal(folder.path.name) if progress is True else (progress or None),
+            painter(folder, dataset, trainer.options.seed),
+        )
+    if saved is not None:
+        trainer.restore(saved, str(folder.checkpoints))
+    else:
+        trainer.log.rewind(0)
+    trainer.fit()
+    trainer.engine.wait()

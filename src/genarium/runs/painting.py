@@ -1,0 +1,61 @@
+"""The sample grids of a run: pictures of what the model makes, drawn while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+
+from genarium.contract import TRANSLATED, Model, capabilities
+from genarium.data import text
+from genarium.drawing import points
+from genarium.drawing.images import save_png
+from genarium.report import translations
+from genarium.runs.folder import RunFolder
+from genarium.training.order import derive
+
+if TYPE_CHECKING:
+    from genarium.data import Dataset
+
+
+def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, int], None]:
+    """Writes the sample grid of a step: samples, or originals beside their translations or
+    reconstructions.
+
+    Where images are points of the plane it is a plot of them over real ones.
+    """
+    planar, mixture = dataset.spec.planar, dataset.info.get("mixture")
+    shown = points.SHOWN if planar else 64
+    held = dataset.validation
+    if not len(held) or (dataset.spec.second is not None and not len(held.domain("b"))):
+        held = dataset.train  # of one picture, or of one and its copies, none is left for it
+    some = held.images[: shown if planar else shown // 2]
+    asked = text.grid(held.captions or (), dataset.spec.caption_bytes, shown)
+
+    @torch.no_grad()
+    def paint(model: Model, step: int) -> None:
+        can = capabilities(model)
+        if "sample" in can:
+            generator = torch.Generator().manual_seed(derive(seed, "grid"))
+            labels = None
+            if model.conditional and dataset.spec.classes:
+                labels = torch.arange(shown) % len(dataset.spec.classes)
+            if model.told == "captions" and asked is not None:
+                labels = torch.from_numpy(asked[1])
+            images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
+            picture = points.sheet(images, columns=8, real=some, mixture=mixture)
+        elif "translate" in can:
+            rows = torch.arange(TRANSLATED)
+            found = translations.of_split(model, held, rows, derive(seed, "grid"))
+            picture = translations.sheet(found)
+        elif "reconstruct" in can:
+            device = next(model.parameters()).device
+            again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
+            picture = points.pairs(some, again, columns=8, mixture=mixture)
+        else:
+            return
+        folder.samples.mkdir(exist_ok=True)
+        save_png(folder.samples / f"{step:08d}.png", picture)
+
+    return paint
