@@ -13,7 +13,7 @@ from genarium.api._referee import score
 from genarium.evaluation.diagnostics.findings import Originals, copying_finding, repeats_finding
 from genarium.evaluation.diagnostics.watch import Watch, watched
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Scores
 from genarium.report.copying_section import findings

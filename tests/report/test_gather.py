@@ -11,7 +11,7 @@ from torch import nn
 
 from genarium.contract import Spec, to_uint8
 from genarium.errors import UserError
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import by_name as features
 from genarium.report.compare import collect
 from genarium.report.gather import choose, matches, nearest_index
 from tests.report.fakes import METHODS, Part, data, fid, run, scores

@@ -308,7 +308,7 @@ def evaluate(
     from genarium.api import _referee as referee
     from genarium.evaluation import evaluate as evaluator
     from genarium.evaluation.diagnostics.watch import watched
-    from genarium.evaluation.extractors import extractor as features
+    from genarium.evaluation.extractors import by_name as features
     from genarium.evaluation.scores import modes
     from genarium.evaluation.scores.registry import choose
 

@@ -23,7 +23,8 @@ from genarium.data.stream import stream
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.watch import for_images
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import by_name as features
+from genarium.evaluation.extractors.shipped import PROXY
 from genarium.evaluation.images import Drawn, Images, Stored, shape_of
 from genarium.evaluation.scores.registry import Metric
 from genarium.evaluation.scores.score import Scores
@@ -69,7 +70,7 @@ def score(
     _, ours = images(given, "", n, seed, options)
     known = None if train is None else images(train, "--train", n, seed, options, "train")[1]
     if extractor is None:
-        extractor = features.PROXY
+        extractor = PROXY
         if isinstance(reference, Stored) and isinstance(against, str) and not _is_path(against):
             channels, height, width = reference.images.shape[1:]
             extractor = features.default_for(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from genarium.contract import TRANSLATED, Model, Samples
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.finding import Finding
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin, thinned
 from genarium.evaluation.scores.model import (

@@ -244,7 +244,7 @@ def _evaluate(
     watch: Watch | None,
 ) -> Scores:
     from genarium.evaluation.evaluate import evaluate_model
-    from genarium.evaluation.extractors import extractor as features
+    from genarium.evaluation.extractors import by_name as features
     from genarium.evaluation.scores import modes
     from genarium.evaluation.scores.registry import METRICS
 
