@@ -11,10 +11,12 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api._old import compare, encode, evaluate, resume, train
+    from genarium.api._old import encode, resume, train
     from genarium.api.arithmetic import arithmetic
+    from genarium.api.compare import compare
     from genarium.api.complete import complete
     from genarium.api.denoise import denoise
+    from genarium.api.evaluate import evaluate
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
     from genarium.api.manifold import manifold
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from genarium.verbs import verb
 
 _HOMES = {
-    "genarium.api._old": ("compare", "encode", "evaluate", "resume", "train"),
+    "genarium.api._old": ("encode", "resume", "train"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.drawing.write": ("save_grid",),
     "genarium.errors": ("RunError", "UserError"),

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
-from genarium.api import _referee as referee
 from genarium.cli import VERBS, main
 from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.runs import selection as given
+from genarium.runs import sources
 from genarium.runs.trained import Trained
 
 POLICIES = {
@@ -110,7 +110,7 @@ def test_by_every_path(policy: str, home: Path) -> None:
         again = given.dataset_for(run, photos)
         assert torch.equal(again.train.images, run.dataset().train.images)
         for path in (photos, photos / "left"):
-            images = referee.images(path, "", None, 0, given.options(run))[1]
+            images = sources.images(path, "", None, 0, given.options(run)).images
             for image in torch.cat(list(images.batches(7))):
                 assert any(torch.equal(image, known) for known in expected.values())
 
@@ -251,9 +251,9 @@ def test_sets_of_images(
 ) -> None:
     """Read with the run's policy, told by the options that reach the reader."""
     asked: list[DataOptions] = []
-    load, stream = given.load_data, referee.stream
+    load, stream = given.load_data, sources.stream
     monkeypatch.setattr(given, "load_data", lambda s, o, **k: asked.append(o) or load(s, o, **k))
-    monkeypatch.setattr(referee, "stream", lambda p, o: asked.append(o) or stream(p, o))
+    monkeypatch.setattr(sources, "stream", lambda p, o: asked.append(o) or stream(p, o))
     assert go(verb, SETS[verb], home / "photos") == 0, capsys.readouterr().err
     assert asked
     for options in asked:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genarium.data import Dataset
+    from genarium.evaluation.extractors import extractor
     from genarium.runs import conditions, trained
     from genarium.runs.groups import Group as Codes
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = Dataset | str | os.PathLike[str]
     Condition: TypeAlias = conditions.Condition
     Group: TypeAlias = str | Tensor | Codes
+    Extractor: TypeAlias = str | extractor.Extractor
 else:
     Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
     Images = Annotated[
@@ -59,6 +61,11 @@ else:
         Help("of this class (name or number), or with attributes, as shape:star+colour:red"),
     ]
     Group = Annotated[Any, Flag(metavar="GROUP", raw=True)]
+    Extractor = Annotated[
+        Any,
+        Flag(metavar="NAME", raw=True),
+        Help("whose features FID uses: digits, fashion, pixels, inception, dinov2, or your own"),
+    ]
 
 Count: TypeAlias = Annotated[int, Gt(0)]
 Seed: TypeAlias = Annotated[
@@ -77,4 +84,9 @@ Grid: TypeAlias = Annotated[
 Code: TypeAlias = Annotated[str, Help("samples of this learned code, as for `sample`")]
 Invert: TypeAlias = Annotated[
     bool, Help("search the codes of images, for a model that does not encode")
+]
+Weights: TypeAlias = Annotated[
+    str,
+    Flag(metavar="PATH"),
+    Help("weights of inception or dinov2: a file, or an address with #sha256=DIGEST"),
 ]

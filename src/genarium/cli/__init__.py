@@ -28,8 +28,6 @@ OLD = {
     "map": "draw the codes in the plane, coloured by class",
     "translate": "turn images of one kind into another",
     "score": "the log-likelihood of each image, the strangest first",
-    "evaluate": "score a trained model, or images against others",
-    "compare": "write a page that compares trained models",
     "study": "let people say which pictures are real",
     "demo": "train four families on digits and compare them",
 }

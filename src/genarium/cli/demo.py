@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser, rest: list[str]) -> None:
 
 def run(found: Any) -> int:
     from genarium.api import _old as api
+    from genarium.api.compare import compare
     from genarium.cli import show
     from genarium.runs.folder import RunFolder
 
@@ -80,9 +81,8 @@ def run(found: Any) -> int:
             )
         )
     say("scoring and comparing")
-    comparison = api.compare(
-        runs, out=home / "report.html", n=found.n, seed=found.seed, title=TITLE
-    )
+    comparison = compare(runs, n=found.n, seed=found.seed, title=TITLE)
+    comparison.save(home / "report.html")
     if found.json:
         show.as_json(comparison.to_dict())
         return 0

@@ -49,7 +49,7 @@ def run(verb: Verb, found: Any) -> int:
         place = found.out if found.out is not None else verb.result.NAME
         verb.result.check(place, overwrite)  # before anything is computed
     result = verb.function(**values)
-    if verb.out:
+    if verb.out and (found.out is not None or result.NAME):
         result.save(found.out, overwrite=overwrite)
     print(json.dumps(result.facts(), indent=1, default=str) if found.json else result.report())
     return 0

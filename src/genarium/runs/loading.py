@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from genarium.errors import UserError
@@ -59,6 +60,13 @@ def opened(
     if data is not None or accept_changes:
         run.data_at(data, accept_changes)
     return run
+
+
+def several(
+    runs: Sequence[Trained | str | os.PathLike[str]] | Trained | str | os.PathLike[str],
+) -> list[Trained | str | os.PathLike[str]]:
+    """Runs as a list, also where only one is given."""
+    return [runs] if isinstance(runs, Trained | str | os.PathLike) else list(runs)
 
 
 def that_decodes(run: Any, *arguments: Any, **settings: Any) -> Trained:

@@ -24,6 +24,7 @@ from genarium.data import Dataset
 from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
 from genarium.runs import inputs
+from genarium.runs.loading import several
 from genarium.runs.selection import dataset_for
 from genarium.runs.trained import Trained
 from genarium.study import store
@@ -72,7 +73,7 @@ def create(
     Raises UserError when runs differ in picture size, cannot sample, make points of the plane,
     or when the test split has too few pictures.
     """
-    trained = [api.loaded(run, accept_changes=accept_changes) for run in api.several(runs)]
+    trained = [api.loaded(run, accept_changes=accept_changes) for run in several(runs)]
     if not trained:
         raise UserError("no runs: name the models under study")
     if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in title) or len(title) > LONGEST:
