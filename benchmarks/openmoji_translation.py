@@ -26,7 +26,7 @@ from genarium import recipes
 from genarium.contract import to_uint8
 from genarium.drawing.images import grid, save_png
 from genarium.evaluation.evaluate import evaluate_model
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.scores.registry import choose
 from genarium.report.translations import of_split, sheet
 from genarium.runs.building import build

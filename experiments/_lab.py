@@ -13,7 +13,7 @@ from torch import Tensor
 from genarium import data, recipes
 from genarium.contract import Model, Spec, to_uint8
 from genarium.data.dataset import Dataset
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.metrics.frechet import frechet_distance, statistics
 from genarium.runs.building import build
 from genarium.training.options import TrainOptions

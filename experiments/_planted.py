@@ -9,7 +9,8 @@ from _lab import generator_of, load
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.evaluation.extractors.extractor import Features, extractor
+from genarium.evaluation.extractors.by_name import extractor
+from genarium.evaluation.extractors.extractor import Features
 
 CHANGES = ("exact", "shifted", "noised", "lighter", "blurred")
 

@@ -10,7 +10,7 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import evaluating, generator_of, load, make, score, sheet, trainer_of
 
 from genarium.contract import to_uint8
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 
 
 @dataclass(frozen=True)

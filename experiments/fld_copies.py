@@ -10,7 +10,7 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import generator_of
 from _planted import digits, noised
 
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.metrics.likelihood_divergence import feature_likelihood_divergence
 
 SHARES = (0, 5, 20, 50, 90, 100)  # %

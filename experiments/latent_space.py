@@ -11,7 +11,7 @@ from _lab import SURE, evaluating, load, make, sheet, train, trainer_of
 from torch import Tensor
 
 from genarium.contract import to_uint8
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.latent import completeness, continuity, gaussian_of, lerp
 
 MODELS = {"vae": "VAE", "autoencoder": "autoencoder"}

@@ -10,7 +10,7 @@ from _claim import Bound, Claim, Criterion, Measured
 from _lab import SURE, evaluating, load, make, sheet, trainer_of
 
 from genarium.contract import to_uint8
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.scores.modes import label_modes
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genarium.contract import from_uint8, to_uint8
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.latent import analogy
 
 LARGE, SMALL = 0.28, 0.20  # circumradius, as `shapes` has it: between them neither

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from genarium.evaluation.diagnostics.watch import Watch
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.extractors.extractor import Extractor, extractor
+from genarium.evaluation.extractors.by_name import extractor
+from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.metrics.memorization import authenticity, data_copying, nearest_gap
 from genarium.evaluation.scores.registry import choose
 

@@ -257,7 +257,8 @@ def test_runs_by_path_text_and_object(runs: dict[str, Trained], tmp_path: Path) 
         assert genarium.evaluate(value, data=data, n=4, metrics="fid").rows
         out = tmp_path / f"{type(value).__name__}"
         create(value, data, out=out, n=2, show=1, practice=0, checks=1)
-        page = genarium.compare(value, data=data, out=out.with_suffix(".html"), n=4)
+        page = genarium.compare(value, data=data, n=4)
+        assert page.save(out.with_suffix(".html")) == page.path
         assert page.path.is_file()
     assert genarium.load(run.path).step == genarium.load(str(run.path)).step
 
@@ -269,7 +270,7 @@ def test_what_is_no_run(wrong: Any, tmp_path: Path) -> None:
         genarium.resume,
         genarium.evaluate,
         lambda run: genarium.encode(run, three(1)),
-        lambda run: genarium.compare([run], out=tmp_path / "a.html"),
+        lambda run: genarium.compare([run]).save(tmp_path / "a.html"),
         lambda run: create([run], out=tmp_path / "study"),
     ):
         with pytest.raises(UserError) as caught:

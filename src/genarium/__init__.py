@@ -11,14 +11,15 @@ TYPE_CHECKING = False
 """As that of `typing`, whose import takes longer than this file: a Ctrl-C meets it less often."""
 
 if TYPE_CHECKING:
-    from genarium.api._old import compare, evaluate
     from genarium.api.arithmetic import arithmetic
     from genarium.api.cluster import cluster
+    from genarium.api.compare import compare
     from genarium.api.complete import complete
     from genarium.api.create_study import create_study
     from genarium.api.demo import demo
     from genarium.api.denoise import denoise
     from genarium.api.encode import encode
+    from genarium.api.evaluate import evaluate
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from genarium.verbs import verb
 
 _HOMES = {
-    "genarium.api._old": ("compare", "evaluate"),
     "genarium.contract": ("Batch", "Model", "Optim", "Phase", "Spec", "Step", "to_uint8"),
     "genarium.drawing.write": ("save_grid",),
     "genarium.errors": ("RunError", "UserError"),

@@ -15,13 +15,19 @@ import ast
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Generic, TypeVar
 
 from genarium.errors import UserError
 
 PATH = "GENARIUM_PATH"
+T = TypeVar("T")
+
+USER = "genarium_user_"
+"""What the names of modules of these files begin with."""
 
 
 def files() -> tuple[Path, ...]:
@@ -68,7 +74,9 @@ def _unreadable(file: Path, error: Exception) -> UserError:
 
 def load(file: Path) -> ModuleType:
     """Import a file of the user's, once."""
-    name = f"genarium_user_{file.stem}"
+    name = f"{USER}{file.stem}"
+    if name in sys.modules and sys.modules[name].__file__ != str(file):
+        name += f"_{abs(hash(str(file)))}"  # a file of another folder has this name
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
@@ -89,3 +97,22 @@ def load_all(decorator: str) -> None:
     for file in files():
         if declared(file, decorator):
             load(file)
+
+
+class Registry(Generic[T]):
+    """What stands under one decorator, by name, in the package, in a script and in these files."""
+
+    def __init__(self, decorator: str):
+        self.decorator = decorator
+        self._known: dict[tuple[str, str], T] = {}
+
+    def add(self, name: str, value: T, function: Callable[..., Any]) -> None:
+        """Register `value` as what `function` was decorated for."""
+        own = function.__module__.startswith(USER)
+        self._known[name, function.__code__.co_filename if own else ""] = value
+
+    def all(self) -> dict[str, T]:
+        """Everything by name; of files, those of GENARIUM_PATH as it is now."""
+        load_all(self.decorator)
+        here = {"", *map(str, files())}
+        return {name: value for (name, file), value in self._known.items() if file in here}

@@ -22,21 +22,19 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import importlib.util
 import inspect
-import os
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
+from genarium import plugins
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -169,65 +167,35 @@ class Entry:
             relative = self.file.relative_to(MODELS.parent).with_suffix("")
             module = importlib.import_module(".".join(("genarium", *relative.parts)))
         else:
-            name = f"genarium_user_{self.file.stem}"
-            if name in sys.modules:
-                module = sys.modules[name]
-            else:
-                spec = importlib.util.spec_from_file_location(name, self.file)
-                assert spec is not None
-                assert spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[name] = module
-                spec.loader.exec_module(module)
+            module = plugins.load(self.file)
         found = getattr(module, self.function)
         assert isinstance(found, Recipe)
         return found
 
 
-def _is_recipe(node: ast.FunctionDef) -> bool:
-    for decorator in node.decorator_list:
-        target = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if isinstance(target, ast.Name) and target.id == "recipe":
-            return True
-        if isinstance(target, ast.Attribute) and target.attr == "recipe":
-            return True
-    return False
-
-
 def _scan(file: Path, taxonomy: tuple[str, ...]) -> list[Entry]:
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    entries = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and _is_recipe(node):
-            doc = ast.get_docstring(node) or ""
-            entries.append(
-                Entry(
-                    name=node.name.replace("_", "-"),
-                    function=node.name,
-                    file=file,
-                    taxonomy=taxonomy,
-                    summary=doc.split("\n", 1)[0],
-                )
-            )
-    return entries
+    return [
+        Entry(
+            name=node.name.replace("_", "-"),
+            function=node.name,
+            file=file,
+            taxonomy=taxonomy,
+            summary=(ast.get_docstring(node) or "").split("\n", 1)[0],
+        )
+        for node in plugins.declared(file, "recipe")
+    ]
 
 
-@lru_cache
-def _catalogue(extra: str) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for file in sorted(MODELS.rglob("*.py")):
-        for entry in _scan(file, file.relative_to(MODELS).parts[:-1]):
-            found[entry.name] = entry
-    for folder in filter(None, extra.split(os.pathsep)):
-        for file in sorted(Path(folder).glob("*.py")):
-            for entry in _scan(file, ("yours",)):
-                found[entry.name] = entry
-    return found
+@cache
+def _own() -> tuple[Entry, ...]:
+    files = sorted(MODELS.rglob("*.py"))
+    return tuple(e for f in files for e in _scan(f, f.relative_to(MODELS).parts[:-1]))
 
 
 def catalogue() -> dict[str, Entry]:
     """Every recipe by name: those under `models/`, then those of GENARIUM_PATH."""
-    return _catalogue(os.environ.get("GENARIUM_PATH", ""))
+    yours = (entry for file in plugins.files() for entry in _scan(file, ("yours",)))
+    return {entry.name: entry for entry in (*_own(), *yours)}
 
 
 def get(name: str | Recipe) -> Recipe:

@@ -14,7 +14,8 @@ from PIL import Image
 import genarium
 from genarium import latent
 from genarium.cli import main
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import by_name as features
+from genarium.evaluation.extractors.extractor import Features
 from genarium.runs import labelled
 
 TINY = ["--steps", "40", "--batch", "8", "--width", "4", "--latent", "4", "--quiet"]
@@ -191,15 +192,15 @@ def test_classes_of_a_gan_are_those_that_the_classifier_recognises(
 ) -> None:
     """Here a stand-in: dark and bright samples, by the sum of the pixels."""
 
-    def judge(images: torch.Tensor) -> features.Features:
+    def judge(images: torch.Tensor) -> Features:
         mean = images.float().mean((1, 2, 3))
         logits = 100 * torch.stack([mean <= mean.median(), mean > mean.median()], 1).float()
-        return features.Features(torch.empty(len(images), 0), logits)
+        return Features(torch.empty(len(images), 0), logits)
 
     class Judge:
         classes = ("dark", "bright")
 
-        def __call__(self, images: torch.Tensor) -> features.Features:
+        def __call__(self, images: torch.Tensor) -> Features:
             return judge(images)
 
     monkeypatch.setattr(features, "extractor", lambda name: Judge())

@@ -13,16 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
-from genarium import cli, verbs
-from genarium.api import _referee as referee
 from genarium.cli import main
 from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.runs import selection as given
+from genarium.runs import sources
 from genarium.runs.trained import Trained
 from tests.conftest import VERBS
-
-VERBS = {name.split()[0] for name in (*getattr(cli, "OLD", ()), *verbs.catalogue())}
 
 POLICIES = {
     "pad": ["--size", "12x16", "--fit", "pad", "--background", "#20a050"],
@@ -114,7 +111,7 @@ def test_by_every_path(policy: str, home: Path) -> None:
         again = given.dataset_for(run, photos)
         assert torch.equal(again.train.images, run.dataset().train.images)
         for path in (photos, photos / "left"):
-            images = referee.images(path, "", None, 0, given.options(run))[1]
+            images = sources.images(path, "", None, 0, given.options(run)).images
             for image in torch.cat(list(images.batches(7))):
                 assert any(torch.equal(image, known) for known in expected.values())
 
@@ -258,9 +255,9 @@ def test_sets_of_images(
 ) -> None:
     """Read with the run's policy, told by the options that reach the reader."""
     asked: list[DataOptions] = []
-    load, stream = given.load_data, referee.stream
+    load, stream = given.load_data, sources.stream
     monkeypatch.setattr(given, "load_data", lambda s, o, **k: asked.append(o) or load(s, o, **k))
-    monkeypatch.setattr(referee, "stream", lambda p, o: asked.append(o) or stream(p, o))
+    monkeypatch.setattr(sources, "stream", lambda p, o: asked.append(o) or stream(p, o))
     assert go(verb, SETS[verb], home / "photos") == 0, capsys.readouterr().err
     assert asked
     for options in asked:

@@ -157,8 +157,8 @@ def test_scores_of_each_direction(
 def test_pictures_while_it_trains_and_the_report(p2p: Path, cycle: Path, tmp_path: Path) -> None:
     assert pixels(p2p / "samples" / "00000002.png").shape[1] == 9 * 34 + 2  # 3 images, 3 cells
     assert pixels(cycle / "samples" / "00000002.png").shape[1] == 9 * 34 + 2
-    page = genarium.compare([cycle], out=tmp_path / "page.html", n=16)
-    text = page.path.read_text(encoding="utf-8")
+    page = genarium.compare([cycle], n=16).save(tmp_path / "page.html")
+    text = page.read_text(encoding="utf-8")
     assert "cycle, b2a" in text
     assert "comes back through both generators" in text
 

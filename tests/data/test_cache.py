@@ -20,7 +20,7 @@ from genarium.errors import UserError
 def slow(monkeypatch):
     """A cached source that counts how often it is made."""
     registry.registered()
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry._known, "_known", dict(registry._known._known))
     calls: list[int] = []
 
     @data.source("slow", summary="", licence="")

@@ -13,7 +13,7 @@ from genarium.errors import UserError
 def forget(monkeypatch):
     """Leaves the registry as it was."""
     registry.registered()
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry._known, "_known", dict(registry._known._known))
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "data.md"

@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from genarium.errors import UserError
+from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.extractors.dinov2 import MEAN, STD, DINOv2, prepare
-from genarium.evaluation.extractors.extractor import extractor
 
 torch.set_num_threads(1)
 WIDTH, DEPTH, GRID = 128, 2, 5

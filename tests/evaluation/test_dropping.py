@@ -12,7 +12,7 @@ from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.diagnostics.findings import Originals, classes_finding, repeats_finding
 from genarium.evaluation.diagnostics.repeats import poisson_interval, repeats, rounded, support
 from genarium.evaluation.diagnostics.watch import Watch, confusion, for_data
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 
 NAMES = tuple("0123456789")
 

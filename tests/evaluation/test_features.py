@@ -12,15 +12,11 @@ from torch import nn
 
 from genarium.contract import Spec
 from genarium.errors import UserError
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import shipped
+from genarium.evaluation.extractors.by_name import default_for, extractor
 from genarium.evaluation.extractors.classifier import Classifier, fold
-from genarium.evaluation.extractors.extractor import (
-    default_for,
-    extractor,
-    from_module,
-    grey_28,
-    to_grey,
-)
+from genarium.evaluation.extractors.extractor import from_module, grey_28
+from genarium.evaluation.metrics.grey import to_grey
 
 SHIPPED = ("digits", "fashion")
 
@@ -33,7 +29,7 @@ def pictures(*shape, seed=0):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_extractor_states_its_weights(name):
     found = extractor(name)
-    path = features.WEIGHTS / f"{name}.safetensors"
+    path = shipped.WEIGHTS / f"{name}.safetensors"
     assert found.name == f"{name}-cnn"
     assert found.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     assert len(found.classes) == 10
@@ -47,7 +43,7 @@ def test_shipped_extractor_states_its_weights(name):
 
 @pytest.mark.parametrize(("name", "accuracy"), [("digits", 0.99), ("fashion", 0.90)])
 def test_cards_state_the_accuracy_on_the_whole_test_split(name, accuracy):
-    card = features.card(name)
+    card = shipped.card(name)
     assert card["test"]["accuracy"] >= accuracy
     assert card["test"]["calibration_error"] < 0.02
     assert "10000 images" in card["tested_on"]
@@ -114,11 +110,11 @@ def test_unknown_name_is_one_line_with_the_remedy():
 def weights(tmp_path, monkeypatch):
     """A copy of the weights to damage, with nothing cached."""
     copy = tmp_path / "weights"
-    shutil.copytree(features.WEIGHTS, copy)
-    monkeypatch.setattr(features, "WEIGHTS", copy)
-    features._shipped.cache_clear()
+    shutil.copytree(shipped.WEIGHTS, copy)
+    monkeypatch.setattr(shipped, "WEIGHTS", copy)
+    shipped.shipped.cache_clear()
     yield copy
-    features._shipped.cache_clear()
+    shipped.shipped.cache_clear()
 
 
 def test_changed_weights_are_refused(weights):

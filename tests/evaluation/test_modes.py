@@ -10,7 +10,7 @@ from genarium.contract import Model, Spec, from_uint8
 from genarium.data import DataOptions, load
 from genarium.errors import UserError
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.measured import Measured
 from genarium.evaluation.scores.modes import assign, for_data, label_modes, mixture_modes

@@ -7,7 +7,7 @@ import torch
 
 from genarium.cli import main
 from genarium.errors import UserError
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
 
 torch.set_num_threads(1)
 

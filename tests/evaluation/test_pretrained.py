@@ -15,9 +15,9 @@ from torch import nn
 from genarium.data import download, pretrained
 from genarium.errors import UserError
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.extractors import extractor as features
 from genarium.evaluation.extractors import graphdef
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
+from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.inception_weights import from_graph
 from tests.evaluation.test_inception import random_graph
 
@@ -76,7 +76,7 @@ class Halves(nn.Module):
 def test_inception_scores_without_the_classes_of_the_images(safetensors):
     chosen = extractor("inception", weights=str(safetensors))
     assert chosen.soft_classes == chosen.outputs == 1008
-    made = features.Extractor(
+    made = Extractor(
         "halves", "0" * 12, (), 2, "none", Halves(), lambda x: x.float() / 9, outputs=4,
         soft_classes=4,
     )  # fmt: skip

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+import genarium
 from genarium import data
-from genarium.api._referee import score
 from genarium.evaluation.diagnostics.findings import Originals, copying_finding, repeats_finding
-from genarium.evaluation.diagnostics.watch import Watch, watched
+from genarium.evaluation.diagnostics.watch import Watch
 from genarium.evaluation.evaluate import evaluate_images
-from genarium.evaluation.extractors.extractor import extractor
+from genarium.evaluation.extractors.by_name import extractor
+from genarium.evaluation.plan import of_data
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Scores
 from genarium.report.copying_section import findings
@@ -120,22 +121,28 @@ def test_verdicts_and_pictures_on_the_page(judged: Scores) -> None:
 
 def test_folders_with_training_images(digits: tuple[Tensor, Tensor]) -> None:
     images, _ = digits
-    found = score(
+    found = genarium.evaluate(
         images[:60],
-        images[900:1200],
+        against=images[900:1200],
         train=images[:400],
         extractor="digits",
-        metrics=choose("fid"),
+        metrics="fid",
     )
     assert [f.found for f in found.findings] == [True, False]
-    without = score(images[:60], images[900:1200], extractor="digits", metrics=choose("fid"))
+    without = genarium.evaluate(
+        images[:60], against=images[900:1200], extractor="digits", metrics="fid"
+    )
     assert without.findings == []
 
 
 def test_too_few_images_become_one_warning(digits: tuple[Tensor, Tensor]) -> None:
     images, _ = digits
-    found = score(
-        images[:30], images[900:1000], train=images[:10], extractor="digits", metrics=choose("fid")
+    found = genarium.evaluate(
+        images[:30],
+        against=images[900:1000],
+        train=images[:10],
+        extractor="digits",
+        metrics="fid",
     )
     assert found.findings == []
     assert sum("copying: 10 different training" in warning for warning in found.warnings) == 1
@@ -143,5 +150,8 @@ def test_too_few_images_become_one_warning(digits: tuple[Tensor, Tensor]) -> Non
 
 def test_named_metrics_leave_the_verdicts_out() -> None:
     digits = data.load("digits")
-    assert watched(digits, "fid") == ()
-    assert len(watched(digits)) == 3
+    verdicts = {"copied", "repeated", "missing-classes"}
+    assert {metric.key for metric in of_data(digits, metrics="fid").metrics} == {"fid"}
+    assert verdicts <= {metric.key for metric in of_data(digits).metrics}
+    named = of_data(digits, metrics="fid,copied").metrics
+    assert [metric.key for metric in named] == ["fid", "copied"]

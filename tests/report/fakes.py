@@ -229,9 +229,7 @@ def report(*able: str, **changes: Any) -> Any:
 
     keys = ("on", "name", "taxonomy", "recipe", "rows", "config", "about")
     settings = {key: changes.pop(key) for key in keys if key in changes}
-    found = collect(
-        run(*able, **settings), dataset=settings.get("on") or data(), n=9, evaluate=False
-    )
+    found = collect(run(*able, **settings), dataset=settings.get("on") or data(), n=9)
     return dataclasses.replace(found, **changes)
 
 

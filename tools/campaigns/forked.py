@@ -39,7 +39,6 @@ def warm() -> None:
     import torch
     import yaml  # noqa: F401
 
-    import genarium.api._old
     import genarium.api.resume
     import genarium.api.train
     import genarium.cli

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genarium.data import Dataset
+    from genarium.evaluation.extractors import extractor
     from genarium.recipes import Recipe
     from genarium.runs import conditions, trained
     from genarium.runs.groups import Group as Codes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = Dataset | str | os.PathLike[str]
     Condition: TypeAlias = conditions.Condition
     Group: TypeAlias = str | Tensor | Codes
+    Extractor: TypeAlias = str | extractor.Extractor
 else:
     Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
     Runs = Annotated[Any, Flag(metavar="RUN", raw=True, repeat=True), Help("run folders")]
@@ -70,6 +72,11 @@ else:
         Help("of this class (name or number), or with attributes, as shape:star+colour:red"),
     ]
     Group = Annotated[Any, Flag(metavar="GROUP", raw=True)]
+    Extractor = Annotated[
+        Any,
+        Flag(metavar="NAME", raw=True),
+        Help("whose features FID uses: digits, fashion, pixels, inception, dinov2, or your own"),
+    ]
 
 Count: TypeAlias = Annotated[int, Gt(0)]
 Seed: TypeAlias = Annotated[
@@ -94,4 +101,9 @@ DataSource: TypeAlias = Annotated[
 ]
 StudyFolder: TypeAlias = Annotated[
     Named, Flag(metavar="FOLDER", raw=True), Help("a folder that `study create` made")
+]
+Weights: TypeAlias = Annotated[
+    str,
+    Flag(metavar="PATH"),
+    Help("weights of inception or dinov2: a file, or an address with #sha256=DIGEST"),
 ]

@@ -15,7 +15,7 @@ from genarium.api._types import Named, Seed
 from genarium.verbs import Flag, verb
 
 if TYPE_CHECKING:
-    from genarium.report.compare import Comparison
+    from genarium.api.compare import Comparison
 
 # Sizes and budgets for a laptop without a GPU: some minutes for all four together. The steps are
 # fixed, not the minutes, so that everybody sees the same pictures.
@@ -98,7 +98,8 @@ def demo(
         runs.append(made)
     tell("scoring and comparing")
     page = home / "report.html"
-    comparison = genarium.compare(runs, out=page, n=n, seed=seed, title=TITLE)
+    comparison = genarium.compare(runs, n=n, seed=seed, title=TITLE)
+    comparison.save(page)
     return Demo(comparison, time.monotonic() - begin)
 
 

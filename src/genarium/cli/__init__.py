@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from genarium.verbs import Entry
 
-OLD = {
-    "evaluate": "score a trained model, or images against others",
-    "compare": "write a page that compares trained models",
-}
+OLD = {}
 
 STILL = {"models", "data list", "study create", "study report"}
 """Verbs that do no heavy computing, so need no memory kept."""
@@ -122,7 +119,6 @@ def _parsed(
 ) -> tuple[Any, Callable[[Any], int] | None]:
     """The arguments, and what runs the verb that they name. Only that verb is imported."""
     import argparse
-    import importlib
     from functools import partial
 
     from genarium.cli import verbs as of_signature
@@ -131,12 +127,6 @@ def _parsed(
     actions = parser.add_subparsers(dest="verb", metavar="VERB", help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
     chosen: dict[str, Callable[[Any], int]] = {}
-    for name in OLD:
-        sub = actions.add_parser(name)
-        if words[:1] == [name]:
-            module = importlib.import_module(f"genarium.cli.{name}")
-            module.add_arguments(sub, arguments[arguments.index(name) + 1 :])
-            chosen[name] = module.run
     for name, entry in known.items():
         first, _, second = name.partition(" ")
         at = actions
@@ -158,7 +148,7 @@ def _parsed(
         from genarium.training.allocator import keep_memory
 
         keep_memory()
-    return found, chosen.get(name, chosen.get(found.verb))
+    return found, chosen.get(name)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:

@@ -12,14 +12,11 @@ GENARIUM_PATH.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import importlib
-import importlib.util
 import inspect
 import os
 import pkgutil
-import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +28,7 @@ from genarium.data.collection import Collection
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.errors import UserError
+from genarium.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Source:
         return self.function(request, **self.arguments(request.source.partition(":")[2]))
 
 
-_registered: dict[str, Source] = {}
+_known: Registry[Source] = Registry("source")
 
 
 def source(
@@ -116,56 +114,26 @@ def source(
     """Decorator that registers a function `(request, *, argument: type = default)`."""
 
     def wrap(function: Callable[..., Collection]) -> Callable[..., Collection]:
-        _registered[name] = Source(name, function, summary, licence, matches, files, paths)
+        made = Source(name, function, summary, licence, matches, files, paths)
+        _known.add(name, made, function)
         return function
 
     return wrap
 
 
 @cache
-def _discover(extra: str) -> None:
-    """Import every module of the sources folder, and files of `extra` that use the decorator."""
+def _own() -> None:
+    """Import every module of the sources folder."""
     from genarium.data import sources
 
     for module in pkgutil.iter_modules(sources.__path__):
         importlib.import_module(f"{sources.__name__}.{module.name}")
-    for folder in filter(None, extra.split(os.pathsep)):
-        for file in sorted(Path(folder).glob("*.py")):
-            if uses_decorator(file, "source"):
-                import_file(file)
-
-
-def uses_decorator(file: Path, name: str) -> bool:
-    """Whether a file decorates a function by `name(...)`; reads it without importing it."""
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    except (SyntaxError, ValueError, OSError) as error:
-        raise UserError(f"GENARIUM_PATH: {shown(str(file))} cannot be read: {error}") from error
-    return any(
-        isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1] == name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        for decorator in node.decorator_list
-    )
-
-
-def import_file(file: Path) -> None:
-    """Import a file of GENARIUM_PATH, once."""
-    name = f"genarium_user_{file.stem}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
 
 
 def registered() -> dict[str, Source]:
-    """Every source by name."""
-    _discover(os.environ.get("GENARIUM_PATH", ""))
-    return _registered
+    """Every source by name, those of GENARIUM_PATH included."""
+    _own()
+    return _known.all()
 
 
 def list_sources() -> list[SourceInfo]:

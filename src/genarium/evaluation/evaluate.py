@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from genarium.contract import TRANSLATED, Model, Samples
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.finding import Finding
-from genarium.evaluation.extractors import extractor as features
+from genarium.evaluation.draws import Draws, conditions_for
+from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin, thinned
+from genarium.evaluation.scores.measured import Measured, Metric, class_counts, score_all, suited
 from genarium.evaluation.scores.model import (
     Progress,
     batches,
@@ -33,14 +35,7 @@ from genarium.evaluation.scores.model import (
     reconstruction,
     sample_into,
 )
-from genarium.evaluation.scores.registry import (
-    METRICS,
-    Measured,
-    Metric,
-    class_counts,
-    score_all,
-    suited,
-)
+from genarium.evaluation.scores.registry import METRICS
 from genarium.evaluation.scores.score import Score, Scores, Undefined
 from genarium.evaluation.scores.translation import translations
 
@@ -61,18 +56,21 @@ def evaluate_model(
     metrics: Sequence[Metric] = METRICS,
     second: Tensor | None = None,
     paired: bool = False,
+    conditions: Tensor | None = None,
+    draws: Draws | None = None,
 ) -> Scores:
     """Score a model by what it can do.
 
-    reference: uint8 [N,C,H,W] images to compare samples with. labels: their classes [N], which
-    only serve to say how far the extractor can be trusted on them. heldout: images for likelihood
-    and reconstruction; the reference if None. train: the training images, for scores that see
+    reference: uint8 [N,C,H,W] images to compare samples with. labels: their classes [N], for
+    metrics that read them, and to say how far the extractor can be trusted on them. conditions:
+    what goes with them, [N,A], of the kind that the model is conditioned on. heldout: images for
+    likelihood and reconstruction; the reference if None. train: the training images, for scores that see
     copying, which read all of them. n: samples, and images of either other set, at most. seed,
     batch: of the samples; together they determine the result. split: the name of the split that
     reference and heldout come from.
     metrics: scores of samples against the reference. second: held-out images of a second domain,
     for a model that translates; the reference is the first then. paired: whether their rows belong
-    together.
+    together. draws: the samples, where somebody else wants to see them too.
 
     The model is scored in evaluation mode, its modules' modes restored afterwards.
 
@@ -82,7 +80,8 @@ def evaluate_model(
         raise UserError(f"--n {n}, --batch {batch}: both must be at least 1")
     chosen = _extractor(extractor, reference)
     shape = tuple(reference.shape[1:])
-    labels = _labels_of(reference, labels, n)
+    labels = _rows_of(reference, labels, n, "labels")
+    conditions = _rows_of(reference, conditions, n, "conditions")
     real = _thin(reference, n, split)
     held = real if heldout is None else _thin(heldout, n, split)
     report = progress or (lambda what, done, total: None)
@@ -91,6 +90,7 @@ def evaluate_model(
     findings: list[Finding] = []
     with _evaluating(model), torch.inference_mode():
         theirs = _measure(split, chosen, metrics, real, batch, labels, report, warnings)
+        theirs.conditions = conditions
         context = _context(chosen, theirs) | {
             "heldout": {"split": split, "count": len(held), "sha256": _digest(held, theirs, real)},
             "seed": seed,
@@ -99,8 +99,9 @@ def evaluate_model(
         if isinstance(model, Samples):
             _add_train(theirs, train, chosen, metrics, batch, report, warnings)
             ours = Measured("sample", chosen, metrics)
+            draws = draws or Draws(model, seed, conditions_for(model, conditions))
             try:
-                speed = sample_into(ours, model, len(real), shape, seed, batch, report)
+                speed = sample_into(ours, draws, len(real), shape, batch, report)
             except Undefined as reason:
                 warnings.append(f"left out the scores of samples: {reason}")
             else:
@@ -161,7 +162,7 @@ def evaluate_images(
     if count < 1:
         raise UserError(f"{len(images)} images against {len(given)}: both sides need one")
     warnings: list[str] = []
-    labels = _labels_of(given, labels, count)
+    labels = _rows_of(given, labels, count, "labels")
     report = progress or (lambda what, done, total: None)
     ours = _measure("sample", chosen, metrics, thin(images, count), batch, None, report, warnings)
     theirs = _measure(split, chosen, metrics, thin(given, count), batch, labels, report, warnings)
@@ -221,6 +222,8 @@ def _measure(
         measured.add(part)
         report(name, done, len(images))
     warnings += images.warnings
+    if labels is not None and len(labels) == measured.count:
+        measured.labels = labels
     known = extractor.classes and any("logits" in metric.needs for metric in metrics)
     if labels is not None and known and len(labels) == measured.count:
         right = (measured.logits.argmax(dim=1) == labels.cpu()).double().mean().item()
@@ -250,13 +253,14 @@ def _add_train(
         )
 
 
-def _labels_of(images: Tensor | Images, labels: Tensor | None, n: int) -> Tensor | None:
-    if labels is None:
+def _rows_of(images: Tensor | Images, values: Tensor | None, n: int, what: str) -> Tensor | None:
+    """The values of the images that `thin` takes."""
+    if values is None:
         return None
-    if len(labels) != len(images):
-        raise ValueError(f"{len(labels)} labels for {len(images)} images")
-    rows = thinned(len(labels), n)
-    return labels if rows is None else labels[rows]
+    if len(values) != len(images):
+        raise ValueError(f"{len(values)} {what} for {len(images)} images")
+    rows = thinned(len(values), n)
+    return values if rows is None else values[rows]
 
 
 def _thin(images: Tensor, n: int, split: str) -> Images:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genarium.contract import to_uint8
 from genarium.errors import UserError
-from genarium.evaluation.extractors.extractor import check_images
+from genarium.evaluation.metrics.grey import check_images
 
 
 class Images(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ from genarium.report.translations import of_split
 from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
-    from genarium.evaluation.diagnostics.watch import Watch
+    from genarium.evaluation.plan import Plan
     from genarium.evaluation.scores.score import Scores
 
 SHOWN = 8  # pairs of nearest neighbours, rows of two
@@ -46,12 +45,8 @@ def collect(
     dataset: Any,
     n: int = 64,
     seed: int = 0,
+    plan: Plan | None = None,
     scores: Scores | None = None,
-    evaluate: bool = True,
-    extractor: Any = None,
-    evaluation_samples: int = 1000,
-    batch: int = 256,
-    watch: Watch | None = None,
     accept_changes: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ModelReport:
@@ -59,12 +54,12 @@ def collect(
 
     dataset: a `genarium.data.Dataset` (its train and test splits are used). n: samples in the
     grid (2,500 or more where images are points of the plane, which make one plot and have no
-    nearest images worth showing); they are also the ones that the sampling time and the nearest
-    images are of.
+    nearest images worth showing). They are the first of those that `plan` scores (drawn on where it
+    scores fewer), and the ones that the nearest images are of; of a model that is conditioned on
+    captions they are drawn for captions of the test split, a row each.
     seed: of the samples and of the choice of test images, the same ones for every run.
-    scores: what `evaluate_model` gave for this run; None computes it, on `evaluation_samples`
-    samples with `extractor` (an Extractor or a name; None takes the data set's default),
-    unless `evaluate` is False. watch: over `dataset`, for the verdicts on copying.
+    plan: how the run is scored, with the same seed; None for no scores, or those that `scores`
+    holds already.
     accept_changes: take a data set whose manifest is another than at training (`Trained.dataset`
     has warned). progress: called with the name of each part as it begins.
     Raises UserError when the data set is not what the run was trained on.
@@ -73,7 +68,10 @@ def collect(
         raise UserError(f"-n {n}: a report needs at least 1 sample")
     if not len(dataset.test):
         raise UserError(f"data {dataset.name}: no test images to report on: give more images")
+    from genarium.evaluation.plan import draws_of
+
     _expect_same_data(trained, dataset, accept_changes)
+    seed = plan.seed if plan else seed
     say = progress or (lambda part: None)
     model, test, able = trained.model, dataset.test.images, trained.capabilities
     recipe, config = trained.recipe, trained.config
@@ -94,21 +92,28 @@ def collect(
         hardware=hardware(),
     )
     chosen = choose(dataset.test, seed)
+    planar = dataset.spec.planar
+    n = max(n, POINTS) if planar else n
+    draws = plan.draws(model, n) if plan else draws_of(dataset, model, seed=seed, keep=n)
+    if scores is None and plan is not None:
+        say("scores")
+        scores = plan.score(model, draws)
+    report.scores = scores
     with _evaluating(model, seed):
         if "sample" in able:
             say("samples")
-            planar = dataset.spec.planar
-            n = max(n, POINTS) if planar else n
-            condition = _classes_in_turn(trained, n)
-            report.conditions = condition is not None
+            captions = None
             if getattr(model, "told", "") == "captions":
-                asked = text.grid(dataset.test.captions or (), trained.spec.caption_bytes, n)
-                if asked is not None:
-                    report.captions = tuple(asked[0])
-                    condition = torch.from_numpy(asked[1])
-            start = time.perf_counter()
-            drawn = trained.sample(n, seed=seed, condition=condition).detach().cpu()
-            report.sampling_seconds = time.perf_counter() - start
+                captions = text.grid(dataset.test.captions or (), trained.spec.caption_bytes, n)
+            if captions is None:
+                drawn = draws.first(n)
+                report.conditions = draws.labels is not None
+            else:
+                report.captions = tuple(captions[0])
+                asked = torch.from_numpy(captions[1])
+                drawn = trained.sample(n, seed=seed, condition=asked).detach().cpu()
+                draws.first(n)
+            report.sampling_seconds = n / draws.rate()[0]
             report.nonfinite = int((~drawn.isfinite()).flatten(1).any(1).sum())
             report.samples = as_uint8(drawn)
             if not planar:
@@ -127,10 +132,6 @@ def collect(
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
             report.interpolations = walks_of(model, able, test[chosen[: 2 * ROWS]], seed)
-    if scores is None and evaluate:
-        say("scores")
-        scores = _evaluate(trained, dataset, extractor, evaluation_samples, seed, batch, watch)
-    report.scores = scores
     return report
 
 
@@ -179,13 +180,6 @@ def _made(model: Any, method: Callable[[Tensor], Tensor], images: Tensor) -> Ten
     return as_uint8(method(images.to(device)))
 
 
-def _classes_in_turn(trained: Trained, n: int) -> Tensor | None:
-    """Labels 0, 1, ... for a model that samples by class; None for any other."""
-    if not (getattr(trained.model, "conditional", False) and trained.spec.classes):
-        return None
-    return torch.arange(n) % len(trained.spec.classes)
-
-
 def choose(test: Any, seed: int) -> Tensor:
     """All test indices, shuffled by `seed`; the first ones are of different classes in order.
 
@@ -232,40 +226,6 @@ def matches(queries: Tensor, found: Tensor, shown: int = SHOWN) -> Matches:
         median=float(distance.quantile(0.5)),
         count=len(queries),
     )
-
-
-def _evaluate(
-    trained: Trained,
-    dataset: Any,
-    extractor: Any,
-    samples: int,
-    seed: int,
-    batch: int,
-    watch: Watch | None,
-) -> Scores:
-    from genarium.evaluation.evaluate import evaluate_model
-    from genarium.evaluation.extractors import extractor as features
-    from genarium.evaluation.scores import modes
-    from genarium.evaluation.scores.registry import METRICS
-
-    if extractor is None:
-        extractor = features.default_for(dataset.name, dataset.spec)
-    test = dataset.test
-    metrics = (*METRICS, *modes.for_data(dataset.info), *(watch.metrics() if watch else ()))
-    found: Scores = evaluate_model(
-        trained.model,
-        reference=test.images,
-        labels=test.labels,
-        heldout=test.images,
-        extractor=extractor,
-        n=samples,
-        seed=seed,
-        batch=batch,
-        metrics=METRICS if "sample" not in trained.capabilities else metrics,
-        second=None if dataset.spec.second is None else test.domain("b"),
-        paired=dataset.spec.paired,
-    )
-    return found
 
 
 def hardware() -> str:

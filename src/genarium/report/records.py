@@ -116,7 +116,7 @@ class ModelReport:
     hardware: str = ""  # of the machine that sampled
     scores: Scores | None = None
     samples: Tensor | None = None
-    sampling_seconds: float | None = None  # for all of `samples`
+    sampling_seconds: float | None = None  # for as many as `samples`, drawn in batches
     conditions: bool = False  # the samples take the classes in turn
     captions: tuple[str, ...] = ()  # what the rows of the samples were asked for, of the test split
     nonfinite: int = 0  # samples with a NaN or infinite pixel

@@ -228,7 +228,7 @@ def cost_table(reports: Sequence[ModelReport]) -> Markup:
     ]
     caption = (
         "Training time counts the steps, not the pictures and checkpoints between them. Sampling "
-        "is timed on the samples of this page, drawn once"
+        "is timed on the samples that are scored, drawn in batches of 256"
     )
     measured = {report.hardware for report in reports if report.hardware}
     caption += f", on {'; '.join(sorted(measured))}." if measured else "."
@@ -236,7 +236,7 @@ def cost_table(reports: Sequence[ModelReport]) -> Markup:
 
 
 def per_64(report: ModelReport) -> float | None:
-    """Seconds for 64 samples, from the time that the samples of the page took."""
+    """Seconds for 64 samples at the speed at which they were drawn for the scores."""
     if report.sampling_seconds is None or report.samples is None or not len(report.samples):
         return None
     return report.sampling_seconds * 64 / len(report.samples)

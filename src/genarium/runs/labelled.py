@@ -81,7 +81,7 @@ def samples(trained: Trained, seed: int, where: str, text: str) -> Tensor:
 def recognised(trained: Trained, seed: int) -> tuple[tuple[str, ...], Tensor, Tensor]:
     """Class names, codes [n,D] of samples, and what the classifier is sure they show [n]."""
     from genarium.contract import to_uint8
-    from genarium.evaluation.extractors import extractor as features
+    from genarium.evaluation.extractors import by_name as features
 
     name = trained.about["data"]["name"]
     judge = features.extractor(features.default_for(name, trained.spec))

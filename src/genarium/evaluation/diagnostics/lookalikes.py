@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.evaluation.extractors.extractor import check_images, to_grey
+from genarium.evaluation.metrics.grey import check_images, to_grey
 
 SIDE = 32  # the longer side of a thumbnail, at most
 LEAST = 8  # the shorter side of images that can be compared

@@ -167,9 +167,3 @@ def for_images(train: Images, heldout: Images) -> Watch | None:
         for images in (train, heldout)
     ]
     return Watch(small[0], small[1])
-
-
-def watched(data: Any, names: str | None = None) -> tuple[Metric, ...]:
-    """The rows of the watch over a data set, unless `names` asks for other metrics alone."""
-    watch = for_data(data) if names in (None, "all") else None
-    return watch.metrics() if watch else ()

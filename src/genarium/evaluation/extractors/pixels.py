@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from genarium.contract import from_uint8
 from genarium.errors import UserError
-from genarium.evaluation.extractors.extractor import PIXELS, Extractor, from_module
+from genarium.evaluation.extractors.extractor import Extractor, from_module
 
+PIXELS = "pixels"
 MOST_PIXELS = 4096  # a covariance of so many features is 134 MB
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genarium.evaluation.extractors.extractor import check_images, to_grey
+from genarium.evaluation.metrics.grey import check_images, to_grey
 
 
 def sharpness(images: Tensor) -> Tensor:

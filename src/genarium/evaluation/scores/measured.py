@@ -56,7 +56,10 @@ class Measured:
     logits [N,K]: the features, where a metric needs them. per_image: [N] numbers that metrics ask
     for, by name. shapes: (C, H, W) that were seen. broken: images whose features are not finite, by
     kind of feature; scores that need that kind are left out. train: the training images, where they
-    are known and a metric needs them. memo: what metrics share. findings: what they say in words.
+    are known and a metric needs them. labels: the classes [N] int64, of samples those that were
+    asked for; conditions: what goes with the images, or what samples were asked to show, [N] or
+    [N,A]; both None where they are not known. memo: what metrics share. findings: what they say in
+    words.
     """
 
     def __init__(self, name: str, extractor: Extractor, metrics: Sequence[Metric]):
@@ -66,6 +69,8 @@ class Measured:
         self.moments = Moments(extractor.dims)
         self.shapes: set[tuple[int, ...]] = set()
         self.train: Measured | None = None
+        self.labels: Tensor | None = None
+        self.conditions: Tensor | None = None
         self.findings: list[Finding] = []
         self.memo: dict[Any, Any] = {}
         self.broken = dict.fromkeys(Features._fields, 0)
@@ -113,6 +118,8 @@ class Measured:
             self._kept[name] += parts
         for name, count in other.broken.items():
             self.broken[name] += count
+        self.labels = _joined(self.labels, other.labels)
+        self.conditions = _joined(self.conditions, other.conditions)
         self._digest.update(other._digest.digest())
         self._last = ()
         self.shapes |= other.shapes
@@ -153,6 +160,10 @@ class Measured:
         """The class of each image, [N] int64; -1 where none has probability .9 or more."""
         probability, guess = self.logits.softmax(dim=1).max(dim=1)
         return torch.where(probability >= RECOGNISED, guess, -1)
+
+
+def _joined(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    return None if a is None or b is None else torch.cat([a, b])
 
 
 def suited(metrics: Sequence[Metric], *sets: Measured) -> tuple[tuple[Metric, ...], list[str]]:

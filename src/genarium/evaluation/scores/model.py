@@ -6,7 +6,6 @@ Shapes: N images · C channels · H, W height and width
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -20,13 +19,13 @@ from genarium.contract import (
     HasLogProb,
     HasPosterior,
     Reconstructs,
-    Samples,
     to_uint8,
 )
+from genarium.evaluation.draws import Draws
 from genarium.evaluation.images import Images
 from genarium.evaluation.metrics.likelihood import bits_per_dim, png_bytes
-from genarium.evaluation.scores.registry import Measured, standard_error
-from genarium.evaluation.scores.score import Score, Undefined, student
+from genarium.evaluation.scores.measured import Measured
+from genarium.evaluation.scores.score import Score, Undefined, standard_error, student
 
 ACTIVE = 0.01
 """Least variance of a posterior mean over the images at which a latent counts as active."""
@@ -42,21 +41,16 @@ Progress = Callable[[str, int, int], None]
 
 def sample_into(
     measured: Measured,
-    model: Samples,
+    draws: Draws,
     total: int,
     shape: tuple[int, ...],
-    seed: int,
     batch: int,
     report: Progress,
 ) -> Score:
     """Draw `total` samples of `shape` (C, H, W), measure them, and score the speed of drawing."""
-    generator = torch.Generator().manual_seed(seed)
-    times: list[tuple[int, float]] = []
     for start in range(0, total, batch):
         size = min(batch, total - start)
-        begin = _now()
-        drawn = model.sample(size, generator=generator)
-        times.append((size, _now() - begin))
+        drawn = draws.draw(size)
         if drawn.shape != (size, *shape):
             raise ValueError(f"sample gave {list(drawn.shape)}, images are {list(shape)}")
         if not torch.isfinite(drawn).all():
@@ -64,21 +58,18 @@ def sample_into(
             raise Undefined(f"{bad} of {size} samples hold pixels that are not finite")
         measured.add(to_uint8(drawn).cpu())
         report("sample", start + size, total)
-    warm = times[1:] or times  # the first batch also pays for allocation
-    images, seconds = sum(size for size, _ in warm), sum(spent for _, spent in warm)
-    device = drawn.device.type
-    rate, deviation = images / max(seconds, 1e-9), None
-    if len(warm) > 2:  # of the seconds an image, over the batches
-        deviation = standard_error(torch.tensor([spent / size for size, spent in warm]))
+    measured.labels, measured.conditions = draws.labels, draws.conditions
+    rate, deviation = draws.rate()
+    device, threads = draws.device.type, torch.get_num_threads()
     return Score(
         "samples/s",
         rate,
-        None if deviation is None else deviation * rate**2,
+        deviation,
         better="higher",
         unit="images/s",
-        note=f"batch {batch}, {device}, {torch.get_num_threads()} threads"
-        + (", first batch not counted" if len(times) > 1 else ", one batch"),
-        basis={"batch": batch, "device": device, "threads": torch.get_num_threads()},
+        note=f"batch {batch}, {device}, {threads} threads"
+        + (", first batch not counted" if draws.batches > 1 else ", one batch"),
+        basis={"batch": batch, "device": device, "threads": threads},
     )
 
 
@@ -368,12 +359,6 @@ def spread_of(values: Tensor) -> Tensor | None:
 def device_of(model: nn.Module) -> torch.device:
     """Where a model's weights are; the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def _samples(k: int) -> dict[str, str | int]:

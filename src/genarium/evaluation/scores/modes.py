@@ -31,7 +31,7 @@ from torch import Tensor
 from genarium.contract import from_uint8
 from genarium.evaluation.diagnostics.dropping import dropping
 from genarium.evaluation.diagnostics.findings import classes_finding
-from genarium.evaluation.scores.registry import Measured, Metric
+from genarium.evaluation.scores.measured import Measured, Metric
 from genarium.evaluation.scores.score import Score, Undefined, Z, wilson
 
 RADIUS = 3.0  # in σ

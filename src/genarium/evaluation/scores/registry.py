@@ -1,7 +1,7 @@
 """Scores of a set of images against a reference set: the metrics, and those of every table.
 
-`METRICS` are those of every table, `MORE` those on demand; docs/evaluation.md adds one in ten
-lines. Scores by the distance of features are in `feature_scores`, the rest is here.
+`METRICS` are those of every table, `MORE` those on demand; `scores.own` has the decorator that adds
+one from outside. Scores by the distance of features are in `scores.features`, the rest is here.
 
 Shapes: N images · D pooled features · K classes
 """
@@ -18,27 +18,16 @@ from genarium.errors import UserError
 from genarium.evaluation.metrics.inception_score import inception_score
 from genarium.evaluation.metrics.sharpness import sharpness
 from genarium.evaluation.scores import features as feature_scores
-from genarium.evaluation.scores.measured import (
-    RECOGNISED,
-    Measured,
-    Metric,
-    class_counts,
-    score_all,
-    suited,
+from genarium.evaluation.scores.measured import RECOGNISED, Measured, Metric
+from genarium.evaluation.scores.own import registered
+from genarium.evaluation.scores.score import (
+    Score,
+    Undefined,
+    Z,
+    standard_error,
+    student,
+    wilson,
 )
-from genarium.evaluation.scores.score import Score, Undefined, Z, student, wilson
-
-__all__ = [
-    "METRICS",
-    "MORE",
-    "Measured",
-    "Metric",
-    "choose",
-    "class_counts",
-    "score_all",
-    "standard_error",
-    "suited",
-]
 
 SPLITS = 10  # of the Inception Score
 # Student's t for 1 to 9 degrees of freedom, two-sided 95 %
@@ -177,13 +166,6 @@ def sharpness_score(samples: Measured, reference: Measured) -> Score:
     )
 
 
-def standard_error(values: Tensor) -> float | None:
-    """Standard error of the mean of [N] values; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    return (values.double().std() / len(values) ** 0.5).item()
-
-
 METRICS: tuple[Metric, ...] = (
     Metric(feature_scores.fid, needs=("pool",)),
     Metric(feature_scores.kid_score, needs=("pool",), name="kid"),
@@ -213,21 +195,29 @@ MORE: tuple[Metric, ...] = (
 """On demand: `--metrics all`, or by name."""
 
 
-def choose(names: str | None, further: Sequence[Metric] = ()) -> tuple[Metric, ...]:
+def choose(
+    names: str | None, always: Sequence[Metric] = (), further: Sequence[Metric] = ()
+) -> tuple[Metric, ...]:
     """The metrics that a user names, e.g. "fid,kid,coverage"; "all" is all, None `METRICS`.
 
-    further: those that the data ask for; they are in every table.
-    Raises UserError for an unknown name.
+    always: those that the data ask for; they are in every table. further: those that are in it
+    unless others were named. Of `genarium.evaluation.scores.own` are those by name, or all.
+    Raises UserError for an unknown name, and for an own metric under a name that is taken.
     """
     if names is None:
-        return (*METRICS, *further)
+        return (*METRICS, *always, *further)
     known = {metric.key: metric for metric in (*METRICS, *MORE)}
+    yours = registered()
+    for name in {*yours} & {*known, "all", *(metric.key for metric in (*always, *further))}:
+        raise UserError(f"@metric({name!r}): there is a metric of this name: choose another")
+    known |= yours
     wanted = [name.strip() for name in names.split(",")]
     if wanted == ["all"]:
-        return (*known.values(), *further)
+        return (*known.values(), *always, *further)
+    known |= {metric.key: metric for metric in further}
     for name in wanted:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise UserError(f"--metrics {name}: {hint}Choose from all, {', '.join(known)}")
-    return (*(known[name] for name in dict.fromkeys(wanted)), *further)
+    return (*(known[name] for name in dict.fromkeys(wanted)), *always)

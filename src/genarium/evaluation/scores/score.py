@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Z = 1.959964  # standard errors to either side of a 95 % interval
+HEADS = ("score", "value", "95 % interval", "reference", "unit", "note")
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
 
@@ -74,7 +76,7 @@ def differences(a: Score, b: Score) -> list[str]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False)
 class Scores:
     """The result of an evaluation.
 
@@ -116,10 +118,12 @@ class Scores:
         """`to_dict` as standard JSON (no NaN, no Infinity)."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
-    def table(self) -> str:
-        """The scores as aligned text, the warnings below."""
-        heads = ["score", "value", "95 % interval", "reference", "unit", "note"]
-        lines = [
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _cells(self) -> list[list[str]]:
+        """The texts of a table, a row a score."""
+        return [
             [
                 f"{row.name} {ARROWS[row.better]}".rstrip(),
                 number(row.value),
@@ -130,6 +134,16 @@ class Scores:
             ]
             for row in self.rows
         ]
+
+    def to_html(self, title: str = "") -> str:
+        """The scores as an HTML table, findings and warnings below: what a notebook shows."""
+        below = [f"{f.name}: {f.text} ({f.evidence})" for f in self.findings]
+        below += [f"warning: {warning}" for warning in self.warnings]
+        return html_table(HEADS, self._cells(), title, below)
+
+    def table(self) -> str:
+        """The scores as aligned text, the warnings below."""
+        heads, lines = list(HEADS), self._cells()
         widths = [max(len(line[i]) for line in [heads, *lines]) for i in range(len(heads) - 1)]
         text = [
             "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths)), line[-1]])
@@ -139,6 +153,20 @@ class Scores:
         return "\n".join(
             [line.rstrip() for line in text] + verdicts + [f"warning: {w}" for w in self.warnings]
         )
+
+
+def html_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", below: Sequence[str] = ()
+) -> str:
+    """A table in HTML, lines of text below it; everything in it is escaped."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+    caption = f"<caption>{html.escape(title)}</caption>" if title else ""
+    body = "".join(line(row, "td") for row in rows)
+    words = "".join(f"<p>{html.escape(text)}</p>" for text in below)
+    return f"<table>{caption}<thead>{line(heads, 'th')}</thead><tbody>{body}</tbody></table>{words}"
 
 
 def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str]) -> None:
@@ -156,6 +184,13 @@ def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str])
             f"{name} of {labels[0]} and {labels[1]} cannot be compared ({'; '.join(found)}); "
             "evaluate both the same way"
         )
+
+
+def standard_error(values: Tensor) -> float | None:
+    """Standard error of the mean of [N] values; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    return (values.double().std() / len(values) ** 0.5).item()
 
 
 def student(value: float, std: float | None, count: int) -> tuple[float, float] | None:

@@ -25,9 +25,9 @@ from genarium.contract import Translates, to_uint8
 from genarium.errors import UserError
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Stored, thin
+from genarium.evaluation.scores.measured import Measured, Metric, score_all, suited
 from genarium.evaluation.scores.model import Progress, device_of, spread_of
-from genarium.evaluation.scores.registry import Measured, Metric, score_all, standard_error, suited
-from genarium.evaluation.scores.score import Score, Undefined, number, student
+from genarium.evaluation.scores.score import Score, Undefined, number, standard_error, student
 
 
 def translations(

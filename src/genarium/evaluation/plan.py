@@ -1,0 +1,162 @@
+"""Where an evaluation is put together: extractor, metrics, samples, reference, training images.
+
+    plan = of_data(run.dataset(), n=1000, seed=0, metrics="all")
+    scores = plan.score(run.model)
+
+`genarium.evaluate`, the comparison page and the scoring of plain images choose all of it here, so
+that one model has the same scores, of the same samples, wherever it is scored.
+
+Shapes: N images · C channels · H, W height and width
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from genarium.contract import Model, Samples, Spec
+from genarium.evaluation.diagnostics import watch
+from genarium.evaluation.draws import Draws, conditions_for
+from genarium.evaluation.evaluate import evaluate_images, evaluate_model
+from genarium.evaluation.extractors import by_name
+from genarium.evaluation.extractors.extractor import Extractor
+from genarium.evaluation.extractors.shipped import PROXY
+from genarium.evaluation.images import Images, as_images, shape_of, thinned
+from genarium.evaluation.scores import modes
+from genarium.evaluation.scores.asked import ASKED
+from genarium.evaluation.scores.measured import Metric
+from genarium.evaluation.scores.model import Progress
+from genarium.evaluation.scores.registry import choose
+from genarium.evaluation.scores.score import Scores
+
+N = 1000
+"""Samples where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the models of a data set are scored.
+
+    dataset: a `genarium.data.Dataset`. metrics: of samples; basic: those that suit any images, for
+    translations. n: samples, and images of the test split, at most. seed: of the samples.
+    """
+
+    dataset: Any
+    extractor: Extractor
+    metrics: tuple[Metric, ...]
+    basic: tuple[Metric, ...]
+    n: int = N
+    seed: int = 0
+
+    def draws(self, model: Model, keep: int = 0) -> Draws:
+        """The samples that are scored, in their order; the first `keep` can be seen afterwards."""
+        return draws_of(self.dataset, model, self.n, self.seed, keep)
+
+    def score(
+        self, model: Model, draws: Draws | None = None, progress: Progress | None = None
+    ) -> Scores:
+        """The scores of a model. draws: what `draws` gave, unused yet."""
+        data = self.dataset
+        return evaluate_model(
+            model,
+            reference=data.test.images,
+            labels=data.test.labels,
+            conditions=_conditions(data, model),
+            train=data.train.images,
+            extractor=self.extractor,
+            n=self.n,
+            seed=self.seed,
+            # those of the data are of samples like them
+            metrics=self.metrics if isinstance(model, Samples) else self.basic,
+            second=None if data.spec.second is None else data.test.domain("b"),
+            paired=data.spec.paired,
+            draws=draws or self.draws(model),
+            progress=progress,
+        )
+
+
+def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 0) -> Draws:
+    """The samples of a model of this data set that a seed stands for; see `Plan.draws`."""
+    rows = _conditions(dataset, model)
+    if rows is not None:
+        at = thinned(len(rows), n)
+        rows = rows if at is None else rows[at]
+    return Draws(model, seed, conditions_for(model, rows), keep)
+
+
+def _conditions(dataset: Any, model: Model) -> Tensor | None:
+    """What goes with the test images, of the kind that the model is conditioned on."""
+    extra: dict[str, Tensor] = getattr(dataset.test, "extra", {})
+    return extra.get(getattr(model, "told", ""))
+
+
+def of_data(
+    dataset: Any,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    metrics: str | None = None,
+    extractor: str | Extractor | None = None,
+    weights: str | None = None,
+) -> Plan:
+    """The plan for the models of a data set.
+
+    metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name or
+    itself, None for the data set's own. weights: of an extractor that comes without. Besides the
+    metrics that were named there are those that the data ask for: the modes of a mixture in every
+    table; findings of copies, repeats and missing classes, and the share of the classes asked for
+    (where the extractor knows the data's classes), unless others were named.
+    Raises UserError for unknown names and for weights that do not fit.
+    """
+    spec = dataset.spec
+    if extractor is None or isinstance(extractor, str):
+        name = extractor or by_name.default_for(dataset.name, spec)
+        extractor = by_name.extractor(name, shape=spec.shape, weights=weights)
+    found = watch.for_data(dataset)
+    further = list(found.metrics() if found else ())
+    if extractor.classes and extractor.classes == spec.classes:
+        further.append(ASKED)
+    chosen = choose(metrics, modes.for_data(dataset.info), further)
+    basic = tuple(metric for metric in choose(metrics, (), further) if metric not in further)
+    return Plan(dataset, extractor, chosen, basic, N if n is None else n, seed)
+
+
+def score_images(
+    images: Tensor | Images,
+    reference: Tensor | Images,
+    *,
+    split: str,
+    data: str = "",
+    train: Images | None = None,
+    n: int | None = None,
+    metrics: str | None = None,
+    extractor: str | Extractor | None = None,
+    weights: str | None = None,
+) -> Scores:
+    """Score images against reference images; no model is needed.
+
+    split: what to call the reference. data: the data set that it is of, whose extractor is taken
+    then. train: training images, for scores that see copying. n: of either side at most. The rest
+    as for `of_data`.
+    """
+    chosen = choose(metrics)
+    if extractor is None:
+        shape = shape_of(reference) if data else None
+        extractor = PROXY
+        if shape is not None:
+            channels, height, width = shape
+            extractor = by_name.default_for(data, Spec(channels, height, width))
+    if isinstance(extractor, str):
+        extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
+    found = None if train is None else watch.for_images(train, as_images(reference))
+    return evaluate_images(
+        images,
+        reference,
+        train=train,
+        extractor=extractor,
+        n=n,
+        split=split,
+        metrics=(*chosen, *(found.metrics() if found else ())),
+    )
