@@ -19,7 +19,8 @@ GROUND = {"nn", "distributions", "contract", "data"}
 ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     "errors": set(),
-    "recipes": {"contract"},
+    "recipes": {"contract", "plugins"},
+    "plugins": set(),
     "models": {"nn", "distributions", "contract", "recipes"},
     "training": {"contract"},
     "evaluation": {"contract", "data"},

@@ -6,7 +6,8 @@ catalogue finds them by reading the source (no import, so no torch) and imports 
 
 A recipe:
 
-    @recipe(tiny={"latent": 2, "width": 8}, paper="Kingma & Welling 2014", batch=128, steps=3000)
+    @recipe(family="explicit/approximate", tiny={"latent": 2}, paper="Kingma & Welling 2014",
+            steps=3000, training={"ema": 0.999})
     def vae(spec: Spec, *, latent: int = 20, width: int = 32, lr: float = 1e-3) -> VAE:
         '''Variational autoencoder. (The first line is the catalogue's description.)
 
@@ -22,11 +23,8 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib
-import importlib.util
 import inspect
-import os
 import re
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +36,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
+from genarium import plugins
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 MODELS = Path(__file__).parent / "models"
+YOURS = "yours"  # the family of a recipe that names none
 
 _of_a_run: ContextVar[bool] = ContextVar("_of_a_run", default=False)
 
@@ -90,18 +90,18 @@ def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
 class Recipe:
     """A recipe as the decorator leaves it: call it with a Spec and arguments to get the model.
 
-    tiny: arguments of the smallest sensible size, for tests. paper: where it comes from.
-    batch, steps, schedule: training defaults. needs: what the data must have ("labels", "pairs",
-    "domains" ...).
+    family: its place in the taxonomy, see `recipe`. tiny: arguments of the smallest sensible size,
+    for tests. paper: where it comes from. needs: what the data must have ("labels", "pairs",
+    "domains" ...). training: its defaults of the training options (`TrainOptions`), by name; those
+    of steps, epochs and minutes hold where a run is given none of the three.
     """
 
     function: Callable[..., Model]
+    family: tuple[str, ...] = ()
     tiny: Mapping[str, Any] = field(default_factory=dict)
     paper: str = ""
-    batch: int = 128
-    steps: int = 2000
     needs: tuple[str, ...] = ()
-    schedule: str = "constant"
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -132,16 +132,24 @@ class Recipe:
 def recipe(
     *,
     tiny: Mapping[str, Any],
+    family: str = YOURS,
     paper: str = "",
     batch: int = 128,
     steps: int = 2000,
     needs: tuple[str, ...] = (),
-    schedule: str = "constant",
+    training: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Recipe]:
-    """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`."""
+    """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`.
+
+    family: its place in the taxonomy, written out (the catalogue reads it unimported):
+    "nonprobabilistic", "explicit/tractable", "explicit/approximate", "implicit", "hybrid", or your
+    own. batch, steps, training: defaults of its training, `training` those of any other option:
+    {"ema": 0.999, "schedule": "cosine"}. The rest: see `Recipe`.
+    """
 
     def wrap(function: Callable[..., Any]) -> Recipe:
-        made = Recipe(function, dict(tiny), paper, batch, steps, needs, schedule)
+        defaults = {"batch": batch, "steps": steps, **(training or {})}
+        made = Recipe(function, taxonomy(family), dict(tiny), paper, needs, defaults)
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
             if parameter.default is inspect.Parameter.empty:
                 raise TypeError(f"recipe {made.name}: argument {name!r} needs a default")
@@ -149,6 +157,11 @@ def recipe(
         return made
 
     return wrap
+
+
+def taxonomy(family: str) -> tuple[str, ...]:
+    """ "explicit/tractable" -> ("explicit", "tractable")."""
+    return tuple(part.strip() for part in family.split("/"))
 
 
 _registered: dict[str, Recipe] = {}
@@ -170,65 +183,43 @@ class Entry:
             relative = self.file.relative_to(MODELS.parent).with_suffix("")
             module = importlib.import_module(".".join(("genarium", *relative.parts)))
         else:
-            name = f"genarium_user_{self.file.stem}"
-            if name in sys.modules:
-                module = sys.modules[name]
-            else:
-                spec = importlib.util.spec_from_file_location(name, self.file)
-                assert spec is not None
-                assert spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[name] = module
-                spec.loader.exec_module(module)
+            module = plugins.load(self.file)
         found = getattr(module, self.function)
         assert isinstance(found, Recipe)
         return found
 
 
-def _is_recipe(node: ast.FunctionDef) -> bool:
+def _family(node: ast.FunctionDef) -> str:
+    """What `@recipe(family=...)` says, YOURS where it says nothing."""
     for decorator in node.decorator_list:
-        target = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if isinstance(target, ast.Name) and target.id == "recipe":
-            return True
-        if isinstance(target, ast.Attribute) and target.attr == "recipe":
-            return True
-    return False
+        for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
+            if keyword.arg == "family" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value)
+    return YOURS
 
 
-def _scan(file: Path, taxonomy: tuple[str, ...]) -> list[Entry]:
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    entries = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and _is_recipe(node):
-            doc = ast.get_docstring(node) or ""
-            entries.append(
-                Entry(
-                    name=node.name.replace("_", "-"),
-                    function=node.name,
-                    file=file,
-                    taxonomy=taxonomy,
-                    summary=doc.split("\n", 1)[0],
-                )
-            )
-    return entries
+def _scan(file: Path) -> list[Entry]:
+    return [
+        Entry(
+            name=node.name.replace("_", "-"),
+            function=node.name,
+            file=file,
+            taxonomy=taxonomy(_family(node)),
+            summary=(ast.get_docstring(node) or "").split("\n", 1)[0],
+        )
+        for node in plugins.declared(file, "recipe")
+    ]
 
 
 @lru_cache
-def _catalogue(extra: str) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
-    for file in sorted(MODELS.rglob("*.py")):
-        for entry in _scan(file, file.relative_to(MODELS).parts[:-1]):
-            found[entry.name] = entry
-    for folder in filter(None, extra.split(os.pathsep)):
-        for file in sorted(Path(folder).glob("*.py")):
-            for entry in _scan(file, ("yours",)):
-                found[entry.name] = entry
-    return found
+def _catalogue(extra: tuple[Path, ...]) -> dict[str, Entry]:
+    files = (*sorted(MODELS.rglob("*.py")), *extra)
+    return {entry.name: entry for file in files for entry in _scan(file)}
 
 
 def catalogue() -> dict[str, Entry]:
     """Every recipe by name: those under `models/`, then those of GENARIUM_PATH."""
-    return _catalogue(os.environ.get("GENARIUM_PATH", ""))
+    return _catalogue(plugins.files())
 
 
 def get(name: str | Recipe) -> Recipe:

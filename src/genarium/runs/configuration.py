@@ -24,6 +24,7 @@ from typing import Any
 
 from genarium.errors import UserError
 from genarium.training import files
+from genarium.training.options import BUDGET
 
 LARGEST = 10**9
 """The largest whole number of a setting that has no limit of its own."""
@@ -221,8 +222,11 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]], names: str = 
     config = Config(recipe.name)
     for setting in fields.values():
         getattr(config, setting.section)[setting.name] = setting.default
-    config.training["schedule"] = recipe.schedule
-    for layer in layers:
+    # a recipe's budget holds where none is given; its other defaults lie under what is given
+    budget = {name: recipe.training[name] for name in BUDGET if name in recipe.training}
+    budget = {name: check(fields["training", name], value) for name, value in budget.items()}
+    own = {name: value for name, value in recipe.training.items() if name not in BUDGET}
+    for layer in ({"training": own}, *layers):
         for section, values in layer.items():
             for name, value in values.items():
                 found = fields.get((section, name))
@@ -232,10 +236,10 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]], names: str = 
                 shown = found.flag if names == "flag" else found.name
                 getattr(config, section)[name] = check(found, value, shown)
     training = config.training
-    if training["steps"] is None and training["epochs"] is None and training["minutes"] is None:
-        training["steps"] = recipe.steps
+    if all(training[name] is None for name in BUDGET):
+        training |= budget
     if training["batch"] is None:
-        training["batch"] = recipe.batch
+        training["batch"] = recipe.training["batch"]
     return config
 
 

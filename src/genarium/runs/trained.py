@@ -48,8 +48,8 @@ class Trained:
 
     Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
     when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
-    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie on
-    any device; results are on the CPU. What does not fit is a `UserError`.
+    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie
+    on any device; results are on the CPU. What does not fit is a `UserError`.
     """
 
     def __init__(

@@ -100,6 +100,7 @@ def networks(
 
 
 @recipe(
+    family="nonprobabilistic",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Hinton & Salakhutdinov 2006",
     batch=128,

@@ -130,6 +130,7 @@ class StackedAutoencoder(Model):
 
 
 @recipe(
+    family="nonprobabilistic",
     tiny={"hidden": 8, "layers": 2, "layer_steps": 1},
     paper="Vincent et al. 2010",
     batch=100,

@@ -59,7 +59,7 @@ def required_lag(convolutions: list[MaskedConv2d]) -> int:
 
 
 class Recurrent(nn.Module):
-    """A layer with a state that it carries from pixel to pixel; see `genarium.models.autoregressive.lstm2d`.
+    """A layer with a state that it carries from pixel to pixel; see `lstm2d`.
 
     With a `Wavefront` it computes the pixels at the front and keeps their state in its `memory`.
     """

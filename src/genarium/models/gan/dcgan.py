@@ -22,6 +22,7 @@ from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Radford, Metz & Chintala 2016",
     batch=128,
@@ -65,6 +66,7 @@ def dcgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Mirza & Osindero 2014",
     batch=128,
@@ -109,6 +111,7 @@ def cgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Mao et al. 2017",
     batch=128,

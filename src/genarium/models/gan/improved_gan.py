@@ -19,6 +19,7 @@ from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, Proba
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "reference": 6, "kernels": 3, "kernel_size": 2},
     paper="Salimans et al. 2016",
     batch=128,

@@ -56,6 +56,7 @@ class InfoGAN(GAN):
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "hidden": 8, "categories": (3,)},
     paper="Chen et al. 2016",
     batch=128,

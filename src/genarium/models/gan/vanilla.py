@@ -26,6 +26,7 @@ from genarium.recipes import PositiveFloat, PositiveInt, Probability, recipe
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 10},
     paper="Goodfellow et al. 2014",
     batch=100,

@@ -16,6 +16,7 @@ from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recip
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "critic_steps": 2},
     paper="Arjovsky, Chintala & Bottou 2017",
     batch=64,
@@ -54,6 +55,7 @@ def wgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "critic_steps": 2},
     paper="Gulrajani et al. 2017",
     batch=64,

@@ -199,12 +199,13 @@ class CycleGAN(Model):
 
 
 @recipe(
+    family="implicit",
     tiny={"width": 4, "blocks": 1, "disc_width": 4, "patch": 16, "pool": 6},
     paper="Zhu et al. 2017",
     batch=1,
     steps=20_000,
     needs=("domains",),
-    schedule="constant-linear",
+    training={"schedule": "constant-linear"},
 )
 def cyclegan(
     spec: Spec,

@@ -149,6 +149,7 @@ class Pix2Pix(Model):
 
 
 @recipe(
+    family="implicit",
     tiny={"width": 4, "disc_width": 4, "patch": 16},
     paper="Isola et al. 2017",
     batch=1,

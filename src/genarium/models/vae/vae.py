@@ -405,6 +405,7 @@ def build(
 
 
 @recipe(
+    family="explicit/approximate",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Kingma & Welling 2014",
     batch=64,

@@ -183,6 +183,7 @@ class VAEGAN(Model):
 
 
 @recipe(
+    family="hybrid",
     tiny={"latent": 4, "width": 4},
     paper="Larsen et al. 2016",
     batch=64,
