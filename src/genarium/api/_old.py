@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from genarium import recipes
-from genarium.contract import TRANSLATED, Model, capabilities
+from genarium.contract import TRANSLATED, Model, Reconstructs, capabilities, draw
 from genarium.data import DataOptions, places, text
 from genarium.data.names import shown
 from genarium.data.splits import SPLITS
@@ -249,7 +249,7 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
                 labels = torch.arange(shown) % len(dataset.spec.classes)
             if model.told == "captions" and asked is not None:
                 labels = torch.from_numpy(asked[1])
-            images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
+            images = draw(model, shown, condition=labels, generator=generator)
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
             rows = torch.arange(TRANSLATED)
@@ -257,7 +257,7 @@ def _painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model,
             picture = translations.sheet(found)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
-            again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
+            again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()
             picture = points.pairs(some, again, columns=8, mixture=mixture)
         else:
             return

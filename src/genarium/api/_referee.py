@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
 
-from genarium.contract import Spec
+from genarium.contract import Samples, Spec
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.data.names import shown
@@ -145,7 +145,6 @@ def _samples(trained: Trained, n: int, seed: int) -> Images:
 
     def draw(count: int) -> Tensor:
         with torch.inference_mode():
-            drawn: Tensor = trained.model.sample(count, generator=generator)  # type: ignore[operator]
-        return drawn
+            return cast(Samples, trained.model).sample(count, generator=generator)
 
     return Drawn(draw, n)

@@ -50,7 +50,7 @@ def gan(
 
     architecture: the pair of networks.
     objective: what the players minimise; wasserstein wants a trick that bounds the
-        critic's slope.
+        critic's slope, relativistic compares each real image with a fake one.
     tricks: additions to the game, separated by commas, each with its settings behind a colon:
         diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside),
         gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm,
@@ -67,14 +67,14 @@ def gan(
     optim, added = adam(lr, beta1), tricks_of(tricks)
     game = objective_of(objective, smoothing, added)
     if critic_steps is None:
-        critic_steps = 5 if objective == "wasserstein" else 1
+        critic_steps = 5 if game.unbounded else 1
     generator, discriminator = networks(
         architecture,
         spec,
         latent,
         width,
         batch_norm=mixes_images(tricks),
-        score_bias=objective != "wasserstein",
+        score_bias=not game.differences,
         packing=packing,
     )
     return GAN(

@@ -109,7 +109,7 @@ class Pix2Pix(Model):
         if self.gan:
             with frozen(self.discriminator):
                 logits = self.discriminator(torch.cat([x, fake], 1))
-            losses["game"] = self.gan * self.objective.generator_loss(logits)
+            losses["game"] = self.gan * self.objective.generator_loss(None, logits)
             self._made = (x, y, fake.detach())
         return Step(losses, {"error": error.detach() / 2})
 
