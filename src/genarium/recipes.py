@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -211,15 +211,15 @@ def _scan(file: Path) -> list[Entry]:
     ]
 
 
-@lru_cache
-def _catalogue(extra: tuple[Path, ...]) -> dict[str, Entry]:
-    files = (*sorted(MODELS.rglob("*.py")), *extra)
-    return {entry.name: entry for file in files for entry in _scan(file)}
+@cache
+def _own() -> tuple[Entry, ...]:
+    return tuple(entry for file in sorted(MODELS.rglob("*.py")) for entry in _scan(file))
 
 
 def catalogue() -> dict[str, Entry]:
     """Every recipe by name: those under `models/`, then those of GENARIUM_PATH."""
-    return _catalogue(plugins.files())
+    yours = (entry for file in plugins.files() for entry in _scan(file))
+    return {entry.name: entry for entry in (*_own(), *yours)}
 
 
 def get(name: str | Recipe) -> Recipe:
