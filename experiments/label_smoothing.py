@@ -36,7 +36,7 @@ def look(model: Any, real: torch.Tensor, z: torch.Tensor) -> dict[str, float]:
         logits = model.discriminator(real)
     for parameter in model.generator.parameters():
         parameter.requires_grad_(True)
-    loss = model.objective.generator_loss(model.discriminator(model.generator(z)))
+    loss = model.objective.generator_loss(None, model.discriminator(model.generator(z)))
     grads = torch.autograd.grad(loss, list(model.generator.parameters()))
     return {
         "certain": (logits.sigmoid() > CERTAIN).float().mean().item(),

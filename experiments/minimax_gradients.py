@@ -35,7 +35,7 @@ def gradients(model: Any, z: torch.Tensor) -> dict[str, float]:
     logits = model.discriminator(model.generator(z))
     found = {}
     for name, objective in LOSSES.items():
-        loss = objective.generator_loss(logits)
+        loss = objective.generator_loss(None, logits)
         grads = torch.autograd.grad(loss, parameters, retain_graph=True)
         found[name] = torch.cat([g.flatten() for g in grads]).norm().item()
     return found | {"d_fake": logits.sigmoid().mean().item()}

@@ -6,7 +6,8 @@ catalogue finds them by reading the source (no import, so no torch) and imports 
 
 A recipe:
 
-    @recipe(tiny={"latent": 2, "width": 8}, paper="Kingma & Welling 2014", batch=128, steps=3000)
+    @recipe(family="explicit/approximate", tiny={"latent": 2}, paper="Kingma & Welling 2014",
+            steps=3000, training={"ema": 0.999})
     def vae(spec: Spec, *, latent: int = 20, width: int = 32, lr: float = 1e-3) -> VAE:
         '''Variational autoencoder. (The first line is the catalogue's description.)
 
@@ -47,6 +48,7 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 MODELS = Path(__file__).parent / "models"
+YOURS = "yours"  # the family of a recipe that names none
 
 _of_a_run: ContextVar[bool] = ContextVar("_of_a_run", default=False)
 
@@ -87,18 +89,18 @@ def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
 class Recipe:
     """A recipe as the decorator leaves it: call it with a Spec and arguments to get the model.
 
-    tiny: arguments of the smallest sensible size, for tests. paper: where it comes from.
-    batch, steps, schedule: training defaults. needs: what the data must have ("labels", "pairs",
-    "domains" ...).
+    family: its place in the taxonomy, see `recipe`. tiny: arguments of the smallest sensible size,
+    for tests. paper: where it comes from. needs: what the data must have ("labels", "pairs",
+    "domains" ...). training: its defaults of the training options (`TrainOptions`), by name; those
+    of steps, epochs and minutes hold where a run is given none of the three.
     """
 
     function: Callable[..., Model]
+    family: tuple[str, ...] = ()
     tiny: Mapping[str, Any] = field(default_factory=dict)
     paper: str = ""
-    batch: int = 128
-    steps: int = 2000
     needs: tuple[str, ...] = ()
-    schedule: str = "constant"
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -129,16 +131,24 @@ class Recipe:
 def recipe(
     *,
     tiny: Mapping[str, Any],
+    family: str = YOURS,
     paper: str = "",
     batch: int = 128,
     steps: int = 2000,
     needs: tuple[str, ...] = (),
-    schedule: str = "constant",
+    training: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Recipe]:
-    """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`."""
+    """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`.
+
+    family: its place in the taxonomy, written out (the catalogue reads it unimported):
+    "nonprobabilistic", "explicit/tractable", "explicit/approximate", "implicit", "hybrid", or your
+    own. batch, steps, training: defaults of its training, `training` those of any other option:
+    {"ema": 0.999, "schedule": "cosine"}. The rest: see `Recipe`.
+    """
 
     def wrap(function: Callable[..., Any]) -> Recipe:
-        made = Recipe(function, dict(tiny), paper, batch, steps, needs, schedule)
+        defaults = {"batch": batch, "steps": steps, **(training or {})}
+        made = Recipe(function, taxonomy(family), dict(tiny), paper, needs, defaults)
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
             if parameter.default is inspect.Parameter.empty:
                 raise TypeError(f"recipe {made.name}: argument {name!r} needs a default")
@@ -146,6 +156,11 @@ def recipe(
         return made
 
     return wrap
+
+
+def taxonomy(family: str) -> tuple[str, ...]:
+    """ "explicit/tractable" -> ("explicit", "tractable")."""
+    return tuple(part.strip() for part in family.split("/"))
 
 
 _registered: dict[str, Recipe] = {}
@@ -173,13 +188,22 @@ class Entry:
         return found
 
 
-def _scan(file: Path, taxonomy: tuple[str, ...]) -> list[Entry]:
+def _family(node: ast.FunctionDef) -> str:
+    """What `@recipe(family=...)` says, YOURS where it says nothing."""
+    for decorator in node.decorator_list:
+        for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
+            if keyword.arg == "family" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value)
+    return YOURS
+
+
+def _scan(file: Path) -> list[Entry]:
     return [
         Entry(
             name=node.name.replace("_", "-"),
             function=node.name,
             file=file,
-            taxonomy=taxonomy,
+            taxonomy=taxonomy(_family(node)),
             summary=(ast.get_docstring(node) or "").split("\n", 1)[0],
         )
         for node in plugins.declared(file, "recipe")
@@ -188,13 +212,12 @@ def _scan(file: Path, taxonomy: tuple[str, ...]) -> list[Entry]:
 
 @cache
 def _own() -> tuple[Entry, ...]:
-    files = sorted(MODELS.rglob("*.py"))
-    return tuple(e for f in files for e in _scan(f, f.relative_to(MODELS).parts[:-1]))
+    return tuple(entry for file in sorted(MODELS.rglob("*.py")) for entry in _scan(file))
 
 
 def catalogue() -> dict[str, Entry]:
     """Every recipe by name: those under `models/`, then those of GENARIUM_PATH."""
-    yours = (entry for file in plugins.files() for entry in _scan(file, ("yours",)))
+    yours = (entry for file in plugins.files() for entry in _scan(file))
     return {entry.name: entry for entry in (*_own(), *yours)}
 
 

@@ -32,6 +32,9 @@ from genarium import plugins
 from genarium.errors import UserError
 from genarium.signatures import Field, Flag, Help, argument_help, field, name_of, unknown
 
+SAMPLER = "sampler"
+"""The name of the `**settings` of a verb that samples."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -66,9 +69,13 @@ class Verb:
     @functools.cached_property
     def arguments(self) -> dict[str, Field]:
         """The arguments of the signature by name, but `progress` and `**settings`."""
-        texts, found = argument_help(self.doc), {}
+        texts = argument_help(self.doc)
+        found: dict[str, Field] = {}
         for p in inspect.signature(self.function).parameters.values():
-            if p.name == "progress" or p.kind is p.VAR_KEYWORD:
+            if p.name == "progress":
+                continue
+            if p.kind is p.VAR_KEYWORD:
+                found |= _of_samplers() if p.name == SAMPLER else {}
                 continue
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch
@@ -91,8 +98,8 @@ class Verb:
     @functools.cached_property
     def takes_settings(self) -> bool:
         """Whether it takes further settings (`train`: those of a recipe)."""
-        kinds = {p.kind for p in inspect.signature(self.function).parameters.values()}
-        return inspect.Parameter.VAR_KEYWORD in kinds
+        each = inspect.signature(self.function).parameters.values()
+        return any(p.kind is p.VAR_KEYWORD and p.name != SAMPLER for p in each)
 
     def in_python(self, message: str) -> str:
         """A message that names flags, with the names of the arguments instead.
@@ -118,6 +125,26 @@ class More:
     notes: str | Callable[[], str] = ""
     settings: Callable[[Sequence[str]], Settings] | None = None
     processes: Callable[..., object] | None = None
+
+
+def _of_samplers() -> dict[str, Field]:
+    """What a verb with `**sampler` takes: the settings that the models declare for sampling.
+
+    The function checks them itself, once it knows the model.
+    """
+    from genarium.runs.sampling import declared
+
+    return {
+        s.name: Field(
+            "verb",
+            s.name,
+            bool if s.is_bool else str,
+            None,
+            s.help,
+            Flag(metavar=s.metavar, raw=True),
+        )
+        for s in declared().values()
+    }
 
 
 def verb(

@@ -36,11 +36,11 @@ def test_numbers_are_finite(text: str) -> None:
 def test_a_recipes_steps_hold_only_where_no_other_budget_is_given() -> None:
     recipe = recipes.get("vae")
     for given, steps in (
-        ({}, recipe.steps),
+        ({}, recipe.training["steps"]),
         ({"steps": 7}, 7),
         ({"epochs": 2}, None),
         ({"minutes": 1.5}, None),
     ):
         found = config.resolve(recipe, {"training": given})
         assert found.training["steps"] == steps
-        assert found.training["batch"] == recipe.batch
+        assert found.training["batch"] == recipe.training["batch"]

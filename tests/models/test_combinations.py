@@ -25,7 +25,7 @@ from genarium.runs.building import build
 from genarium.runs.configuration import recipe_fields, resolve
 from tests.conftest import tiny_dataset, tiny_spec
 
-OBJECTIVES = ("minimax", "non-saturating", "least-squares", "wasserstein")
+OBJECTIVES = ("minimax", "non-saturating", "least-squares", "wasserstein", "relativistic")
 ARCHITECTURES = ("dense", "dcgan", "residual")
 NAMES = (
     "diffaugment",
@@ -64,11 +64,10 @@ def reasons(tricks: tuple[str, ...], objective: str = "", smoothing: float = 0.0
         found.append("name it after")
     if objective == "minimax" and "feature-matching" in chosen:
         found.append("which feature matching replaces")
-    if objective == "wasserstein":
-        if not chosen & (LIPSCHITZ | {"r1"}):
-            found.append("has no minimum unless its slope is bounded")
-        if smoothing:
-            found.append("it moves the target of real images")
+    if objective == "wasserstein" and not chosen & (LIPSCHITZ | {"r1"}):
+        found.append("has no minimum unless its slope is bounded")
+    if objective in ("wasserstein", "relativistic") and smoothing:
+        found.append("it moves the target of real images")
     return found
 
 

@@ -12,8 +12,15 @@ from genarium.contract import Batch, Noise, Spec, capabilities, from_uint8
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan.dcgan import dcgan
-from genarium.models.gan.gan import GAN, Trick, Turn
-from genarium.models.gan.objectives import LeastSquares, Minimax, NonSaturating, Objective
+from genarium.models.gan.gan import GAN, Judged, Trick, Turn
+from genarium.models.gan.objectives import (
+    OBJECTIVES,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+    Relativistic,
+)
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, map_sizes
 
 REAL = torch.tensor([2.0, -1.0, 0.0])
@@ -48,7 +55,7 @@ def test_cross_entropy_discriminator(objective: type[Minimax], s: float) -> None
 def test_generators_of_the_game() -> None:
     def loss_and_gradient(objective: Objective) -> tuple[float, Tensor]:
         fake = FAKE.clone().requires_grad_()
-        loss = objective.generator_loss(fake)
+        loss = objective.generator_loss(None, fake)
         loss.backward()
         assert fake.grad is not None
         return loss.item(), fake.grad * 3
@@ -62,6 +69,23 @@ def test_generators_of_the_game() -> None:
     value, gradient = loss_and_gradient(LeastSquares(0.1))
     assert value == pytest.approx(mean([0.5 * (x - 1) ** 2 for x in FAKE.tolist()]), rel=1e-6)
     torch.testing.assert_close(gradient, FAKE - 1)
+
+
+def test_relativistic_players_move_one_difference() -> None:
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    differences = [r - f for r, f in zip(REAL.tolist(), FAKE.tolist())]
+    loss = Relativistic().discriminator_loss(real, fake)
+    assert loss.item() == pytest.approx(-mean([ln_sigmoid(d) for d in differences]), rel=1e-6)
+    loss.backward()
+    # dL_D/dl_r = -σ(l_f - l_r) / B, and the opposite for the fake image beside it
+    torch.testing.assert_close(real.grad, -torch.sigmoid(FAKE - REAL) / 3)
+    torch.testing.assert_close(fake.grad, torch.sigmoid(FAKE - REAL) / 3)
+
+    fake = FAKE.clone().requires_grad_()
+    loss = Relativistic().generator_loss(REAL, fake)
+    assert loss.item() == pytest.approx(-mean([ln_sigmoid(-d) for d in differences]), rel=1e-6)
+    loss.backward()
+    torch.testing.assert_close(fake.grad, -torch.sigmoid(REAL - FAKE) / 3)
 
 
 def test_least_squares_discriminator_smooths_the_real_side_only() -> None:
@@ -78,7 +102,7 @@ def test_least_squares_discriminator_smooths_the_real_side_only() -> None:
 def test_logits_far_out_give_finite_losses_and_gradients() -> None:
     far = torch.tensor([-1e4, 1e4], requires_grad=True)
     for objective in (Minimax(), NonSaturating(), LeastSquares()):
-        loss = objective.discriminator_loss(far, far) + objective.generator_loss(far)
+        loss = objective.discriminator_loss(far, far) + objective.generator_loss(None, far)
         (gradient,) = torch.autograd.grad(loss, far)
         assert loss.isfinite()
         assert gradient.isfinite().all()
@@ -206,7 +230,7 @@ def test_the_losses_are_the_objectives_of_separate_passes() -> None:
         torch.testing.assert_close(result.metrics["d_real"], read.detach())
         result = model.step(batch(), "generator")
         torch.testing.assert_close(
-            result.losses["generator"], objective.generator_loss(fake_logits)
+            result.losses["generator"], objective.generator_loss(None, fake_logits)
         )
 
 
@@ -357,3 +381,25 @@ def test_tricks_add_losses_replace_the_objective_and_act_afterwards() -> None:
     model.after("discriminator")
     assert max(p.abs().max() for p in model.discriminator.parameters()) <= 0.01
     assert max(p.abs().max() for p in model.generator.parameters()) > 0.5
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES.values(), ids=OBJECTIVES.keys())
+def test_the_generators_turn_judges_real_images_only_for_who_asks(
+    kind: type[Objective], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, seen = tiny(), []
+    model.objective = kind()
+    judge = Turn.judge
+
+    def kept(turn: Turn, images: Tensor) -> Judged:
+        seen.append(judge(turn, images))
+        return seen[-1]
+
+    monkeypatch.setattr(Turn, "judge", kept)
+    (loss,) = model.step(batch(), "generator").losses.values()
+    assert len(seen) == 1 + kind.sees_real
+    real = seen[0].logits if kind.sees_real else None
+    torch.testing.assert_close(loss, model.objective.generator_loss(real, seen[-1].logits))
+    loss.backward()
+    assert all(p.grad is None for p in model.discriminator.parameters())
+    assert any(bool((p.grad != 0).any()) for p in model.generator.parameters())

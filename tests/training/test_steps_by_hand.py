@@ -72,7 +72,7 @@ def test_each_turn_has_images_and_noise_of_its_own() -> None:
     first, second = (torch.cat(model.images[i : i + 2]).flatten(1)[:, 0] for i in (0, 2))
     every = list(range(0, 48, 6))
     assert sorted(first.tolist()) == sorted(second.tolist()) == every
-    assert made.images_seen == 16
+    assert made.step * made.budget.images == 16
     for i in range(4):
         for j in range(i):
             assert not torch.equal(model.noise[i], model.noise[j])

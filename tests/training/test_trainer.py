@@ -80,7 +80,7 @@ def test_turns_follow_the_phases() -> None:
     first, second, third = made.model.seen[:3]
     assert torch.equal(first, third)
     assert not torch.equal(first, second)
-    assert made.images_seen == 2 * 2 * 4
+    assert made.step * made.budget.images == 2 * 2 * 4
     epoch = torch.cat([made.model.seen[k] for k in (0, 1, 3, 4)]).tolist()
     assert len(set(epoch)) == 16, "batches of one epoch do not overlap"
 

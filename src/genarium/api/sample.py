@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -25,6 +25,7 @@ class Samples(Picture):
     """New images.
 
     images: [n,C,H,W] float32 on [-1, 1]. captions: what they were asked to show, rows of n.
+    settings: how they were sampled, as given; empty: in the model's own way.
     """
 
     NAME: ClassVar[str] = "samples.png"
@@ -36,6 +37,7 @@ class Samples(Picture):
     captions: tuple[str, ...] = ()
     columns: int | None = None
     mixture: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -51,10 +53,12 @@ class Samples(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         text = list(self.captions) or None
-        return {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
+        found = {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
+        return {**found, "settings": dict(self.settings)} if self.settings else found
 
     def text(self) -> str:
-        return f"{len(self.images)} samples of {Path(self.run).name} (seed {self.seed})"
+        how = [f"seed {self.seed}", *(f"{name} {value}" for name, value in self.settings.items())]
+        return f"{len(self.images)} samples of {Path(self.run).name} ({', '.join(how)})"
 
     def report(self) -> str:
         rows = [f"row {i}: {caption}" for i, caption in enumerate(self.captions, 1)]
@@ -76,6 +80,8 @@ def sample(
     text: Annotated[str | Sequence[str] | None, Flag("--text", "CAPTION", repeat=True)] = None,
     step: Step | None = None,
     device: Device = "auto",
+    progress: bool = False,
+    **sampler: Any,
 ) -> Samples:
     """Draw new images from a trained model.
 
@@ -85,6 +91,7 @@ def sample(
     text: draw what this says, n images of it; once or several times, a row each.
     """
     from genarium.runs.loading import opened
+    from genarium.runs.sampling import settings_of
 
     asked = {"--class": condition, "--code": code, "--text": text}
     given = [flag for flag, value in asked.items() if value is not None]
@@ -95,7 +102,11 @@ def sample(
     captions = (text,) if isinstance(text, str) else tuple(text or ())
     many = n or (EACH if captions else N)
     wanted = condition if code is None else trained.code(code, many)
-    images = trained.sample(many, seed, wanted, text=captions or None)
+    settings = settings_of(trained, sampler)
+    images = trained.sample(
+        many, seed, wanted, text=captions or None, settings=settings, progress=progress
+    )
     columns = many if captions else None
-    made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture)
+    used = {name: getattr(settings, name) for name in sampler}
+    made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture, used)
     return of_run(made, trained)

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from genarium.verbs import Entry
 
-OLD = {}
-
 STILL = {"models", "data list", "study create", "study report"}
 """Verbs that do no heavy computing, so need no memory kept."""
 

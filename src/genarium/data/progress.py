@@ -10,7 +10,7 @@ from contextlib import contextmanager
 @contextmanager
 def bar(
     label: str, total: int, enabled: bool, *, size: bool = False
-) -> Iterator[Callable[[int], None]]:
+) -> Iterator[Callable[[float], None]]:
     """Gives a function to call with the amount done since the last call.
 
     total: items, or bytes when `size` is true. Silent unless `enabled` and stderr is a terminal.

@@ -43,14 +43,14 @@ def used(
     Raises UserError where that is so of a new budget: it asked for what cannot be done.
     """
     seconds = float(saved.state["seconds"])
-    if trainer.share_at(saved.step, seconds) < 1:
+    if trainer.budget.used(saved.step, seconds) < 1:
         return False
     budget = {name: getattr(trainer.options, name) for name in BUDGET}
     words = " or ".join(f"{value:g} {name}" for name, value in budget.items() if value)
     if any(budget[name] != before.training[name] for name in BUDGET):
         reached = [f"step {saved.step}"]
         if budget["epochs"]:
-            reached.append(f"epoch {trainer.epoch_at(saved.step):.4g}")
+            reached.append(f"epoch {trainer.budget.epochs(saved.step):.4g}")
         if budget["minutes"]:
             reached.append(f"minute {seconds / 60:.4g}")
         raise UserError(

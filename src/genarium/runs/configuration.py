@@ -21,6 +21,7 @@ from typing import Any
 from genarium.errors import UserError
 from genarium.signatures import Field, Flag, check, dataclass_fields, fields_of, unknown
 from genarium.training import files
+from genarium.training.options import BUDGET
 
 DEEPEST = 20
 """Levels of a configuration file; the parser calls itself for each."""
@@ -66,8 +67,11 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]]) -> Config:
     config = Config(recipe.name)
     for setting in fields.values():
         getattr(config, setting.section)[setting.name] = setting.default
-    config.training["schedule"] = recipe.schedule
-    for layer in layers:
+    # a recipe's budget holds where none is given; its other defaults lie under what is given
+    budget = {name: recipe.training[name] for name in BUDGET if name in recipe.training}
+    budget = {name: check(fields["training", name], value) for name, value in budget.items()}
+    own = {name: value for name, value in recipe.training.items() if name not in BUDGET}
+    for layer in ({"training": own}, *layers):
         for section, values in layer.items():
             for name, value in values.items():
                 found = fields.get((section, name))
@@ -76,10 +80,10 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]]) -> Config:
                     raise unknown(name, known, f"{section} setting")
                 getattr(config, section)[name] = check(found, value)
     training = config.training
-    if training["steps"] is None and training["epochs"] is None and training["minutes"] is None:
-        training["steps"] = recipe.steps
+    if all(training[name] is None for name in BUDGET):
+        training |= budget
     if training["batch"] is None:
-        training["batch"] = recipe.batch
+        training["batch"] = recipe.training["batch"]
     return config
 
 

@@ -53,7 +53,6 @@ def begin(
     if named:
         config = placed(config)
     folder = RunFolder.create(out, recipe.name, dataset.name)
-    entry = recipes.catalogue().get(recipe.name)
     with folder.locked():
         about = {
             "name": dataset.name,
@@ -62,7 +61,7 @@ def begin(
             "spec": spec_to_dict(dataset.spec),
             "info": dataset.info,
         }
-        folder.describe(config, about, entry.taxonomy if entry else ("yours",), recipe.paper)
+        folder.describe(config, about, recipe.family, recipe.paper)
         engine.share(os.fspath(folder.path))
         _run(trainer, folder, dataset, progress)
     return Trained(folder, data=dataset)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
-from genarium.contract import TRANSLATED, Model, capabilities
+from genarium.contract import TRANSLATED, Model, Reconstructs, capabilities, draw
 from genarium.data import text
 from genarium.drawing import points
 from genarium.drawing.images import save_png
@@ -43,7 +43,7 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
                 labels = torch.arange(shown) % len(dataset.spec.classes)
             if model.told == "captions" and asked is not None:
                 labels = torch.from_numpy(asked[1])
-            images = model.sample(shown, condition=labels, generator=generator)  # type: ignore[operator]
+            images = draw(model, shown, condition=labels, generator=generator)
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
             rows = torch.arange(TRANSLATED)
@@ -51,7 +51,7 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
             picture = translations.sheet(found)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
-            again = model.reconstruct(some.to(device)).cpu()  # type: ignore[operator]
+            again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()
             picture = points.pairs(some, again, columns=8, mixture=mixture)
         else:
             return

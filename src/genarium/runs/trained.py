@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -13,12 +13,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genarium import recipes
-from genarium.contract import TRANSLATED, Model, Spec, capabilities, from_uint8
+from genarium.contract import (
+    TRANSLATED,
+    Completes,
+    Decodes,
+    HasElbo,
+    HasLogProb,
+    HasPrior,
+    Model,
+    Progress,
+    Settings,
+    Spec,
+    capabilities,
+    draw,
+    from_uint8,
+    part_of,
+)
 from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.recipes import Recipe
-from genarium.runs import conditions, inputs
+from genarium.runs import conditions, inputs, sampling
 from genarium.runs import selection as given
 from genarium.runs.building import build, own_data
 from genarium.runs.conditions import Condition
@@ -49,8 +64,8 @@ class Trained(Summary):
 
     Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
     when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
-    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie on
-    any device; results are on the CPU. What does not fit is a `UserError`.
+    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie
+    on any device; results are on the CPU. What does not fit is a `UserError`.
     """
 
     def __init__(
@@ -107,12 +122,16 @@ class Trained(Summary):
         condition: Condition = None,
         *,
         text: str | Sequence[str] | None = None,
+        settings: Mapping[str, Any] | Settings | None = None,
+        progress: bool | Progress = False,
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
         condition: a class name or number for all images, or [n] labels; for a model with a
         learned code also what `code` gives. text: a caption or several, for a model that is told
-        captions: n images of each, one caption's after another's.
+        captions: n images of each, one caption's after another's. settings: of the sampler, those
+        that the model declares (`Model.settings`): {"temperature": 0.8}. progress: True shows a bar
+        on stderr; a function is called with how much is done, and of how much.
         """
         self.can("sample")
         if text is not None:
@@ -122,12 +141,24 @@ class Trained(Summary):
             n = len(condition)
         n = inputs.count(n, "sample: n")
         labels = self.labels(condition, n)
+        asked = sampling.settings_of(self, settings)
         torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
-        parts = [
-            self.model.sample(rows.stop - rows.start, condition=own, generator=generator).cpu()  # type: ignore[operator]
-            for rows, own in _chunks(n, labels)
-        ]
+        parts = []
+        with sampling.shown(progress, n) as told:
+            for rows, own in _chunks(n, labels):
+                count = rows.stop - rows.start
+                some = draw(
+                    self.model,
+                    count,
+                    condition=own,
+                    generator=generator,
+                    settings=asked,
+                    progress=part_of(told, rows.start, count, n),
+                )
+                parts.append(some.cpu())
+                if told is not None:
+                    told(rows.stop, n)
         return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
 
     @torch.no_grad()
@@ -141,12 +172,11 @@ class Trained(Summary):
         n = inputs.count(n, "codes: n")
         labels = self.labels(condition, n)
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
-        parts = []
+        prior, parts = cast(HasPrior, self.model).prior, []
         for rows, own in _chunks(n, labels):
             # `condition` is asked of the prior only where the model is conditional
             asked = {} if own is None else {"condition": own}
-            count = rows.stop - rows.start
-            parts.append(self.model.prior(count, generator=generator, **asked).cpu())  # type: ignore[operator]
+            parts.append(prior(rows.stop - rows.start, generator, **asked).cpu())
         return torch.cat(parts) if parts else torch.empty(0, 0)
 
     @property
@@ -179,13 +209,14 @@ class Trained(Summary):
         self.can("decode")
         pixels = given.pictures(self, images, "invert: images")
         wanted, starts = from_uint8(pixels).to(self.device), []
-        decode: Callable[[Tensor], Tensor] = self.model.decode  # type: ignore[assignment]
+        decode = cast(Decodes, self.model).decode
         if "encode" in self.capabilities:
             starts.append(self.encode(pixels).to(self.device)[None])
         if "prior" in self.capabilities and restarts > len(starts):
             generator = torch.Generator().manual_seed(derive(seed, "invert"))
             with torch.no_grad():
-                draws = self.model.prior(max(POOL, restarts), generator=generator).to(self.device)  # type: ignore[operator]
+                draws = cast(HasPrior, self.model).prior(max(POOL, restarts), generator)
+                draws = draws.to(self.device)
             starts.append(nearest_draws(decode, draws, wanted, restarts - len(starts)))
         if not starts:
             raise UserError(f"{self.path} has no encoder and no prior to start a search from")
@@ -224,7 +255,8 @@ class Trained(Summary):
         asked, noise = self.labels(condition, len(codes)), self.noise
         if asked is None or noise is None or noise >= codes.shape[1]:
             raise UserError(f"{self.path} is not conditional: its codes hold no class to change")
-        found = self.model.prior(len(codes), condition=asked.to(self.device)).cpu()[:, noise:]  # type: ignore[operator]
+        prior = cast(HasPrior, self.model).prior
+        found = prior(len(codes), condition=asked.to(self.device)).cpu()[:, noise:]
         if asked.is_floating_point():
             named = [
                 asked[:, i : i + 1].isfinite().expand(-1, max(1, len(column.values)))
@@ -266,12 +298,11 @@ class Trained(Summary):
         labels = self.labels(condition, len(pixels))
         generator = torch.Generator().manual_seed(derive(seed, "complete"))
         kept = inputs.mask(keep, "complete: keep", pixels)
-        parts = []
+        complete, parts = cast(Completes, self.model).complete, []
         for mine, own in _chunks(len(pixels), labels):
             some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
-            parts.append(
-                self.model.complete(some, mask, condition=own, generator=generator).cpu()  # type: ignore[operator]
-            )
+            drawn = complete(some, mask, condition=own, generator=generator)
+            parts.append(drawn.cpu())
         return torch.cat(parts)
 
     def direction(self, asked: str | None) -> str:
@@ -329,10 +360,10 @@ class Trained(Summary):
             some = pixels[mine].to(self.device)
             own = None if own is None else own.to(self.device)
             if exact:
-                parts.append(self.model.log_prob(some, own).cpu())  # type: ignore[operator]
+                nats = cast(HasLogProb, self.model).log_prob(some, own)
             else:
-                nats = self.model.elbo(some, own, k=k, generator=generator)  # type: ignore[operator]
-                parts.append(nats.cpu())
+                nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
+            parts.append(nats.cpu())
         return torch.cat(parts)
 
     @torch.no_grad()
@@ -345,8 +376,8 @@ class Trained(Summary):
         """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
         self.can("decode")
         codes = inputs.floats(z, "decode: z", self.code_size)
-        parts = [self.model.decode(x.to(self.device)).cpu() for x in codes.split(CHUNK)]  # type: ignore[operator]
-        return torch.cat(parts)
+        decode = cast(Decodes, self.model).decode
+        return torch.cat([decode(x.to(self.device)).cpu() for x in codes.split(CHUNK)])
 
     @cached_property
     def code_size(self) -> int:

@@ -51,6 +51,16 @@ class Checkpoint:
     optim: dict[str, Tensor] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
 
+    def poisoned(self) -> list[str]:
+        """Names of the model's tensors that hold NaN or an infinity."""
+        floats = {k: v for k, v in self.model.items() if v.is_floating_point()}
+        return [name for name, value in floats.items() if not value.isfinite().all()]
+
+
+def on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU, which training that goes on does not touch."""
+    return {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
+
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +38,23 @@ class Ema:
         torch._foreach_lerp_(self._mean, self._live, weight)
         for mean, live in self._copied:
             mean.copy_(live)
+
+    @contextmanager
+    def in_place(self, model: nn.Module) -> Iterator[None]:
+        """The averaged weights in the model's place, for as long as the block runs."""
+        live = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        self._put(model, self.state)
+        try:
+            yield
+        finally:
+            self._put(model, live)
+
+    @staticmethod
+    @torch.no_grad()
+    def _put(model: nn.Module, weights: dict[str, Tensor]) -> None:
+        own = model.state_dict()
+        for name, value in weights.items():
+            own[name].copy_(value)
 
     def load(self, state: dict[str, Tensor]) -> None:
         for name, value in state.items():

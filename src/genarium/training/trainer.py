@@ -12,51 +12,33 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Model, Noise, Step
-from genarium.errors import Interrupted, RunError, UserError
+from genarium.contract import Batch, Model, Step
+from genarium.errors import Interrupted, RunError
 from genarium.training import checkpoint as checkpoints
-from genarium.training.checkpoint import Checkpoint
+from genarium.training.batches import Batches, TrainingData
+from genarium.training.checkpoint import Checkpoint, on_cpu
 from genarium.training.ema import Ema
 from genarium.training.engine import Engine
 from genarium.training.interruption import Interruption, explained
-from genarium.training.log import Log, Means
+from genarium.training.log import Log
+from genarium.training.meter import Meter, NonFinite
 from genarium.training.options import TrainOptions
-from genarium.training.order import Order, derive
 from genarium.training.players import Player
 from genarium.training.progress import Progress, Silent, Steady
 from genarium.training.randomness import seeded
+from genarium.training.schedule import Budget
+
+__all__ = ["MAX_ROLLBACKS", "NonFinite", "Trainer", "TrainingData"]
 
 MAX_ROLLBACKS = 3
-
-
-@dataclass
-class TrainingData:
-    """What the trainer draws batches from: aligned tensors, uint8 images [N,C,H,W] first.
-
-    unaligned: tensors of any number of rows; batches draw them in an order of their own, so that
-    no row meets the same image each time.
-    """
-
-    images: Tensor
-    labels: Tensor | None = None
-    extra: dict[str, Tensor] = field(default_factory=dict)
-    unaligned: dict[str, Tensor] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return self.images.shape[0]
-
-
-class NonFinite(Exception):
-    """A loss or gradient that is NaN or infinite: the trainer rolls back."""
 
 
 class Trainer:
@@ -74,11 +56,10 @@ class Trainer:
         *,
         engine: Engine | None = None,
     ):
-        assert options.batch is not None
         self.engine = engine or Engine(options.device, options.precision)
         self.options, self.data = options, data
-        self.batch = options.batch
-        self._check(model)
+        self.batches = Batches(model, data, options, self.engine)
+        self.batch = self.batches.size
         self.model = model.to(self.engine.device)
         if options.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -90,47 +71,16 @@ class Trainer:
         if options.compile:
             for net in model.children():
                 net.compile()
-        self.order = Order(len(data), self.batch, options.seed)
-        apart = {k: v for k, v in data.extra.items() if k in model.unaligned} | data.unaligned
-        self.apart = {
-            name: (values, Order(len(values), self.batch, derive(options.seed, "order", name)))
-            for name, values in apart.items()
-        }
-        self.batches = max(phase.repeat for phase in model.phases)  # a step consumes
+        images = self.batch * self.batches.a_step
+        self.budget = Budget(options, images, len(data))
+        self.meter = Meter(self.engine, images)
         self.step, self.seconds, self.rollbacks = 0, 0.0, 0
         self.folder: Path | None = None
         self.log = Log(None)
         self.progress: Progress = Silent()
         self.on_sample: Callable[[Model, int], None] | None = None
-        share = self.batch // self.engine.world
-        self.rows = slice(self.engine.rank * share, (self.engine.rank + 1) * share)
-        self._means = Means()
         self._interruption = Interruption()
         self._good: Checkpoint | None = None
-
-    def _check(self, model: Model) -> None:
-        pack = model.pack
-        fewest = min([len(self.data), *map(len, self.data.unaligned.values())])
-        if fewest < self.batch:
-            raise UserError(
-                f"--batch {self.batch} is more than the {fewest} training images: "
-                f"use --batch {max(1, fewest)} or less"
-            )
-        if self.batch % self.engine.world:
-            raise UserError(
-                f"--batch {self.batch} does not divide among {self.engine.world} processes: "
-                f"use a multiple of {self.engine.world}"
-            )
-        if self.batch // self.engine.world % pack:
-            raise UserError(
-                f"--batch {self.batch}: this model judges packs of {pack} images, use a multiple "
-                f"of {pack * self.engine.world}"
-            )
-        # normalizing over nothing but the images of a batch takes two of them
-        if self.batch == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
-            raise UserError(
-                "--batch 1: this model normalizes over the images of a batch, use --batch 2 or more"
-            )
 
     def attach(
         self,
@@ -149,89 +99,24 @@ class Trainer:
         self.log = Log(metrics, self.options.tensorboard, self.progress.note)
         self.on_sample = on_sample
 
-    # ------------------------------------------------------------------------ the budget
-
-    @property
-    def images_seen(self) -> int:
-        return self.step * self.batch * self.batches
-
-    def share(self) -> float:
-        """How much of the budget is used, 0 to 1: the largest share of the limits given."""
-        return self.share_at(self.step, self.seconds)
-
-    def epoch_at(self, step: int) -> float:
-        """How many passes over the data `step` steps are."""
-        return step * self.batch * self.batches / len(self.data)
-
-    def share_at(self, step: int, seconds: float) -> float:
-        """The share of the budget that `step` steps in `seconds` are."""
-        o = self.options
-        shares = [0.0]
-        if o.steps:
-            shares.append(step / o.steps)
-        if o.epochs:
-            shares.append(self.epoch_at(step) / o.epochs)
-        if o.minutes:
-            shares.append(seconds / (60 * o.minutes))
-        return min(1.0, max(shares))
+    # ------------------------------------------------------------------------ one step
 
     def learning_rate_factor(self) -> float:
         """The schedule and the warm-up at this step, halved at each rollback."""
-        factor = 0.5**self.rollbacks
-        if self.options.warmup and self.step < self.options.warmup:
-            factor *= (self.step + 1) / self.options.warmup
-        if self.options.schedule == "cosine":
-            factor *= 0.5 * (1 + math.cos(math.pi * self.share()))
-        elif self.options.schedule == "linear":
-            factor *= 1 - self.share()
-        elif self.options.schedule == "constant-linear":
-            factor *= min(1.0, 2 * (1 - self.share()))
-        return factor
-
-    # ------------------------------------------------------------------------ one step
-
-    def _seed(self, *parts: object) -> int:
-        # a rollback changes every later draw, else the same numbers would fail again
-        return derive(self.options.seed, *parts, *([self.rollbacks] if self.rollbacks else []))
+        return self.budget.learning_rate(self.step, self.seconds, self.rollbacks)
 
     def batch_of(self, phase: str, turn: int) -> Batch:
         """The batch that turn `turn` of `phase` sees in this step."""
-        number = self.step * self.batches + turn
-        rows = self.order.rows(number)[self.rows]
-        noise = Noise(
-            self._seed("noise", self.step, phase, turn), self.batch, self.rows, self.engine.device
-        )
-        mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1) if self.options.flip else None
-        labels = self.data.labels
-        extra = {k: v for k, v in self.data.extra.items() if k not in self.apart}
-        batch = Batch(
-            self._images(self.data.images[rows], mirrored),
-            None if labels is None else labels[rows].to(self.engine.device),
-            noise,
-            {k: self._images(v[rows], mirrored) for k, v in extra.items()},
-        )
-        for name, (values, order) in self.apart.items():
-            mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1) if self.options.flip else None
-            batch.extra[name] = self._images(values[order.rows(number)[self.rows]], mirrored)
-        return batch
-
-    def _images(self, values: Tensor, mirrored: Tensor | None) -> Tensor:
-        """Rows of the data on the device; images (uint8 [B,C,H,W]) as the options ask for them."""
-        values = values.to(self.engine.device)
-        if values.dtype != torch.uint8 or values.ndim != 4:
-            return values
-        if mirrored is not None:
-            values = torch.where(mirrored, values.flip(3), values)
-        if self.options.channels_last:
-            values = values.contiguous(memory_format=torch.channels_last)
-        return values
+        return self.batches.of(self.step, phase, turn, self.rollbacks)
 
     def play(self, number: int, turn: int) -> Step:
         """One turn of player `number`: losses, gradients, the optimizer's step."""
         player = self.players[number]
         phase = player.phase
         batch = self.batch_of(phase.name, turn)
-        seed = self._seed("global", self.step, phase.name, turn, self.engine.rank)
+        seed = self.batches.seed(
+            self.rollbacks, "global", self.step, phase.name, turn, self.engine.rank
+        )
         with seeded(seed, self.engine.device), self.engine.autocast():
             result: Step = self.model(batch, phase.name)
         loss = torch.stack([v.float() for v in result.losses.values()]).sum()
@@ -241,7 +126,7 @@ class Trainer:
         self.engine.average(player.parameters)
         if self.options.clip:
             norm = torch.nn.utils.clip_grad_norm_(player.parameters, self.options.clip)
-            self._means.add(f"{phase.name}/gradient_norm", norm)
+            self.meter.gradient(phase.name, norm)
         player.step()
         self.model.after(phase.name)
         return result
@@ -268,11 +153,7 @@ class Trainer:
                 for parameter in self._idle[number]:
                     parameter.requires_grad_(False)
             for turn in range(phase.repeat):
-                result = self.play(number, turn)
-                for name, value in result.losses.items():
-                    self._means.add(f"losses {phase.name}/{name}", value)
-                for name, value in result.metrics.items():
-                    self._means.add(f"metrics {phase.name}/{name}", value)
+                self.meter.take(phase.name, self.play(number, turn))
         if self.ema is not None:
             self.ema.update(self.step)
         self.step += 1
@@ -287,7 +168,7 @@ class Trainer:
         """
         self.model.train()
         self._good = self.snapshot()
-        self._logged = (self.step, self.seconds)
+        self.meter.start(self.step, self.seconds)
         self._since = time.monotonic()
         try:
             with (
@@ -320,7 +201,7 @@ class Trainer:
 
     def _done(self) -> bool:
         # with a limit in minutes each process has its own clock: one past it stops all
-        done = self.share() >= 1.0
+        done = self.budget.used(self.step, self.seconds) >= 1.0
         return bool(self.engine.any(int(done))) if self.options.minutes else done
 
     def _lap(self) -> float:
@@ -333,43 +214,18 @@ class Trainer:
         row = self._row() if self.step % options.log_every == 0 or self._done() else None
         if row is not None:
             self.log.write(row)
-        before_step, before_seconds = self._logged
-        passed = max(1e-9, self.seconds - before_seconds)
-        rate = (self.step - before_step) * self.batch * self.batches / passed
+        rate = self.meter.rate(self.step, self.seconds)
         if row is not None:
-            self._logged = (self.step, self.seconds)
-        self.progress.update(self.step, self.share(), rate, row)
+            self.meter.start(self.step, self.seconds)
+        self.progress.update(self.step, self.budget.used(self.step, self.seconds), rate, row)
         if self.step % options.checkpoint_every == 0:
             self._keep()
         if self.step % (options.sample_every or options.checkpoint_every) == 0:
             self._sample()
 
     def _row(self) -> dict[str, Any]:
-        names, means = self._means.stacked()
-        means = self.engine.mean(means.to(self.engine.device))
-        self._means.clear()
-        before_step, before_seconds = self._logged
-        passed = max(1e-9, self.seconds - before_seconds)
-        row: dict[str, Any] = {
-            "step": self.step,
-            "seconds": round(self.seconds, 3),
-            "images": self.images_seen,
-            "epoch": round(self.epoch_at(self.step), 4),
-            "rate": round((self.step - before_step) * self.batch * self.batches / passed, 1),
-            "learning_rate": self.learning_rate_factor(),
-            "losses": {},
-            "metrics": {},
-        }
-        for name, value in zip(names, means.tolist()):
-            group, _, key = name.partition(" ")
-            if not key:
-                group, key = "metrics", name
-            if group == "losses" and not math.isfinite(value):
-                raise NonFinite(f"loss {key}")
-            # JSON has no NaN: a metric that is not a number in this interval is left out
-            if math.isfinite(value):
-                row[group][key] = value
-        return row
+        epoch, factor = self.budget.epochs(self.step), self.learning_rate_factor()
+        return self.meter.row(self.step, self.seconds, epoch, factor)
 
     def _sample(self) -> None:
         if self.on_sample is None:
@@ -383,23 +239,9 @@ class Trainer:
         self.model.train()
         self._lap()  # pictures are not training time
 
-    @contextmanager
-    def sampling_weights(self) -> Iterator[None]:
+    def sampling_weights(self) -> AbstractContextManager[None]:
         """The averaged weights in the model's place, for as long as the block runs."""
-        if self.ema is None:
-            yield
-            return
-        live = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        own = self.model.state_dict()
-        with torch.no_grad():
-            for name, value in self.ema.state.items():
-                own[name].copy_(value)
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, value in live.items():
-                    own[name].copy_(value)
+        return nullcontext() if self.ema is None else self.ema.in_place(self.model)
 
     # ------------------------------------------------------------------------ state
 
@@ -408,15 +250,11 @@ class Trainer:
         optim: dict[str, Tensor] = {}
         for player in self.players:
             optim.update(player.state())
-
-        def copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-            return {k: v.detach().to("cpu", copy=True) for k, v in state.items()}
-
         return Checkpoint(
             step=self.step,
-            model=copy(self.model.state_dict()),
-            ema=copy(self.ema.state) if self.ema else None,
-            optim=copy(optim),
+            model=on_cpu(self.model.state_dict()),
+            ema=on_cpu(self.ema.state) if self.ema else None,
+            optim=on_cpu(optim),
             state={
                 "step": self.step,
                 "seconds": self.seconds,
@@ -436,16 +274,12 @@ class Trainer:
         self.step = int(saved.state["step"])
         self.seconds = float(saved.state["seconds"])
         self.rollbacks = int(saved.state["rollbacks"])
-        self._means.clear()
+        self.meter.clear()
         self.log.rewind(self.step)
 
     def _keep(self) -> None:
         found = self.snapshot()
-        bad = [
-            name
-            for name, value in found.model.items()
-            if value.is_floating_point() and not value.isfinite().all()
-        ]
+        bad = found.poisoned()
         if self.engine.any(int(bool(bad))):
             raise NonFinite(f"tensor {bad[0] if bad else 'of another process'}")
         self._good = found
@@ -465,7 +299,7 @@ class Trainer:
         attempts = self.rollbacks + 1
         self.restore(self._good)
         self.rollbacks = attempts
-        self._logged = (self.step, self.seconds)
+        self.meter.start(self.step, self.seconds)
         self.log.write({"step": self.step, "event": "rollback", "failed": failed, "what": what})
         self.progress.note(
             f"{what} is not finite at step {failed}: back to step {self.step} with half the "

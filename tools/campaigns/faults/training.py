@@ -46,49 +46,63 @@ FAULTS = (
         ),
     ),
     *of(
-        "training/trainer.py",
+        "training/schedule.py",
         TRAINER,
         (
             "warm-up: first step",
-            "factor *= (self.step + 1) / self.options.warmup",
-            "factor *= self.step / self.options.warmup",
+            "factor *= (step + 1) / self.options.warmup",
+            "factor *= step / self.options.warmup",
             "the first step has no learning rate",
         ),
         (
             "cosine: half",
-            "factor *= 0.5 * (1 + math.cos(math.pi * self.share()))",
-            "factor *= 0.5 * (1 + math.cos(2 * math.pi * self.share()))",
+            "factor *= 0.5 * (1 + math.cos(math.pi * used))",
+            "factor *= 0.5 * (1 + math.cos(2 * math.pi * used))",
             "a whole wave: the rate rises again",
         ),
         (
             "constant-linear: slope",
-            "factor *= min(1.0, 2 * (1 - self.share()))",
-            "factor *= min(1.0, 1 - self.share())",
+            "factor *= min(1.0, 2 * (1 - used))",
+            "factor *= min(1.0, 1 - used)",
             "falls from the start",
         ),
         (
             "rollback: halving",
-            "factor = 0.5**self.rollbacks",
+            "factor = 0.5**rollbacks",
             "factor = 1.0",
             "the learning rate stays after a rollback",
         ),
-        (
-            "epochs: images of a step",
-            "return self.step * self.batch * self.batches",
-            "return self.step * self.batch",
-            "the critic's batches are not counted",
-        ),
+    ),
+    *of(
+        "training/batches.py",
+        TRAINER,
         (
             "turns: same batch",
-            "number = self.step * self.batches + turn",
-            "number = self.step * self.batches",
+            "number = step * self.a_step + turn",
+            "number = step * self.a_step",
             "the critic sees one batch in all its turns",
         ),
         (
             "noise: same in each turn",
-            'self._seed("noise", self.step, phase, turn), self.batch, self.rows',
-            'self._seed("noise", self.step, phase, 0), self.batch, self.rows',
+            'seed = self.seed(rollbacks, "noise", step, phase, turn)',
+            'seed = self.seed(rollbacks, "noise", step, phase, 0)',
             "the critic sees the same noise in all its turns",
+        ),
+        (
+            "flip: axis",
+            "values = torch.where(mirrored, values.flip(3), values)",
+            "values = torch.where(mirrored, values.flip(2), values)",
+            "upside down, not mirrored",
+        ),
+    ),
+    *of(
+        "training/trainer.py",
+        TRAINER,
+        (
+            "epochs: images of a step",
+            "images = self.batch * self.batches.a_step",
+            "images = self.batch",
+            "the critic's batches are not counted",
         ),
         (
             "gradients: not forgotten",
@@ -104,15 +118,9 @@ FAULTS = (
             "parameter.requires_grad_(True)",
             "the other players' weights get gradients",
         ),
-        (
-            "flip: axis",
-            "values = torch.where(mirrored, values.flip(3), values)",
-            "values = torch.where(mirrored, values.flip(2), values)",
-            "upside down, not mirrored",
-        ),
     ),
     *of(
-        "contract.py",
+        "contract/model.py",
         ("tests/training/test_trainer.py", "tests/models/test_stacked.py"),
         (
             "phase: stop",
@@ -122,7 +130,7 @@ FAULTS = (
         ),
     ),
     *of(
-        "contract.py",
+        "contract/batch.py",
         ("tests/test_pixels_by_hand.py",),
         (
             "quantize: levels",

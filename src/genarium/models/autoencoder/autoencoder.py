@@ -14,7 +14,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
+from genarium.contract import (
+    Batch,
+    Condition,
+    Model,
+    Optim,
+    Phase,
+    Spec,
+    Step,
+    from_uint8,
+    unconditional,
+)
 from genarium.models.arguments import Activation, ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
@@ -57,8 +67,9 @@ class Autoencoder(Model):
         mse = loss.detach() / self.spec.dims
         return Step({"squared_error": loss}, {"mse": mse, "psnr": -10.0 * mse.log10()})
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B,D] float32; differentiable in the weights."""
+        unconditional(condition)
         return self.encoder(from_uint8(images))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -66,9 +77,9 @@ class Autoencoder(Model):
         return self.output(self.decoder(z)).clamp(0.0, 1.0) * 2.0 - 1.0
 
     @torch.no_grad()
-    def reconstruct(self, images: Tensor) -> Tensor:
+    def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [−1, 1]."""
-        return self.decode(self.encode(images))
+        return self.decode(self.encode(images, condition))
 
 
 def networks(
@@ -101,6 +112,7 @@ def networks(
 
 
 @recipe(
+    family="nonprobabilistic",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Hinton & Salakhutdinov 2006",
     batch=128,

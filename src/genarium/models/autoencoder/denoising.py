@@ -103,6 +103,7 @@ class DenoisingAutoencoder(Autoencoder):
 
 
 @recipe(
+    family="nonprobabilistic",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Vincent et al. 2008",
     batch=128,

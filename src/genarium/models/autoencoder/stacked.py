@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
+from genarium.contract import Batch, Condition, Model, Optim, Phase, Spec, Step, unconditional
 from genarium.models.arguments import LearningRate
 from genarium.models.autoencoder.denoising import Corruption, corruption_of
 from genarium.recipes import NonNegativeFloat, PositiveInt, recipe
@@ -113,8 +113,9 @@ class StackedAutoencoder(Model):
             x = layer(x)
         return x
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> the top code [B,D] on (0, 1); differentiable in the weights."""
+        unconditional(condition)
         return self._up((images.to(torch.float32) / 255.0).flatten(1), len(self.layers))
 
     def decode(self, z: Tensor) -> Tensor:
@@ -125,12 +126,13 @@ class StackedAutoencoder(Model):
         return z.unflatten(1, self.spec.shape) * 2.0 - 1.0
 
     @torch.no_grad()
-    def reconstruct(self, images: Tensor) -> Tensor:
+    def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [−1, 1]."""
-        return self.decode(self.encode(images))
+        return self.decode(self.encode(images, condition))
 
 
 @recipe(
+    family="nonprobabilistic",
     tiny={"hidden": 8, "layers": 2, "layer_steps": 1},
     paper="Vincent et al. 2010",
     batch=100,

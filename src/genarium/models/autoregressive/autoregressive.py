@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +24,17 @@ from genarium.contract import (
     Model,
     Optim,
     Phase,
+    Progress,
+    Settings,
     Spec,
     Step,
     dequantize,
     from_levels,
+    part_of,
     quantize,
 )
 from genarium.errors import UserError
-from genarium.models.autoregressive.heads import Head
+from genarium.models.autoregressive.heads import Head, tempered
 from genarium.models.autoregressive.wavefront import (
     Choose,
     Given,
@@ -39,6 +43,7 @@ from genarium.models.autoregressive.wavefront import (
     sample_wavefront,
 )
 from genarium.nn.distributions import bits_per_dim, per_image
+from genarium.recipes import PositiveFloat
 
 
 class Told(nn.Module):
@@ -53,6 +58,17 @@ class Told(nn.Module):
         return outputs
 
 
+@dataclass(frozen=True)
+class Temperature(Settings):
+    """How an autoregressive model samples.
+
+    temperature: of an autoregressive model: divides the logits of each pixel; below 1 likely levels
+        become likelier, 1 is exact.
+    """
+
+    temperature: PositiveFloat = 1.0
+
+
 class Autoregressive(Model):
     """A causal network and the distribution that its outputs stand for.
 
@@ -64,6 +80,8 @@ class Autoregressive(Model):
 
     Raises UserError for binarized data and another number of levels than 2.
     """
+
+    settings = Temperature
 
     def __init__(self, spec: Spec, network: nn.Module, head: Head, optim: Optim, classes: int = 0):
         super().__init__()
@@ -124,12 +142,21 @@ class Autoregressive(Model):
         *,
         condition: Condition = None,
         generator: torch.Generator | None = None,
+        settings: Temperature | None = None,
+        progress: Progress | None = None,
     ) -> Tensor:
-        """n exact ancestral samples, [n,C,H,W] on [-1, 1].
+        """n ancestral samples, [n,C,H,W] on [-1, 1]; exact at temperature 1.
 
-        A conditional model without a condition draws the classes too, uniformly.
+        A conditional model without a condition draws the classes too, uniformly. progress: of the
+        sampler's steps, each of which draws one pixel or a diagonal of them in every image.
         """
-        drawn = self.sample_levels(n, condition=condition, generator=generator)
+        drawn = self.sample_levels(
+            n,
+            condition=condition,
+            generator=generator,
+            temperature=1.0 if settings is None else settings.temperature,
+            progress=progress,
+        )
         return from_levels(drawn, self.levels)
 
     def complete(
@@ -162,11 +189,14 @@ class Autoregressive(Model):
         given: Given | None = None,
         naive: bool = False,
         chunk: int = 256,
+        temperature: float = 1.0,
+        progress: Progress | None = None,
     ) -> Tensor:
         """n samples as grey levels, [n,C,H,W] int64 in 0 .. L-1.
 
         given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
-        chunk: images drawn together; changes memory and time, not the samples.
+        chunk: images drawn together; changes memory and time, not the samples. temperature: see
+        `heads.tempered`.
         """
         self._expect(condition)
         weight = next(self.parameters())
@@ -182,7 +212,9 @@ class Autoregressive(Model):
             kept = None if given is None else Given(*(t[mine] for t in given))
             told = Told(self.network, None if labels is None else labels[mine].to(weight.device))
             draw = sample_naive if naive else self.draw
-            parts.append(draw(told, noise[mine], self.head.choose, self._embed, kept))
+            choose = tempered(self.head, temperature)
+            shown = part_of(progress, start, len(noise[mine]), n)
+            parts.append(draw(told, noise[mine], choose, self._embed, kept, shown))
         return torch.cat(parts) if parts else noise.long()
 
     def walk(self, symbols: Tensor, choose: Choose, labels: Tensor | None = None) -> Tensor:

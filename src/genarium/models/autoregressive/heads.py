@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from genarium.models.autoregressive.wavefront import Choose
 from genarium.nn.distributions import categorical_log_prob, discretized_logistic_log_prob
 from genarium.recipes import refuse_unused
 
@@ -28,6 +29,10 @@ class Head(Protocol):
         """ln p(level), [M] nats, of outputs [M,O] and levels [M] int64; sums to 1 over levels."""
         ...
 
+    def logits(self, outputs: Tensor) -> Tensor:
+        """ln p of every level up to a constant, outputs [M,O] -> [M,L]."""
+        ...
+
     def probabilities(self, outputs: Tensor) -> Tensor:
         """p of every level, outputs [M,O] -> [M,L]."""
         ...
@@ -44,6 +49,28 @@ def choose_level(logits: Tensor, noise: Tensor) -> Tensor:
     return (cumulative[:, :-1] <= noise[:, None]).sum(dim=1)
 
 
+AT_ONCE = 256
+"""Pixels whose levels a `tempered` choice tabulates together."""
+
+
+def tempered(head: Head, temperature: float) -> Choose:
+    """`head.choose` of the distribution p(level)^(1/T) / Σ p^(1/T), T the temperature.
+
+    That divides the logits by T: below 1 the likely levels become likelier, at 1 it is exact.
+    """
+    if temperature == 1.0:
+        return head.choose
+
+    def choose(outputs: Tensor, noise: Tensor) -> Tensor:
+        parts = [
+            choose_level(head.logits(some) / temperature, own)
+            for some, own in zip(outputs.split(AT_ONCE), noise.split(AT_ONCE))
+        ]
+        return torch.cat(parts)
+
+    return choose
+
+
 class Softmax:
     """A probability for every level, softmax over O = L scores (van den Oord et al. 2016)."""
 
@@ -54,6 +81,9 @@ class Softmax:
 
     def log_prob(self, outputs: Tensor, levels: Tensor) -> Tensor:
         return categorical_log_prob(outputs, levels)
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        return outputs
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, dim=1)
@@ -90,10 +120,13 @@ class LogisticMixture:
         each = discretized_logistic_log_prob(means, log_scales, levels[:, None], self.levels)
         return torch.logsumexp(weights + each, 1)
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
+    def logits(self, outputs: Tensor) -> Tensor:
         every = torch.arange(self.levels, device=outputs.device)
         rows = outputs.repeat_interleave(self.levels, 0)
-        return self.log_prob(rows, every.repeat(len(outputs))).exp().view(-1, self.levels)
+        return self.log_prob(rows, every.repeat(len(outputs))).view(-1, self.levels)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return self.logits(outputs).exp()
 
     def choose(self, outputs: Tensor, noise: Tensor) -> Tensor:
         weights, means, log_scales = self._split(outputs)

@@ -12,11 +12,11 @@ pixels of one at once, from either upper corner; its taps are the pixel above an
 so its context is the whole past.
 
 The input's part is one convolution of the whole map, outside of the recurrence. The four gates are
-kept apart by colour, like all features (see `genarium.models.autoregressive.masked`): the input's part has mask B,
-the taps are past pixels and are seen in all colours.
+kept apart by colour, like all features (see `masked`): the input's part has mask B, the taps are
+past pixels and are seen in all colours.
 
 Features lie as [H,W,B,C]: the pixels of a row or a diagonal are then lines of one matrix, and a
-shift by a column is a view. With a `Wavefront` they are its columns, as in `genarium.models.autoregressive.masked`.
+shift by a column is a view. With a `Wavefront` they are its columns, as in `masked`.
 
 Shapes: B batch · h hidden channels · n pixels of one step
 """

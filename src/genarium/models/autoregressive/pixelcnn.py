@@ -226,6 +226,7 @@ class PixelCNN(Autoregressive):
 
 
 @recipe(
+    family="explicit/tractable",
     tiny={"levels": 4, "blocks": 1, "width": 6, "head": 6},
     paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
     batch=64,

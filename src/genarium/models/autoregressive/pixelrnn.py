@@ -128,6 +128,7 @@ def _build(
 
 
 @recipe(
+    family="explicit/tractable",
     tiny={"levels": 4, "layers": 1, "width": 6, "head": 6},
     paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
     batch=64,
@@ -167,6 +168,7 @@ def row_lstm(
 
 
 @recipe(
+    family="explicit/tractable",
     tiny={"levels": 4, "layers": 1, "width": 6, "head": 6},
     paper="van den Oord et al. 2016, Pixel Recurrent Neural Networks",
     batch=64,

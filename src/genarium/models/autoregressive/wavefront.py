@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genarium.contract import Progress
 from genarium.models.autoregressive.masked import MaskedConv2d
 
 Network = Callable[..., Tensor]
@@ -59,7 +60,7 @@ def required_lag(convolutions: list[MaskedConv2d]) -> int:
 
 
 class Recurrent(nn.Module):
-    """A layer with a state that it carries from pixel to pixel; see `genarium.models.autoregressive.lstm2d`.
+    """A layer with a state that it carries from pixel to pixel; see `lstm2d`.
 
     With a `Wavefront` it computes the pixels at the front and keeps their state in its `memory`.
     """
@@ -260,10 +261,12 @@ def sample_wavefront(
     choose: Choose,
     embed: Embed,
     given: Given | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Ancestral samples of a causal `network`, the fast way.
 
     noise: [B,C,H,W] uniform on [0, 1), one number for each choice. given: pixels to keep.
+    progress: told of each step of the front.
     Returns [B,C,H,W] int64 grey levels: those of `sample_naive` for the same noise, up to
     rounding (a level can flip where the noise is within rounding of a step of the distribution).
     """
@@ -290,6 +293,8 @@ def sample_wavefront(
                     value = torch.where(keep, fixed.levels[colour, where].flatten(), value)
                 levels[colour, where] = value.view(-1, batch)
                 drawn = embed(value)[:, None]
+        if progress is not None:
+            progress(step - front.first + 1, front.last - front.first + 1)
     return levels.view(colours, height, width, batch).permute(3, 0, 1, 2).contiguous()
 
 
@@ -300,6 +305,7 @@ def sample_naive(
     choose: Choose,
     embed: Embed,
     given: Given | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Ancestral samples by one full pass of `network` for each pixel and colour: the reference.
 
@@ -316,4 +322,6 @@ def sample_naive(
                 if given is not None:
                     value = torch.where(given.keep[at], given.levels[at], value)
                 levels[at] = value
+            if progress is not None:
+                progress(row * width + column + 1, height * width)
     return levels

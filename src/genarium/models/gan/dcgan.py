@@ -29,6 +29,7 @@ from genarium.recipes import recipe
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Radford, Metz & Chintala 2016",
     batch=128,
@@ -60,6 +61,7 @@ def dcgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Mirza & Osindero 2014",
     batch=128,
@@ -93,6 +95,7 @@ def cgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4},
     paper="Mao et al. 2017",
     batch=128,

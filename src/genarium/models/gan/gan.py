@@ -12,19 +12,22 @@ discrimination, virtual batch norm) are part of the networks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Condition, Model, Optim, Phase, Spec, Step
+from genarium.contract import Batch, Condition, Model, Optim, Phase, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
 from genarium.models.gan.objectives import NonSaturating, Objective
 from genarium.nn.norm import unrecorded
+from genarium.recipes import PositiveFloat
 
 ADAM = Optim("adam", lr=2e-4, betas=(0.5, 0.999))
 """Radford, Metz & Chintala 2016: at β1 = 0.9 the game oscillates."""
@@ -107,18 +110,21 @@ class Turn:
         wanted = any(trick.real_gradient for trick in self.gan.each_trick())
         return self.batch.signed().requires_grad_(wanted and torch.is_grad_enabled())
 
+    @property
+    def discriminator(self) -> Discriminator:
+        """The game's discriminator."""
+        return cast(Discriminator, self.gan.discriminator)
+
     def judge(self, images: Tensor) -> Judged:
         """One pass of the discriminator over images [B,C,H,W] with this turn's conditions."""
         for trick in self.gan.each_trick():
             images = trick.augment(images, self)
-        discriminator = cast(Discriminator, self.gan.discriminator)
-        features = discriminator.features(self.gan.conditioning.join(images, self.code))
+        features = self.discriminator.features(self.gan.conditioning.join(images, self.code))
         return Judged(features, self.score(features, self.code))
 
     def score(self, features: Tensor, code: Tensor) -> Tensor:
         """The discriminator's logits [B] of features [B,F] under conditions [B,S]."""
-        discriminator = cast(Discriminator, self.gan.discriminator)
-        return discriminator.head(self.gan.conditioning.tell(features, code))
+        return self.discriminator.head(self.gan.conditioning.tell(features, code))
 
     # Real and fake go through in two passes: batch norm keeps their statistics apart. Its running
     # statistics, by which images are read after training, are those of real images alone.
@@ -154,6 +160,31 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+@dataclass(frozen=True)
+class Truncation(Settings):
+    """How a GAN samples.
+
+    truncation: of a GAN: draw each number of the noise from N(0, 1) within ±this (Brock et al.
+        2019); small values give typical images and less variety (default: no bound).
+    """
+
+    truncation: PositiveFloat | None = None
+
+
+def truncated(z: Tensor, bound: float) -> Tensor:
+    """Draws z of N(0, 1), moved monotonically to draws of N(0, 1) within ±bound.
+
+        z -> √2·erf⁻¹(erf(bound/√2)·erf(z/√2))
+
+    erf(z/√2) is uniform on (-1, 1), so the result has the truncated density exactly: that of
+    drawing again what falls outside (the truncation trick of Brock, Donahue & Simonyan 2019,
+    section 3.1), without a loop and with the draws of the same seed at every bound.
+    """
+    inside = math.erf(bound / math.sqrt(2)) * torch.erf(z.double() / math.sqrt(2))
+    moved = math.sqrt(2) * torch.erfinv(inside)
+    return moved.clamp(-bound, bound).to(z.dtype)  # erfinv(±1) is infinite
+
+
 class GAN(Model):
     """A generator and a discriminator that train each other. Samples; has no likelihood.
 
@@ -164,6 +195,8 @@ class GAN(Model):
 
     A code z [B, Z+S] is the generator's whole input: the noise N(0, I), then the condition.
     """
+
+    settings = Truncation
 
     def __init__(
         self,
@@ -233,7 +266,11 @@ class GAN(Model):
         code = self.conditioning.of_generator(batch)
         with unrecorded(self.generator) if self.conditioning.apart else nullcontext():
             turn = self._turn(batch, code)
-        losses = {"generator": self.objective.generator_loss(turn.of_fake.logits)}
+        real = None
+        if self.objective.sees_real:
+            with torch.no_grad():
+                real = turn.of_real.logits
+        losses = {"generator": self.objective.generator_loss(real, turn.of_fake.logits)}
         losses |= self.conditioning.losses(turn)
         for trick in self.each_trick():
             losses |= trick.generator_losses(turn)
@@ -272,9 +309,17 @@ class GAN(Model):
 
     @torch.no_grad()
     def sample(
-        self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Truncation | None = None,
     ) -> Tensor:
         """n new images [n,C,H,W] on [-1, 1], with the running statistics in evaluation mode."""
         codes = self.prior(n, generator, condition=condition)
+        if settings is not None and settings.truncation is not None:
+            noise = truncated(codes[:, : self.latent], settings.truncation)
+            codes = torch.cat([noise, codes[:, self.latent :]], 1)
         # In pieces, so that ten thousand samples need no more memory than a training batch.
         return torch.cat([self.decode(z) for z in codes.split(256)])

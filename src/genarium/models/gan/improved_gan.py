@@ -20,6 +20,7 @@ from genarium.recipes import NonNegativeFloat, PositiveInt, recipe
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "reference": 6, "kernels": 3, "kernel_size": 2},
     paper="Salimans et al. 2016",
     batch=128,

@@ -7,7 +7,7 @@ code must come to mean something visible. Read on real images, its category is a
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from annotated_types import Ge
@@ -17,7 +17,7 @@ from genarium.contract import Spec, from_uint8
 from genarium.errors import UserError
 from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Tricks, Width
 from genarium.models.gan.composition import adam, mixes_images, tricks_of
-from genarium.models.gan.gan import GAN
+from genarium.models.gan.gan import GAN, Discriminator
 from genarium.models.gan.invariance import Invariance
 from genarium.models.gan.latent_codes import Codes
 from genarium.models.gan.objectives import NonSaturating
@@ -42,7 +42,7 @@ class InfoGAN(GAN):
         """uint8 [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
         [B, continuous] of the numbers."""
         judged = from_uint8(images).to(next(self.parameters()).device)
-        features = self.discriminator.features(judged)  # type: ignore[operator]
+        features = cast(Discriminator, self.discriminator).features(judged)
         *logits, means = self.conditioning.read(features)
         return [*(found.float().softmax(1) for found in logits), means.float()]
 
@@ -56,6 +56,7 @@ class InfoGAN(GAN):
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "hidden": 8, "categories": (3,)},
     paper="Chen et al. 2016",
     batch=128,

@@ -112,7 +112,7 @@ class Codes(Conditioning):
     def observe(self, turn: Turn) -> None:
         """Moves the running statistics towards those of the batch's real images, as they are."""
         if any(trick.augments for trick in turn.gan.each_trick()):
-            features = turn.gan.discriminator.features(turn.batch.signed())  # type: ignore[operator]
+            features = turn.discriminator.features(turn.batch.signed())
         else:
             features = turn.of_real.features.detach()
         self.read(features)

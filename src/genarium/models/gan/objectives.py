@@ -9,7 +9,7 @@ Both functions give a scalar to minimise: the mean over the batch, in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -19,14 +19,27 @@ from genarium.errors import UserError
 
 
 class Objective(Protocol):
-    """What the two players minimise."""
+    """What the two players minimise.
+
+    sees_real: whether `generator_loss` needs the logits of real images, which are then computed.
+    differences: whether it is the same when all logits move by a constant, so that the last
+    layer's bias would do nothing. unbounded: whether the discriminator's loss has no minimum
+    unless its slope is kept bounded.
+    """
+
+    sees_real: ClassVar[bool] = False
+    differences: ClassVar[bool] = False
+    unbounded: ClassVar[bool] = False
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss, [], of its logits [B] on real and on fake images."""
         ...
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
-        """The generator's loss, [], of the discriminator's logits [B] on fake images."""
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        """The generator's loss, [], of the discriminator's logits [B] on real and fake images.
+
+        real: None, unless `sees_real`.
+        """
         ...
 
     def output(self, logits: Tensor) -> Tensor:
@@ -35,7 +48,7 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
-class Minimax:
+class Minimax(Objective):
     """The game's value as both players' loss (Goodfellow et al. 2014, equation 1).
 
     L_D = -E[(1-s)·ln σ(l_r) + s·ln(1 - σ(l_r))] - E[ln(1 - σ(l_f))];  L_G = E[ln(1 - σ(l_f))].
@@ -56,7 +69,7 @@ class Minimax:
         # (1-s)·softplus(-l) + s·softplus(l) = softplus(-l) + s·l
         return (softplus(-real) + self.smoothing * real).mean() + softplus(fake).mean()
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return -softplus(fake.float()).mean()
 
     def output(self, logits: Tensor) -> Tensor:
@@ -71,12 +84,12 @@ class NonSaturating(Minimax):
     dL_G/dl_f = -σ(-l_f).
     """
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return softplus(-fake.float()).mean()
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Objective):
     """LSGAN (Mao et al. 2017), equation 9: targets 0 for fakes, 1 for reals and for the generator.
 
     L_D = ½E[(l_r - (1-s))²] + ½E[l_f²];  L_G = ½E[(l_f - 1)²].  smoothing: s, real side only.
@@ -92,7 +105,7 @@ class LeastSquares:
         target = 1.0 - self.smoothing
         return 0.5 * ((real.float() - target).square().mean() + fake.float().square().mean())
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return 0.5 * (fake.float() - 1.0).square().mean()
 
     def output(self, logits: Tensor) -> Tensor:
@@ -100,7 +113,7 @@ class LeastSquares:
 
 
 @dataclass(frozen=True)
-class Wasserstein:
+class Wasserstein(Objective):
     """The earth mover's distance as its dual sees it (Arjovsky et al. 2017, equation 2).
 
     L_D = E[l_f] - E[l_r];  L_G = -E[l_f]. The logits are scores without bounds: -L_D estimates
@@ -108,11 +121,47 @@ class Wasserstein:
     or `GradientPenalty`; alone it has no minimum.
     """
 
+    differences: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = True
+
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         return fake.float().mean() - real.float().mean()
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return -fake.float().mean()
 
     def output(self, logits: Tensor) -> Tensor:
         return logits.float()
+
+
+@dataclass(frozen=True)
+class Relativistic(Objective):
+    """RpGAN (Jolicoeur-Martineau 2018, section 3.2): is a real image more real than a fake one?
+
+    L_D = -E[ln σ(l_r - l_f)];  L_G = -E[ln σ(l_f - l_r)], each real image beside one fake image of
+    the batch. Both players move the same difference, so the generator's gradient depends on how the
+    real images are judged: dL_G/dl_f = -σ(l_r - l_f).
+    """
+
+    sees_real: ClassVar[bool] = True
+    differences: ClassVar[bool] = True
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return softplus(fake.float() - real.float()).mean()
+
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        assert real is not None
+        return softplus(real.float() - fake.float()).mean()
+
+    def output(self, logits: Tensor) -> Tensor:
+        return logits.float()
+
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "minimax": Minimax,
+    "non-saturating": NonSaturating,
+    "least-squares": LeastSquares,
+    "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
+}
+"""By the name that recipes give them. One with smoothing has the field `smoothing`."""

@@ -10,29 +10,20 @@ parts' papers define, or where one of them would do nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genarium.models.gan.objectives import (
-    LeastSquares,
-    Minimax,
-    NonSaturating,
-    Objective,
-    Wasserstein,
-)
+from genarium.models.gan.objectives import OBJECTIVES, Minimax, Objective
 from genarium.recipes import refuse
 
 if TYPE_CHECKING:
     from genarium.models.gan.gan import GAN, Trick
 
-ObjectiveName = Literal["minimax", "non-saturating", "least-squares", "wasserstein"]
-
-SMOOTHED: dict[str, type[Minimax] | type[LeastSquares]] = {
-    "minimax": Minimax,
-    "non-saturating": NonSaturating,
-    "least-squares": LeastSquares,
-}
+if TYPE_CHECKING:
+    ObjectiveName: TypeAlias = str
+else:
+    ObjectiveName = Literal[tuple(OBJECTIVES)]
 
 
 def _named(*tricks: Trick) -> str:
@@ -47,19 +38,22 @@ def objective_of(
     Raises UserError for a smoothing that it has no use for, or one that has no minimum with these
     tricks.
     """
-    if name != "wasserstein":
-        return SMOOTHED[name](smoothing)
+    kind: Any = OBJECTIVES[name]
+    if "smoothing" in kind.__dataclass_fields__:
+        smoothed: Objective = kind(smoothing)
+        return smoothed
     refuse(
         smoothing != 0,
         f"--smoothing {smoothing:g}: it moves the target of real images, and a critic under "
-        "--objective wasserstein has none: leave it out",
+        f"--objective {name} has none: leave it out",
     )
     refuse(
-        not any(trick.slope or trick.own_gradient for trick in tricks),
-        "--objective wasserstein: the critic's loss has no minimum unless its slope is bounded: "
+        kind.unbounded and not any(trick.slope or trick.own_gradient for trick in tricks),
+        f"--objective {name}: the critic's loss has no minimum unless its slope is bounded: "
         "add --tricks gradient-penalty, weight-clipping, spectral-norm or r1",
     )
-    return Wasserstein()
+    found: Objective = kind()
+    return found
 
 
 def check(gan: GAN) -> None:
@@ -123,6 +117,11 @@ def _check_networks(gan: GAN, tricks: Sequence[Trick]) -> None:
             trick.mixes and gan.conditioning.at_head,
             f"{_named(trick)}: it replaces the layers that read the text, leave it out",
         )
+    refuse(
+        gan.objective.sees_real and gan.conditioning.at_head,
+        "--objective relativistic: it compares each real image with one fake image, and captions "
+        "add real images under wrong texts: take another",
+    )
     refuse(
         gan.pack > 1 and gan.conditioning.of_features,
         f"--packing {gan.pack}: {type(gan.conditioning).__name__} are read from the features of "

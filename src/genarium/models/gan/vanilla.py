@@ -33,6 +33,7 @@ from genarium.recipes import PositiveInt, recipe
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 10},
     paper="Goodfellow et al. 2014",
     batch=100,
@@ -56,21 +57,21 @@ def gan(
 
     architecture: the pair of networks.
     objective: what the players minimise; wasserstein wants a trick that bounds the
-        critic's slope.
+        critic's slope, relativistic compares each real image with a fake one.
     critic_steps: turns of the discriminator for each one of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
     """
     optim, added = adam(lr, beta1), tricks_of(tricks)
     game = objective_of(objective, smoothing, added)
     if critic_steps is None:
-        critic_steps = 5 if objective == "wasserstein" else 1
+        critic_steps = 5 if game.unbounded else 1
     generator, discriminator = networks(
         architecture,
         spec,
         latent,
         width,
         batch_norm=mixes_images(tricks),
-        score_bias=objective != "wasserstein",
+        score_bias=not game.differences,
         packing=packing,
     )
     return GAN(

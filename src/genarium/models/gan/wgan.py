@@ -17,6 +17,7 @@ from genarium.recipes import NonNegativeFloat, PositiveFloat, recipe, refuse
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "critic_steps": 2},
     paper="Arjovsky, Chintala & Bottou 2017",
     batch=64,
@@ -52,6 +53,7 @@ def wgan(
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "critic_steps": 2},
     paper="Gulrajani et al. 2017",
     batch=64,

@@ -1,10 +1,9 @@
 """Text to image with DCGAN's networks (Reed et al. 2016, GAN-INT-CLS).
 
-The paper's networks for 64×64 images, at any size, or those of `genarium.models.text_to_image.fusion`: the embedding
-φ(t) of the text, compressed to 128 numbers by a dense layer and LeakyReLU, is joined to the
-generator's noise; the discriminator's own 128 numbers are laid over every place of its last map
-(4×4), and a 1×1 convolution with batch norm and LeakyReLU mixes both before the last one scores the
-whole.
+The paper's networks for 64×64 images, at any size, or those of `fusion`: the embedding φ(t) of the
+text, compressed to 128 numbers by a dense layer and LeakyReLU, is joined to the generator's noise;
+the discriminator's own 128 numbers are laid over every place of its last map (4×4), and a 1×1
+convolution with batch norm and LeakyReLU mixes both before the last one scores the whole.
 
 B batch · E numbers of an embedding · Z noise · F features of the discriminator
 """
@@ -145,6 +144,7 @@ def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | Froz
 
 
 @recipe(
+    family="implicit",
     tiny={"latent": 4, "width": 4, "embedding": 8, "compressed": 6},
     paper="Reed et al. 2016",
     batch=64,

@@ -151,7 +151,7 @@ class CycleGAN(Model):
                 ("game_b2a", self.discriminator_a, fake_a),
             ):
                 # the objective has ½ before each square, the paper has none in the generators'
-                losses[name] = 2 * self.objective.generator_loss(judge(fake))
+                losses[name] = 2 * self.objective.generator_loss(None, judge(fake))
         back_a, back_b = self.b2a(fake_b).float(), self.a2b(fake_a).float()
         errors = {"cycle_a": (back_a - a).abs().mean(), "cycle_b": (back_b - b).abs().mean()}
         if self.cycle:
@@ -200,12 +200,13 @@ class CycleGAN(Model):
 
 
 @recipe(
+    family="implicit",
     tiny={"width": 4, "blocks": 1, "disc_width": 4, "patch": 16, "pool": 6},
     paper="Zhu et al. 2017",
     batch=1,
     steps=20_000,
     needs=("domains",),
-    schedule="constant-linear",
+    training={"schedule": "constant-linear"},
 )
 def cyclegan(
     spec: Spec,

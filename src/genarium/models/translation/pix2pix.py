@@ -110,7 +110,7 @@ class Pix2Pix(Model):
         if self.gan:
             with frozen(self.discriminator):
                 logits = self.discriminator(torch.cat([x, fake], 1))
-            losses["game"] = self.gan * self.objective.generator_loss(logits)
+            losses["game"] = self.gan * self.objective.generator_loss(None, logits)
             self._made = (x, y, fake.detach())
         return Step(losses, {"error": error.detach() / 2})
 
@@ -150,6 +150,7 @@ class Pix2Pix(Model):
 
 
 @recipe(
+    family="implicit",
     tiny={"width": 4, "disc_width": 4, "patch": 16},
     paper="Isola et al. 2017",
     batch=1,

@@ -34,6 +34,7 @@ def conditioning_of(spec: Spec, name: str) -> Conditioning:
 
 
 @recipe(
+    family="explicit/approximate",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Sohn, Lee & Yan 2015",
     batch=64,

@@ -13,6 +13,7 @@ samples
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -26,6 +27,7 @@ from genarium.contract import (
     Optim,
     Phase,
     Posterior,
+    Settings,
     Spec,
     Step,
     from_uint8,
@@ -38,7 +40,7 @@ from genarium.nn import distributions as dist
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 from genarium.nn.norm import global_mean
-from genarium.recipes import recipe, refuse_unused
+from genarium.recipes import NonNegativeFloat, recipe, refuse_unused
 
 PIXELS_AT_ONCE = 2**19
 """Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
@@ -46,6 +48,24 @@ PIXELS_AT_ONCE = 2**19
 LOUDNESS = 10.0
 """Factor of the condition where it enters the decoder. A one-hot label beside many latents is
 learnt so slowly that the latents come to carry the class, and samples then ignore the label."""
+
+
+@dataclass(frozen=True)
+class Prior(Settings):
+    """How a VAE samples.
+
+    temperature: of a VAE: factor of the prior's deviation, z ~ N(0, T²·I); below 1 codes lie
+        nearer the middle.
+    """
+
+    temperature: NonNegativeFloat = 1.0
+
+
+def scaled(z: Tensor, latent: int, settings: Prior | None) -> Tensor:
+    """Codes [n, D + S] with their D = `latent` draws of N(0, I) times the temperature."""
+    if settings is None or settings.temperature == 1.0:
+        return z
+    return torch.cat([settings.temperature * z[:, :latent], z[:, latent:]], 1)
 
 
 class VAE(Model):
@@ -67,6 +87,8 @@ class VAE(Model):
     y is; nothing by default. A code z [B, D + S] is all that the decoder needs: the D latents,
     then the condition.
     """
+
+    settings = Prior
 
     def __init__(
         self,
@@ -263,13 +285,14 @@ class VAE(Model):
         *,
         condition: Condition = None,
         generator: torch.Generator | None = None,
+        settings: Prior | None = None,
         pixels: Literal["mean", "draw"] = "mean",
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [−1, 1], decoded from draws of the prior.
 
         The mean of p(x|z) by default, as is the custom; pixels="draw" draws the pixels as well.
         """
-        z = self.prior(n, generator, condition=condition)
+        z = scaled(self.prior(n, generator, condition=condition), self.latent, settings)
         output = self._decoded(z)
         if pixels == "draw":
             return self.likelihood.draw(output, RowNoise(n, generator, z.device))
@@ -402,6 +425,7 @@ def build(
 
 
 @recipe(
+    family="explicit/approximate",
     tiny={"latent": 2, "width": 4, "hidden": 16},
     paper="Kingma & Welling 2014",
     batch=64,
@@ -421,7 +445,7 @@ def vae(
     free_bits: FreeBits = 0.0,
     lr: LearningRate = 2e-3,
 ) -> VAE:
-    """Variational autoencoder: a smooth code with a Gaussian prior and a bound on the likelihood."""
+    """Variational autoencoder: a smooth code, a Gaussian prior, a bound on the likelihood."""
     return build(
         spec,
         net,

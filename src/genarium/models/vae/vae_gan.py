@@ -34,12 +34,13 @@ from genarium.contract import (
     Spec,
     Step,
     from_uint8,
+    unconditional,
 )
-from genarium.errors import UserError
 from genarium.models.arguments import Latent
 from genarium.models.gan.arguments import Beta1
 from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
+from genarium.models.vae.vae import Prior, scaled
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
 from genarium.nn.distributions import kl_standard_normal, reparametrize
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
@@ -66,6 +67,8 @@ class VAEGAN(Model):
     logits [B] = head(features(images)). gamma: weight of the features against the game in the
     decoder's loss. optim: of all three.
     """
+
+    settings = Prior
 
     def __init__(
         self,
@@ -149,8 +152,15 @@ class VAEGAN(Model):
 
     # Capabilities --------------------------------------------------------------------------
 
-    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def prior(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        condition: Condition = None,
+    ) -> Tensor:
         """n draws from N(0, I), [n,D] float32."""
+        unconditional(condition)
         at = generator.device if generator is not None else torch.device("cpu")
         z = torch.randn(n, self.latent, generator=generator, device=at)
         return z.to(next(self.parameters()).device)
@@ -162,29 +172,35 @@ class VAEGAN(Model):
 
     @torch.no_grad()
     def sample(
-        self, n: int, *, condition: Condition = None, generator: torch.Generator | None = None
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Prior | None = None,
     ) -> Tensor:
         """n new images [n,C,H,W] on [-1, 1], decoded from draws of the prior."""
-        if condition is not None:
-            raise UserError("this model was trained without classes: leave out --class")
-        return torch.cat([self.decode(z) for z in self.prior(n, generator).split(256)])
+        codes = scaled(self.prior(n, generator, condition=condition), self.latent, settings)
+        return torch.cat([self.decode(z) for z in codes.split(256)])
 
     @torch.no_grad()
-    def posterior(self, images: Tensor) -> Posterior:
+    def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
         """uint8 [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        unconditional(condition)
         return self.infer(from_uint8(images))
 
-    def encode(self, images: Tensor) -> Tensor:
+    def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> the mean of q(z|x), [B,D]."""
-        return self.posterior(images).mean
+        return self.posterior(images, condition).mean
 
     @torch.no_grad()
-    def reconstruct(self, images: Tensor) -> Tensor:
+    def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] on [-1, 1]."""
-        return self.decode(self.encode(images))
+        return self.decode(self.encode(images, condition))
 
 
 @recipe(
+    family="hybrid",
     tiny={"latent": 4, "width": 4},
     paper="Larsen et al. 2016",
     batch=64,

@@ -1,0 +1,86 @@
+"""What every family shares: batches, players' turns, one obligation, and the capabilities.
+
+Training is a game of one or more players. A `Phase` is one player's turn: which sub-modules it
+updates, how often, and with which optimizer. The trainer drives any game through `Model.step`;
+it never names a model. What else a model can do (sample, give a likelihood, encode ...) it says
+by having the method: `capabilities` holds runtime-checkable protocols of one method each, and no
+capability is ever faked.
+
+Shapes used throughout
+    B batch · C channels (1 or 3) · H, W height, width · D latent size · K classes · L grey levels
+"""
+
+from __future__ import annotations
+
+from genarium.contract.batch import (
+    Batch,
+    Noise,
+    dequantize,
+    from_levels,
+    from_uint8,
+    quantize,
+    to_uint8,
+)
+from genarium.contract.capabilities import (
+    CAPABILITIES,
+    TRANSLATED,
+    Clusters,
+    Completes,
+    Condition,
+    Decodes,
+    Encodes,
+    HasElbo,
+    HasLevels,
+    HasLogProb,
+    HasPosterior,
+    HasPrior,
+    Posterior,
+    Progress,
+    Reconstructs,
+    Samples,
+    Translates,
+    capabilities,
+    draw,
+    part_of,
+    unconditional,
+)
+from genarium.contract.model import Model, Optim, Phase, Settings, Step
+from genarium.contract.spec import Attribute, Spec
+
+__all__ = [
+    "CAPABILITIES",
+    "TRANSLATED",
+    "Attribute",
+    "Batch",
+    "Clusters",
+    "Completes",
+    "Condition",
+    "Decodes",
+    "Encodes",
+    "HasElbo",
+    "HasLevels",
+    "HasLogProb",
+    "HasPosterior",
+    "HasPrior",
+    "Model",
+    "Noise",
+    "Optim",
+    "Phase",
+    "Posterior",
+    "Progress",
+    "Reconstructs",
+    "Samples",
+    "Settings",
+    "Spec",
+    "Step",
+    "Translates",
+    "capabilities",
+    "dequantize",
+    "draw",
+    "from_levels",
+    "from_uint8",
+    "part_of",
+    "quantize",
+    "to_uint8",
+    "unconditional",
+]

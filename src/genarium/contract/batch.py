@@ -1,0 +1,149 @@
+"""Batches, their random numbers, and the ranges that pixels come in.
+
+B batch · C channels · H, W height, width · L grey levels
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from genarium.errors import UserError
+
+
+class Noise:
+    """Random numbers of one turn, the same however many processes share the batch.
+
+    Every draw is made for the *global* batch from a generator seeded by (seed, step, phase,
+    turn), and each process keeps its own rows. So a run on two processes sees the numbers of a
+    run on one, and a resumed run the numbers of an unbroken one. A model's `step` takes all its
+    randomness from here (`batch.noise`), never from torch's global generator.
+
+    rows: this process's rows of the global batch. total: the size of the global batch.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        total: int,
+        rows: slice | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        # Drawn on the CPU and moved: a CPU generator gives the same numbers for every device.
+        self.generator = torch.Generator().manual_seed(seed)
+        self.total = total
+        self.rows = rows if rows is not None else slice(0, total)
+        self.device = torch.device(device)
+
+    def _mine(self, full: Tensor) -> Tensor:
+        return full[self.rows].to(self.device, non_blocking=True)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal draws, [B, *shape] float32."""
+        return self._mine(torch.randn(self.total, *shape, generator=self.generator))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1), [B, *shape] float32."""
+        return self._mine(torch.rand(self.total, *shape, generator=self.generator))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Uniform integers 0 .. high-1, [B, *shape] int64."""
+        return self._mine(torch.randint(high, (self.total, *shape), generator=self.generator))
+
+    def shared_normal(self, *shape: int) -> Tensor:
+        """Standard normal draws that every process sees alike (no batch axis), float32."""
+        return torch.randn(*shape, generator=self.generator).to(self.device)
+
+    def shared_uniform(self, *shape: int) -> Tensor:
+        """Uniform draws on [0, 1) that every process sees alike (no batch axis), float32."""
+        return torch.rand(*shape, generator=self.generator).to(self.device)
+
+
+@dataclass
+class Batch:
+    """Images as they are stored (uint8), and what goes with them.
+
+    Models ask for the view they need: `signed()`, `unit()`, `levels(n)` or `bits()`.
+
+    images: [B,C,H,W] uint8. labels: [B] int64 or None. noise: this turn's random numbers.
+    extra: further aligned tensors of a data set (a caption's tokens, a paired image), by name.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    noise: Noise = field(default_factory=lambda: Noise(0, 1))
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _expect_uint8(self.images, "Batch: images")
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def signed(self) -> Tensor:
+        """Pixels on [-1, 1]: x/127.5 - 1, [B,C,H,W] float32 (memory layout of `images`)."""
+        return self.images.to(torch.float32).div_(127.5).sub_(1.0)
+
+    def unit(self) -> Tensor:
+        """Pixels on [0, 1]: x/255, [B,C,H,W] float32."""
+        return self.images.to(torch.float32).div_(255.0)
+
+    def levels(self, n: int = 256) -> Tensor:
+        """Grey levels 0 .. n-1, [B,C,H,W] int64: floor(x·n/256)."""
+        return quantize(self.images, n)
+
+    def bits(self) -> Tensor:
+        """Dynamic binarization: a fresh Bernoulli(x/255) draw a pixel, [B,C,H,W] of 0.0 or 1.0."""
+        return (self.noise.uniform(*self.images.shape[1:]) < self.unit()).to(torch.float32)
+
+
+def quantize(images: Tensor, levels: int) -> Tensor:
+    """uint8 -> grey levels 0 .. levels-1 (int64): floor(x·levels/256)."""
+    _expect_uint8(images, "quantize")
+    return (images.to(torch.int64) * levels) >> 8
+
+
+def _expect_uint8(images: Tensor, where: str) -> None:
+    """What holds floats, or levels, would come out as another picture without a word."""
+    if images.dtype != torch.uint8:
+        raise UserError(f"{where}: {images.dtype}: give uint8 images".replace("torch.", ""))
+
+
+def dequantize(levels: Tensor, n: int) -> Tensor:
+    """Grey levels 0 .. n-1 -> floats on [-1, 1], evenly spaced, the end levels on the end points:
+    what a network is told of a level. An image of levels is `from_levels`."""
+    return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0
+
+
+def from_levels(levels: Tensor, n: int) -> Tensor:
+    """Grey levels 0 .. n-1 -> an image on [-1, 1] whose 8 bits have these levels, n <= 256:
+
+        quantize(to_uint8(from_levels(levels, n)), n) == levels
+
+    That is `dequantize`, but where its rounding to 8 bits leaves the level's bin, which is the grey
+    values ceil(256·k/n) .. ceil(256·(k+1)/n) - 1 of level k, the bin's nearest one.
+    """
+    every = torch.arange(n, device=levels.device)
+    even = dequantize(every, n)
+    grey = to_uint8(even).to(torch.int64)
+    least, most = -((-256 * every) // n), -((-256 * (every + 1)) // n) - 1
+    held = torch.minimum(torch.maximum(grey, least), most)
+    return torch.where(grey == held, even, from_uint8(held.to(torch.uint8)))[levels]
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Floats on [-1, 1] -> uint8 0 .. 255 (clamped, rounded): the inverse of `Batch.signed`.
+
+    Raises UserError for other types, which would be scaled twice.
+    """
+    if not x.is_floating_point():
+        raise UserError(f"to_uint8: {x.dtype}: give floats on [-1, 1]".replace("torch.", ""))
+    return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """uint8 -> floats on [-1, 1]: x/127.5 - 1. Raises UserError for other types."""
+    _expect_uint8(images, "from_uint8")
+    return images.to(torch.float32) / 127.5 - 1.0

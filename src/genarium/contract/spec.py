@@ -1,0 +1,63 @@
+"""What a model is told about the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Attribute(NamedTuple):
+    """A column of the attributes that a data set knows of each image.
+
+    values: the names of its values, which the column numbers from 0; empty: a number.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the data look like; the first argument of every recipe.
+
+    channels: 1 (grey) or 3 (RGB). height, width: pixels. classes: the class names, in label
+    order; empty when the data carry no labels. attributes: the columns of `extra["factors"]`.
+    vectors: names and lengths of the other float vectors in `extra`. binarized: "static" where
+    every pixel is 0 or 255 by a fixed draw, "dynamic" where grey pixels are to be drawn anew at
+    each use (`--binarize`), else "". second: (C, H, W) of the images of a second domain, which are
+    `extra["b"]`; None: there is one domain. paired: whether row i of both belongs together.
+    caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
+    `genarium.data.text`); 0 where the data carry no captions.
+    """
+
+    channels: int
+    height: int
+    width: int
+    classes: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    vectors: tuple[tuple[str, int], ...] = ()
+    binarized: str = ""
+    second: tuple[int, int, int] | None = None
+    paired: bool = False
+    caption_bytes: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return (self.channels, self.height, self.width)
+
+    @property
+    def dims(self) -> int:
+        """C·H·W, the number of dimensions that bits per dimension divides by."""
+        return self.channels * self.height * self.width
+
+    @property
+    def planar(self) -> bool:
+        """Whether an image is a point of the plane: one row of two grey pixels, x and y."""
+        return self.shape == (1, 1, 2)
+
+    def domain(self, name: str) -> tuple[int, int, int]:
+        """(C, H, W) of the images of domain "a" (the first, `shape`) or "b" (the second)."""
+        if name == "a" or self.second is None:
+            return self.shape
+        return self.second

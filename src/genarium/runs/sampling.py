@@ -1,0 +1,131 @@
+"""How a model samples: the settings that model classes declare, as flags and as checked values.
+
+A model class names a small frozen dataclass, its `settings`; the fields are what one may set. The
+flags of `genarium sample` are those of all models, since the command reads them before it knows the
+run: from the source, unimported. What the run's own model does not declare is then refused.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genarium import plugins
+from genarium.data.progress import bar
+from genarium.errors import UserError
+from genarium.recipes import MODELS
+from genarium.signatures import argument_help, check, dataclass_fields
+
+if TYPE_CHECKING:
+    from genarium.contract import Progress, Settings
+    from genarium.runs.trained import Trained
+
+BASE = "Settings"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A setting as the source says it: its name, its type as a text, and its help."""
+
+    name: str
+    type: str
+    help: str
+
+    @property
+    def is_bool(self) -> bool:
+        return self.type == "bool"
+
+    @property
+    def metavar(self) -> str:
+        """What the flag wants, from the type: {a,b}, N, X or TEXT."""
+        if "Literal[" in self.type:
+            inner = self.type.split("Literal[", 1)[1].split("]", 1)[0]
+            return "{" + ",".join(part.strip(" '\"") for part in inner.split(",")) + "}"
+        kind = self.type.lower()
+        return "X" if "float" in kind else "N" if "int" in kind else "TEXT"
+
+
+def declared() -> dict[str, Declared]:
+    """The settings of all models, by name; help of a name that two declare is that of both."""
+    found: dict[str, Declared] = {}
+    for file in (*sorted(MODELS.rglob("*.py")), *plugins.files()):
+        for setting in _scan(file, file.stat().st_mtime_ns):
+            before = found.get(setting.name)
+            if before is not None and before.help != setting.help:
+                setting = replace(setting, help=f"{before.help.rstrip('.')}; {setting.help}")
+            found[setting.name] = setting
+    return found
+
+
+@lru_cache(maxsize=512)
+def _scan(file: Path, stamp: int) -> tuple[Declared, ...]:
+    text = file.read_text(encoding="utf-8")
+    if f"({BASE})" not in text and f".{BASE})" not in text:
+        return ()
+    return tuple(_fields(ast.parse(text, filename=str(file))))
+
+
+def _fields(tree: ast.Module) -> Iterator[Declared]:
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        if BASE not in {ast.unparse(base).split(".")[-1] for base in node.bases}:
+            continue
+        texts = argument_help(ast.get_docstring(node) or "")
+        for part in node.body:
+            if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+                name = part.target.id
+                yield Declared(name, ast.unparse(part.annotation), texts.get(name, ""))
+
+
+@contextmanager
+def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
+    """What to tell of the progress of n images: True is a bar on stderr, False nothing."""
+    if not isinstance(progress, bool):
+        yield progress
+        return
+    with bar("sampling", n, progress) as advance:
+        before = 0.0
+
+        def told(done: int, of: int) -> None:
+            nonlocal before
+            images = n * done / of
+            advance(images - before)
+            before = images
+
+        yield told if progress else None
+
+
+def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Settings | None:
+    """What was given, checked, as the settings of the run's model; None where nothing was.
+
+    Raises UserError for a setting that this model does not declare, and for a wrong value.
+    """
+    kind = run.model.settings
+    if given is None or (isinstance(given, Mapping) and not given):
+        return None
+    run.can("sample")
+    if not isinstance(given, Mapping):
+        if kind is None or not isinstance(given, kind):
+            wanted = "no settings" if kind is None else kind.__name__
+            raise UserError(
+                f"settings: {type(given).__name__}: {run.path} is a {run.recipe.name}, whose "
+                f"sampler takes {wanted}"
+            )
+        given = {name: getattr(given, name) for name in given.__dataclass_fields__}
+    fields = {} if kind is None else {f.name: f for f in dataclass_fields("sampler", kind)}
+    for name, value in given.items():
+        if name not in fields:
+            flag = "--" + name.replace("_", "-")
+            known = " and ".join(f.flag for f in fields.values())
+            raise UserError(
+                f"{flag} {value}: {run.path} is a {run.recipe.name}, whose sampler has "
+                f"{f'{known} only' if known else 'no settings'}: leave it out"
+            )
+    assert kind is not None
+    return kind(**{name: check(fields[name], value) for name, value in given.items()})

@@ -1,0 +1,287 @@
+"""Settings of samplers: temperature and truncation in closed form, their flags and refusals."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import genarium
+from genarium import recipes
+from genarium.cli import main
+from genarium.contract import CAPABILITIES, Model, Settings, capabilities, draw
+from genarium.errors import UserError
+from genarium.models.autoregressive.autoregressive import Autoregressive, Temperature
+from genarium.models.autoregressive.heads import Head, LogisticMixture, Softmax, tempered
+from genarium.models.gan.gan import GAN, Truncation, truncated
+from genarium.models.vae.vae import VAE, Prior
+from genarium.runs import sampling
+from genarium.runs.building import build
+from tests.conftest import tiny_spec
+
+FLAGS = {"pixelcnn": "temperature", "vae": "temperature", "vae-gan": "temperature"}
+FLAGS |= {"dcgan": "truncation"}
+
+
+def fresh(name: str) -> Model:
+    found = recipes.get(name)
+    return build(found, tiny_spec(), found.tiny, seed=0).eval()
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+# -- what the settings mean ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [Softmax(8), LogisticMixture(8, 2)], ids=["softmax", "logistics"])
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_a_temperature_is_the_power_of_each_levels_probability(
+    head: Head, temperature: float
+) -> None:
+    outputs = torch.randn(1, head.outputs, generator=seeded())
+    p = head.probabilities(outputs)[0].double() ** (1 / temperature)
+    noise = (torch.arange(20_000) + 0.5) / 20_000  # every quantile once
+    drawn = tempered(head, temperature)(outputs.expand(len(noise), -1), noise)
+    found = torch.bincount(drawn, minlength=8) / len(noise)
+    torch.testing.assert_close(found.double(), p / p.sum(), rtol=0, atol=2e-4)
+
+
+def test_temperature_1_is_the_exact_sampler_itself() -> None:
+    head = LogisticMixture(8, 2)
+    assert tempered(head, 1.0) == head.choose
+
+
+@pytest.mark.parametrize("bound", [0.5, 1.0, 3.0])
+def test_truncated_noise_has_the_density_of_the_truncated_normal(bound: float) -> None:
+    def phi(x: Tensor) -> Tensor:
+        return 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+    quantiles = (torch.arange(9_999, dtype=torch.float64) + 1) / 10_000
+    z = math.sqrt(2) * torch.erfinv(2 * quantiles - 1)  # N(0, 1) by its quantiles
+    found = truncated(z, bound)
+    ends = phi(torch.tensor([-bound, bound], dtype=torch.float64))
+    torch.testing.assert_close((phi(found) - ends[0]) / (ends[1] - ends[0]), quantiles)
+    assert found.abs().max() <= bound
+    assert truncated(torch.tensor([-9.0, 9.0]), bound).abs().tolist() == pytest.approx([bound] * 2)
+
+
+def test_a_wide_bound_changes_no_noise() -> None:
+    z = torch.randn(1000, generator=seeded())
+    torch.testing.assert_close(truncated(z, 12.0), z)
+
+
+def test_a_vaes_temperature_is_the_deviation_of_its_codes() -> None:
+    model = fresh("cvae")
+    assert isinstance(model, VAE)
+    z = model.prior(5, seeded())
+    z[:, : model.latent] *= 0.25
+    found = model.sample(5, generator=seeded(), settings=Prior(0.25))
+    torch.testing.assert_close(found, model.decode(z))
+    (still,) = {tuple(x.flatten().tolist()) for x in fresh("vae").sample(3, settings=Prior(0))}  # type: ignore[operator]
+    assert still
+
+
+def test_a_gans_condition_is_not_truncated() -> None:
+    model = fresh("cgan")
+    assert isinstance(model, GAN)
+    z = model.prior(5, seeded())
+    z[:, : model.latent] = truncated(z[:, : model.latent], 0.5)
+    found = model.sample(5, generator=seeded(), settings=Truncation(0.5))
+    torch.testing.assert_close(found, model.decode(z))
+
+
+def test_a_cold_autoregressive_model_takes_the_likeliest_levels() -> None:
+    model = fresh("pixelcnn")
+    assert isinstance(model, Autoregressive)
+    cold = model.sample_levels(2, generator=seeded(), temperature=1e-4)
+    other = model.sample_levels(2, generator=torch.Generator().manual_seed(4), temperature=1e-4)
+    assert torch.equal(cold, other)  # nothing is left to chance
+
+
+# -- every model ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(recipes.catalogue()))
+def test_what_a_model_declares_is_what_its_sampler_takes(name: str) -> None:
+    kind = recipes.get(name).returns()
+    if "sample" not in capabilities(kind):
+        assert kind.settings is None
+        return
+    taken = inspect.signature(kind.sample).parameters  # type: ignore[attr-defined]
+    assert ("settings" in taken) == (kind.settings is not None)
+    assert {"condition", "generator"} <= {*taken}
+    assert kind.settings is not None
+    model = fresh(name)
+    plain = draw(model, 3, generator=seeded())
+    assert torch.equal(plain, draw(model, 3, generator=seeded(), settings=kind.settings()))
+
+
+@pytest.mark.parametrize("name", sorted(recipes.catalogue()))
+def test_capabilities_take_what_their_protocols_take(name: str) -> None:
+    kind = recipes.get(name).returns()
+    for capability in capabilities(kind):
+        protocol = inspect.signature(getattr(CAPABILITIES[capability], capability)).parameters
+        own = inspect.signature(getattr(kind, capability)).parameters
+        missing = set(protocol) - set(own) - {"settings", "progress"}
+        assert not missing, f"{name}.{capability} lacks {missing}"
+
+
+def test_progress_comes_to_its_end() -> None:
+    told: list[tuple[int, int]] = []
+    model = fresh("pixelcnn")
+    assert isinstance(model, Autoregressive)
+    model.sample_levels(5, chunk=2, progress=lambda done, of: told.append((done, of)))
+    shares = [done / of for done, of in told]
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1.0
+    assert len(shares) > 3 * tiny_spec().height  # rows of each part
+
+
+# -- runs and the command --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    where = tmp_path_factory.mktemp("runs")
+    return {
+        name: genarium.train(
+            name,
+            data="digits",
+            size="16",
+            steps=1,
+            batch=8,
+            out=where / name,
+            **recipes.get(name).tiny,
+        )
+        for name in (*FLAGS, "autoencoder")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(FLAGS))
+def test_flag_argument_and_setting_draw_the_same(
+    name: str, runs: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, setting = runs[name], FLAGS[name]
+    out = tmp_path / "some.npz"
+    command = [
+        "sample",
+        str(run.path),
+        "-n",
+        "4",
+        f"--{setting}",
+        "0.3",
+        "--out",
+        str(out),
+        "--json",
+    ]
+    assert main([*command, "--device", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"] == {setting: 0.3}
+    found = genarium.sample(run, n=4, **{setting: 0.3})  # type: ignore[arg-type]
+    assert f"{setting} 0.3" in found.text()
+    told: list[float] = []
+    by_setting = run.sample(
+        4, settings={setting: 0.3}, progress=lambda done, of: told.append(done / of)
+    )
+    assert torch.equal(found.images, by_setting)
+    assert told[-1] == 1.0
+    assert torch.equal(by_setting, run.sample(4, settings=run.model.settings(0.3)))
+    assert not torch.equal(by_setting, run.sample(4))
+    assert "settings" not in genarium.sample(run, n=4).to_dict()
+    with np.load(out) as stored:
+        shown = genarium.to_uint8(by_setting).permute(0, 2, 3, 1).numpy()
+        assert np.array_equal(stored["images"], shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "reason"),
+    [
+        ("dcgan", ["--temperature", "1"], "--temperature 1: .*dcgan.* has --truncation only"),
+        ("vae", ["--truncation", "1"], "--truncation 1: .*vae.* has --temperature only"),
+        ("vae", ["--temperature", "-1"], "--temperature '-1': give a number of at least 0"),
+        ("pixelcnn", ["--temperature", "0"], "--temperature '0': give a number above 0"),
+        ("pixelcnn", ["--temperature", "warm"], "--temperature 'warm': give a number"),
+        ("pixelcnn", ["--temperature", "nan"], "--temperature 'nan': give a"),
+        ("dcgan", ["--truncation", "0"], "--truncation '0': give a number above 0"),
+        ("vae", ["--temprature", "1"], "flag --temprature is unknown: did you mean --temperature"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    name: str,
+    flags: list[str],
+    reason: str,
+    runs: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["sample", str(runs[name].path), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(reason, line), line
+    assert not (runs[name].path / "samples.png").exists()
+
+
+def test_in_python_a_setting_is_an_argument(runs: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^truncation 1: .*vae"):
+        genarium.sample(runs["vae"], truncation=1)
+    with pytest.raises(UserError, match="argument temprature is unknown: did you mean temperature"):
+        genarium.sample(runs["vae"], temprature=1)
+    with pytest.raises(UserError, match="whose sampler takes Prior"):
+        runs["vae"].sample(2, settings=Truncation(1.0))
+    with pytest.raises(UserError, match="which cannot sample"):
+        genarium.sample(runs["autoencoder"], temperature=1)
+
+
+OWN = '''
+from dataclasses import dataclass
+import torch
+from genarium.contract import Model, Phase, Settings
+
+@dataclass(frozen=True)
+class Mine(Settings):
+    """How it samples.
+
+    brightness: of mine: the grey value.
+    """
+
+    brightness: float = 0.0
+'''
+
+
+def test_the_settings_of_an_own_model_are_flags_unimported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sampling.declared().keys() == {"temperature", "truncation"}
+    (tmp_path / "own_sampler.py").write_text(OWN)
+    monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
+    found = sampling.declared()["brightness"]
+    assert (found.metavar, found.help) == ("X", "of mine: the grey value.")
+
+
+def test_a_model_of_the_first_contract_still_samples() -> None:
+    class Old(Model):
+        def sample(self, n: int, *, condition: Any = None, generator: Any = None) -> Tensor:
+            return torch.zeros(n)
+
+    told: list[tuple[int, int]] = []
+    assert len(draw(Old(), 3, progress=lambda done, of: told.append((done, of)))) == 3
+
+
+def test_settings_are_frozen_dataclasses_with_defaults_that_change_nothing() -> None:
+    assert Temperature() == Temperature(1.0)
+    assert Prior() == Prior(1.0)
+    assert Truncation() == Truncation(None)
+
+    @dataclass(frozen=True)
+    class More(Settings):
+        some: int = 1
+
+    assert isinstance(More(), Settings)

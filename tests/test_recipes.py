@@ -1,0 +1,143 @@
+"""What a recipe says of itself: its place in the taxonomy and the defaults of its training."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genarium import recipes
+from genarium.contract import Spec
+from genarium.errors import UserError
+from genarium.recipes import Recipe, recipe
+from genarium.runs.configuration import resolve
+from genarium.training.options import TrainOptions
+
+FAMILIES = {
+    "nonprobabilistic": {"autoencoder", "denoising-autoencoder", "stacked-autoencoder"},
+    "explicit/tractable": {"pixelcnn", "row-lstm", "diagonal-bilstm"},
+    "explicit/approximate": {"vae", "cvae", "iwae"},
+    "implicit": {
+        "gan",
+        "dcgan",
+        "cgan",
+        "lsgan",
+        "wgan",
+        "wgan-gp",
+        "infogan",
+        "improved-gan",
+        "pix2pix",
+        "cyclegan",
+        "text-to-image",
+    },
+    "hybrid": {"vae-gan"},
+}
+
+OWN = '''
+from genarium import Spec, recipe
+from genarium.models.autoencoder.autoencoder import Autoencoder, autoencoder
+
+@recipe({family}tiny={{}})
+def {name}(spec: Spec, *, latent: int = 2) -> Autoencoder:
+    """One of mine."""
+    return autoencoder(spec, latent=latent, width=4)
+'''
+
+
+def test_each_recipe_stands_where_the_theory_puts_it() -> None:
+    found: dict[str, set[str]] = {}
+    for entry in recipes.catalogue().values():
+        found.setdefault("/".join(entry.taxonomy), set()).add(entry.name)
+        assert entry.load().family == entry.taxonomy  # what was read is what it says
+    assert found == FAMILIES
+
+
+@pytest.mark.parametrize(
+    ("written", "family"), [("", ("yours",)), ('family="explicit/flow", ', ("explicit", "flow"))]
+)
+def test_an_own_recipe_says_its_family_unimported(
+    written: str, family: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"mine_{family[0]}"
+    (tmp_path / f"{name}.py").write_text(OWN.format(family=written, name=name))
+    monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
+    entry = recipes.catalogue()[name.replace("_", "-")]
+    assert entry.taxonomy == family
+    assert f"genarium_user_{name}" not in sys.modules
+
+    import genarium
+
+    run: Any = genarium.train(entry.name, data="digits", steps=1, batch=2, out=tmp_path / "run")
+    assert run.taxonomy == family
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["taxonomy"] == list(family)
+
+
+def test_a_file_that_is_no_python_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.py").write_text("def (")
+    monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"GENARIUM_PATH.*broken\.py"):
+        recipes.catalogue()
+
+
+def _recipe(**keywords: Any) -> Recipe:
+    @recipe(tiny={}, **keywords)
+    def some(spec: Spec, *, width: int = 2) -> Any:
+        """Some."""
+
+    return some
+
+
+ALL = {
+    "epochs": 2.0,
+    "minutes": 1.5,
+    "batch": 7,
+    "seed": 3,
+    "schedule": "cosine",
+    "warmup": 5,
+    "clip": 1.0,
+    "ema": 0.999,
+    "flip": True,
+    "precision": "fp32",
+    "device": "cpu",
+    "channels_last": False,
+    "compile": True,
+    "log_every": 2,
+    "sample_every": 4,
+    "checkpoint_every": 6,
+    "keep": 9,
+    "tensorboard": True,
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_recipe_defaults_any_option_and_who_trains_has_the_last_word(name: str) -> None:
+    own = _recipe(training={name: ALL[name]})
+    assert resolve(own).training[name] == ALL[name]
+    other = getattr(TrainOptions(), name)
+    if other is not None:
+        assert resolve(own, {"training": {name: other}}).training[name] == other
+    assert set(ALL) | {"steps"} == set(TrainOptions.__dataclass_fields__)
+
+
+def test_a_budget_that_is_given_replaces_the_recipes() -> None:
+    own = _recipe(steps=10, training={"minutes": 3})
+    both = resolve(own).training
+    assert (both["steps"], both["minutes"], both["epochs"]) == (10, 3, None)
+    given = resolve(own, {"training": {"epochs": 1}}).training
+    assert (given["steps"], given["minutes"], given["epochs"]) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("training", "reason"),
+    [
+        ({"emma": 0.9}, "emma is unknown: did you mean ema"),
+        ({"ema": 2}, "ema 2: .*below 1"),
+        ({"steps": 0}, "steps 0: .*above 0"),
+    ],
+)
+def test_a_recipes_wrong_default_is_named(training: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        resolve(_recipe(training=training))
