@@ -15,7 +15,7 @@ import genarium
 PACKAGE = Path(genarium.__file__).parent
 
 # What each part may import of the others; a part that is not named may import all but those on top.
-GROUND = {"nn", "contract", "data"}
+GROUND = {"nn", "contract", "data", "plugins"}
 ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     "errors": set(),
@@ -23,7 +23,7 @@ ALLOWED = {
     "plugins": set(),
     "signatures": set(),
     "recipes": {"contract", "plugins", "signatures"},
-    "verbs": {"plugins", "signatures"},
+    "verbs": {"plugins", "signatures", "runs"},  # the settings that models declare for sampling
     "models": {*GROUND, "recipes", "signatures"},
     "training": {"contract", "signatures"},
     "evaluation": {"contract", "data", "plugins", "signatures"},

@@ -180,12 +180,12 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
         found = TypeAdapter(setting.type).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"{shown} {value!r}: {_remedy(first)}") from None
+        raise UserError(f"{shown} {said(value)}: {_remedy(first)}") from None
     for each in found if isinstance(found, (tuple, list)) else (found,):
         if isinstance(each, float) and not math.isfinite(each):
-            raise UserError(f"{shown} {value!r}: give a finite number")
+            raise UserError(f"{shown} {said(value)}: give a finite number")
         if isinstance(each, int) and abs(each) > LARGEST and not _limited(setting.type):
-            raise UserError(f"{shown} {value!r}: give a number of at most {LARGEST}")
+            raise UserError(f"{shown} {said(value)}: give a number of at most {LARGEST}")
     return found
 
 
@@ -196,13 +196,13 @@ def _strict(kind: Any, value: Any, shown: str) -> None:
     for each in given:
         if isinstance(each, bool) and bool not in bare:
             wanted = "number" if bare & {int, float} else "text"
-            raise UserError(f"{shown} {value!r}: give a {wanted}, not true or false")
+            raise UserError(f"{shown} {said(value)}: give a {wanted}, not true or false")
         if isinstance(each, (int, float)) and not isinstance(each, bool) and bool in bare:
-            raise UserError(f"{shown} {value!r}: give true or false")
+            raise UserError(f"{shown} {said(value)}: give true or false")
         if isinstance(each, str) and not _readable(each):
             raise UserError(f"{shown} {each!r}: a text cannot hold NUL or half a character")
         if isinstance(each, (bytes, bytearray)):
-            raise UserError(f"{shown} {value!r}: give a text or a number")
+            raise UserError(f"{shown} {said(value)}: give a text or a number")
 
 
 def _readable(text: str) -> bool:
@@ -225,6 +225,24 @@ def _limited(kind: Any) -> bool:
     return any(hasattr(part, "lt") or hasattr(part, "le") for part in _parts(kind))
 
 
+def said(value: Any) -> str:
+    """A value as an error repeats it: numbers as they were typed, other texts in quotes."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(said, value)) or repr(value)
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return repr(value)
+        return value.strip()
+    return repr(value)
+
+
+def plain(value: Any) -> Any:
+    """A bound as one writes it: 0 for 0.0."""
+    return f"{value:g}" if isinstance(value, float) else value
+
+
 def _remedy(error: Any) -> str:
     kind, context = error["type"], error.get("ctx", {})
     words = {
@@ -243,7 +261,7 @@ def _remedy(error: Any) -> str:
         "string_type": "give a text (quote it in a YAML file)",
     }
     if kind in words:
-        return words[kind].format(**context)
+        return words[kind].format(**{k: plain(v) for k, v in context.items()})
     message: str = error["msg"]
     return message[:1].lower() + message[1:]
 

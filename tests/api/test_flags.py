@@ -42,7 +42,7 @@ def say(
 @pytest.fixture
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser()
-    of_signature.add_arguments(found, verbs.of(say))
+    of_signature.add_arguments(found, verbs.of(say), [])
     return found
 
 

@@ -65,9 +65,9 @@ def evaluate_model(
     metrics that read them, and to say how far the extractor can be trusted on them. conditions:
     what goes with them, [N,A], of the kind that the model is conditioned on. heldout: images for
     likelihood and reconstruction; the reference if None. train: the training images, for scores
-    that see copying, which read all of them. n: samples, and images of either other set, at most. seed,
-    batch: of the samples; together they determine the result. split: the name of the split that
-    reference and heldout come from.
+    that see copying, which read all of them. n: samples, and images of either other set, at most.
+    seed, batch: of the samples; together they determine the result. split: the name of the split
+    that reference and heldout come from.
     metrics: scores of samples against the reference. second: held-out images of a second domain,
     for a model that translates; the reference is the first then. paired: whether their rows belong
     together. draws: the samples, where somebody else wants to see them too.
