@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -21,7 +22,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every runnable block of docs/architecture.md as its file."""
     folder = tmp_path_factory.mktemp("howto")
     blocks = BLOCK.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
-    assert [name for name, _ in blocks] == ["pixels.py", "stripes.py", "contrast.py"]
+    assert [name for name, _ in blocks] == [
+        "pixels.py",
+        "brightness.py",
+        "stripes.py",
+        "contrast.py",
+    ]
     for name, text in blocks:
         (folder / name).write_text(text, encoding="utf-8")
     return folder
@@ -65,6 +71,16 @@ def test_adding_a_metric_touches_one_file(written: Path) -> None:
     script = written / "contrast.py"
     script.write_text(script.read_text().replace("runs/pixels-digits-1", "runs/pixels-metric"))
     assert "contrast" in python(written, "contrast.py")
+
+
+def test_adding_a_verb_touches_one_file(written: Path) -> None:
+    genarium(written, "train pixels --data digits --out runs/pixels-verb", *TINY)
+    assert "brightness" in genarium(written, "--help")
+    assert "how many" in genarium(written, "brightness --help")
+    found = json.loads(genarium(written, "brightness runs/pixels-verb -n 8 --json"))
+    assert 0 < found["mean"] < 1
+    program = "import genarium; print(genarium.brightness('runs/pixels-verb', n=8).mean)"
+    assert float(python(written, "-c", program)) == found["mean"]
 
 
 def test_the_latent_space_as_it_is_written(

@@ -65,6 +65,31 @@ def test_who_imports_whom(file: Path) -> None:
     assert wrong_imports(file.read_text(encoding="utf-8"), module) == []
 
 
+def test_no_two_files_import_each_other() -> None:
+    """Also not through others, and not in functions; what only types need does not count."""
+    files = {
+        ".".join(("genarium", *f.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): f
+        for f in PACKAGE.rglob("*.py")
+    }
+    needs = {}
+    for module, file in files.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = [ast.Pass()]
+        names = imported(ast.unparse(tree), module)
+        found = {name if name in files else name.rpartition(".")[0] for name in names}
+        needs[module] = (found & {*files}) - {module, "genarium"}
+    while free := [module for module, used in needs.items() if not used & {*needs}]:
+        for module in free:
+            del needs[module]
+    # what is left lies on a circle, or leads to one
+    circle = {m for m in needs if any(m in needs[o] for o in needs)}
+    assert not circle
+
+
 @pytest.mark.parametrize(
     ("source", "module", "wrong"),
     [
