@@ -92,6 +92,13 @@ class Verb:
         return eval(kind, self.function.__globals__) if isinstance(kind, str) else kind
 
     @functools.cached_property
+    def places(self) -> tuple[str, ...]:
+        """The further arguments that say where the result goes: those of `Result.save`."""
+        if not self.out:
+            return ()
+        return ("out", "overwrite") if "" in self.result.SUFFIXES else ("out",)
+
+    @functools.cached_property
     def shows_progress(self) -> bool:
         return "progress" in inspect.signature(self.function).parameters
 
@@ -172,7 +179,8 @@ def verb(
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            known = {*made.arguments, *(["progress"] if made.shows_progress else [])}
+            place = {key: kwargs.pop(key) for key in made.places if key in kwargs}
+            known = {*made.arguments, *made.places, *(["progress"] if made.shows_progress else [])}
             for key in kwargs:
                 if key not in known and not made.takes_settings:
                     raise unknown(key, sorted(known), "argument")
@@ -181,7 +189,12 @@ def verb(
                 if key in made.arguments:
                     bound.arguments[key] = made.arguments[key].check(value, key)
             try:
-                return function(*bound.args, **bound.kwargs)
+                if place.get("out") is not None:
+                    made.result.check(place["out"], bool(place.get("overwrite")))
+                result = function(*bound.args, **bound.kwargs)
+                if place.get("out") is not None:
+                    result.save(**place)  # type: ignore[attr-defined]
+                return result
             except UserError as error:
                 error.args = (made.in_python(str(error)), *error.args[1:])
                 raise
