@@ -11,7 +11,7 @@ GAP = "gap = log_variance_q - log_variance_p"
 
 FAULTS = (
     *of(
-        "distributions.py",
+        "nn/distributions.py",
         ("tests/test_distributions.py", "tests/models/test_losses_by_hand.py"),
         (
             "kl standard: sign",

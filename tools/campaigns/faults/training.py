@@ -174,14 +174,18 @@ FAULTS = (
         ),
     ),
     *of(
-        "training/checkpoint.py",
-        ("tests/training/test_durable.py", "tests/training/test_checkpoint.py"),
+        "training/files.py",
+        ("tests/training/test_durable.py",),
         (
             "checkpoint: fsync",
             "os.fsync(descriptor)",
             "pass",
             "a save is not synced to the disk",
         ),
+    ),
+    *of(
+        "training/checkpoint.py",
+        ("tests/training/test_durable.py", "tests/training/test_checkpoint.py"),
         (
             "checkpoint: no sums",
             'return "MANIFEST.json is missing"',
