@@ -130,6 +130,8 @@ class Ground:
         for path in self.home.iterdir():
             if path.name not in self.kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        # `resume` trains it from step 0, which is right
+        shutil.rmtree(self.home / "noweights" / "checkpoints", ignore_errors=True)
         return ended, fault
 
 
