@@ -108,7 +108,7 @@ def test_by_content_and_not_by_name(
     def go(status: int, *more: str) -> str:
         out = tmp_path / f"out-{next(number)}-"
         words = [word.replace("OUT", str(out)) for word in COMMANDS[verb].split()]
-        place = 2 if verb == "study" else 1
+        place = len(verb.split())
         words[place] = str(home / words[place])
         before = places(home)
         capsys.readouterr()
@@ -128,7 +128,7 @@ def test_by_content_and_not_by_name(
     (home / "photos").rename(moved)
     assert "are not there: put them back, or say with --data" in go(2)
     pairs = "pairs:a={0},b={0}" if verb == "translate" else "{0}"
-    if verb != "study":  # whose --data names any real pictures
+    if verb != "study create":  # whose --data names any real pictures
         assert "not what" in go(2, "--data", pairs.format("photos"))
         assert "does not exist" in go(2, "--data", pairs.format("nowhere"))
     assert "changed" not in go(0, "--data", pairs.format(moved))

@@ -217,7 +217,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 def go(home: Path, tmp_path: Path) -> Callable[[str, str, Path], int]:
     def do(verb: str, command: str, images: Path) -> int:
         words = [{"IMAGES": str(images), "DATA": str(images)}.get(w, w) for w in command.split()]
-        place = 2 if verb == "study" else 1
+        place = len(verb.split())
         words[place] = str(home / words[place])
         out = str(tmp_path / f"out{SUFFIX.get(verb, '.png')}")
         return main(words if verb == "evaluate" else [*words, "--out", out])

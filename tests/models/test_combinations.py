@@ -165,7 +165,7 @@ def test_an_old_run_folder_loads_and_resumes(tmp_path: Path) -> None:
         genarium.train("gan", DATA, out=tmp_path / "old", **options)
     assert genarium.load(tmp_path / "old").sample(2).shape == (2, 1, 16, 16)
     assert genarium.resume(tmp_path / "old", data=DATA, steps=2).step == 2
-    with pytest.raises(UserError, match="--smoothing 0"):
+    with pytest.raises(UserError, match="smoothing 0"):
         genarium.train("gan", DATA, out=tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
 

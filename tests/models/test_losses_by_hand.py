@@ -178,4 +178,4 @@ def test_pix2pix_starts_from_the_papers_settings() -> None:
         "test_dropout": True,
     }
     assert {name: given[name] for name in wanted} == wanted
-    assert pix2pix.batch == 1
+    assert pix2pix.training["batch"] == 1

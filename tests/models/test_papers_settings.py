@@ -134,11 +134,11 @@ BATCHES = {
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_batch_is_the_papers(name: str) -> None:
-    assert recipes.get(name).batch == BATCHES[name]
+    assert recipes.get(name).training["batch"] == BATCHES[name]
 
 
 def test_cyclegans_rate_falls_over_the_second_half() -> None:
-    assert recipes.get("cyclegan").schedule == "constant-linear"
+    assert recipes.get("cyclegan").training["schedule"] == "constant-linear"
 
 
 OPTIMIZERS: dict[str, tuple[str, float, tuple[float, float]]] = {

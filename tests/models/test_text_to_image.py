@@ -445,7 +445,7 @@ def test_training_draws_captions_that_it_does_not_train_on(run: Path) -> None:
 def test_the_report_shows_test_captions_and_says_them(run: Path) -> None:
     trained = genarium.load(run)
     dataset = trained.dataset()
-    report = gather.collect(trained, dataset=dataset, n=16, seed=0, evaluate=False)
+    report = gather.collect(trained, dataset=dataset, n=16, seed=0)
     assert report.captions == tuple(dataset.test.captions[:2])
     wanted = to_uint8(trained.sample(8, text=report.captions))
     assert torch.equal(report.samples, wanted)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from genarium import cli
+from genarium import cli, verbs
+from genarium.cli import verbs as of_signature
 from genarium.data.scan import scan
 from genarium.data.stream import stream
 from genarium.drawing import folder
@@ -148,8 +149,7 @@ def test_the_library_keeps_to_it(tmp_path):
 @pytest.mark.parametrize("verb", ["sample", "translate", "denoise"])
 def test_every_verb_that_writes_single_pictures_has_the_flag(verb):
     parser = argparse.ArgumentParser()
-    module = __import__(f"{cli.__name__}.{verb}", fromlist=["add_arguments"])
-    module.add_arguments(parser, [])
+    of_signature.add_arguments(parser, verbs.catalogue()[verb].load(), [])
     assert parser.parse_args(["run", "--overwrite"]).overwrite
 
 
