@@ -199,3 +199,8 @@ def test_manifest_lists_every_file(tmp_path: Path) -> None:
     path = checkpoints.save(tmp_path, make(1), keep=1)
     listed = set(json.loads((path / "MANIFEST.json").read_text()))
     assert listed | {"MANIFEST.json"} == {p.name for p in path.iterdir()}
+
+
+def test_a_manifest_that_is_nested_without_end_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "MANIFEST.json").write_text("[" * 100_000)
+    assert "cannot be read" in str(checkpoints.verify(tmp_path))

@@ -143,3 +143,13 @@ def test_tensorboard_s_full_disk_ends_nothing(tmp_path: Path) -> None:
     assert log.read(tmp_path / "metrics.jsonl") == rows(1, 2)
     assert len(said) == 1
     assert "TensorBoard" in said[0]
+
+
+def test_a_row_that_is_nested_without_end_costs_only_itself(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    written = Log(file)
+    written.write({"step": 1, "losses": {}})
+    written.close()
+    file.write_bytes(file.read_bytes() + b"[" * 100_000 + b"\n")
+    with pytest.warns(UserWarning, match="left out"):
+        assert [row["step"] for row in log.read(file)] == [1]

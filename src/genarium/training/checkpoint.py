@@ -173,7 +173,10 @@ def verify(path: Path) -> str | None:
 
 def _manifest(path: Path) -> dict[str, str]:
     """Name -> SHA-256 of a checkpoint's files. Raises OSError, ValueError for what is none."""
-    found = json.loads((path / "MANIFEST.json").read_text(encoding="utf-8"))
+    try:
+        found = json.loads((path / "MANIFEST.json").read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict) or not set(found) <= FILES:
         raise ValueError("it names other files than a checkpoint has")
     for name in sorted(ALWAYS - set(found)):

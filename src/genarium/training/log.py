@@ -139,7 +139,10 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def _row(line: bytes) -> dict[str, Any]:
     """The row of a line. Raises ValueError for a damaged one; rows of old runs have no sum."""
-    row = json.loads(line)
+    try:
+        row = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(row, dict) or type(row.get("step")) is not int:
         raise ValueError("not a row of a log")
     if "crc32" in row:
