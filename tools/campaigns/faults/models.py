@@ -190,8 +190,8 @@ FAULTS = (
         (BY_HAND, "tests/models/test_gan.py"),
         (
             "gan: score without the condition",
-            "return discriminator.head(self.gan.conditioning.tell(features, code))",
-            "return discriminator.head(features)",
+            "return self.discriminator.head(self.gan.conditioning.tell(features, code))",
+            "return self.discriminator.head(features)",
             "the head is not told the condition",
         ),
         (
