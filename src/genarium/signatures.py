@@ -226,15 +226,9 @@ def _limited(kind: Any) -> bool:
 
 
 def said(value: Any) -> str:
-    """A value as an error repeats it: numbers as they were typed, other texts in quotes."""
+    """A value as an error repeats it, several one after another."""
     if isinstance(value, (list, tuple)):
         return " ".join(map(said, value)) or repr(value)
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return repr(value)
-        return value.strip()
     return repr(value)
 
 

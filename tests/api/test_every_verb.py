@@ -182,7 +182,7 @@ def test_own_verbs_join_the_face_and_the_command(
     assert main(["brightness", "3", "--json"]) == 0
     assert '"level": 6' in capsys.readouterr().out
     assert main(["brightness", "3", "--factor", "0"]) == 2
-    assert "--factor 0: give a number above 0" in capsys.readouterr().err
+    assert "--factor '0': give a number above 0" in capsys.readouterr().err
     assert main([]) == 0
     assert "yours:\n  brightness" in capsys.readouterr().out
 
