@@ -64,7 +64,11 @@ def resolved(
     if isinstance(config, str | os.PathLike):
         config = configuration.read_yaml(Path(config))
     layers = dict(config or {})
-    named = recipe or layers.pop("recipe", None)
+    of_file = layers.pop("recipe", None)
+    for section, values in layers.items():
+        if not isinstance(values, Mapping):
+            raise UserError(f"--config: {section} {values!r}: give its settings by name")
+    named = recipe or of_file
     if named is None:
         raise UserError(
             f"name a recipe: genarium train {'|'.join(recipes.catalogue())} (or --config FILE)"
