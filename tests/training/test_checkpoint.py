@@ -204,3 +204,11 @@ def test_manifest_lists_every_file(tmp_path: Path) -> None:
 def test_a_manifest_that_is_nested_without_end_is_damage(tmp_path: Path) -> None:
     (tmp_path / "MANIFEST.json").write_text("[" * 100_000)
     assert "cannot be read" in str(checkpoints.verify(tmp_path))
+
+
+def test_a_checkpoint_without_its_manifest_is_not_whole(tmp_path: Path) -> None:
+    weights = {"weight": torch.ones(2)}
+    saved = checkpoints.save(tmp_path, Checkpoint(1, weights, state={"step": 1}), keep=2)
+    assert checkpoints.verify(saved) is None
+    (saved / "MANIFEST.json").unlink()
+    assert checkpoints.verify(saved) == "MANIFEST.json is missing"
