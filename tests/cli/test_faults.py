@@ -43,6 +43,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train dcgan --width wide", ["--width 'wide'", "whole number"]),
         ("train dcgan --width 0", ["--width '0'", "above 0"]),
         ("train dcgan --lr -1", ["--lr '-1'", "above 0"]),
+        ("train dcgan --device meta", ["--device meta is not available"]),
         ("train dcgan --lr nan", ["--lr 'nan'"]),
         ("train dcgan --lr inf", ["--lr 'inf'", "finite"]),
         ("train dcgan --schedule sine", ["--schedule 'sine'", "cosine"]),

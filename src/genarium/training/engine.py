@@ -158,7 +158,8 @@ def _accelerator(device: str) -> torch.device:
 
 def _available(device: str) -> bool:
     try:
-        torch.empty(1, device=device)
+        # a value, for `meta` has places and none
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError):
         return False
     return True
