@@ -50,7 +50,7 @@ def main() -> None:
         where = None if o.from_dir is None else str(o.from_dir / name)
         data[name] = load_data(name, DataOptions(size="28", channels=1, from_dir=where))
     sizes = {"levels": o.levels, "blocks": o.blocks, "width": o.width, "head": 2 * o.width}
-    found: dict[str, Any] = {"minutes": o.minutes, "threads": o.threads, "images": o.images}
+    result: dict[str, Any] = {"minutes": o.minutes, "threads": o.threads, "images": o.images}
     for own in o.sets:
         folder = o.out / f"anomaly-{own}"
         train(own, Net("pixelcnn", {**sizes, "lr": 5e-3}), data[own], folder, o)
@@ -58,18 +58,18 @@ def main() -> None:
         scores = {name: run.score(split.test.images[: o.images]) for name, split in data.items()}
         (other,) = (name for name in o.sets if name != own)
         dims = run.spec.dims
-        found[own] = {
+        result[own] = {
             "auroc": auroc(scores[own], scores[other]),
             "bits_per_dim": {n: bits_per_dim(-s.mean().item(), dims) for n, s in scores.items()},
         }
-        mean = found[own]["bits_per_dim"]
+        mean = result[own]["bits_per_dim"]
         print(
-            f"trained on {own}: AUROC {found[own]['auroc']:.4f} against {other}; "
+            f"trained on {own}: AUROC {result[own]['auroc']:.4f} against {other}; "
             f"bits/dim {mean[own]:.3f} of {own}, {mean[other]:.3f} of {other}",
             flush=True,
         )
     path = o.out / "anomaly_auroc.json"
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

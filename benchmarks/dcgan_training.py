@@ -142,12 +142,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
-    found = parser.parse_args()
+    args = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     for name, side in (("plain", Plain), ("trainer", Ours)):
         pipes[name], theirs = context.Pipe()
-        arguments = (side, theirs, found.batch, found.size, found.width, found.precision)
+        arguments = (side, theirs, args.batch, args.size, args.width, args.precision)
         context.Process(target=serve, args=arguments, daemon=True).start()
 
     def run(name: str, steps: int) -> float:
@@ -159,11 +159,11 @@ def main() -> None:
         print(f"{name}: {pipe.recv():,} parameters in the generator")
         run(name, 1)
     ratios = []
-    for number in range(found.rounds):
+    for number in range(args.rounds):
         order = list(pipes)[:: 1 if number % 2 else -1]
-        seconds = {name: run(name, found.steps) for name in order}
+        seconds = {name: run(name, args.steps) for name in order}
         ratios.append(seconds["plain"] / seconds["trainer"])
-        rates = {k: found.steps * found.batch / s for k, s in seconds.items()}
+        rates = {k: args.steps * args.batch / s for k, s in seconds.items()}
         print(
             f"plain {rates['plain']:7.1f} images/s   trainer {rates['trainer']:7.1f}   "
             f"ratio {ratios[-1]:.2f}",
@@ -172,8 +172,8 @@ def main() -> None:
     for pipe in pipes.values():
         pipe.send(0)
     print(
-        f"{found.size} px, batch {found.batch}, {torch.get_num_threads()} threads, "
-        f"bf16 units {has_fast_bf16(torch.device('cpu'))}, --precision {found.precision}: "
+        f"{args.size} px, batch {args.batch}, {torch.get_num_threads()} threads, "
+        f"bf16 units {has_fast_bf16(torch.device('cpu'))}, --precision {args.precision}: "
         f"median ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, "
         f"max {max(ratios):.2f})"
     )

@@ -33,12 +33,12 @@ from genarium.runs.selection import dataset_for
 
 def timed(function: Callable[[], object], rounds: int = 3) -> float:
     """Median seconds of a few calls."""
-    found = []
+    results = []
     for _ in range(rounds):
         start = time.perf_counter()
         function()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+        results.append(time.perf_counter() - start)
+    return statistics.median(results)
 
 
 def write_images(folder: Path, count: int, size: int, colour: bool) -> None:

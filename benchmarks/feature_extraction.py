@@ -59,14 +59,14 @@ def network(weights: str | None) -> Inception:
     return made
 
 
-def measure(found: argparse.Namespace) -> None:
+def measure(args: argparse.Namespace) -> None:
     """One way in this process: writes features [N,2048] and the seconds that they took."""
-    way = found.way
+    way = args.way
     if way != "plain":
         keep_memory()
-    torch.set_num_threads(found.threads)
-    images = load("digits", DataOptions(channels=3, size=32)).test.images[: found.images]
-    plain = network(found.weights)
+    torch.set_num_threads(args.threads)
+    images = load("digits", DataOptions(channels=3, size=32)).test.images[: args.images]
+    plain = network(args.weights)
     folded = fold(plain)
     bf16 = torch.autocast("cpu", torch.bfloat16)
 
@@ -77,11 +77,11 @@ def measure(found: argparse.Namespace) -> None:
         with torch.inference_mode(), bf16 if way.endswith("bf16") else contextlib.nullcontext():
             return folded(prepare(part))[0].float()
 
-    run(images[: found.batch])
+    run(images[: args.batch])
     start = time.perf_counter()
-    pool = torch.cat([run(part) for part in images.split(found.batch)])
+    pool = torch.cat([run(part) for part in images.split(args.batch)])
     seconds = torch.tensor(time.perf_counter() - start, dtype=torch.float64)
-    save_file({"pool": pool, "seconds": seconds}, found.out)
+    save_file({"pool": pool, "seconds": seconds}, args.out)
 
 
 def main() -> None:
@@ -94,16 +94,16 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
-    found = parser.parse_args()
-    if found.way:
-        measure(found)
+    args = parser.parse_args()
+    if args.way:
+        measure(args)
         return
-    ways = WAYS if found.bf16 else WAYS[:3]
+    ways = WAYS if args.bf16 else WAYS[:3]
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     pools: dict[str, Tensor] = {}
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "found.safetensors")
-        for _ in range(found.rounds):
+        for _ in range(args.rounds):
             for way in ways:
                 again = [sys.executable, *sys.argv, "--way", way, "--out", out]
                 subprocess.run(again, check=True)
@@ -111,16 +111,16 @@ def main() -> None:
                 pools[way] = result["pool"].double()
                 seconds[way].append(result["seconds"].item())
     print(
-        f"{len(pools['plain'])} digits of 32x32x3 in batches of {found.batch}, "
-        f"{found.threads} threads, medians of {found.rounds} rounds; difference: the largest of a "
+        f"{len(pools['plain'])} digits of 32x32x3 in batches of {args.batch}, "
+        f"{args.threads} threads, medians of {args.rounds} rounds; difference: the largest of a "
         "feature, relative to the largest feature"
     )
     for way, times in seconds.items():
         off = (pools[way] - pools["plain"]).abs().max() / pools["plain"].abs().max()
         ratio = statistics.median(a / b for a, b in zip(seconds["plain"], times))
-        rate = found.images / statistics.median(times)
+        rate = args.images / statistics.median(times)
         print(f"{way:16}{rate:8.2f} images/s {ratio:7.2f} times plain   difference {off:.1e}")
-    if found.bf16:
+    if args.bf16:
         exact, low = (
             frechet_distance_of_features(*pools[way].chunk(2))
             for way in ("extractor", "extractor, bf16")

@@ -84,9 +84,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10000)
     parser.add_argument("--few", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
-    found = parser.parse_args()
-    dims = found.dims
-    one, two = (statistics(features(found.count, dims, seed)) for seed in (0, 1))
+    args = parser.parse_args()
+    dims = args.dims
+    one, two = (statistics(features(args.count, dims, seed)) for seed in (0, 1))
     frechet_distance(*one, *two)  # warm
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     compare(
@@ -96,19 +96,19 @@ def main() -> None:
             "scipy": lambda: by_scipy(*one, *two),
             "torchmetrics": lambda: by_torchmetrics(*one, *two),
         },
-        found.rounds,
+        args.rounds,
     )
-    x, y = (features(found.few, dims, seed) for seed in (0, 1))
+    x, y = (features(args.few, dims, seed) for seed in (0, 1))
     compare(
-        f"from the features of {found.few} images, {dims} dimensions",
+        f"from the features of {args.few} images, {dims} dimensions",
         {
             "ours": lambda: frechet_distance_of_features(x, y),
             "scipy": lambda: by_scipy(*statistics(x), *statistics(y)),
         },
-        found.rounds,
+        args.rounds,
     )
     same = frechet_distance_of_features(x, x.clone())
-    print(f"  of {found.few} images to themselves: {same:.1e}")
+    print(f"  of {args.few} images to themselves: {same:.1e}")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,9 @@ class Stopwatch:
         self.start = time.process_time() - self.notes.get(step, 0.0)
         self.step = step
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None:
         if step == self.step:  # told once more at the end
             return
         if self.step % self.every:
@@ -156,10 +158,10 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
     """Train a net for its minutes, or go on with it; its checkpoints are the curve's points."""
     # beside the run, whose folder must be new when it starts
     clock = folder.with_suffix("." + CLOCK)
-    found = checkpoints.steps(folder / "checkpoints")
-    if found:
+    result = checkpoints.steps(folder / "checkpoints")
+    if result:
         config = genarium.load(folder).config["training"]
-        last = max(found)
+        last = max(result)
         if last < config["steps"]:
             print(f"{name}: goes on at step {last} of {config['steps']}", flush=True)
             watch = Stopwatch(clock, config["checkpoint_every"], last)
@@ -196,8 +198,8 @@ def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespa
     """Minutes and validation scores of a run's checkpoints, and the last one's test score."""
     notes = json.loads(folder.with_suffix("." + CLOCK).read_text())
     points = []
-    found = sorted(checkpoints.steps(folder / "checkpoints"))
-    for step in (step for step in found if str(step) in notes):  # not where a run was stopped
+    result = sorted(checkpoints.steps(folder / "checkpoints"))
+    for step in (step for step in result if str(step) in notes):  # not where a run was stopped
         run = genarium.load(folder, step)
         value = scored(data.validation.images[: o.images], run.model, task.unit).mean().item()
         points.append([notes[str(step)] / 60 / o.threads, step, round(value, 5)])
@@ -217,7 +219,7 @@ def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespa
     }
 
 
-def draw(path: Path, task: Task, found: dict[str, dict], o: argparse.Namespace) -> None:
+def draw(path: Path, task: Task, result: dict[str, dict], o: argparse.Namespace) -> None:
     import matplotlib
 
     matplotlib.use("agg")
@@ -227,14 +229,14 @@ def draw(path: Path, task: Task, found: dict[str, dict], o: argparse.Namespace) 
     axes = figure.subplots()
     for number, name in enumerate(task.nets):
         colour = f"C{number}"
-        if name in found:
-            minutes, _, values = zip(*found[name]["curve"])
+        if name in result:
+            minutes, _, values = zip(*result[name]["curve"])
             axes.plot(minutes, values, "o-", color=colour, ms=3, label=name)
         if name in task.published:
             level = task.published[name]
             label = f"{name}, published (test) {level:.2f}"
             axes.axhline(level, color=colour, ls="--", lw=0.8, label=label)
-    values = [p[2] for f in found.values() for p in f["curve"][len(f["curve"]) // 6 :]]
+    values = [p[2] for f in result.values() for p in f["curve"][len(f["curve"]) // 6 :]]
     low = min([*values, *task.published.values()])
     axes.set_ylim(low - 0.03 * (max(values) - low) - 1e-9, max(values))
     cores = "one core" if o.threads == 1 else f"{o.threads} cores"
@@ -243,12 +245,12 @@ def draw(path: Path, task: Task, found: dict[str, dict], o: argparse.Namespace) 
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def table(task: Task, found: dict[str, dict]) -> str:
+def table(task: Task, result: dict[str, dict]) -> str:
     lines = [
         f"| net | minutes | epochs | parameters | test {task.unit} | published |",
         "|---|---|---|---|---|---|",
     ]
-    for name, f in found.items():
+    for name, f in result.items():
         level = task.published.get(name)
         lines.append(
             f"| {name} | {f['minutes']:.1f} | {f['epochs']:.1f} | {f['parameters']:,} "

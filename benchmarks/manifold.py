@@ -39,7 +39,7 @@ def features(count: int, dims: int, seed: int, data: str) -> Tensor:
 
 def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Euclidean distances of float32 rows, computed in float64 blocks as scikit-learn does."""
-    found = np.empty((len(x), len(y)), np.float32)
+    result = np.empty((len(x), len(y)), np.float32)
     norms = np.einsum("ij,ij->i", y, y, dtype=np.float64)
     wide = y.astype(np.float64)
     for start in range(0, len(x), 1024):
@@ -48,8 +48,8 @@ def distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         squared += np.einsum("ij,ij->i", part, part)[:, None]
         squared += norms
         np.maximum(squared, 0, out=squared)
-        found[start : start + 1024] = np.sqrt(squared)
-    return found
+        result[start : start + 1024] = np.sqrt(squared)
+    return result
 
 
 def by_prdc_algorithm(real: np.ndarray, fake: np.ndarray) -> Means:
@@ -73,8 +73,8 @@ def by_prdc(real: np.ndarray, fake: np.ndarray) -> Means:
     """The package."""
     from prdc import compute_prdc  # type: ignore[import-not-found]
 
-    found = compute_prdc(real_features=real, fake_features=fake, nearest_k=K)
-    return tuple(float(found[name]) for name in ("precision", "recall", "density", "coverage"))
+    result = compute_prdc(real_features=real, fake_features=fake, nearest_k=K)
+    return tuple(float(result[name]) for name in ("precision", "recall", "density", "coverage"))
 
 
 def main() -> None:
@@ -83,8 +83,8 @@ def main() -> None:
     parser.add_argument("--dims", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--data", choices=("decaying", "isotropic"), default="decaying")
-    found = parser.parse_args()
-    real, fake = (features(found.count, found.dims, seed, found.data) for seed in (0, 1))
+    args = parser.parse_args()
+    real, fake = (features(args.count, args.dims, seed, args.data) for seed in (0, 1))
     sides: dict[str, Callable[[], Means]] = {
         "ours": lambda: manifold(real, fake, k=K, k_density=K).means(),
         "prdc's algorithm": lambda: by_prdc_algorithm(real.numpy(), fake.numpy()),
@@ -95,7 +95,7 @@ def main() -> None:
         print("prdc is not installed: its algorithm, written afresh, stands for it")
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     values: dict[str, Means] = {}
-    for _ in range(found.rounds):
+    for _ in range(args.rounds):
         for name, call in sides.items():
             start = time.perf_counter()
             values[name] = call()
@@ -103,15 +103,14 @@ def main() -> None:
             print(f"{name:<17} {seconds[name][-1]:8.2f} s", flush=True)
     ours = statistics.median(seconds["ours"])
     print(
-        f"{found.count} x {found.count} x {found.dims}, {found.data}, "
-        f"{torch.get_num_threads()} threads"
+        f"{args.count} x {args.count} x {args.dims}, {args.data}, {torch.get_num_threads()} threads"
     )
     for name, taken in seconds.items():
         shown = ", ".join(f"{value:.6f}" for value in values[name])
         ratio = statistics.median(taken) / ours
         print(f"  {name:<17} {statistics.median(taken):8.2f} s  {ratio:6.1f}x ours  {shown}")
     for name, value in values.items():
-        if not np.allclose(value, values["ours"], rtol=0, atol=1.5 / found.count):
+        if not np.allclose(value, values["ours"], rtol=0, atol=1.5 / args.count):
             raise SystemExit(f"{name} gives other values")
 
 

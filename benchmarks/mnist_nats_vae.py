@@ -79,29 +79,29 @@ def iwae_after(
     return model
 
 
-def vae_of(found: Any) -> Path:
+def vae_of(result: Any) -> Path:
     """The run folder of the VAE that an IWAE starts from with --after."""
-    return Path(found.out, f"vae-{found.binarization}")
+    return Path(result.out, f"vae-{result.binarization}")
 
 
-def train(found: Any, folder: Path) -> genarium.Trained:
+def train(result: Any, folder: Path) -> genarium.Trained:
     """The run, trained to its number of epochs; goes on with what is there."""
     if folder.exists():
-        return genarium.resume(folder, progress=not found.quiet, epochs=found.epochs)
+        return genarium.resume(folder, progress=not result.quiet, epochs=result.epochs)
     extra: dict[str, Any] = dict(NETWORK)
-    if found.model == "iwae":
-        extra["samples"] = found.samples
-    if found.after:
-        extra = {"start": str(vae_of(found).resolve()), "samples": found.samples}
-    static = {"binarize": "static"} if found.binarization == "static" else {}
+    if result.model == "iwae":
+        extra["samples"] = result.samples
+    if result.after:
+        extra = {"start": str(vae_of(result).resolve()), "samples": result.samples}
+    static = {"binarize": "static"} if result.binarization == "static" else {}
     return genarium.train(
-        "iwae-after" if found.after else found.model,
+        "iwae-after" if result.after else result.model,
         "mnist",
         out=folder,
-        progress=not found.quiet,
-        epochs=found.epochs,
-        seed=found.seed,
-        from_dir=found.from_dir,
+        progress=not result.quiet,
+        epochs=result.epochs,
+        seed=result.seed,
+        from_dir=result.from_dir,
         **extra,
         **static,
         **TRAINING,
@@ -125,43 +125,43 @@ def score(trained: genarium.Trained, images: Tensor, k: int, file: Path) -> list
     return nats[: len(images)]
 
 
-def run(found: Any) -> None:
+def run(args: Any) -> None:
     """Train, score, and write the result."""
     allocator.keep_memory()
-    torch.set_num_threads(found.threads or torch.get_num_threads())
-    name = f"{found.model}{found.samples if found.model == 'iwae' else ''}-{found.binarization}"
+    torch.set_num_threads(args.threads or torch.get_num_threads())
+    name = f"{args.model}{args.samples if args.model == 'iwae' else ''}-{args.binarization}"
     before = {"epochs": 0.0, "seconds": 0.0}
-    if found.after:
-        if found.model != "iwae":
+    if args.after:
+        if args.model != "iwae":
             raise UserError("--after is for iwae, which starts from the VAE in --out")
-        last = genarium.load(vae_of(found)).history()[-1]
+        last = genarium.load(vae_of(args)).history()[-1]
         before = {"epochs": last["epoch"], "seconds": last["seconds"]}
         name += "-after"
-    found.out.mkdir(parents=True, exist_ok=True)
-    trained = train(found, found.out / name)
-    images = trained.dataset().test.images[: found.images]
+    args.out.mkdir(parents=True, exist_ok=True)
+    trained = train(args, args.out / name)
+    images = trained.dataset().test.images[: args.images]
     start = time.monotonic()
     elbo = trained.score(images).double()
-    nats = torch.tensor(score(trained, images, found.k, found.out / f"{name}.nats.json"))
+    nats = torch.tensor(score(trained, images, args.k, args.out / f"{name}.nats.json"))
     last = trained.history()[-1]
     result = {
-        "model": found.model,
-        "samples": found.samples if found.model == "iwae" else 1,
-        "binarization": found.binarization,
+        "model": args.model,
+        "samples": args.samples if args.model == "iwae" else 1,
+        "binarization": args.binarization,
         "density": trained.model.density,
         "nats": -nats.double().mean().item(),
         "standard_error": nats.double().std().item() / len(nats) ** 0.5,
         "elbo": -elbo.mean().item(),
         "images": len(images),
-        "k": found.k,
+        "k": args.k,
         "epochs": last["epoch"],
         "epochs_before": before["epochs"],
         "minutes": (last["seconds"] + before["seconds"]) / 60,
         "scoring_minutes": (time.monotonic() - start) / 60,
         "threads": torch.get_num_threads(),
-        "paper": PAPER.get((found.model, found.binarization)),
+        "paper": PAPER.get((args.model, args.binarization)),
     }
-    (found.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (args.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 
@@ -202,12 +202,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/mnist-nats"))
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    found = parser.parse_args()
+    args = parser.parse_args()
     os.environ["GENARIUM_PATH"] = str(Path(__file__).parent)  # where `iwae-after` is found
-    if found.model == "table":
-        print(table(found.out))
+    if args.model == "table":
+        print(table(args.out))
     else:
-        run(found)
+        run(args)
 
 
 if __name__ == "__main__":

@@ -26,22 +26,22 @@ NAMES, EACH = 20, 4
 SETTINGS = {"latent": 64, "lr": 5e-4, "beta1": 0.0, "ema": 0.995, "batch": 64}
 
 
-def trained(found: argparse.Namespace) -> Trained:
+def trained(args: argparse.Namespace) -> Trained:
     """The run of `--out`, made or gone on with until it has had its minutes."""
-    run = found.out / "run"
+    run = args.out / "run"
     if (run / "run.json").exists():
-        return genarium.resume(run, minutes=found.minutes, progress=True)
+        return genarium.resume(run, minutes=args.minutes, progress=True)
     return genarium.train(
         "text-to-image",
         "openmoji",
         out=run,
-        size=str(found.size),
-        width=found.width,
-        minutes=found.minutes,
+        size=str(args.size),
+        width=args.width,
+        minutes=args.minutes,
         steps=None,
-        encoder=found.encoder,
-        weights=found.weights,
-        interpolation=found.interpolation,
+        encoder=args.encoder,
+        weights=args.weights,
+        interpolation=args.interpolation,
         progress=True,
         **SETTINGS,
     )
@@ -78,13 +78,13 @@ def main() -> None:
     parser.add_argument("--encoder", choices=("characters", "minilm"), default="characters")
     parser.add_argument("--weights", default="")
     parser.add_argument("--out", type=Path, default=Path("openmoji-text"))
-    found = parser.parse_args()
-    found.out.mkdir(parents=True, exist_ok=True)
-    run = trained(found)
-    draw(run, found.out / "openmoji_text.png")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    run = trained(args)
+    draw(run, args.out / "openmoji_text.png")
     data = run.dataset()
     print(f"{len(data.train)} pictures, {data.spec.caption_bytes} bytes a name; step {run.step}")
-    print(f"wrote {found.out / 'openmoji_text.png'}")
+    print(f"wrote {args.out / 'openmoji_text.png'}")
 
 
 if __name__ == "__main__":

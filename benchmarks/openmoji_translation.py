@@ -92,10 +92,10 @@ def pix2pix(data: Any, out: Path, minutes: float, quick: bool) -> dict[str, Any]
     made = {name: to_uint8(run.translate(a)) for name, run in runs.items()}
     cells = torch.stack([a, made["l1"], made["pix2pix"], b], 1).flatten(0, 1)
     save_png(out / "grid.png", grid(cells, columns=12))
-    found = {name: scores_of(run.model, data) for name, run in runs.items()}
-    sharp = {name: rows["a2b sharpness"]["value"] for name, rows in found.items()}
-    found["sharpness of pix2pix over that of L1 alone"] = sharp["pix2pix"] / sharp["l1"]
-    return found
+    result = {name: scores_of(run.model, data) for name, run in runs.items()}
+    sharp = {name: rows["a2b sharpness"]["value"] for name, rows in result.items()}
+    result["sharpness of pix2pix over that of L1 alone"] = sharp["pix2pix"] / sharp["l1"]
+    return result
 
 
 def cyclegan(data: Any, out: Path, minutes: float, quick: bool) -> dict[str, Any]:
@@ -113,17 +113,17 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="pixels a side (default: 64)")
     parser.add_argument("--out", type=Path, required=True, help="folder of all that is written")
     parser.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
-    found = parser.parse_args()
+    args = parser.parse_args()
     allocator.keep_memory()
-    kind = "pairs" if found.recipe == "pix2pix" else "unpaired"
-    size = 32 if found.quick else found.size
+    kind = "pairs" if args.recipe == "pix2pix" else "unpaired"
+    size = 32 if args.quick else args.size
     data = genarium.data.load(f"openmoji:kind={kind}", genarium.data.DataOptions(size=str(size)))
-    found.out.mkdir(parents=True, exist_ok=True)
-    minutes = 0.1 if found.quick else found.minutes
-    work = pix2pix if found.recipe == "pix2pix" else cyclegan
-    scores = work(data, found.out, minutes, found.quick)
+    args.out.mkdir(parents=True, exist_ok=True)
+    minutes = 0.1 if args.quick else args.minutes
+    work = pix2pix if args.recipe == "pix2pix" else cyclegan
+    scores = work(data, args.out, minutes, args.quick)
     text = json.dumps(scores, indent=1, ensure_ascii=False)
-    (found.out / "scores.json").write_text(text + "\n", encoding="utf-8")
+    (args.out / "scores.json").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

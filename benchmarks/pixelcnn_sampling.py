@@ -113,7 +113,7 @@ def measure(arguments: argparse.Namespace, batch: int) -> tuple[dict[str, float]
         generator = torch.Generator().manual_seed(1)
         reference = model.sample_levels(batch, generator=generator, naive=True, chunk=batch)
         agree = (reference == wavefront()).double().mean().item()
-    return {name: statistics.median(found) for name, found in times.items()}, agree
+    return {name: statistics.median(result) for name, result in times.items()}, agree
 
 
 def main() -> None:

@@ -73,8 +73,8 @@ class DiagonalByPixel(nn.Module):
                 sums = torch.addmm(gates[r][k], states.get((r - 1, k), start)[0], above)
                 states[r, k] = lstm_cell(torch.addmm(sums, h, beside), c)
             places = itertools.product(range(height), range(width))
-            found = torch.stack([states[place][0] for place in places])
-            maps.append(found.unflatten(0, (height, width)))
+            result = torch.stack([states[place][0] for place in places])
+            maps.append(result.unflatten(0, (height, width)))
         left, right = maps
         return left + F.pad(right[:-1], (0, 0, 0, 0, 0, 0, 1, 0))
 
@@ -133,7 +133,7 @@ def main() -> None:
     worst = max(
         float((mine[name] - theirs[name]).abs().max() / theirs[name].abs().max()) for name in mine
     )
-    scan, pixels = (statistics.median(found) for found in times.values())
+    scan, pixels = (statistics.median(result) for result in times.values())
     print(
         f"{recipe.name}, {arguments.layers} layers, width {arguments.width}, "
         f"{arguments.channels}x{arguments.size}, batch {arguments.batch}, float32, "

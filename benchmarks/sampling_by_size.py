@@ -60,7 +60,7 @@ def measure(model: Autoregressive, batch: int, passes: int, rounds: int) -> dict
     return {"fast": sample, "pass": forward, "naive": forward * spec.dims}
 
 
-def draw(path: Path, found: list[dict[str, Any]], batch: int) -> None:
+def draw(path: Path, result: list[dict[str, Any]], batch: int) -> None:
     import matplotlib
 
     matplotlib.use("agg")
@@ -68,13 +68,13 @@ def draw(path: Path, found: list[dict[str, Any]], batch: int) -> None:
 
     figure = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = figure.subplots()
-    for number, net in enumerate(dict.fromkeys(row["net"] for row in found)):
-        rows = [row for row in found if row["net"] == net]
+    for number, net in enumerate(dict.fromkeys(row["net"] for row in result)):
+        rows = [row for row in result if row["net"] == net]
         sides = [row["size"] for row in rows]
         colour = f"C{number}"
         axes.loglog(sides, [r["fast"] for r in rows], "o-", color=colour, ms=4, label=net)
         axes.loglog(sides, [r["naive"] for r in rows], "s--", color=colour, ms=3, alpha=0.6)
-    sides = sorted({row["size"] for row in found})
+    sides = sorted({row["size"] for row in result})
     axes.set_xticks(sides, [str(side) for side in sides])
     axes.minorticks_off()
     axes.set(
@@ -100,7 +100,7 @@ def main() -> None:
     o = parser.parse_args()
     if o.threads:
         torch.set_num_threads(o.threads)
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     print("| net | size | fast, s | one pass, s | naive, s | naive / fast | fast / pass |")
     print("|---|---|---|---|---|---|---|")
     for net in o.nets:
@@ -110,7 +110,7 @@ def main() -> None:
             sizes = {"levels": o.levels, "width": o.width, "head": o.width, **arguments}
             model = recipe(Spec(1, size, size), position=False, **sizes).eval()
             row = {"net": net, "size": size, **measure(model, o.batch, o.passes, o.rounds)}
-            found.append(row)
+            results.append(row)
             fast, once, naive = row["fast"], row["pass"], row["naive"]
             print(
                 f"| {net} | {size} | {fast:.3f} | {once:.4f} | {naive:.1f} | {naive / fast:.0f} "
@@ -118,8 +118,8 @@ def main() -> None:
                 flush=True,
             )
     facts = {"batch": o.batch, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    o.out.with_suffix(".json").write_text(json.dumps({**facts, "rows": found}, indent=1) + "\n")
-    draw(o.out, found, o.batch)
+    o.out.with_suffix(".json").write_text(json.dumps({**facts, "rows": results}, indent=1) + "\n")
+    draw(o.out, results, o.batch)
 
 
 if __name__ == "__main__":

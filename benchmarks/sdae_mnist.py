@@ -78,7 +78,7 @@ def main() -> None:
         for row in run.history():
             if row.get("step", 1) % arguments["layer_steps"] == 0:
                 print(f"  step {row['step']}: {row['losses']}", flush=True)
-        found = finetune(
+        result = finetune(
             run.model,
             lambda seed: build(recipe, mnist.spec, arguments, seed),
             (images, labels),
@@ -91,8 +91,8 @@ def main() -> None:
                 f"  {line} ({time.process_time() - start:.0f} CPU s)", flush=True
             ),
         )
-        pretrained += found.pretrained
-        scratch += found.scratch
+        pretrained += result.pretrained
+        scratch += result.scratch
     facts = {
         "pretrained_error": pretrained,
         "scratch_error": scratch,

@@ -69,8 +69,8 @@ def main() -> None:
     parser.add_argument("--recipe", default="vae")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=7)
-    found = parser.parse_args()
-    recipe = recipes.get(found.recipe)
+    args = parser.parse_args()
+    recipe = recipes.get(args.recipe)
     data = load("digits")
     images, spec = data.train.images, data.spec
     hand = build(recipe, spec, {}, 0).to(memory_format=torch.channels_last)
@@ -82,16 +82,16 @@ def main() -> None:
     by_hand(hand, images, recipe.batch, 10)
     by_trainer(trainer, 10)
     ratios = []
-    for number in range(found.rounds):
+    for number in range(args.rounds):
         order = (0, 1) if number % 2 else (1, 0)
         seconds = [0.0, 0.0]
         for which in order:
             if which == 0:
-                seconds[0] = by_hand(hand, images, recipe.batch, found.steps)
+                seconds[0] = by_hand(hand, images, recipe.batch, args.steps)
             else:
-                seconds[1] = by_trainer(trainer, found.steps)
+                seconds[1] = by_trainer(trainer, args.steps)
         ratios.append(seconds[1] / seconds[0])
-        rate = [found.steps * recipe.batch / s for s in seconds]
+        rate = [args.steps * recipe.batch / s for s in seconds]
         print(f"by hand {rate[0]:8.0f} images/s   trainer {rate[1]:8.0f}   ratio {ratios[-1]:.3f}")
     print(
         f"{recipe.name}, batch {recipe.batch}, {torch.get_num_threads()} threads: "

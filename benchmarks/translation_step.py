@@ -90,17 +90,17 @@ class PlainPix2Pix:
         self.of_d.zero_grad()
         real_logits = self.d(torch.cat([x, y], 1))
         fake_logits = self.d(torch.cat([x, fake.detach()], 1))
-        loss = 0.5 * (game(real_logits, True) + game(fake_logits, False))
+        loss = 0.5 * (adversarial(real_logits, True) + adversarial(fake_logits, False))
         loss.backward()
         self.of_d.step()
         self.of_g.zero_grad()
-        of_g = game(self.d(torch.cat([x, fake], 1)), True) + 100 * (fake - y).abs().mean()
+        of_g = adversarial(self.d(torch.cat([x, fake], 1)), True) + 100 * (fake - y).abs().mean()
         of_g.backward()
         self.of_g.step()
         _ = loss.item() + of_g.item()
 
 
-def game(logits: Tensor, real: bool) -> Tensor:
+def adversarial(logits: Tensor, real: bool) -> Tensor:
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
@@ -213,11 +213,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="a round (default: 10)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="32 px, 8 channels, one round")
-    found = parser.parse_args()
-    for name in [found.only] if found.only else SIZES:
-        size = 32 if found.quick else SIZES[name]
-        steps, rounds = (2, 1) if found.quick else (found.steps, found.rounds)
-        compare(name, size, steps, rounds, found.quick)
+    args = parser.parse_args()
+    for name in [args.only] if args.only else SIZES:
+        size = 32 if args.quick else SIZES[name]
+        steps, rounds = (2, 1) if args.quick else (args.steps, args.rounds)
+        compare(name, size, steps, rounds, args.quick)
 
 
 if __name__ == "__main__":

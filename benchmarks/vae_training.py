@@ -115,8 +115,8 @@ class Pythae:
                 self.mean, self.spread = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
 
             def forward(self, x: Tensor) -> Any:
-                found = self.first(x.flatten(1))
-                return ModelOutput(embedding=self.mean(found), log_covariance=self.spread(found))
+                result = self.first(x.flatten(1))
+                return ModelOutput(embedding=self.mean(result), log_covariance=self.spread(result))
 
         class Decoder(BaseDecoder):
             def __init__(self) -> None:
@@ -171,12 +171,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=2, help="a round (default: 2)")
     parser.add_argument("--rounds", type=int, default=5)
-    found = parser.parse_args()
+    args = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for name in (found.against, "ours"):
+    for name in (args.against, "ours"):
         pipes[name], theirs = context.Pipe()
-        context.Process(target=serve, args=(name, theirs, found.batch), daemon=True).start()
+        context.Process(target=serve, args=(name, theirs, args.batch), daemon=True).start()
 
     def run(name: str, epochs: int) -> float:
         pipes[name].send(epochs)
@@ -189,20 +189,20 @@ def main() -> None:
         print(f"{name}: {count:,} parameters, {images:,} images an epoch")
         run(name, 1)
     ratios = []
-    for number in range(found.rounds):
+    for number in range(args.rounds):
         order = list(pipes)[:: 1 if number % 2 else -1]
-        seconds = {name: run(name, found.epochs) for name in order}
-        ratios.append(seconds[found.against] / seconds["ours"])
-        rates = {k: found.epochs * images / s for k, s in seconds.items()}
+        seconds = {name: run(name, args.epochs) for name in order}
+        ratios.append(seconds[args.against] / seconds["ours"])
+        rates = {k: args.epochs * images / s for k, s in seconds.items()}
         print(
-            f"{found.against} {rates[found.against]:7.0f} images/s   ours {rates['ours']:7.0f}   "
+            f"{args.against} {rates[args.against]:7.0f} images/s   ours {rates['ours']:7.0f}   "
             f"ratio {ratios[-1]:.2f}",
             flush=True,
         )
     for pipe in pipes.values():
         pipe.send(0)
     print(
-        f"batch {found.batch}, {torch.get_num_threads()} threads, "
+        f"batch {args.batch}, {torch.get_num_threads()} threads, "
         f"bf16 {has_fast_bf16(torch.device('cpu'))}: median ratio {statistics.median(ratios):.2f} "
         f"(min {min(ratios):.2f}, max {max(ratios):.2f})"
     )

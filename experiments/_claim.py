@@ -252,18 +252,18 @@ def _number(value: float | None) -> str:
 
 def _measured(record: Mapping[str, Any], bound: Mapping[str, Any]) -> str:
     """The number of a bound with its spread, as text and table have it."""
-    found = record["numbers"][bound["number"]]
-    spread = "" if found["sd"] is None else f" ± {_number(found['sd'])}"
+    result = record["numbers"][bound["number"]]
+    spread = "" if result["sd"] is None else f" ± {_number(result['sd'])}"
     unit = f" {bound['unit']}" if bound["unit"] else ""
-    return f"{_number(found['mean'])}{spread}{unit}"
+    return f"{_number(result['mean'])}{spread}{unit}"
 
 
 def _cpu() -> str:
     try:
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+        match = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.machine()
+        match = None
+    return match[1].strip() if match else platform.machine()
 
 
 def report(record: Mapping[str, Any]) -> str:

@@ -71,8 +71,8 @@ class Judge(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.net(images.float() / 127.5 - 1)
-        return found
+        result: Tensor = self.net(images.float() / 127.5 - 1)
+        return result
 
     @torch.no_grad()
     def sees(self, images: Tensor) -> Seen:

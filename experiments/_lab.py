@@ -88,10 +88,12 @@ def score(images: Tensor) -> dict[str, float]:
     fid: Fréchet distance in the features of the shipped classifier (`FID (digits-cnn)`).
     recognised: share of the images that it is sure of.
     """
-    found = extractor("digits")(images)
-    sure = (found.logits.softmax(1).amax(1) >= SURE).float().mean().item()
+    result = extractor("digits")(images)
+    sure = (result.logits.softmax(1).amax(1) >= SURE).float().mean().item()
     return {
-        "fid": frechet_distance(*statistics(found.pool), *_reference(images.shape[2], len(images))),
+        "fid": frechet_distance(
+            *statistics(result.pool), *_reference(images.shape[2], len(images))
+        ),
         "recognised": sure,
     }
 

@@ -38,14 +38,19 @@ def compose(name: str, seed: int, s: Settings, modes: int) -> GAN:
     torch.manual_seed(seed)
     spec = load("ring8").spec
 
-    told: Conditioning = Conditioning()
+    conditioning: Conditioning = Conditioning()
     if name == "code":
-        told = Codes(s.discriminator, (modes,), 0)
+        conditioning = Codes(s.discriminator, (modes,), 0)
     judge = DenseDiscriminator(spec.shape, s.discriminator, 3)
-    generator = DenseGenerator(s.latent + told.size, spec.shape, s.generator, 3)
+    generator = DenseGenerator(s.latent + conditioning.size, spec.shape, s.generator, 3)
     optim = Optim("adam", lr=s.lr, betas=(s.beta1, 0.999))
     return GAN(
-        spec, generator, judge, NonSaturating(), conditioning=told, optimizers=(optim, optim)
+        spec,
+        generator,
+        judge,
+        NonSaturating(),
+        conditioning=conditioning,
+        optimizers=(optim, optim),
     )
 
 
@@ -67,8 +72,8 @@ def measure_on(source: str, seed: int, s: Settings) -> Measured:
         trainer.fit()
         generator = torch.Generator().manual_seed(seed)
         with trainer.sampling_weights(), evaluating(trainer.model):
-            found = trainer.model.sample(s.samples, generator=generator)  # type: ignore[operator]
-        points = found.flatten(1) * mixture["scale"]
+            result = trainer.model.sample(s.samples, generator=generator)  # type: ignore[operator]
+        points = result.flatten(1) * mixture["scale"]
         modes = mixture_modes(points, centres, sigma)
         numbers[f"{name}_modes"] = float(modes.captured)
         numbers[f"{name}_high_quality"] = modes.high_quality

@@ -28,8 +28,8 @@ def trained(recipe: str, source: str, seed: int, training: dict[str, Any], **arg
     data = load(source)
     model, part = make(recipe, data.spec, seed, **arguments), data.train
     beside = {"b": part.extra["b"]} if data.spec.paired else {}
-    apart = {} if data.spec.paired else {"b": part.domain("b")}
-    known = TrainingData(part.images, None, beside, apart)
+    unpaired = {} if data.spec.paired else {"b": part.domain("b")}
+    known = TrainingData(part.images, None, beside, unpaired)
     trainer_on(model, known, seed, **training).fit()
     return model
 
@@ -85,11 +85,11 @@ def painted(made: Tensor, real: Tensor, factors: Tensor, judge: Judge) -> dict[s
     }
 
 
-def in_words(found: Mapping[str, float]) -> str:
+def in_words(result: Mapping[str, float]) -> str:
     """The numbers of `painted`, for a title."""
     return (
-        f"sharpness {found['sharpness']:.2f} of real, shape right {found['shape']:.0%}, "
-        f"{found['off_palette']:.2f} from the nearest colour"
+        f"sharpness {result['sharpness']:.2f} of real, shape right {result['shape']:.0%}, "
+        f"{result['off_palette']:.2f} from the nearest colour"
     )
 
 

@@ -66,12 +66,12 @@ def measure(seed: int, s: Settings) -> Measured:
     model = trained(digits, "digits", seed, s)
     of_digits = nats(model, usual)
     scores = {name: nats(model, images) for name, images in foreign.items()}
-    numbers = {f"{name}_auroc": auroc(of_digits, found) for name, found in scores.items()}
+    numbers = {f"{name}_auroc": auroc(of_digits, result) for name, result in scores.items()}
     back = trained(others, "shapes", seed, s)
     numbers["from_shapes_auroc"] = auroc(nats(back, foreign["shapes"]), nats(back, usual))
     dims = digits.spec.dims * 0.6931471805599453
     curves = {
-        name: (-found / dims).tolist() for name, found in {"digits": of_digits, **scores}.items()
+        name: (-result / dims).tolist() for name, result in {"digits": of_digits, **scores}.items()
     }
     images = torch.cat([usual[:8], *(foreign[name][:8].expand(8, -1, -1, -1) for name in FOREIGN)])
     return Measured(numbers, curves, {"sheet": images})
@@ -81,17 +81,17 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     import numpy as np
 
     pictures, axes = figure.subplots(1, 2, width_ratios=(1, 2))
-    found = next(iter(measured.values()))
-    pictures.imshow(sheet(found.images["sheet"], 8), cmap="gray", vmin=0, vmax=255)
+    result = next(iter(measured.values()))
+    pictures.imshow(sheet(result.images["sheet"], 8), cmap="gray", vmin=0, vmax=255)
     names = ("digits", *FOREIGN)
     ticks = [s.side * (i + 0.5) for i in range(len(names))]
     pictures.set_yticks(ticks, names)
     pictures.set_xticks([])
-    highest = max(max(found.curves[name]) for name in names)
+    highest = max(max(result.curves[name]) for name in names)
     edges = np.linspace(0, highest, 60)
     for number, name in enumerate(names):
-        values = found.curves[name]
-        score = "" if name == "digits" else f", AUROC {found.numbers[f'{name}_auroc']:.3f}"
+        values = result.curves[name]
+        score = "" if name == "digits" else f", AUROC {result.numbers[f'{name}_auroc']:.3f}"
         if len(values) == 1:
             axes.axvline(values[0], color=f"C{number}", label=name + score)
         else:

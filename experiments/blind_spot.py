@@ -86,9 +86,9 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
 
     colours = matplotlib.colormaps["viridis"].with_extremes(bad="0.85", under="#440154")
     panels = figure.subplots(1, len(NETS), sharey=True)
-    (seed, found), *_ = measured.items()
+    (seed, measurement), *_ = measured.items()
     for axes, name in zip(panels, NETS):
-        field = np.array(found.curves[name], dtype=float)
+        field = np.array(measurement.curves[name], dtype=float)
         future = np.ones_like(field, dtype=bool)
         future[: s.row] = False
         future[s.row, : s.column] = False
@@ -98,7 +98,7 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
             axes.plot(c, r, "x", color="red", ms=4, mew=1)
         axes.plot(s.column, s.row, "s", color="white", mec="black", ms=5)
         axes.set(
-            title=f"{TITLES[name]}\n{found.numbers[f'{name}_unseen']:.0f} pixels unseen",
+            title=f"{TITLES[name]}\n{measurement.numbers[f'{name}_unseen']:.0f} pixels unseen",
             xlabel="column",
         )
     panels[0].set_ylabel("row")

@@ -49,8 +49,8 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     left.imshow(sheet(next(iter(measured.values())).images["drawn"], 10), cmap="gray")
     left.set_axis_off()
     left.set_title("asked for 0 to 9, a column a class")
-    for seed, found in measured.items():
-        right.plot(found.curves["by_class"], "o-", ms=4, label=f"seed {seed}")
+    for seed, measurement in measured.items():
+        right.plot(measurement.curves["by_class"], "o-", ms=4, label=f"seed {seed}")
     right.set_xticks(range(10))
     right.set_xlabel("class asked for")
     right.set_ylabel("share that the classifier confirms")

@@ -51,11 +51,11 @@ def searched(s: Settings) -> tuple[Lookalikes, dict[str, Lookalikes], Tensor]:
     return real, copies, sources
 
 
-def among(found: Lookalikes, rows: Tensor, there: Tensor) -> Lookalikes:
-    """Some rows of `found`, with the images that are not `there` left out."""
-    distance = found.distance[rows].masked_fill(~there[found.index[rows]], torch.inf)
+def among(result: Lookalikes, rows: Tensor, there: Tensor) -> Lookalikes:
+    """Some rows of `result`, with the images that are not `there` left out."""
+    distance = result.distance[rows].masked_fill(~there[result.index[rows]], torch.inf)
     distance, order = distance.sort(dim=1, stable=True)
-    return Lookalikes(distance[:, :5], found.index[rows].gather(1, order)[:, :5])
+    return Lookalikes(distance[:, :5], result.index[rows].gather(1, order)[:, :5])
 
 
 def together(a: Lookalikes, b: Lookalikes) -> Lookalikes:
@@ -68,30 +68,30 @@ def measure(seed: int, s: Settings) -> Measured:
     shares: dict[str, list[float]] = {}
 
     def note(key: str, samples: Lookalikes, own: Lookalikes, trained: Tensor, trial: int) -> None:
-        found = copying(samples, own, trained, seed=trial)
-        alarms.setdefault(key, []).append(float(found.found))
-        shares.setdefault(key, []).append(found.share if found.found else 0.0)
+        result = copying(samples, own, trained, seed=trial)
+        alarms.setdefault(key, []).append(float(result.detected))
+        shares.setdefault(key, []).append(result.share if result.detected else 0.0)
 
     for trial in range(s.trials):
         generator = generator_of(seed, f"trial {trial}")
         # who is trained on, held out and honestly sampled is drawn anew each time
         order = torch.randperm(s.images, generator=generator)
-        honest, rest = order[: s.samples], order[s.samples :]
+        control, rest = order[: s.samples], order[s.samples :]
         there = torch.ones(s.images, dtype=torch.bool)
-        there[honest] = False
+        there[control] = False
         trained = there.clone()
         trained[rest[: s.heldout]] = False
         # the pool is that of the trial, numbered as all images are: those left out have no part
         number = torch.cumsum(there, 0) - 1
         own = among(real, rest[torch.randperm(len(rest), generator=generator)[: s.samples]], there)
 
-        def numbered(found: Lookalikes, number: Tensor = number) -> Lookalikes:
-            return Lookalikes(found.distance, number[found.index])
+        def numbered(outcome: Lookalikes, number: Tensor = number) -> Lookalikes:
+            return Lookalikes(outcome.distance, number[outcome.index])
 
         own, labels = numbered(own), trained[there]
-        truth = among(real, honest, there)
+        truth = among(real, control, there)
         note("honest", numbered(truth), own, labels, trial)
-        smooth = among(copies["smooth"], honest, there)
+        smooth = among(copies["smooth"], control, there)
         note("smooth", numbered(smooth), own, labels, trial)
         usable = trained[sources].nonzero().flatten()
         for how in CHANGES:
@@ -102,7 +102,7 @@ def measure(seed: int, s: Settings) -> Measured:
                 kept = Lookalikes(truth.distance[count:], truth.index[count:])
                 mixed = together(replayed, kept)
                 note(f"{how}_{percent}", numbered(mixed), own, labels, trial)
-    rate = {key: sum(found) / len(found) for key, found in alarms.items()}
+    rate = {key: sum(result) / len(result) for key, result in alarms.items()}
     light = [rate[f"{how}_{p}"] for how in CHANGES for p in PERCENT if p >= 20]
     numbers = {
         "worst_detection": min(light),
@@ -143,11 +143,11 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes[0].set_xlabel("samples that are copies (first two rows: none)")
     axes[0].set_title(f"trials that say copying, {s.trials * len(measured)} each")
     for how in CHANGES:
-        found = [
+        results = [
             sum(m.curves["share"][f"{how}_{p}"] for m in measured.values()) / len(measured)
             for p in PERCENT
         ]
-        axes[1].plot(PERCENT, [100 * f for f in found], "o-", ms=4, label=how)
+        axes[1].plot(PERCENT, [100 * f for f in results], "o-", ms=4, label=how)
     axes[1].plot(PERCENT, PERCENT, color="0.7", lw=1, ls="--")
     axes[1].set(xscale="log", yscale="log", xlabel="copies among the samples, %")
     axes[1].set_ylabel("verdict, % (mean)")

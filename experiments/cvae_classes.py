@@ -60,14 +60,14 @@ def measure(seed: int, s: Settings) -> Measured:
         drawn = to_uint8(
             model.sample(s.samples, condition=asked, generator=generator_of(seed, "samples"))
         )
-        found = model.classify(test.images[: s.samples])
+        result = model.classify(test.images[: s.samples])
         codes = model.encode(test.images[:8])[:, : s.latent]
         labels = torch.eye(10).repeat(8, 1)
         changed = to_uint8(model.decode(torch.cat([codes.repeat_interleave(10, 0), labels], 1)))
     shown = extractor("digits")(drawn).logits.argmax(1)
     numbers = {
         "asked_class": (shown == asked).double().mean().item(),
-        "classified": (found == test.labels[: s.samples]).double().mean().item(),
+        "classified": (result == test.labels[: s.samples]).double().mean().item(),
         "fid": score(drawn)["fid"],
     }
     return Measured(

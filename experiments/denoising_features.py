@@ -45,8 +45,8 @@ def measure(seed: int, s: Settings) -> Measured:
         for _ in train(trainer_of(model, "digits", seed, **options)):
             pass
         with evaluating(model):
-            found = probe(*((model.encode(x), y) for x, y in parts))
-        numbers[f"{kind}_linear"], numbers[f"{kind}_knn"] = found.linear, found.knn
+            result = probe(*((model.encode(x), y) for x, y in parts))
+        numbers[f"{kind}_linear"], numbers[f"{kind}_knn"] = result.linear, result.knn
     for kind in KINDS[1:]:
         numbers[f"{kind}_gain"] = numbers[f"{kind}_linear"] - numbers["plain_linear"]
     return Measured(numbers)

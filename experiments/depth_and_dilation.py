@@ -75,10 +75,10 @@ def measure(seed: int, s: Settings) -> Measured:
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes = figure.subplots()
     for dilation, colour, marker in zip(s.dilations, ("C3", "C0"), "so"):
-        for number, found in enumerate(measured.values()):
+        for number, result in enumerate(measured.values()):
             axes.plot(
                 s.depths,
-                found.curves[f"dilation {dilation}"],
+                result.curves[f"dilation {dilation}"],
                 f"{colour}-{marker}",
                 label=f"dilations up to {dilation}" if number == 0 else None,
                 lw=1,

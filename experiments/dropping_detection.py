@@ -47,22 +47,22 @@ def measure(seed: int, s: Settings) -> Measured:
             kept = rest[~torch.isin(labels[rest], gone)]
             samples = kept[torch.randperm(len(kept), generator=generator)[: s.samples]]
             counts = named[samples].bincount(minlength=10)
-            found = dropping(counts, expected, confusion, NAMES)
-            exact[count].append(float(set(found.missing) == set(gone.tolist())))
-            alarm[count].append(float(found.found))
+            result = dropping(counts, expected, confusion, NAMES)
+            exact[count].append(float(set(result.missing) == set(gone.tolist())))
+            alarm[count].append(float(result.detected))
     repeated: dict[str, list[float]] = {"honest": [], "one a class": [], "one a class, noised": []}
     for trial in range(s.repeat_trials):
         generator = generator_of(seed, f"repeats {trial}")
         order = torch.randperm(s.images, generator=generator)
         originals = Originals(images[order[:1000]], images[order[1000:1200]])
-        honest = images[order[-s.repeat_samples :]]
+        control = images[order[-s.repeat_samples :]]
         rows = one_a_class(images, labels, s.repeat_samples, generator)
         for name, samples in (
-            ("honest", honest),
+            ("honest", control),
             ("one a class", images[rows]),
             ("one a class, noised", noised(images[rows], s.noise, trial)),
         ):
-            repeated[name].append(float(originals.repeats(samples).found))
+            repeated[name].append(float(originals.repeats(samples).detected))
     numbers = {f"right_{count}": sum(exact[count]) / s.trials for count in DROPPED}
     numbers |= {
         "false_alarms": sum(alarm[0]) / s.trials,
@@ -70,8 +70,8 @@ def measure(seed: int, s: Settings) -> Measured:
         "repeats_found": min(sum(repeated[k]) for k in list(repeated)[1:]) / s.repeat_trials,
         "repeats_false": sum(repeated["honest"]) / s.repeat_trials,
     }
-    found = {k: sum(v) / len(v) for k, v in repeated.items()}
-    return Measured(numbers, {"exact": numbers["right_1"], "repeats": found})
+    result = {k: sum(v) / len(v) for k, v in repeated.items()}
+    return Measured(numbers, {"exact": numbers["right_1"], "repeats": result})
 
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:

@@ -64,10 +64,12 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     left, right = figure.subplots(1, 2)
-    for seed, found in measured.items():
-        left.plot(s.counts, found.curves["fid"], "o-", ms=4, label=f"FID, seed {seed}")
-        left.plot(s.extrapolated, [abs(v) for v in found.curves["limit"]], "x--", ms=5, color="0.5")
-        right.plot(s.counts, found.curves["kid"], "o-", ms=4, label=f"seed {seed}")
+    for seed, measurement in measured.items():
+        left.plot(s.counts, measurement.curves["fid"], "o-", ms=4, label=f"FID, seed {seed}")
+        left.plot(
+            s.extrapolated, [abs(v) for v in measurement.curves["limit"]], "x--", ms=5, color="0.5"
+        )
+        right.plot(s.counts, measurement.curves["kid"], "o-", ms=4, label=f"seed {seed}")
     left.plot([], [], "x--", color="0.5", label="|FID extrapolated|")
     left.set(xscale="log", yscale="log", xlabel="images of each set", ylabel="FID (digits-cnn)")
     left.set_title("the true value is 0")

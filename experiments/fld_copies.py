@@ -34,7 +34,7 @@ def measure(seed: int, s: Settings) -> Measured:
     known = network(images).pool
     generator = generator_of(seed, "division")
     order = torch.randperm(s.images, generator=generator)
-    test, honest, rest = order.split([s.test, s.samples, s.images - s.test - s.samples])
+    test, control, rest = order.split([s.test, s.samples, s.images - s.test - s.samples])
     values: dict[str, list[float]] = {}
     for size in s.sizes:
         train = rest[:size]
@@ -43,17 +43,17 @@ def measure(seed: int, s: Settings) -> Measured:
 
         def planted(share: int, copies: torch.Tensor, train: torch.Tensor = train) -> float:
             count = len(copies) * share // 100
-            samples = torch.cat([copies[:count], known[honest[count:]]])
+            samples = torch.cat([copies[:count], known[control[count:]]])
             return feature_likelihood_divergence(samples, known[train], known[test])
 
         values[str(size)] = [planted(share, exact) for share in SHARES]
         values[f"{size} noised"] = [planted(100, rough)]
-    found = [values[str(size)] for size in s.sizes]
+    results = [values[str(size)] for size in s.sizes]
     numbers = {
-        "in_order": float(all(v == sorted(v) and len({*v}) == len(v) for v in found)),
-        "honest": max(abs(v[0]) for v in found),
-        "rise_20": min(v[SHARES.index(20)] - v[0] for v in found),
-        "all_copied": min(v[-1] for v in found),
+        "in_order": float(all(v == sorted(v) and len({*v}) == len(v) for v in results)),
+        "honest": max(abs(v[0]) for v in results),
+        "rise_20": min(v[SHARES.index(20)] - v[0] for v in results),
+        "all_copied": min(v[-1] for v in results),
         "all_noised": min(values[f"{size} noised"][0] for size in s.sizes),
     }
     return Measured(numbers, {"values": values})
@@ -62,9 +62,9 @@ def measure(seed: int, s: Settings) -> Measured:
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes = figure.subplots()
     for k, size in enumerate(s.sizes):
-        for found in measured.values():
-            values = found.curves["values"][str(size)]
-            label = f"{size:,} training images" if found is measured[min(measured)] else None
+        for measurement in measured.values():
+            values = measurement.curves["values"][str(size)]
+            label = f"{size:,} training images" if measurement is measured[min(measured)] else None
             axes.plot(SHARES[:-1], values[:-1], "o-", color=f"C{k}", ms=3, lw=1, label=label)
     axes.axhline(0, color="0.6", lw=1)
     axes.set_xlabel("% of the samples are training images (100 %: more than 10,000, not shown)")

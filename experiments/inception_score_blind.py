@@ -30,14 +30,14 @@ def measure(seed: int, s: Settings) -> Measured:
     logits = features(s.images).logits
     generator = generator_of(seed, "division")
     order = torch.randperm(s.images, generator=generator)
-    honest, held = order[: s.samples], order[s.samples : s.samples + s.heldout]
+    control, held = order[: s.samples], order[s.samples : s.samples + s.heldout]
     train = order[s.samples + s.heldout :]
     # of each class the image that the classifier is surest of, as a generator trained to please
     # it would find
     sure = logits[train].softmax(1)
     best = train[sure.argmax(0)]
     rows = {
-        "honest": honest,
+        "honest": control,
         "copier": train[torch.randperm(len(train), generator=generator)[: s.samples]],
         "one a class": best[torch.arange(s.samples) % 10],
     }
@@ -48,8 +48,8 @@ def measure(seed: int, s: Settings) -> Measured:
         numbers[f"is_{key}"] = inception_score(logits[chosen])[0]
         copying, _ = originals.copying(images[chosen])
         repeats = originals.repeats(images[chosen])
-        numbers[f"copying_{key}"] = float(copying.found)
-        numbers[f"repeats_{key}"] = float(repeats.found)
+        numbers[f"copying_{key}"] = float(copying.detected)
+        numbers[f"repeats_{key}"] = float(repeats.detected)
         verdicts[name] = [copying.text, repeats.text]
     numbers["copier_gain"] = numbers["is_copier"] - numbers["is_honest"]
     numbers["one_gain"] = numbers["is_one_a_class"] - numbers["is_honest"]

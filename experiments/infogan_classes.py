@@ -77,7 +77,7 @@ def measure(seed: int, s: Settings) -> Measured:
         trainer = trained(seed, invariance, s)
         model = trainer.model
         categories = model.conditioning.categories[0]
-        code = torch.full((80, model.codes), float("nan"))
+        code = torch.full((80, model.latent_codes), float("nan"))
         code[:, 0] = torch.arange(80) % categories
         generator = torch.Generator().manual_seed(seed)
         groups = memberships(trainer, data.test.images).argmax(1)
@@ -89,8 +89,8 @@ def measure(seed: int, s: Settings) -> Measured:
         votes.index_put_((groups, data.test.labels), one, accumulate=True)
         curves[f"{name}votes"] = votes.tolist()
         numbers[f"{name}cluster_error"] = cluster_errors(groups, data.test.labels).mean().item()
-        told = group_information(memberships(trainer, data.train.images)).mean().item()
-        numbers[f"{name}information"] = told
+        information = group_information(memberships(trainer, data.train.images)).mean().item()
+        numbers[f"{name}information"] = information
         numbers |= {f"{name}{key}": value for key, value in score(drawn).items()}
     numbers["error_ratio"] = numbers["cluster_error"] / numbers["plain_cluster_error"]
     return Measured(numbers, curves, images)

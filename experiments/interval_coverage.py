@@ -85,16 +85,16 @@ def logits(s: Settings, n: int, generator: torch.Generator) -> Tensor:
 
 def drawn(name: str, s: Settings, generator: torch.Generator, moved: bool) -> Set:
     """A measured set: of the samples' distribution if `moved`, else of the reference's."""
-    found = Set(name, extractor(s), METRICS)
+    result = Set(name, extractor(s), METRICS)
     pool = torch.randn(s.n, s.dims, generator=generator, dtype=torch.float64) * spectrum(s)
     if moved:
         pool = s.scale * pool
         pool[:, 0] += s.shift
-    found.add_features(Features(pool, logits(s, s.n, generator)))
+    result.add_features(Features(pool, logits(s, s.n, generator)))
     images = torch.randint(256, (s.n, 1, 6, 6), generator=generator).to(torch.uint8)
-    for key, (function, _) in found._functions.items():
-        found._kept[key].append(function(images))
-    return found
+    for key, (function, _) in result._functions.items():
+        result._kept[key].append(function(images))
+    return result
 
 
 def closed_forms(s: Settings) -> dict[str, float]:
@@ -136,9 +136,9 @@ def measure_seed(seed: int, s: Settings) -> Measured:
         for n in s.small
     }
     for name in [*numbers]:
-        found = [covered[name] for covered, _ in few.values() if name in covered]
+        results = [covered[name] for covered, _ in few.values() if name in covered]
         curves[f"{name} of few"] = {str(n): c[name] for n, (c, _) in few.items() if name in c}
-        numbers[f"{name}_few"] = sum(found) / len(found)
+        numbers[f"{name}_few"] = sum(results) / len(results)
     return Measured(numbers, curves)
 
 
@@ -174,10 +174,10 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     names = [name for name in next(iter(measured.values())).numbers if not name.endswith("_few")]
     for k, n in enumerate((*s.small, s.n)):
         for m in measured.values():
-            found = [m.curves[f"{name} of few"].get(str(n), m.numbers[name]) for name in names]
+            results = [m.curves[f"{name} of few"].get(str(n), m.numbers[name]) for name in names]
             places = [i + 0.14 * (k - 2) for i in range(len(names))]
             label = f"{n} images" if m is measured[min(measured)] else None
-            axes.plot([100 * x for x in found], places, "o", color=f"C{k}", ms=3, label=label)
+            axes.plot([100 * x for x in results], places, "o", color=f"C{k}", ms=3, label=label)
     axes.legend(fontsize=7)
     axes.axvspan(93, 97, color="C0", alpha=0.15, lw=0)
     axes.axvline(95, color="C0", lw=1)

@@ -90,7 +90,7 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     }
     for axes, (key, label) in zip(figure.subplots(1, 3), words.items()):
         for name, colour in zip(SMOOTHINGS, ("C3", "C0")):
-            runs = [found.curves[name] for found in measured.values()]
+            runs = [measurement.curves[name] for measurement in measured.values()]
             for run in runs:
                 axes.plot(run["step"], run[key], colour, lw=0.5, alpha=0.4)
             mean = [sum(values) / len(values) for values in zip(*(run[key] for run in runs))]

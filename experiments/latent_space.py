@@ -88,8 +88,8 @@ def measure(seed: int, s: Settings) -> Measured:
     numbers: dict[str, float] = {}
     images: dict[str, Tensor] = {}
     for recipe in MODELS:
-        found, drawn = one(recipe, seed, s)
-        numbers |= found
+        result, drawn = one(recipe, seed, s)
+        numbers |= result
         images |= drawn
     for key in ("midpoint", "continuity", "completeness"):
         numbers[f"{key}_gain"] = numbers[f"vae_{key}"] - numbers[f"autoencoder_{key}"]

@@ -60,10 +60,10 @@ def measure(seed: int, s: Settings) -> Measured:
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes = figure.subplots()
     for (recipe, name), colour, marker in zip(RECIPES.items(), ("C0", "C3"), "os"):
-        for number, found in enumerate(measured.values()):
+        for number, result in enumerate(measured.values()):
             axes.loglog(
                 s.rates,
-                found.curves[recipe],
+                result.curves[recipe],
                 f"{colour}-{marker}",
                 label=name if number == 0 else None,
                 lw=1,

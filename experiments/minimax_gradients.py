@@ -33,19 +33,19 @@ def gradients(model: Any, z: torch.Tensor) -> dict[str, float]:
     """‖dL_G/dθ_G‖ for either loss, at the same weights and codes, and D's mean output."""
     parameters = list(model.generator.parameters())
     logits = model.discriminator(model.generator(z))
-    found = {}
+    results = {}
     for name, objective in LOSSES.items():
         loss = objective.generator_loss(None, logits)
         grads = torch.autograd.grad(loss, parameters, retain_graph=True)
-        found[name] = torch.cat([g.flatten() for g in grads]).norm().item()
-    return found | {"d_fake": logits.sigmoid().mean().item()}
+        results[name] = torch.cat([g.flatten() for g in grads]).norm().item()
+    return results | {"d_fake": logits.sigmoid().mean().item()}
 
 
 def measure(seed: int, s: Settings) -> Measured:
     spec = load("digits").spec
-    game = {"width": s.width, "latent": s.latent, "lr": s.lr, "beta1": 0.0}
+    settings = {"width": s.width, "latent": s.latent, "lr": s.lr, "beta1": 0.0}
     # 1. The generator stays as it was drawn, only the discriminator learns.
-    model = make("gan", spec, seed, architecture="dcgan", **game)
+    model = make("gan", spec, seed, architecture="dcgan", **settings)
     trainer = trainer_of(model, "digits", seed, steps=s.discriminator_steps, batch=s.batch)
     trainer.players = trainer.players[:1]
     z = torch.randn(256, s.latent, generator=torch.Generator().manual_seed(seed))
@@ -64,7 +64,7 @@ def measure(seed: int, s: Settings) -> Measured:
     # 2. Both learn, from the same start, with either loss.
     images = {}
     for name in LOSSES:
-        model = make("gan", spec, seed, architecture="dcgan", objective=name, **game)
+        model = make("gan", spec, seed, architecture="dcgan", objective=name, **settings)
         trainer = trainer_of(model, "digits", seed, steps=s.steps, batch=s.batch)
         for _ in train(trainer):
             pass
@@ -80,9 +80,9 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
     axes = left.subplots()
     for name, colour in zip(LOSSES, ("C3", "C0")):
-        for number, found in enumerate(measured.values()):
+        for number, result in enumerate(measured.values()):
             label = name if number == 0 else None
-            axes.semilogy(found.curves["step"], found.curves[name], colour, label=label, lw=1.2)
+            axes.semilogy(result.curves["step"], result.curves[name], colour, label=label, lw=1.2)
     axes.set(
         xlabel="steps of the discriminator alone (generator as it was drawn)",
         ylabel="norm of the generator's gradient",

@@ -12,11 +12,11 @@ from _lab import load, sample, train, trainer_of
 
 from genarium.contract import Optim, from_uint8
 from genarium.evaluation.scores.modes import mixture_modes
-from genarium.models.gan.gan import GAN, Trick
+from genarium.models.gan.gan import GAN, Regularizer
 from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
 from genarium.models.gan.regularizers import FeatureMatching, MinibatchDiscrimination
 
-GAMES: dict[str, tuple[str, Callable[[], list[Trick]]]] = {
+SETUPS: dict[str, tuple[str, Callable[[], list[Regularizer]]]] = {
     "plain": ("plain GAN", list),
     "minibatch": ("minibatch discrimination", lambda: [MinibatchDiscrimination(8, 3)]),
     "matching": ("feature matching", lambda: [FeatureMatching()]),
@@ -44,13 +44,13 @@ def measure(seed: int, s: Settings) -> Measured:
     optim = Optim("adam", lr=s.lr, betas=(0.5, 0.999))
     numbers: dict[str, float] = {}
     curves = {}
-    for name, (_, tricks) in GAMES.items():
+    for name, (_, regularizers) in SETUPS.items():
         torch.manual_seed(seed)
         model = GAN(
             dataset.spec,
             DenseGenerator(s.latent, dataset.spec.shape, s.generator),
             DenseDiscriminator(dataset.spec.shape, s.discriminator),
-            tricks=tricks(),
+            regularizers=regularizers(),
             optimizers=(optim, optim),
         )
         trainer = trainer_of(
@@ -61,9 +61,9 @@ def measure(seed: int, s: Settings) -> Measured:
         with trainer.sampling_weights():
             images = sample(model, s.samples, seed)
         points = from_uint8(images).flatten(1) * mixture["scale"]
-        found = mixture_modes(points, centres, mixture["sigma"])
-        numbers[f"{name}_modes"] = float(found.captured)
-        numbers[f"{name}_high_quality"] = found.high_quality
+        result = mixture_modes(points, centres, mixture["sigma"])
+        numbers[f"{name}_modes"] = float(result.captured)
+        numbers[f"{name}_high_quality"] = result.high_quality
         curves[name] = points[:1000].tolist()
     dropped = len(centres) - numbers["plain_modes"]
     numbers["plain_dropped"] = dropped
@@ -78,14 +78,14 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     centres = torch.tensor(load(s.source).info["mixture"]["centres"])
-    panels = figure.subplots(len(measured), len(GAMES), squeeze=False, sharex=True, sharey=True)
-    for row, (seed, found) in zip(panels, measured.items()):
-        for axes, (name, (words, _)) in zip(row, GAMES.items()):
-            x, y = zip(*found.curves[name])
+    panels = figure.subplots(len(measured), len(SETUPS), squeeze=False, sharex=True, sharey=True)
+    for row, (seed, result) in zip(panels, measured.items()):
+        for axes, (name, (words, _)) in zip(row, SETUPS.items()):
+            x, y = zip(*result.curves[name])
             axes.plot(*centres.T, "o", color="0.8", ms=7)
             axes.plot(x, y, ".", ms=1.5, color="C0")
-            modes = int(found.numbers[f"{name}_modes"])
-            good = found.numbers[f"{name}_high_quality"]
+            modes = int(result.numbers[f"{name}_modes"])
+            good = result.numbers[f"{name}_high_quality"]
             axes.set_title(f"{words}\n{modes} modes, {good:.0%} of high quality", fontsize=8)
             axes.set_aspect("equal")
         row[0].set_ylabel(f"seed {seed}: y, data units")
@@ -98,7 +98,7 @@ CLAIM = Claim(
     title="Minibatch discrimination and feature matching recover dropped modes",
     paper="Salimans et al. 2016, sections 3.1 and 3.2",
     setup="ring8, small fully connected networks (128 and 64 units, 2 codes), 3,000 steps of 64 "
-    "points; each trick alone in the same game. 2,500 samples; a mode counts with one sample "
+    "points; each regularizer alone in the same game. 2,500 samples; a mode counts with one sample "
     "within 3 sigma. recovered: share of the modes that the plain GAN drops. "
     "An earlier set-up (grid25, 2,000 steps of 128) hit almost no mode with any of the three and "
     "was dropped after one seed.",

@@ -43,8 +43,8 @@ def measure(seed: int, s: Settings) -> Measured:
         training = {"steps": s.steps, "batch": s.batch}
         model = trained("pix2pix", MASKS, seed, training, patch=patch, **asdict(s.network))
         made = translate(model, given, seed=seed)
-        found = painted(made, real, factors, sees)
-        numbers |= {f"{name}_{patch}": value for name, value in found.items()}
+        result = painted(made, real, factors, sees)
+        numbers |= {f"{name}_{patch}": value for name, value in result.items()}
         images[str(patch)] = made[:12]
     numbers["patch_against_pixel"] = numbers["sharpness_16"] / max(numbers["sharpness_1"], 1e-9)
     numbers["image_against_patch"] = numbers["off_palette_70"] / max(
@@ -57,8 +57,8 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
     titles = {}
     for patch in PATCHES:
-        found = {name: first.numbers[f"{name}_{patch}"] for name in PAINTED}
-        titles[str(patch)] = f"{patch} px, seed {seed}: {in_words(found)}"
+        result = {name: first.numbers[f"{name}_{patch}"] for name in PAINTED}
+        titles[str(patch)] = f"{patch} px, seed {seed}: {in_words(result)}"
     draw_rows(figure, first.images, {**titles, "target": "target"})
 
 

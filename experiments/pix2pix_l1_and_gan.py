@@ -58,8 +58,8 @@ def measure(seed: int, s: Settings) -> Measured:
         numbers |= {
             f"{kind}_error": error(made, real),
         }
-        found = painted(made, real, factors, sees)
-        numbers |= {f"{kind}_{name}": value for name, value in found.items()}
+        result = painted(made, real, factors, sees)
+        numbers |= {f"{kind}_{name}": value for name, value in result.items()}
         images[kind] = made[:12]
     numbers |= {
         "sharper": numbers["gan_sharpness"] / max(numbers["l1_sharpness"], 1e-9),
@@ -74,8 +74,8 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     seed, first = next(iter(measured.items()))
     titles = {"input": "input", "l1": "L1", "gan": "L1 + cGAN", "target": "target"}
     for kind in KINDS:
-        found = {name: first.numbers[f"{kind}_{name}"] for name in PAINTED}
-        titles[kind] += f", seed {seed}: {in_words(found)}"
+        result = {name: first.numbers[f"{kind}_{name}"] for name in PAINTED}
+        titles[kind] += f", seed {seed}: {in_words(result)}"
     draw_rows(figure, first.images, titles)
 
 

@@ -60,8 +60,8 @@ def measure(seed: int, s: Settings) -> Measured:
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     by_step, by_time = figure.subplots(1, 2, sharey=True)
     for (recipe, name), colour in zip(RECIPES.items(), ("C0", "C1", "C3")):
-        for number, found in enumerate(measured.values()):
-            curve = found.curves[recipe]
+        for number, result in enumerate(measured.values()):
+            curve = result.curves[recipe]
             steps = [s.every * (i + 1) for i in range(len(curve["nats"]))]
             label = name if number == 0 else None
             by_step.plot(steps, curve["nats"], "o-", color=colour, label=label, lw=1, ms=3)

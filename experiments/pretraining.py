@@ -44,7 +44,7 @@ def measure(seed: int, s: Settings) -> Measured:
         pass
     numbers: dict[str, float] = {}
     for count in s.labels:
-        found = finetune(
+        result = finetune(
             model,
             fresh,
             (digits.train.images, digits.train.labels),
@@ -55,9 +55,9 @@ def measure(seed: int, s: Settings) -> Measured:
             batch=s.batch,
             lr=s.tune_lr,
         )
-        numbers[f"pretrained_{count}"] = found.pretrained[0]
-        numbers[f"scratch_{count}"] = found.scratch[0]
-        numbers[f"gain_{count}"] = found.gain
+        numbers[f"pretrained_{count}"] = result.pretrained[0]
+        numbers[f"scratch_{count}"] = result.scratch[0]
+        numbers[f"gain_{count}"] = result.gain
     fewest, most = s.labels[0], s.labels[-1]
     numbers["gain_falls"] = numbers[f"gain_{fewest}"] - numbers[f"gain_{most}"]
     return Measured(numbers)
@@ -69,8 +69,8 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
         ("scratch", "C3", "from scratch"),
         ("pretrained", "C0", "pretrained"),
     ):
-        for number, found in enumerate(measured.values()):
-            errors = [100 * found.numbers[f"{arm}_{count}"] for count in s.labels]
+        for number, result in enumerate(measured.values()):
+            errors = [100 * result.numbers[f"{arm}_{count}"] for count in s.labels]
             label = name if number == 0 else None
             axes.semilogx(s.labels, errors, f"{colour}-o", lw=1, ms=4, label=label)
     axes.set(

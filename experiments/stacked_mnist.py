@@ -16,7 +16,7 @@ from genarium.evaluation.scores.modes import label_modes
 
 @dataclass(frozen=True)
 class Settings:
-    """Sizes of the experiment; the compositions share all but packing and trick."""
+    """Sizes of the experiment; the compositions share all but packing and regularizer."""
 
     side: int = 16  # pixels
     width: int = 32
@@ -33,16 +33,16 @@ def read(images: torch.Tensor) -> tuple[torch.Tensor, float]:
     """The three digits of each image as one number 0 to 999, and the share of sure channels."""
     labels, sure = torch.zeros(len(images), dtype=torch.int64), 0.0
     for channel in range(3):
-        found = extractor("digits")(images[:, channel : channel + 1]).logits.softmax(1)
-        labels = 10 * labels + found.argmax(1)
-        sure += (found.amax(1) >= SURE).float().mean().item() / 3
+        result = extractor("digits")(images[:, channel : channel + 1]).logits.softmax(1)
+        labels = 10 * labels + result.argmax(1)
+        sure += (result.amax(1) >= SURE).float().mean().item() / 3
     return labels, sure
 
 
 def measure(seed: int, s: Settings) -> Measured:
     spec = load("stacked-mnist", s.side).spec
     numbers, images = {}, {}
-    for name, packing, tricks in (
+    for name, packing, regularizers in (
         ("r1", 1, ("r1:1",)),
         ("packing", s.packing, ()),
         ("plain", 1, ()),
@@ -56,7 +56,7 @@ def measure(seed: int, s: Settings) -> Measured:
             lr=s.lr,
             beta1=0.0,
             packing=packing,
-            tricks=tricks,
+            regularizers=regularizers,
         )
         trainer = trainer_of(
             model,

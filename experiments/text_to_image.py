@@ -88,8 +88,8 @@ def measure(seed: int, s: Settings) -> Measured:
                 )
             )
         prefix = "" if name == "known" else "unseen_"
-        found = agreement(drawn, factors, referee)
-        numbers |= {f"{prefix}{part}": value for part, value in found.items()}
+        result = agreement(drawn, factors, referee)
+        numbers |= {f"{prefix}{part}": value for part, value in result.items()}
         images[name] = torch.stack([test.images[chosen[:18]], drawn[:18]], 1).flatten(0, 1)
     real = asked["known"]
     limit = agreement(test.images[real], test.extra["factors"][real], referee)

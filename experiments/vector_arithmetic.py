@@ -91,19 +91,19 @@ def reader(side: int, steps: int) -> tuple[Reader, list[float]]:
         optimizer.step()
         schedule.step()
     network.eval()
-    found, _ = read_shapes(network, dataset.test.images)
-    right = (found == truth(dataset.test.extra["factors"])).float().mean(0)
+    result, _ = read_shapes(network, dataset.test.images)
+    right = (result == truth(dataset.test.extra["factors"])).float().mean(0)
     return network, right.tolist()
 
 
 @torch.no_grad()
 def read_shapes(network: Reader, images: Tensor) -> tuple[Tensor, Tensor]:
     """(the likeliest values, their probabilities), [N,3] each."""
-    found = []
+    results = []
     for part in images.split(500):
         best = [logits.softmax(1).max(1) for logits in network(from_uint8(part))]
-        found.append([torch.stack(x, 1) for x in zip(*((b.indices, b.values) for b in best))])
-    guesses, probabilities = (torch.cat(parts) for parts in zip(*found))
+        results.append([torch.stack(x, 1) for x in zip(*((b.indices, b.values) for b in best))])
+    guesses, probabilities = (torch.cat(parts) for parts in zip(*results))
     return guesses, probabilities
 
 
@@ -198,9 +198,9 @@ def analogies(
         return Score(0.0, 0.0, 0.0), images[:0]
     goal = torch.tensor(wanted)
     made, random = decode(model, torch.stack(results)), decode(model, torch.stack(controls))
-    found, chance = read(made), read(random)
-    moved = found.attribute == goal[:, 0]
-    both = moved & (found.context == goal[:, 1])
+    result, chance = read(made), read(random)
+    moved = result.attribute == goal[:, 0]
+    both = moved & (result.context == goal[:, 1])
     by_chance = (chance.attribute == goal[:, 0]) & (chance.context == goal[:, 1])
     score = Score(*(x.float().mean().item() for x in (moved, both, by_chance)))
     rows = [torch.stack([*images[row], made[i], random[i]]) for i, row in enumerate(shown[:6])]
@@ -218,13 +218,13 @@ def measure(seed: int, s: Settings) -> Measured:
     _, right = reader(s.side, s.classifier_steps)
     numbers = {f"classifier_{name}": value for name, value in zip(FACTORS, right)}
     images = {}
-    game = {"latent": s.latent, "width": s.width, "lr": s.lr, "beta1": 0.0}
+    settings = {"latent": s.latent, "width": s.width, "lr": s.lr, "beta1": 0.0}
     for source, side, steps in (
         ("shapes", s.side, s.shapes_steps),
         ("digits", None, s.digits_steps),
     ):
         dataset = load(source, side)
-        model = make("dcgan", dataset.spec, seed, **game)
+        model = make("dcgan", dataset.spec, seed, **settings)
         trainer = trainer_of(
             model, source, seed, size=side, steps=steps, batch=s.batch, ema=0.99, schedule="linear"
         )

@@ -54,13 +54,13 @@ def neighbours(model: GAN, s: Settings, seed: int) -> torch.Tensor:
     draws = torch.Generator().manual_seed(seed)
     fixed = torch.randn(s.codes, s.latent, generator=draws)
     model.train()  # as the generator is trained: by the statistics of the batch
-    found = []
+    results = []
     for _ in range(s.batches):
         others = torch.randn(s.batch - 1, s.latent, generator=draws)
         # one watched code a batch, so that not even the watched ones see each other
         rows = [model.generator(torch.cat([z[None], others]))[:1] for z in fixed]
-        found.append(torch.cat(rows))
-    return torch.stack(found, 1)
+        results.append(torch.cat(rows))
+    return torch.stack(results, 1)
 
 
 def measure(seed: int, s: Settings) -> Measured:
@@ -70,15 +70,15 @@ def measure(seed: int, s: Settings) -> Measured:
         for _ in train(trainer_of(model, "digits", seed, steps=s.steps, batch=s.batch)):
             pass
         numbers[f"{name}_fid"] = score(sample(model, s.samples, seed))["fid"]
-        found = neighbours(model, s, seed)
-        within = found.var(1, correction=0).mean()
-        total = found.flatten(0, 1).var(0, correction=0).mean()
-        change = (found - found[:, :1]).abs()
+        result = neighbours(model, s, seed)
+        within = result.var(1, correction=0).mean()
+        total = result.flatten(0, 1).var(0, correction=0).mean()
+        change = (result - result[:, :1]).abs()
         numbers[f"{name}_share"] = (within / total).item()
         numbers[f"{name}_largest"] = change.max().item() / 2 * 255
-        images[name] = to_uint8(found[:4, :8].flatten(0, 1))
+        images[name] = to_uint8(result[:4, :8].flatten(0, 1))
         # the pixels' standard deviation over the batches, black 0 to white a quarter of the range
-        spread = found[:4].std(1, correction=0) / 2
+        spread = result[:4].std(1, correction=0) / 2
         images[f"{name}_spread"] = (spread * 4 * 255).clamp(0, 255).to(torch.uint8)
     return Measured(numbers, {}, images)
 

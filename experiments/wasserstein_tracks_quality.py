@@ -14,7 +14,7 @@ from genarium.training.trainer import Trainer
 
 # Per game: what its discriminator's loss says of the distance between data and samples. Up to
 # constants -L_D estimates the Wasserstein distance or (twice) the Jensen-Shannon divergence.
-GAMES = {"wgan": "WGAN, clipped", "wgan_gp": "WGAN-GP", "dcgan": "non-saturating"}
+SETUPS = {"wgan": "WGAN, clipped", "wgan_gp": "WGAN-GP", "dcgan": "non-saturating"}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def listen(trainer: Trainer) -> Callable[[], dict[str, float]]:
         return result
 
     def means() -> dict[str, float]:
-        found = {name: sum(values) / len(values) for name, values in heard.items()}
+        outcome = {name: sum(values) / len(values) for name, values in heard.items()}
         for values in heard.values():
             values.clear()
-        return found
+        return outcome
 
     trainer.play = listening  # type: ignore[method-assign]
     return means
@@ -73,7 +73,7 @@ def measure(seed: int, s: Settings) -> Measured:
         "dcgan": {"lr": s.dcgan_lr},
     }
     numbers, curves = {}, {}
-    for name in GAMES:
+    for name in SETUPS:
         model = make(name, spec, seed, **sizes, **arguments[name])
         trainer = trainer_of(model, "digits", seed, size=s.side, steps=s.steps, batch=s.batch)
         losses = listen(trainer)
@@ -101,10 +101,10 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
         "wgan_gp": "critic's estimate of the distance, $-L_D$",
         "dcgan": "discriminator's $-L_D$",
     }
-    for axes, (name, title) in zip(figure.subplots(1, len(GAMES)), GAMES.items()):
-        for number, (seed, found) in enumerate(measured.items()):
-            curve = found.curves[name]
-            rho = found.numbers[f"{name}_rho"]
+    for axes, (name, title) in zip(figure.subplots(1, len(SETUPS)), SETUPS.items()):
+        for number, (seed, result) in enumerate(measured.items()):
+            curve = result.curves[name]
+            rho = result.numbers[f"{name}_rho"]
             axes.plot(
                 curve["distance"],
                 curve["fid"],

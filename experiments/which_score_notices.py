@@ -40,7 +40,7 @@ class Settings:
     """Sizes of the experiment."""
 
     samples: int = 500
-    honest: int = 8  # honest samplers: how much a score varies where nothing is wrong
+    controls: int = 8  # honest samplers: how much a score varies where nothing is wrong
     train: int = 5000
     heldout: int = 1000
     images: int = 14_000
@@ -50,14 +50,14 @@ def scores(
     samples: Tensor, test: Tensor, train: Tensor, watch: Watch, network: Extractor
 ) -> dict[str, float]:
     """Every score of one set of samples."""
-    found = evaluate_images(
+    result = evaluate_images(
         samples,
         test,
         train=train,
         extractor=network,
         metrics=(*choose(METRICS), *watch.metrics()),
     )
-    values = {row.name.split(" (")[0]: row.value for row in found.rows}
+    values = {row.name.split(" (")[0]: row.value for row in result.rows}
     values["missing classes"] = values.get("missing classes", 0.0)  # not judged: says nothing
     pool, real, seen = (network(images).pool for images in (samples, test, train))
     values["C_T"] = data_copying(pool, seen, real)
@@ -82,11 +82,11 @@ def measure(seed: int, s: Settings) -> Measured:
         return scores(samples, images[test], images[train], watch, network)
 
     def faulty(kind: str, strength: int) -> Tensor:
-        honest = take(rest)
+        result = take(rest)
         if kind == "blur":
-            return blurred(images[honest], strength)
+            return blurred(images[result], strength)
         if kind == "noise":
-            return noised(images[honest], strength, seed)
+            return noised(images[result], strength, seed)
         if kind == "drop":
             gone = torch.randperm(10, generator=generator)[:strength]
             return images[take(rest[~torch.isin(labels[rest], gone)])]
@@ -96,12 +96,12 @@ def measure(seed: int, s: Settings) -> Measured:
         copies = images[take(train)[:count]]
         if kind == "copy noised":
             copies = noised(copies, 20, seed)
-        return torch.cat([copies, images[honest[count:]]])
+        return torch.cat([copies, images[result[count:]]])
 
-    honest = [score(images[take(rest)]) for _ in range(s.honest)]
-    names = list(honest[0])
-    centre = {name: statistics.fmean(h[name] for h in honest) for name in names}
-    spread = {name: statistics.stdev(h[name] for h in honest) for name in names}
+    controls = [score(images[take(rest)]) for _ in range(s.controls)]
+    names = list(controls[0])
+    centre = {name: statistics.fmean(h[name] for h in controls) for name in names}
+    spread = {name: statistics.stdev(h[name] for h in controls) for name in names}
     shift: dict[str, dict[str, float]] = {}
     for label, kind, strength in FAULTS:
         values = score(faulty(kind, strength))
@@ -133,7 +133,7 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes = figure.subplots()
-    runs = [found.curves["shift"] for found in measured.values()]
+    runs = [measurement.curves["shift"] for measurement in measured.values()]
     labels = [label for label, _, _ in FAULTS]
     names = list(runs[0][labels[0]])
     size = torch.tensor(
@@ -205,7 +205,7 @@ CLAIM = Claim(
     measure=measure,
     draw=draw,
     settings=Settings(),
-    quick=Settings(samples=120, honest=2, train=300, heldout=100, images=1500),
+    quick=Settings(samples=120, controls=2, train=300, heldout=100, images=1500),
     size=(11.0, 4.4),
 )
 

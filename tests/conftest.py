@@ -13,7 +13,7 @@ from genarium import cli, recipes, verbs
 from genarium.contract import Spec
 from genarium.data import Dataset, text
 from genarium.data.dataset import Split
-from genarium.models.gan.composition import TRICKS
+from genarium.models.gan.composition import REGULARIZERS
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
@@ -84,7 +84,7 @@ def make_trainer(
     model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)
     settings: dict[str, object] = {"steps": 4, "device": "cpu", **options}
     train = dataset.train
-    data = TrainingData(train.images, train.labels, dict(train.extra), dict(train.unaligned))
+    data = TrainingData(train.images, train.labels, dict(train.extra), dict(train.unpaired))
     return Trainer(model, data, TrainOptions(batch=batch, seed=seed, **settings))  # type: ignore[arg-type]
 
 
@@ -131,15 +131,18 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     "vae-logistic": ("vae", {"decoder": "logistic"}),
     "gan-wasserstein": (
         "gan",
-        {"objective": "wasserstein", "critic_steps": 2, "tricks": ("weight-clipping",)},
+        {"objective": "wasserstein", "critic_steps": 2, "regularizers": ("weight-clipping",)},
     ),
     "gan-packed-penalty": (
         "gan",
-        {"objective": "wasserstein", "packing": 2, "tricks": ("gradient-penalty:5",)},
+        {"objective": "wasserstein", "packing": 2, "regularizers": ("gradient-penalty:5",)},
     ),
     **{
-        f"gan-{trick}": ("gan", {"architecture": "dcgan", "width": 2, "tricks": (trick,)})
-        for trick in sorted(TRICKS)
+        f"gan-{regularizer}": (
+            "gan",
+            {"architecture": "dcgan", "width": 2, "regularizers": (regularizer,)},
+        )
+        for regularizer in sorted(REGULARIZERS)
     },
 }
 """Every recipe, every value of the adversarial axes and the VAE's own: a recipe and arguments

@@ -109,12 +109,12 @@ def test_step_takes_its_randomness_from_the_batch(name: str) -> None:
     def losses(seed: int, global_seed: int) -> list[torch.Tensor]:
         model = fresh(name).train()  # anew, for some keep what they made
         torch.manual_seed(global_seed)
-        found = []
+        results = []
         for phase in model.phases:
             extra = {name: values[:8] for name, values in data.train.extra.items()}
             batch = Batch(data.train.images[:8], data.train.labels[:8], Noise(seed, 8), extra)
-            found += [v.detach() for v in model.step(batch, phase.name).losses.values()]
-        return found
+            results += [v.detach() for v in model.step(batch, phase.name).losses.values()]
+        return results
 
     assert all(torch.equal(a, b) for a, b in zip(losses(5, 1), losses(5, 2)))
 
@@ -171,7 +171,7 @@ def test_save_load_same_samples(name: str, tmp_path: Path) -> None:
     if {"sample", "prior", "decode"} <= set(trained.capabilities):
         conditions = [None]
         conditions += [1] if trained.model.conditional else []
-        conditions += [trained.code("0", 5)] if trained.model.codes else []
+        conditions += [trained.code("0", 5)] if trained.model.latent_codes else []
         for condition in conditions:
             codes = trained.codes(5, 3, condition)
             torch.testing.assert_close(trained.decode(codes), trained.sample(5, 3, condition))
@@ -245,9 +245,9 @@ def test_no_capability_is_faked(name: str) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

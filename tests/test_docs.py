@@ -34,7 +34,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(folder: Path, *arguments: str) -> str:
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "GENARIUM_PATH": str(folder), "OMP_NUM_THREADS": "1"},
@@ -43,8 +43,8 @@ def python(folder: Path, *arguments: str) -> str:
         check=False,
         timeout=1200,
     )
-    assert found.returncode == 0, found.stderr
-    return found.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def genarium(folder: Path, command: str, *more: str) -> str:
@@ -77,10 +77,10 @@ def test_adding_a_verb_touches_one_file(written: Path) -> None:
     genarium(written, "train pixels --data digits --out runs/pixels-verb", *TINY)
     assert "brightness" in genarium(written, "--help")
     assert "how many" in genarium(written, "brightness --help")
-    found = json.loads(genarium(written, "brightness runs/pixels-verb -n 8 --json"))
-    assert 0 < found["mean"] < 1
+    record = json.loads(genarium(written, "brightness runs/pixels-verb -n 8 --json"))
+    assert 0 < record["mean"] < 1
     program = "import genarium; print(genarium.brightness('runs/pixels-verb', n=8).mean)"
-    assert float(python(written, "-c", program)) == found["mean"]
+    assert float(python(written, "-c", program)) == record["mean"]
 
 
 def test_the_latent_space_as_it_is_written(
@@ -153,10 +153,10 @@ def test_text_to_image_as_it_is_written(
         assert main([*(few.get(word, word) for word in command), *more]) == 0, command
     assert "row 2: a large pink ring" in capsys.readouterr().out
     (script,) = re.findall(r"<!-- tested: text -->\n```python\n(.*?)```", text, re.DOTALL)
-    found: dict[str, object] = {}
-    exec(compile(script, "text.md", "exec"), found)
-    assert found["images"].shape == (8, 3, 16, 16)  # type: ignore[attr-defined]
-    assert len(found["codes"]) == 4  # type: ignore[arg-type]
+    results: dict[str, object] = {}
+    exec(compile(script, "text.md", "exec"), results)
+    assert results["images"].shape == (8, 3, 16, 16)  # type: ignore[attr-defined]
+    assert len(results["codes"]) == 4  # type: ignore[arg-type]
 
 
 def test_translation_as_it_is_written(
@@ -195,9 +195,9 @@ def test_the_axes_compose_as_docs_adversarial_has_it() -> None:
 
     text = (ROOT / "docs" / "adversarial.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"<!-- tested: adversarial -->\n```python\n(.*?)```", text, re.DOTALL)
-    found: dict[str, object] = {}
-    exec(block.replace("width=32", "width=2"), found)
-    model = found["model"]
+    results: dict[str, object] = {}
+    exec(block.replace("width=32", "width=2"), results)
+    model = results["model"]
     images = torch.randint(0, 256, (4, 3, 64, 64)).to(torch.uint8)
     for phase in model.phases:  # type: ignore[attr-defined]
         batch = Batch(images, torch.arange(4) % 2, Noise(0, 4))

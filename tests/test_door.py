@@ -37,8 +37,8 @@ def small_run(recipe: str, folder: Path, channels: int = 1) -> Trained:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     home = tmp_path_factory.mktemp("runs")
-    found = {name: small_run(name, home / name) for name in SMALL}
-    return {**found, "rgb": small_run("vae", home / "rgb", 3)}
+    result = {name: small_run(name, home / name) for name in SMALL}
+    return {**result, "rgb": small_run("vae", home / "rgb", 3)}
 
 
 METHODS: dict[str, tuple[str, Callable[[Trained, Any], Tensor]]] = {
@@ -59,12 +59,14 @@ TAKES_IMAGES = {"reconstruct", "encode", "score", "invert", "complete", "transla
 def test_every_method_is_looked_at() -> None:
     import inspect
 
-    found = {
+    result = {
         name
         for name, method in inspect.getmembers(Trained, inspect.isfunction)
         if not name.startswith("_") and "images" in inspect.signature(method).parameters
     }
-    assert found == TAKES_IMAGES == {name.split("-")[0] for name in METHODS} - {"table", "labelled"}
+    assert (
+        result == TAKES_IMAGES == {name.split("-")[0] for name in METHODS} - {"table", "labelled"}
+    )
 
 
 def three(spec_channels: int) -> Tensor:
@@ -118,9 +120,9 @@ def test_every_method_takes_every_kind(
             continue  # a folder has splits there
         folder = tmp_path / kind.replace(" ", "-").replace("/", "")
         folder.mkdir()
-        found = call(run, make(images, folder))
-        assert torch.equal(found, expected), kind
-        assert found.device.type == "cpu"
+        result = call(run, make(images, folder))
+        assert torch.equal(result, expected), kind
+        assert result.device.type == "cpu"
     if run.spec.channels == 1:
         assert torch.equal(call(run, images[:, 0].numpy()), expected)
     assert not call(run, images).requires_grad

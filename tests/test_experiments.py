@@ -31,8 +31,8 @@ def claim_of(name: str) -> Any:
 
 
 def committed(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return found
+    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return record
 
 
 @pytest.mark.parametrize("name", NAMES)

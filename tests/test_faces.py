@@ -24,9 +24,9 @@ def test_each_name_is_the_class_of_its_module(room: str) -> None:
     assert package.__all__ == sorted(known)
     for name, home in known.items():
         assert home.startswith(f"genarium.{room}.")
-        found = getattr(package, name)
-        assert isinstance(found, type)
-        assert (found.__module__, found.__name__) == (home, name)
+        result = getattr(package, name)
+        assert isinstance(result, type)
+        assert (result.__module__, result.__name__) == (home, name)
 
 
 def test_every_recipes_model_is_exported() -> None:

@@ -50,8 +50,8 @@ def imported(source: str, module: str) -> Iterator[str]:
 def wrong_imports(source: str, module: str) -> list[str]:
     """What `module` (e.g. genarium.training.trainer) imports against the rules."""
     part = module.split(".")[1]
-    found = {tuple(name.split(".")) for name in imported(source, module)}
-    others = {name[1] for name in found if name[0] == "genarium" and len(name) > 1}
+    result = {tuple(name.split(".")) for name in imported(source, module)}
+    others = {name[1] for name in result if name[0] == "genarium" and len(name) > 1}
     others -= {part, "errors", "lazy"}
     allowed = ALLOWED.get(part, others - TOP if part not in TOP else others)
     return sorted(others - allowed)
@@ -80,8 +80,8 @@ def test_no_two_files_import_each_other() -> None:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 node.body = [ast.Pass()]
         names = imported(ast.unparse(tree), module)
-        found = {name if name in files else name.rpartition(".")[0] for name in names}
-        needs[module] = (found & {*files}) - {module, "genarium"}
+        result = {name if name in files else name.rpartition(".")[0] for name in names}
+        needs[module] = (result & {*files}) - {module, "genarium"}
     while free := [module for module, used in needs.items() if not used & {*needs}]:
         for module in free:
             del needs[module]

@@ -58,10 +58,10 @@ def _one_thread() -> Any:
 
 
 def check(run: Any, expected: dict[str, Any], images: dict[str, np.ndarray]) -> None:
-    found, numbers = MAKER.outcome(run)
+    result, numbers = MAKER.outcome(run)
     assert numbers["step"] == expected["step"]
     assert numbers["manifest"] == expected["manifest"]
-    assert found.keys() == images.keys()
+    assert result.keys() == images.keys()
     if EXACT:
         assert numbers["sha256"] == expected["sha256"]
     assert numbers["weights"].keys() == expected["weights"].keys()
@@ -70,7 +70,7 @@ def check(run: Any, expected: dict[str, Any], images: dict[str, np.ndarray]) -> 
     if "log_prob" in expected:
         assert numbers["log_prob"] == pytest.approx(expected["log_prob"], rel=1e-3)
     for kind, wanted in images.items():
-        close = np.abs(found[kind].astype(int) - wanted.astype(int)) <= (0 if EXACT else 2)
+        close = np.abs(result[kind].astype(int) - wanted.astype(int)) <= (0 if EXACT else 2)
         assert close.mean() >= (1 if EXACT else 0.98), kind
 
 

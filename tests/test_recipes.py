@@ -48,11 +48,11 @@ def {name}(spec: Spec, *, latent: int = 2) -> Autoencoder:
 
 
 def test_each_recipe_stands_where_the_theory_puts_it() -> None:
-    found: dict[str, set[str]] = {}
+    results: dict[str, set[str]] = {}
     for entry in recipes.catalogue().values():
-        found.setdefault("/".join(entry.taxonomy), set()).add(entry.name)
+        results.setdefault("/".join(entry.taxonomy), set()).add(entry.name)
         assert entry.load().family == entry.taxonomy  # what was read is what it says
-    assert found == FAMILIES
+    assert results == FAMILIES
 
 
 @pytest.mark.parametrize(

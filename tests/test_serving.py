@@ -32,8 +32,8 @@ def refusal(
         "headers": [(k.encode(), v.encode()) for k, v in given.items()],
     }
     guard = Guard(nothing, 8765, host or "127.0.0.1", names)
-    found = guard.refusal({**scope, "headers": [h for h in scope["headers"] if h[1] != b"none"]})
-    return found[0] if found else None
+    result = guard.refusal({**scope, "headers": [h for h in scope["headers"] if h[1] != b"none"]})
+    return result[0] if result else None
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_foreign_requests_are_refused(headers: dict[str, str]) -> None:
         guard = Guard(nothing, 8765)
         pairs = [] if scope_host == "none" else [(b"host", scope_host.encode())]
         scope = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "headers": pairs}
-        found = guard.refusal(scope)
-        assert found is not None
-        assert found[0] == 403
+        result = guard.refusal(scope)
+        assert result is not None
+        assert result[0] == 403
     else:
         assert refusal(**given) == 403
 

@@ -30,7 +30,11 @@ FURTHER: dict[str, tuple[str, dict[str, Any]]] = {
     "gan-packing": ("gan", {"architecture": "dcgan", "width": 2, "packing": 2}),
     "gan-tricks": (
         "gan",
-        {"architecture": "dcgan", "width": 2, "tricks": ("r1", "diffaugment", "spectral-norm")},
+        {
+            "architecture": "dcgan",
+            "width": 2,
+            "regularizers": ("r1", "diffaugment", "spectral-norm"),
+        },
     ),
     "gan-clipping": (
         "gan",
@@ -38,7 +42,7 @@ FURTHER: dict[str, tuple[str, dict[str, Any]]] = {
             "architecture": "dcgan",
             "width": 2,
             "objective": "wasserstein",
-            "tricks": ("weight-clipping",),
+            "regularizers": ("weight-clipping",),
         },
     ),
     "pixelcnn-binary": ("pixelcnn", {"levels": 2}),
@@ -108,8 +112,8 @@ def scores(run: Any) -> dict[str, float]:
     """A few scores of a run, by name."""
     import genarium
 
-    found = genarium.evaluate(run, n=64, metrics=METRICS)
-    return {row.name: row.value for row in found.rows if "/s" not in row.name}
+    result = genarium.evaluate(run, n=64, metrics=METRICS)
+    return {row.name: row.value for row in result.rows if "/s" not in row.name}
 
 
 def main() -> None:

@@ -76,9 +76,9 @@ SETS: dict[str, dict[str, Any]] = {
 def read_idx(path: Path, sha256: str) -> Tensor:
     """An idx file of bytes as a uint8 tensor, refused unless its content has this SHA-256."""
     content = gzip.decompress(path.read_bytes())
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise SystemExit(f"{path}: SHA-256 of the content is {found}, expected {sha256}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise SystemExit(f"{path}: SHA-256 of the content is {digest}, expected {sha256}")
     rank = content[3]
     shape = np.frombuffer(content, ">u4", rank, 4).astype(int)
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)

@@ -32,10 +32,10 @@ USER = "genarium_user_"
 
 def files() -> tuple[Path, ...]:
     """Every Python file of the folders, in the order of their names."""
-    found: list[Path] = []
+    results: list[Path] = []
     for folder in filter(None, os.environ.get(PATH, "").split(os.pathsep)):
-        found += sorted(Path(folder).glob("*.py"))
-    return tuple(found)
+        results += sorted(Path(folder).glob("*.py"))
+    return tuple(results)
 
 
 def declared(file: Path, decorator: str) -> list[ast.FunctionDef]:

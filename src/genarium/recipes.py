@@ -113,16 +113,16 @@ class Recipe:
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The configurable arguments (all but the Spec), annotations resolved."""
         hints = typing.get_type_hints(self.function, include_extras=True)
-        found = list(inspect.signature(self.function).parameters.values())[1:]
-        return {p.name: p.replace(annotation=hints[p.name]) for p in found}
+        result = list(inspect.signature(self.function).parameters.values())[1:]
+        return {p.name: p.replace(annotation=hints[p.name]) for p in result}
 
     def defaults(self) -> dict[str, Any]:
         return {name: p.default for name, p in self.parameters().items()}
 
     def returns(self) -> type[Model]:
         """The model's class, from the return annotation."""
-        found: type[Model] = typing.get_type_hints(self.function)["return"]
-        return found
+        kind: type[Model] = typing.get_type_hints(self.function)["return"]
+        return kind
 
     def __call__(self, spec: Spec, **arguments: Any) -> Model:
         return self.function(spec, **arguments)
@@ -183,9 +183,9 @@ class Entry:
             module = importlib.import_module(".".join(("genarium", *relative.parts)))
         else:
             module = plugins.load(self.file)
-        found = getattr(module, self.function)
-        assert isinstance(found, Recipe)
-        return found
+        loaded = getattr(module, self.function)
+        assert isinstance(loaded, Recipe)
+        return loaded
 
 
 def _family(node: ast.FunctionDef) -> str:

@@ -47,7 +47,8 @@ class Flag:
     several for a tuple of that many. alone: its value where the flag stands by itself. repeat: it
     may be given several times, a value each. several: it takes one value or more. raw: the
     library takes richer values than texts, so the function itself reads the text. hidden: an old
-    name that still works and that the help leaves out.
+    name that still works and that the help leaves out. was: the name of a setting in an earlier
+    version, which flags, files and Python may still use.
     """
 
     name: str = ""
@@ -57,6 +58,7 @@ class Flag:
     several: bool = False
     raw: bool = False
     hidden: bool = False
+    was: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,13 @@ class Field:
     def shown(self) -> str:
         """How errors of the command call it: the flag, or what stands in its place."""
         return self.flag if not self.place else str(self.look.metavar or self.name.upper())
+
+    @property
+    def before(self) -> Field | None:
+        """The same setting by its name of an earlier version, hidden; None if it had no other."""
+        was = self.look.was
+        look = dataclasses.replace(self.look, name="", was="", hidden=True)
+        return dataclasses.replace(self, name=was, look=look) if was else None
 
     @property
     def required(self) -> bool:
@@ -123,8 +132,8 @@ def dataclass_fields(section: str, kind: type) -> list[Field]:
     """The settings that a dataclass of options holds."""
     hints = typing.get_type_hints(kind, include_extras=True)
     texts = argument_help(inspect.cleandoc(kind.__doc__ or ""))
-    found = dataclasses.fields(kind)
-    return [field(section, f.name, hints[f.name], f.default, texts) for f in found]
+    declared = dataclasses.fields(kind)
+    return [field(section, f.name, hints[f.name], f.default, texts) for f in declared]
 
 
 def _notes(kind: Any) -> Iterator[Any]:
@@ -136,28 +145,40 @@ def _notes(kind: Any) -> Iterator[Any]:
 
 def argument_help(doc: str) -> dict[str, str]:
     """The `name: text` lines of a docstring, as the help texts of the flags."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     last = None
     for line in doc.splitlines():
         match = re.match(r"^([a-z][a-z0-9_]*): (.+)$", line)
         if match:
             last = match.group(1)
-            found[last] = match.group(2).strip()
+            results[last] = match.group(2).strip()
         elif last and line.startswith("    "):
-            found[last] += " " + line.strip()
+            results[last] += " " + line.strip()
         else:
             last = None
-    return found
+    return results
+
+
+def renamed(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` by the names of today, where some have those of an earlier version.
+
+    Raises UserError for a setting that is there by both.
+    """
+    now = {each.look.was: each for each in fields if each.look.was}
+    for old, each in now.items():
+        if old in values and each.name in values:
+            raise UserError(f"{flag_of(old)} is the old name of {each.flag}: give one of the two")
+    return {now[name].name if name in now else name: value for name, value in values.items()}
 
 
 def checked(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` by name, each as its field's type. UserError for a name that is none of them."""
-    known, found = {each.name: each for each in fields}, {}
+    known, results = {each.name: each for each in fields}, {}
     for name, value in values.items():
         if name not in known:
             raise unknown(name, list(known), "argument")
-        found[name] = check(known[name], value)
-    return found
+        results[name] = check(known[name], value)
+    return results
 
 
 def check(setting: Field, value: Any, shown: str | None = None) -> Any:
@@ -177,16 +198,16 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
         value = [part for part in value.replace(",", " ").split() if part]
     _strict(setting.type, value, shown)
     try:
-        found = TypeAdapter(setting.type).validate_python(value)
+        result = TypeAdapter(setting.type).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{shown} {said(value)}: {_remedy(first)}") from None
-    for each in found if isinstance(found, (tuple, list)) else (found,):
+    for each in result if isinstance(result, (tuple, list)) else (result,):
         if isinstance(each, float) and not math.isfinite(each):
             raise UserError(f"{shown} {said(value)}: give a finite number")
         if isinstance(each, int) and abs(each) > LARGEST and not _limited(setting.type):
             raise UserError(f"{shown} {said(value)}: give a number of at most {LARGEST}")
-    return found
+    return result
 
 
 def _strict(kind: Any, value: Any, shown: str) -> None:

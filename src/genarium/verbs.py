@@ -70,20 +70,20 @@ class Verb:
     def arguments(self) -> dict[str, Field]:
         """The arguments of the signature by name, but `progress` and `**settings`."""
         texts = argument_help(self.doc)
-        found: dict[str, Field] = {}
+        results: dict[str, Field] = {}
         for p in inspect.signature(self.function).parameters.values():
             if p.name == "progress":
                 continue
             if p.kind is p.VAR_KEYWORD:
-                found |= _of_samplers() if p.name == SAMPLER else {}
+                results |= _of_samplers() if p.name == SAMPLER else {}
                 continue
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch
                 kind = eval(kind, self.function.__globals__)
             made = field("verb", p.name, kind, p.default, texts)
             place = p.kind is not p.KEYWORD_ONLY and not made.look.name
-            found[p.name] = replace(made, place=place)
-        return found
+            results[p.name] = replace(made, place=place)
+        return results
 
     @functools.cached_property
     def result(self) -> Any:
@@ -237,10 +237,10 @@ class Entry:
 
 def catalogue() -> dict[str, Entry]:
     """Every verb by its name on the command line, in the order of the help."""
-    found = [entry for file in (*_own(), *plugins.files()) for entry in _scan(file)]
+    entries = [entry for file in (*_own(), *plugins.files()) for entry in _scan(file)]
     order = list(GROUPS)
-    found.sort(key=lambda e: (order.index(e.group) if e.group in order else len(order), e.name))
-    return {entry.name: entry for entry in found}
+    entries.sort(key=lambda e: (order.index(e.group) if e.group in order else len(order), e.name))
+    return {entry.name: entry for entry in entries}
 
 
 @functools.cache
@@ -249,7 +249,7 @@ def _own() -> tuple[Path, ...]:
 
 
 def _scan(file: Path) -> list[Entry]:
-    found = []
+    entries = []
     for node in plugins.declared(file, "verb"):
         (call,) = (
             d
@@ -260,8 +260,8 @@ def _scan(file: Path) -> list[Entry]:
         named = {k.arg: k.value.value for k in call.keywords if isinstance(k.value, ast.Constant)}
         name = named.get("name") or node.name.replace("_", "-")
         summary = (ast.get_docstring(node) or "").split("\n", 1)[0]
-        found.append(Entry(str(name), node.name, str(group), summary, file))
-    return found
+        entries.append(Entry(str(name), node.name, str(group), summary, file))
+    return entries
 
 
 __all__ = ["GROUPS", "Entry", "Field", "Flag", "Help", "Verb", "catalogue", "of", "verb"]

@@ -43,12 +43,12 @@ def settings_of(verb: verbs.Verb, *words: str) -> list[Field]:
 
 def flags_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
     """The actions of a parser by the name of the argument that they are."""
-    found = {}
+    results = {}
     for action in parser._actions:
         flags = [f for f in action.option_strings if not f.startswith("--no-")]
         flag = max(flags, key=len, default="")
-        found[name_of(flag) if flag else action.dest] = action
-    return found
+        results[name_of(flag) if flag else action.dest] = action
+    return results
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -80,7 +80,7 @@ def test_a_bare_command_calls_with_the_function_s_own_defaults(
     verb, parser = parser_of(name)
     needs = [a for a in verb.arguments.values() if a.required]
     assert all(a.place for a in needs), "what must be given is given by place"
-    found = parser.parse_args(["x" for _ in needs])
+    args = parser.parse_args(["x" for _ in needs])
     seen: dict[str, Any] = {}
 
     class Done(Exception): ...
@@ -92,7 +92,7 @@ def test_a_bare_command_calls_with_the_function_s_own_defaults(
     monkeypatch.setattr(verb, "function", function)
     monkeypatch.setattr(verb, "processes", None)
     with pytest.raises(Done):
-        command.run(verb, found)
+        command.run(verb, args)
     assert {*seen} - {"progress"} == {a.name for a in needs}
 
 

@@ -76,9 +76,9 @@ CALLS: dict[str, Call] = {
 }
 
 
-def facts(found: dict[str, Any]) -> dict[str, Any]:
+def facts(result: dict[str, Any]) -> dict[str, Any]:
     """Without the places, and the seconds that differ from call to call."""
-    return {k: v for k, v in found.items() if k not in ("out", "picture") and "seconds" not in k}
+    return {k: v for k, v in result.items() if k not in ("out", "picture") and "seconds" not in k}
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -103,9 +103,9 @@ def test_function_and_command_are_one(
     words = [word for part in given for word in ([part] if isinstance(part, str) else part)]
     capsys.readouterr()
     assert main([verb, run, *words, *flags.split(), "--out", str(theirs), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert facts(found) == facts(json.loads(json.dumps(result.to_dict())))
-    assert found["out"] == str(theirs)
+    record = json.loads(capsys.readouterr().out)
+    assert facts(record) == facts(json.loads(json.dumps(result.to_dict())))
+    assert record["out"] == str(theirs)
     assert result.facts()["out"] == str(mine)
     assert files(mine)
     assert files(mine) == files(theirs)
@@ -156,22 +156,22 @@ def test_a_folder_of_translations_is_refused_before_anything_is_computed(
 def test_codes_are_a_table(home: Path, tmp_path: Path) -> None:
     run = genarium.load(home / "vae")
     data = run.dataset()
-    found = genarium.encode(run)
-    assert len(found) == len(found.names) == 60
-    assert found.codes.shape == (60, 2)
-    assert found.classes == ("dark", "light")
-    assert found.labels is not None
-    assert torch.equal(found.labels[-len(data.test) :], data.test.labels)
-    known = found.class_names()
+    result = genarium.encode(run)
+    assert len(result) == len(result.names) == 60
+    assert result.codes.shape == (60, 2)
+    assert result.classes == ("dark", "light")
+    assert result.labels is not None
+    assert torch.equal(result.labels[-len(data.test) :], data.test.labels)
+    known = result.class_names()
     assert known is not None
-    assert all(name.split("/")[0] == label for name, label in zip(found.names, known))
-    assert found.names[0] in found._repr_html_()
+    assert all(name.split("/")[0] == label for name, label in zip(result.names, known))
+    assert result.names[0] in result._repr_html_()
     # what features.write took before, and reads back
-    features.write(found, tmp_path / "a.npz")
-    again = features.read(found.save(tmp_path / "b.npz"))
+    features.write(result, tmp_path / "a.npz")
+    again = features.read(result.save(tmp_path / "b.npz"))
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert torch.equal(again.codes, found.codes)
-    assert again.names == found.names
+    assert torch.equal(again.codes, result.codes)
+    assert again.names == result.names
 
 
 def test_splits_are_named_in_several_ways(home: Path) -> None:
@@ -221,34 +221,34 @@ def test_the_figures_are_attributes(home: Path) -> None:
 @pytest.mark.parametrize("labels", ["8,all", [8, "all"], (8, "all"), ["8", "all"]])
 def test_labels_of_finetune(labels: Any, home: Path) -> None:
     lines: list[str] = []
-    found = genarium.finetune(
+    result = genarium.finetune(
         home / "vae", labels=labels, seeds=1, steps=1, batch=4, progress=lines.append
     )
-    assert [r.labels for r in found.results] == [8, 48]
+    assert [r.labels for r in result.results] == [8, 48]
     assert [line.split(" labels")[0] for line in lines] == ["8", "8", "48", "48"]
 
 
 def test_a_map_is_its_picture(home: Path, tmp_path: Path) -> None:
     import numpy as np
 
-    found = genarium.map(home / "vae", method="pca")
-    (panel,) = found.panels
+    result = genarium.map(home / "vae", method="pca")
+    (panel,) = result.panels
     assert panel.title == "the code itself"
-    assert torch.equal(panel.places, found.codes)
-    assert found.image.shape[0] == 3
-    saved = np.asarray(Image.open(found.save(tmp_path / "map.png")).convert("RGB"))
-    assert np.array_equal(saved, found.image.permute(1, 2, 0).numpy())
-    assert found._repr_png_() == (tmp_path / "map.png").read_bytes()
+    assert torch.equal(panel.places, result.codes)
+    assert result.image.shape[0] == 3
+    saved = np.asarray(Image.open(result.save(tmp_path / "map.png")).convert("RGB"))
+    assert np.array_equal(saved, result.image.permute(1, 2, 0).numpy())
+    assert result._repr_png_() == (tmp_path / "map.png").read_bytes()
 
 
 def test_translations_stand_beside_their_originals(home: Path) -> None:
     run = genarium.load(home / "pix2pix")
     test = run.dataset().test
-    found = genarium.translate(run)
-    assert torch.equal(found.originals, test.images)
-    assert torch.equal(found.images, run.translate(test.images))
-    assert found.third_is == "target"
-    assert torch.equal(found.third, test.domain("b"))
+    result = genarium.translate(run)
+    assert torch.equal(result.originals, test.images)
+    assert torch.equal(result.images, run.translate(test.images))
+    assert result.third_is == "target"
+    assert torch.equal(result.third, test.domain("b"))
     pixels = genarium.translate(run, test.images[:2])
     assert pixels.names == ["0", "1"]
     assert (pixels.third, pixels.third_is) == (None, "")  # nobody knows their pairs
@@ -257,18 +257,18 @@ def test_translations_stand_beside_their_originals(home: Path) -> None:
 def test_likelihoods_are_a_table_and_a_picture(home: Path) -> None:
     run = genarium.load(home / "pixelcnn")
     test = run.dataset().test.images
-    found = genarium.score(run, test[:4], against=255 - test[:3])
-    assert torch.equal(found.nats, run.score(torch.cat([test[:4], 255 - test[:3]])))
-    assert (found.own, len(found.names), found.exact) == (4, 7, True)
-    pairs = [(a > b) + (a == b) / 2 for a in found.nats[:4] for b in found.nats[4:]]
-    assert found.auroc == pytest.approx(float(sum(pairs)) / 12)
-    nats = [n for _, n, _ in found.rows()]
+    result = genarium.score(run, test[:4], against=255 - test[:3])
+    assert torch.equal(result.nats, run.score(torch.cat([test[:4], 255 - test[:3]])))
+    assert (result.own, len(result.names), result.exact) == (4, 7, True)
+    pairs = [(a > b) + (a == b) / 2 for a in result.nats[:4] for b in result.nats[4:]]
+    assert result.auroc == pytest.approx(float(sum(pairs)) / 12)
+    nats = [n for _, n, _ in result.rows()]
     assert nats == sorted(nats)
-    assert found.rows()[0][2] == pytest.approx(-nats[0] / (256 * 0.693147), rel=1e-5)
+    assert result.rows()[0][2] == pytest.approx(-nats[0] / (256 * 0.693147), rel=1e-5)
     assert genarium.score(run, test[:4]).auroc is None
     assert "auroc" not in genarium.score(run, test[:4]).to_dict()
-    assert found.image.dtype == torch.uint8
-    assert to_uint8(run.sample(1)).shape[1:] == found.images.shape[1:]
+    assert result.image.dtype == torch.uint8
+    assert to_uint8(run.sample(1)).shape[1:] == result.images.shape[1:]
 
 
 MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {

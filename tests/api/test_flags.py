@@ -41,9 +41,9 @@ def say(
 
 @pytest.fixture
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser()
-    of_signature.add_arguments(found, verbs.of(say), [])
-    return found
+    result = argparse.ArgumentParser()
+    of_signature.add_arguments(result, verbs.of(say), [])
+    return result
 
 
 def test_an_argument_s_own_flag_and_help_win_over_its_type_s(parser) -> None:

@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, genarium.Trained
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> genarium.Trained:
+def conditioned(tmp_path_factory: pytest.TempPathFactory) -> genarium.Trained:
     """A model that is conditioned on attributes."""
     home = tmp_path_factory.mktemp("told")
     return genarium.train(
@@ -60,9 +60,9 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def untimed(found: dict[str, Any]) -> dict[str, Any]:
+def untimed(result: dict[str, Any]) -> dict[str, Any]:
     """Without the speed, which no seed decides."""
-    return {**found, "rows": [row for row in found["rows"] if row["name"] != TIMED]}
+    return {**result, "rows": [row for row in result["rows"] if row["name"] != TIMED]}
 
 
 @pytest.mark.parametrize("name", ["dcgan", "cgan", "autoencoder"])
@@ -70,11 +70,11 @@ def test_function_and_command_score_alike(
     name: str, runs: dict[str, genarium.Trained], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runs[name]
-    found = genarium.evaluate(run, n=40, seed=3)
+    result = genarium.evaluate(run, n=40, seed=3)
     asked = said(capsys, "evaluate", str(run.path), "-n", "40", "--seed", "3")
-    assert untimed(asked) == untimed(plain(found.to_dict()))
+    assert untimed(asked) == untimed(plain(result.to_dict()))
     assert asked["run"] == str(run.path)
-    assert isinstance(found, Scores)
+    assert isinstance(result, Scores)
 
 
 def test_function_and_command_score_images_alike(
@@ -82,10 +82,10 @@ def test_function_and_command_score_images_alike(
 ) -> None:
     run = runs["dcgan"]
     settings: dict[str, Any] = {"n": 30, "metrics": "fid,sharpness", "extractor": "fashion-proxy"}
-    found = genarium.evaluate(str(run.path), against="digits", **settings)
+    result = genarium.evaluate(str(run.path), against="digits", **settings)
     words = ["--against", "digits", "-n", "30", "--metrics", "fid,sharpness"]
     asked = said(capsys, "evaluate", str(run.path), *words, "--extractor", "fashion-proxy")
-    assert asked == plain(found.to_dict())
+    assert asked == plain(result.to_dict())
     assert asked["against"] == "digits"
 
 
@@ -97,21 +97,21 @@ def test_the_page_has_the_numbers_of_an_evaluation(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings: dict[str, Any] = {"n": 40, "seed": 3, "metrics": metrics}
-    found = genarium.compare(list(runs.values()), **settings)
-    for report, run in zip(found.reports, runs.values()):
+    result = genarium.compare(list(runs.values()), **settings)
+    for report, run in zip(result.reports, runs.values()):
         assert report.scores is not None
         alone = genarium.evaluate(run, **settings)
         scored = untimed(alone.to_dict())
         assert untimed(report.scores.to_dict()) == {
             key: value for key, value in scored.items() if key not in ("run", "recipe")
         }
-    page = found.save(tmp_path / "page.html")
-    assert found.path == page
-    assert json.loads((tmp_path / "results.json").read_text()) == plain(found.to_dict())
+    page = result.save(tmp_path / "page.html")
+    assert result.path == page
+    assert json.loads((tmp_path / "results.json").read_text()) == plain(result.to_dict())
     words = [str(run.path) for run in runs.values()] + ["-n", "40", "--seed", "3"]
     words += [] if metrics is None else ["--metrics", metrics]
     asked = said(capsys, "compare", *words, "--out", str(tmp_path / "other.html"))
-    for one, other in zip(asked["runs"], found.results["runs"]):
+    for one, other in zip(asked["runs"], result.results["runs"]):
         assert untimed(one["scores"])["rows"] == plain(untimed(other["scores"])["rows"])
     if metrics is not None:
         names = {row["name"] for row in asked["runs"][0]["scores"]["rows"]}
@@ -119,9 +119,9 @@ def test_the_page_has_the_numbers_of_an_evaluation(
 
 
 def test_compare_takes_an_extractor(runs: dict[str, genarium.Trained]) -> None:
-    found = genarium.compare(runs["dcgan"], n=40, extractor="fashion-proxy", metrics="fid")
-    assert found.reports[0].scores is not None
-    assert found.reports[0].scores.get("FID (fashion-cnn-proxy)") is not None
+    result = genarium.compare(runs["dcgan"], n=40, extractor="fashion-proxy", metrics="fid")
+    assert result.reports[0].scores is not None
+    assert result.reports[0].scores.get("FID (fashion-cnn-proxy)") is not None
     with pytest.raises(genarium.UserError, match=r"^metrics fidd: did you mean 'fid'"):
         genarium.compare(runs["dcgan"], n=40, metrics="fidd")
 
@@ -134,9 +134,9 @@ def test_the_page_shows_the_samples_that_were_scored(
     draw = Draws.draw
 
     def spy(self: Draws, size: int) -> torch.Tensor:
-        found = draw(self, size)
-        scored.append(to_uint8(found).clone())
-        return found
+        result = draw(self, size)
+        scored.append(to_uint8(result).clone())
+        return result
 
     monkeypatch.setattr(Draws, "draw", spy)
     genarium.evaluate(runs[name], n=300, seed=4, metrics="sharpness")
@@ -193,9 +193,11 @@ def test_no_such_row_without_classes_or_a_classifier_of_them(
     assert other.get("asked class") is None
 
 
-def test_attributes_are_asked_for_as_the_test_images_have_them(told: genarium.Trained) -> None:
+def test_attributes_are_asked_for_as_the_test_images_have_them(
+    conditioned: genarium.Trained,
+) -> None:
     """And metrics read what was asked for beside what goes with the real images."""
-    rows = told.dataset().test.extra["factors"]
+    rows = conditioned.dataset().test.extra["factors"]
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def spy(samples: Any, reference: Any) -> None:
@@ -205,8 +207,8 @@ def test_attributes_are_asked_for_as_the_test_images_have_them(told: genarium.Tr
     from genarium.evaluation.scores.measured import Metric
 
     evaluate_model(
-        told.model,
-        reference=told.dataset().test.images,
+        conditioned.model,
+        reference=conditioned.dataset().test.images,
         conditions=rows,
         extractor="fashion-proxy",
         n=5,
@@ -222,15 +224,15 @@ def test_results_are_saved_and_shown(
     runs: dict[str, genarium.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = runs["dcgan"]
-    found = genarium.evaluate(run, n=40, metrics="fid")
-    place = found.save(tmp_path / "scores.json")
+    result = genarium.evaluate(run, n=40, metrics="fid")
+    place = result.save(tmp_path / "scores.json")
     assert Scores.from_dict(json.loads(place.read_text())).to_dict() == Scores.to_dict(
-        Scores(found.rows, found.context, found.warnings, found.findings)
+        Scores(result.rows, result.context, result.warnings, result.findings)
     )
-    html = found._repr_html_()
+    html = result._repr_html_()
     assert html.startswith("<table>")
     assert "FID (digits-cnn)" in html
-    assert found.table() in repr(found)
+    assert result.table() in repr(result)
     assert main(["evaluate", str(run.path), "-n", "40", "--metrics", "fid"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{run.name}: dcgan at step 2\n\nscore")
@@ -305,10 +307,10 @@ def zeros(samples, reference):
 """
     (tmp_path / "metrics_with_labels.py").write_text(text)
     monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
-    found = genarium.evaluate(runs["cgan"], n=40, metrics="zeros-asked").get("zeros-asked")
-    assert found is not None
-    assert found.value % 1000 == 4
-    assert found.value >= 1000
+    result = genarium.evaluate(runs["cgan"], n=40, metrics="zeros-asked").get("zeros-asked")
+    assert result is not None
+    assert result.value % 1000 == 4
+    assert result.value >= 1000
     assert genarium.evaluate(runs["dcgan"], n=40, metrics="zeros-asked").get("zeros-asked") is None
 
 

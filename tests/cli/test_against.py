@@ -42,13 +42,13 @@ def finite(value):
 def test_ten_images_of_mixed_sizes_and_a_broken_one(a, b, capsys):
     (a / "zz.png").write_bytes(b"\x89PNG\r\n\x1a\n cut short")
     assert main(["evaluate", str(a), "--against", str(b), "--metrics", "all", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert finite(found)
-    rows = {row["name"].split(" (")[0]: row for row in found["rows"]}
+    record = json.loads(capsys.readouterr().out)
+    assert finite(record)
+    rows = {row["name"].split(" (")[0]: row for row in record["rows"]}
     assert {"FID", "KID", "precision", "recall", "density", "coverage"} <= set(rows)
     assert rows["FID"]["interval"][0] <= rows["FID"]["value"] <= rows["FID"]["interval"][1]
-    assert found["context"]["samples"] == 10
-    words = " ".join(found["warnings"])
+    assert record["context"]["samples"] == 10
+    words = " ".join(record["warnings"])
     for word in ("zz.png", "sizes", "left out sharpness", "FLD", "FID∞"):
         assert word in words
     assert main(["evaluate", str(a), "--against", str(b), "--size", "12"]) == 0

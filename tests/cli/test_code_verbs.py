@@ -65,8 +65,8 @@ def photos(tmp_path: Path) -> Path:
 
 def test_a_folder_becomes_a_table(go, runs: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "codes.npz"
-    found = go("encode", "dae", str(photos), "--out", str(out))
-    assert (found["images"], found["dims"], found["labels"]) == (9, 5, True)
+    result = go("encode", "dae", str(photos), "--out", str(out))
+    assert (result["images"], result["dims"], result["labels"]) == (9, 5, True)
     table = codes.read(out)
     assert sorted(table.names) == sorted(f"{'cat' if i % 2 else 'dog'}/{i}.png" for i in range(9))
     assert table.classes == ("cat", "dog")
@@ -87,9 +87,9 @@ def test_a_folder_becomes_a_table(go, runs: Path, photos: Path, tmp_path: Path) 
 
 
 def test_the_runs_own_data_and_one_split_of_them(go, runs: Path) -> None:
-    found = go("encode", "dae", "--split", "test")
+    result = go("encode", "dae", "--split", "test")
     table = codes.read(runs / "dae" / "codes.npz")
-    assert found["images"] == len(table.names) == 2000
+    assert result["images"] == len(table.names) == 2000
     assert table.names[7] == "test:7"
     run = genarium.load(runs / "dae")
     assert torch.equal(table.codes, run.encode(run.dataset().test.images))
@@ -113,8 +113,8 @@ def test_the_runs_own_data_and_one_split_of_them(go, runs: Path) -> None:
 
 
 def test_probe_sets_the_codes_beside_pixels_and_components(go, runs: Path) -> None:
-    found = go("probe", "dae", "--labels", "100")
-    assert list(found["features"]) == ["codes", "PCA, 5 components", "pixels"]
+    result = go("probe", "dae", "--labels", "100")
+    assert list(result["features"]) == ["codes", "PCA, 5 components", "pixels"]
     run = genarium.load(runs / "dae")
     data = run.dataset()
     rows = codes.balanced(data.train.labels, 100, 0)
@@ -122,29 +122,29 @@ def test_probe_sets_the_codes_beside_pixels_and_components(go, runs: Path) -> No
         (run.encode(data.train.images[rows]), data.train.labels[rows]),
         *((run.encode(s.images), s.labels) for s in (data.validation, data.test)),
     )
-    assert found["features"]["codes"]["linear"] == expected.linear
-    assert found["features"]["codes"]["labels"] == 100
-    assert found["features"]["pixels"]["linear"] > 0.4  # by chance: 0.1
+    assert result["features"]["codes"]["linear"] == expected.linear
+    assert result["features"]["codes"]["labels"] == 100
+    assert result["features"]["pixels"]["linear"] > 0.4  # by chance: 0.1
     saved = json.loads((runs / "dae" / "probe.json").read_text())
-    assert saved["features"] == found["features"]
+    assert saved["features"] == result["features"]
 
 
 @pytest.mark.parametrize("run", ["dae", "stack"])
 def test_finetune_saves_both_arms(go, runs: Path, run: str) -> None:
     flags = ["--labels", "20,50", "--seeds", "2", "--steps", "6", "--lr", "0.01"]
-    found = go("finetune", run, *flags)
-    assert [r["labels"] for r in found["results"]] == [20, 50]
-    assert all(len(r["pretrained"]) == len(r["scratch"]) == 2 for r in found["results"])
+    result = go("finetune", run, *flags)
+    assert [r["labels"] for r in result["results"]] == [20, 50]
+    assert all(len(r["pretrained"]) == len(r["scratch"]) == 2 for r in result["results"])
     saved = json.loads((runs / run / "finetune.json").read_text())
-    assert saved["results"] == found["results"]
+    assert saved["results"] == result["results"]
     again = go("finetune", run, "--labels", "50", *flags[2:])
-    assert again["results"] == found["results"][1:]
+    assert again["results"] == result["results"][1:]
 
 
 def test_cluster_scores_both_methods(go, runs: Path) -> None:
-    found = go("cluster", "dae", "-n", "500")
-    assert set(found["results"]) == {"k-means", "mixture"}
-    for scores in found["results"].values():
+    result = go("cluster", "dae", "-n", "500")
+    assert set(result["results"]) == {"k-means", "mixture"}
+    for scores in result["results"].values():
         assert 0.15 < scores["accuracy"] <= 1
         assert 0 < scores["nmi"] <= 1
         assert 0 < scores["ari"] <= 1
@@ -155,8 +155,8 @@ def test_a_map_and_a_manifold_are_pictures(go, tmp_path: Path) -> None:
     sizes = []
     for arguments in (["--method", "pca"], ["--perplexity", "5"]):
         out = tmp_path / "map.png"
-        found = go("map", "vae", "-n", "60", *arguments, "--out", str(out))
-        assert found["images"] == 60
+        result = go("map", "vae", "-n", "60", *arguments, "--out", str(out))
+        assert result["images"] == 60
         image = Image.open(out).convert("RGB")
         assert len(image.getcolors(1 << 20)) > 50
         sizes.append(image.size)
@@ -176,8 +176,8 @@ def test_the_manifold_is_the_decoded_grid(go, runs: Path, tmp_path: Path) -> Non
     assert torch.equal(pixels[:16, :16], to_uint8(corner)[0, 0])  # left: low, top: high
     assert torch.equal(pixels[-16:, -16:], to_uint8(corner)[1, 0])
     # of a longer code two numbers move and the others stay
-    found = go("manifold", "dae", "--dimensions", "3", "1", "--side", "3", "--out", str(out))
-    assert found["dimensions"] == [3, 1]
+    result = go("manifold", "dae", "--dimensions", "3", "1", "--side", "3", "--out", str(out))
+    assert result["dimensions"] == [3, 1]
 
 
 def test_denoise_damages_as_in_training_or_as_asked_or_not_at_all(
@@ -190,13 +190,13 @@ def test_denoise_damages_as_in_training_or_as_asked_or_not_at_all(
     for flags, corruption in (([], masking(0.4)), (["--noise", "gaussian:0.2"], gaussian(0.2))):
         noise = Noise(derive(0, "denoise"), 16)
         damaged = to_uint8(2 * corruption(clean / 255.0, noise) - 1)
-        found = go("denoise", "dae", *flags, "--out", str(out))
+        result = go("denoise", "dae", *flags, "--out", str(out))
         mse = ((damaged.float() - clean.float()) / 255).square().mean().item()
-        assert found["damaged"]["mse"] == pytest.approx(mse, rel=1e-3)
+        assert result["damaged"]["mse"] == pytest.approx(mse, rel=1e-3)
         images = torch.from_numpy(np.load(out)["images"]).permute(0, 3, 1, 2)
         assert torch.equal(images, to_uint8(run.reconstruct(damaged)))
-    found = go("denoise", "dae", "test:0-3", "--out", str(out))
-    assert "damaged" not in found
+    result = go("denoise", "dae", "test:0-3", "--out", str(out))
+    assert "damaged" not in result
     images = torch.from_numpy(np.load(out)["images"]).permute(0, 3, 1, 2)
     assert torch.equal(images, to_uint8(run.reconstruct(clean[:4])))
     go("denoise", "dae", "--out", str(tmp_path / "d.png"))
@@ -207,8 +207,8 @@ def test_an_attribute_vector_is_with_less_without(go, runs: Path) -> None:
     from genarium.runs.groups import Groups
     from genarium.runs.labelled import LOOKED_AT
 
-    found = go("traverse", "dae", "--toward", "class:!7", "class:7", "--from", "test:0")
-    assert found["along"] == "class:!7 to class:7"
+    result = go("traverse", "dae", "--toward", "class:!7", "class:7", "--from", "test:0")
+    assert result["along"] == "class:!7 to class:7"
     run = genarium.load(runs / "dae")
     named = Groups(run)
     without = named("--toward", "class:!7").originals

@@ -117,7 +117,7 @@ def test_score_with_more_samples_is_a_tighter_bound(
     for k in (1, 20):
         flags = ["test:0-19", "--k", str(k), "--class", "7", "--out", str(tmp_path / "s.csv")]
         assert main(["score", str(runs / "digits"), *flags, "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert found["k"] == k
-        totals.append(math.fsum(row["nats"] for row in found["scores"]))
+        record = json.loads(capsys.readouterr().out)
+        assert record["k"] == k
+        totals.append(math.fsum(row["nats"] for row in record["scores"]))
     assert totals[0] < totals[1]

@@ -129,17 +129,17 @@ def test_values_of_another_type_are_refused(setting: Field, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "found"),
+    ("setting", "value", "result"),
     [
         *[(INT, "8", 8), (INT, 8, 8), (INT, 8.0, 8), (FLOAT, 1, 1.0), (FLOAT, "1e-4", 1e-4)],
         *[(BOOL, "true", True), (BOOL, False, False), (TEXT, "none", None), (TEXT, "é", "é")],
         *[(INTS, "1,2", (1, 2)), (INTS, [1, 2], (1, 2)), (SIZE, 28, "28"), (SIZE, None, None)],
     ],
 )
-def test_values_are_read_by_type(setting: Field, value: Any, found: Any) -> None:
+def test_values_are_read_by_type(setting: Field, value: Any, result: Any) -> None:
     read = check(setting, value)
-    assert read == found
-    assert type(read) is type(found)
+    assert read == result
+    assert type(read) is type(result)
 
 
 @pytest.mark.parametrize(

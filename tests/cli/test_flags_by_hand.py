@@ -41,6 +41,6 @@ def test_a_recipes_steps_hold_only_where_no_other_budget_is_given() -> None:
         ({"epochs": 2}, None),
         ({"minutes": 1.5}, None),
     ):
-        found = config.resolve(recipe, {"training": given})
-        assert found.training["steps"] == steps
-        assert found.training["batch"] == recipe.training["batch"]
+        result = config.resolve(recipe, {"training": given})
+        assert result.training["steps"] == steps
+        assert result.training["batch"] == recipe.training["batch"]

@@ -52,9 +52,9 @@ def go(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         out = tmp_path / "picture.png"
         capsys.readouterr()
         assert main([verb, str(runs / run), *arguments, "--out", str(out), "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert found["out"] == str(out)
-        return found, np.asarray(Image.open(out))
+        record = json.loads(capsys.readouterr().out)
+        assert record["out"] == str(out)
+        return record, np.asarray(Image.open(out))
 
     return do
 
@@ -108,16 +108,16 @@ def test_invert_of_a_run_starts_from_the_encoder(runs: Path) -> None:
     images = trained.dataset().test.images[:4]
     before = trained.reconstruct(images)
     error = ((before - (images / 127.5 - 1)) / 2).square().flatten(1).mean(1)
-    found = trained.invert(images, steps=30, lr=0.05, prior_weight=0)
-    assert bool((found.mse < error).all())
+    result = trained.invert(images, steps=30, lr=0.05, prior_weight=0)
+    assert bool((result.mse < error).all())
 
 
 # -- verbs ------------------------------------------------------------------------------------
 
 
 def test_interpolate_walks_between_the_samples_that_were_named(go, runs: Path) -> None:
-    found, picture = go("interpolate", "gan", "--from", "3,5", "--to", "17,18", "--steps", "5")
-    assert (found["kind"], found["rows"], found["steps"]) == ("spherical", 2, 5)
+    result, picture = go("interpolate", "gan", "--from", "3,5", "--to", "17,18", "--steps", "5")
+    assert (result["kind"], result["rows"], result["steps"]) == ("spherical", 2, 5)
     for row, (start, end) in enumerate([(3, 17), (5, 18)]):
         assert near(cell(picture, row, 0), sample(runs, "gan", start))
         assert near(cell(picture, row, 4), sample(runs, "gan", end))
@@ -129,16 +129,16 @@ def test_interpolate_walks_between_the_samples_that_were_named(go, runs: Path) -
 
 
 def test_interpolate_by_default_and_from_another_grid(go, runs: Path) -> None:
-    found, picture = go("interpolate", "gan")
-    assert found["rows"] == 6
+    result, picture = go("interpolate", "gan")
+    assert result["rows"] == 6
     assert picture.shape == (6 * 29 + 1, 10 * 29 + 1)
-    found, picture = go("interpolate", "gan", "-n", "3", "--seed", "7", "--from", "2", "--to", "0")
+    result, picture = go("interpolate", "gan", "-n", "3", "--seed", "7", "--from", "2", "--to", "0")
     assert near(cell(picture, 0, 0), sample(runs, "gan", 2, n=3, seed=7))
 
 
 def test_interpolate_an_autoencoder_goes_straight_between_test_images(go, runs: Path) -> None:
-    found, picture = go("interpolate", "ae")
-    assert found["kind"] == "linear"
+    result, picture = go("interpolate", "ae")
+    assert result["kind"] == "linear"
     test = genarium.load(runs / "ae").dataset().test.images
     # the originals stand at both ends
     assert np.array_equal(cell(picture, 0, 0), test[0, 0].numpy())
@@ -146,18 +146,18 @@ def test_interpolate_an_autoencoder_goes_straight_between_test_images(go, runs: 
 
 
 def test_one_end_serves_all_and_a_class_is_its_mean(go) -> None:
-    found, _ = go("interpolate", "vae", "--from", "class:3", "--to", "test:0-3")
-    assert found["rows"] == 4
+    result, _ = go("interpolate", "vae", "--from", "class:3", "--to", "test:0-3")
+    assert result["rows"] == 4
 
 
 def test_arithmetic_adds_means(go, runs: Path) -> None:
     terms = ["--plus", "1,2,3", "--minus", "4,5,6", "--plus", "7,8,9"]
-    found, picture = go("arithmetic", "gan", *terms, "--noise", "0")
-    assert found["terms"] == "1,2,3 - 4,5,6 + 7,8,9"
+    result, picture = go("arithmetic", "gan", *terms, "--noise", "0")
+    assert result["terms"] == "1,2,3 - 4,5,6 + 7,8,9"
     trained = genarium.load(runs / "gan")
     codes = trained.codes(64)
     expected = codes[1:4].mean(0) - codes[4:7].mean(0) + codes[7:10].mean(0)
-    torch.testing.assert_close(torch.tensor(found["code"]), expected)
+    torch.testing.assert_close(torch.tensor(result["code"]), expected)
     # exemplars at the left, the result (nine times without noise) at the right
     assert near(picture[1:29, 4:32], sample(runs, "gan", 1))
     right = picture[:88, -90:-3]
@@ -173,10 +173,10 @@ def test_arithmetic_adds_means(go, runs: Path) -> None:
 
 
 def test_arithmetic_of_classes_and_factors(go, runs: Path) -> None:
-    found, picture = go(
+    result, picture = go(
         "arithmetic", "shapes", "--plus", "colour:red+x:low", "--minus", "class:star"
     )
-    assert found["terms"] == "colour:red+x:low - class:star"
+    assert result["terms"] == "colour:red+x:low - class:star"
     assert picture.ndim == 3
     trained = genarium.load(runs / "shapes")
     train = trained.dataset().train
@@ -184,7 +184,7 @@ def test_arithmetic_of_classes_and_factors(go, runs: Path) -> None:
     star = train.images[train.labels == 4]
     red_left = train.images[(factors[:, 1] == 0) & (factors[:, 3] <= factors[:, 3].quantile(1 / 3))]
     expected = trained.encode(red_left).mean(0) - trained.encode(star).mean(0)
-    torch.testing.assert_close(torch.tensor(found["code"]), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.tensor(result["code"]), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_classes_of_a_gan_are_those_that_the_classifier_recognises(
@@ -205,27 +205,27 @@ def test_classes_of_a_gan_are_those_that_the_classifier_recognises(
 
     monkeypatch.setattr(features, "extractor", lambda name: Judge())
     labelled.recognised.cache_clear()
-    found, _ = go("arithmetic", "gan", "--plus", "class:bright")
+    result, _ = go("arithmetic", "gan", "--plus", "class:bright")
     trained = genarium.load(runs / "gan")
     codes = trained.codes(labelled.DRAWN)
     mean = ((trained.decode(codes) + 1) * 127.5).round().mean((1, 2, 3))
     expected = codes[mean > mean.median()][: labelled.MOST].mean(0)
-    torch.testing.assert_close(torch.tensor(found["code"]), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(torch.tensor(result["code"]), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_traverse_each_dimension_one_dimension_and_a_turn(go, runs: Path) -> None:
-    found, picture = go("traverse", "gan", "--range", "-2", "2", "--steps", "5")
-    assert list(found["variance"]) == ["0", "1", "2", "3"]
+    result, picture = go("traverse", "gan", "--range", "-2", "2", "--steps", "5")
+    assert list(result["variance"]) == ["0", "1", "2", "3"]
     assert picture.shape == (4 * 29 + 1, 5 * 29 + 1)
     trained = genarium.load(runs / "gan")
     code = trained.codes(64)[0].clone()
     code[1] = 2.0
     image = ((trained.decode(code[None])[0, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
     assert near(cell(picture, 1, 4), image)
-    found, picture = go("traverse", "gan", "--dimension", "3", "--from", "0-4")
-    assert found["along"] == "dimension 3"
+    result, picture = go("traverse", "gan", "--dimension", "3", "--from", "0-4")
+    assert result["along"] == "dimension 3"
     assert picture.shape == (5 * 29 + 1, 9 * 29 + 1)
-    found, picture = go("traverse", "gan", "--toward", "1,2", "3,4", "--from", "8")
+    result, picture = go("traverse", "gan", "--toward", "1,2", "3,4", "--from", "8")
     assert near(cell(picture, 0, 4), sample(runs, "gan", 8)), "nothing is added in the middle"
     codes = trained.codes(64)
     end = codes[8] + codes[3:5].mean(0) - codes[1:3].mean(0)
@@ -248,14 +248,14 @@ def test_invert_finds_a_sample_again_and_its_codes_serve_other_verbs(
 ) -> None:
     photo = tmp_path / "five.png"
     Image.fromarray(sample(runs, "gan", 5)).save(photo)
-    found, picture = go("invert", "gan", str(photo), "--steps", "60")
-    assert found["n"] == 1
-    assert found["mse"] < 1e-5
+    result, picture = go("invert", "gan", str(photo), "--steps", "60")
+    assert result["n"] == 1
+    assert result["mse"] < 1e-5
     assert np.array_equal(cell(picture, 0, 0, pad=2), sample(runs, "gan", 5))
-    stored = np.load(found["codes"])
+    stored = np.load(result["codes"])
     assert stored["codes"].shape == (1, 4)
-    assert stored["mse"][0] == pytest.approx(found["mse"])
-    other, walk = go("interpolate", "gan", "--from", found["codes"], "--to", "0")
+    assert stored["mse"][0] == pytest.approx(result["mse"])
+    other, walk = go("interpolate", "gan", "--from", result["codes"], "--to", "0")
     assert other["rows"] == 1
     assert int(np.abs(cell(walk, 0, 0).astype(int) - sample(runs, "gan", 5)).max()) < 10
 
@@ -266,8 +266,8 @@ def test_invert_reads_a_folder_of_any_images(go, tmp_path: Path) -> None:
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 255, (40, 30, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    found, _ = go("invert", "vae", str(folder), "test:4", "--steps", "2", "--restarts", "1")
-    assert len(found["each"]) == 4
+    result, _ = go("invert", "vae", str(folder), "test:4", "--steps", "2", "--restarts", "1")
+    assert len(result["each"]) == 4
 
 
 def test_images_of_a_gan_are_inverted_when_asked(go) -> None:
@@ -279,9 +279,9 @@ def test_images_of_a_gan_are_inverted_when_asked(go) -> None:
 def test_a_conditional_gan_keeps_its_condition(go, runs: Path) -> None:
     trained = genarium.load(runs / "cgan")
     assert trained.noise == 4
-    found, _ = go("arithmetic", "cgan", "--plus", "class:3", "--minus", "class:5", "--plus", "0")
+    result, _ = go("arithmetic", "cgan", "--plus", "class:3", "--minus", "class:5", "--plus", "0")
     codes = trained.codes(64)[0]
-    assert found["code"][4:] == pytest.approx(
+    assert result["code"][4:] == pytest.approx(
         [float(codes[4 + k]) + (k == 3) - (k == 5) for k in range(10)]
     )
     number = int(codes[4:].argmax() + 5) % 10  # another class than chance gave to sample 0
@@ -298,10 +298,10 @@ def test_a_conditional_gan_keeps_its_condition(go, runs: Path) -> None:
     )
     assert near(cell(picture, 0, 1), right)
     assert not near(cell(picture, 0, 1), wrong)
-    found, _ = go("traverse", "cgan")
-    assert list(found["variance"]) == ["0", "1", "2", "3"], "the noise, not the class"
-    found, _ = go("invert", "cgan", "test:0-2", "--steps", "2")
-    condition = np.load(found["codes"])["codes"][:, 4:]
+    result, _ = go("traverse", "cgan")
+    assert list(result["variance"]) == ["0", "1", "2", "3"], "the noise, not the class"
+    result, _ = go("invert", "cgan", "test:0-2", "--steps", "2")
+    condition = np.load(result["codes"])["codes"][:, 4:]
     assert np.array_equal(np.sort(condition, 1), np.tile([0.0] * 9 + [1.0], (3, 1)))
 
 

@@ -40,12 +40,12 @@ def test_completions_keep_what_is_kept_and_differ_elsewhere(pixels: Path) -> Non
     images = run.dataset().test.images[:3]
     keep = torch.zeros(28, 28, dtype=torch.bool)
     keep[:14] = True
-    found = run.complete(images, keep, seed=1)
-    levels = quantize(to_uint8(found), 4)
+    result = run.complete(images, keep, seed=1)
+    levels = quantize(to_uint8(result), 4)
     assert torch.equal(levels[:, :, :14], quantize(images, 4)[:, :, :14])
-    assert torch.equal(found, run.complete(images, keep, seed=1))
+    assert torch.equal(result, run.complete(images, keep, seed=1))
     other = run.complete(images, keep, seed=2)
-    assert not torch.equal(found[:, :, 14:], other[:, :, 14:])
+    assert not torch.equal(result[:, :, 14:], other[:, :, 14:])
     # a mask of each image's own
     own = torch.stack([keep, ~keep, keep])[:, None]
     levels = quantize(to_uint8(run.complete(images, own)), 4)
@@ -76,8 +76,8 @@ def test_scores_are_sorted_likelihoods(
     for run in (pixels, vae):
         out = tmp_path / "scores.csv"
         assert main(["score", str(run), "test:0-9", "--out", str(out), "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert found["exact"] is (run == pixels)
+        record = json.loads(capsys.readouterr().out)
+        assert record["exact"] is (run == pixels)
         rows = list(csv.DictReader(out.open(encoding="utf-8")))
         assert sorted(row["name"] for row in rows) == sorted(f"test:{k}" for k in range(10))
         nats = [float(row["nats"]) for row in rows]
@@ -118,15 +118,15 @@ def test_the_score_tells_two_sets_apart(
     command = ["score", str(pixels), "test:0-19", "--out", str(out)]
     capsys.readouterr()
     assert main([*command, "--against", str(folder), "test:20-21", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    record = json.loads(capsys.readouterr().out)
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
-    assert len(rows) == len(found["scores"]) == 25
+    assert len(rows) == len(record["scores"]) == 25
     usual, strange = (
         [float(row["nats"]) for row in rows if row["set"] == name] for name in ("images", "against")
     )
     assert (len(usual), len(strange)) == (20, 5)
     pairs = [(a > b) + (a == b) / 2 for a in usual for b in strange]
-    assert found["auroc"] == pytest.approx(sum(pairs) / 100)
+    assert record["auroc"] == pytest.approx(sum(pairs) / 100)
     # a data set by its name: its test split, at the model's size and colours
     assert main([*command, "--against", "shapes:n=40", "--json"]) == 0
     names = [row["name"] for row in json.loads(capsys.readouterr().out)["scores"]]
@@ -145,9 +145,9 @@ def test_images_are_binarized_as_the_run_s_data_were(tmp_path: Path) -> None:
     assert run.model.density == "statically binarized pixels (Bernoulli)"
     grey = np.full((28, 28), 128, np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
-    found = given(run, "x", str(tmp_path / "grey.png")).images
-    assert set(found.unique().tolist()) == {0, 255}
-    assert 300 < int((found == 255).sum()) < 484  # of 784, half expected: six deviations
+    result = given(run, "x", str(tmp_path / "grey.png")).images
+    assert set(result.unique().tolist()) == {0, 255}
+    assert 300 < int((result == 255).sum()) < 484  # of 784, half expected: six deviations
     assert set(given(run, "x", "test:0-3").images.unique().tolist()) == {0, 255}
     assert set(given(run, "x", "shapes:n=20").images.unique().tolist()) == {0, 255}
 

@@ -113,13 +113,13 @@ def test_by_content_and_not_by_name(
         before = places(home)
         capsys.readouterr()
         assert main([*words, *more]) == status, capsys.readouterr().err
-        found = capsys.readouterr()
+        result = capsys.readouterr()
         if status:
-            assert found.out == ""
-            assert len(found.err.splitlines()) == 1, found.err
+            assert result.out == ""
+            assert len(result.err.splitlines()) == 1, result.err
             assert places(home) == before
             assert not list(tmp_path.glob(f"{out.name}*"))
-        return found.err
+        return result.err
 
     # unchanged, from a working directory that has another folder of that name
     assert "changed" not in go(0)
@@ -137,8 +137,8 @@ def test_by_content_and_not_by_name(
     for file in sorted((now / "dark").iterdir())[:6]:
         file.unlink()
     assert "changed since" in go(2)
-    told = go(0, "--accept-changes")
-    assert "(60 images then, 54 now)" in told
+    message = go(0, "--accept-changes")
+    assert "(60 images then, 54 now)" in message
 
 
 def test_a_run_and_its_data_may_move_together(

@@ -48,8 +48,8 @@ def test_samples_and_reconstructions_are_plots(gan: Path, ae: Path, tmp_path: Pa
 
 def test_evaluate_counts_the_modes(gan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(gan), "-n", "200", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    rows = {row["name"]: row for row in found["rows"]}
+    record = json.loads(capsys.readouterr().out)
+    rows = {row["name"]: row for row in record["rows"]}
     assert {"FID (pixels)", "modes captured", "high quality"} <= set(rows)
     assert "sharpness" not in rows
     assert rows["modes captured"]["reference"] == 8

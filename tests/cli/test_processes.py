@@ -39,8 +39,8 @@ def alive(process: int) -> bool:
 
 
 def children(process: int) -> list[int]:
-    found = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(child) for child in found.split()]
+    result = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in result.split()]
 
 
 def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:

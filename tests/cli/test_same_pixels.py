@@ -99,10 +99,10 @@ def test_by_every_path(policy: str, home: Path) -> None:
             assert torch.equal(given.pictures(run, value, "images")[0], image), name
     # a folder, an archive, several names
     for path in (photos, home / "photos.zip"):
-        found = given.given(run, "", str(path))
-        names = [str(Path(name).relative_to(path)) for name in found.names]
+        result = given.given(run, "", str(path))
+        names = [str(Path(name).relative_to(path)) for name in result.names]
         assert sorted(names) == sorted(expected)
-        for name, image in zip(names, found.images):
+        for name, image in zip(names, result.images):
             assert torch.equal(image, expected[name])
     some = [str(photos / name) for name in list(expected)[:3]]
     assert torch.equal(given.all_given(run, some, "").images, torch.stack([*expected.values()][:3]))
@@ -131,9 +131,9 @@ def test_of_the_second_domain(tmp_path: Path) -> None:
     test = run.dataset().test
     for domain, channels in (("a", 1), ("b", 3)):
         files = [tmp_path / domain / name for name in test.names]
-        found = given.pictures(run, files, "images", domain)
-        assert torch.equal(found, test.domain(domain))
-        assert found.shape[1] == channels
+        result = given.pictures(run, files, "images", domain)
+        assert torch.equal(result, test.domain(domain))
+        assert result.shape[1] == channels
         named = given.given(run, "", run.config["data"]["source"], domain=domain)
         assert torch.equal(named.images, test.domain(domain))
 
@@ -155,8 +155,8 @@ def test_by_the_name_of_a_data_set(tmp_path: Path) -> None:
         [tmp_path / f"{row:02}.png" for row in range(50)],
         tmp_path / "some.npz",
     ):
-        found = given.pictures(run, value, "images")[:50]
-        assert torch.equal(found, test)
+        result = given.pictures(run, value, "images")[:50]
+        assert torch.equal(result, test)
     codes = genarium.encode(run, "digits", splits=("test",)).codes[:50]
     assert torch.allclose(codes, run.encode(test), atol=1e-6)
 
@@ -201,16 +201,16 @@ def test_every_verb_is_looked_at() -> None:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The pixels that the model of a run was given."""
-    found: list[Tensor] = []
+    results: list[Tensor] = []
     pictures = given.pictures
 
     def watched(*arguments: object, **settings: object) -> Tensor:
         images = pictures(*arguments, **settings)  # type: ignore[arg-type]
-        found.append(images)
+        results.append(images)
         return images
 
     monkeypatch.setattr(given, "pictures", watched)
-    return found
+    return results
 
 
 @pytest.fixture
@@ -236,8 +236,8 @@ def test_in_every_verb(
     given_images = torch.cat(seen)
     blank = int((given_images == 0).flatten(1).all(1).sum())  # asked for the size of a code
     known = {image.numpy().tobytes() for image in expected.values()}
-    found = [image.numpy().tobytes() in known for image in given_images]
-    assert found.count(False) <= blank
+    results = [image.numpy().tobytes() in known for image in given_images]
+    assert results.count(False) <= blank
     wanted = {expected[n].numpy().tobytes() for n in expected if kind == "folder" and "left" in n}
     wanted |= {expected["left/0.png"].numpy().tobytes()}
     if verb not in ("denoise",):  # -n takes the first

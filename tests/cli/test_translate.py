@@ -64,17 +64,17 @@ def test_files_keep_their_names_and_a_grid_shows_them(
 
 
 def test_both_directions_of_a_cycle(cycle: Path, tmp_path: Path) -> None:
-    found = {}
+    results = {}
     for direction in ("a2b", "b2a"):
         out = tmp_path / f"{direction}.npz"
         flags = ["test:0-2", "--direction", direction, "--out", str(out)]
         assert main(["translate", str(cycle), *flags]) == 0
-        found[direction] = np.load(out)["images"]
-        assert found[direction].shape == (3, 32, 32, 3)
+        results[direction] = np.load(out)["images"]
+        assert results[direction].shape == (3, 32, 32, 3)
     run = genarium.load(cycle)
     b = run.dataset().test.domain("b")[:3]
     expected = genarium.contract.to_uint8(run.translate(b, "b2a")).permute(0, 2, 3, 1).numpy()
-    assert np.array_equal(found["b2a"], expected)
+    assert np.array_equal(results["b2a"], expected)
 
 
 def test_test_images_stand_beside_their_targets(p2p: Path, tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ def test_test_images_stand_beside_their_targets(p2p: Path, tmp_path: Path) -> No
 
 
 def test_chance_follows_the_seed(p2p: Path, tmp_path: Path) -> None:
-    found = []
+    results = []
     for number, seed in enumerate((0, 0, 1)):
         out = tmp_path / f"{number}.npz"
         assert main(["translate", str(p2p), "--seed", str(seed), "--out", str(out)]) == 0
-        found.append(np.load(out)["images"])
-    assert np.array_equal(found[0], found[1])
-    assert not np.array_equal(found[0], found[2])
+        results.append(np.load(out)["images"])
+    assert np.array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
 
 
 @pytest.mark.parametrize(

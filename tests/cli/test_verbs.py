@@ -40,11 +40,11 @@ def test_help_needs_no_torch(verb: str) -> None:
         "assert 'torch' not in sys.modules"
     )
     arguments = [*verb.split(), "--help"]
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
-    assert found.returncode == 0, found.stderr
-    assert "usage: genarium" in found.stdout
+    assert process.returncode == 0, process.stderr
+    assert "usage: genarium" in process.stdout
 
 
 def test_help_of_a_recipe_shows_its_signature(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,9 +112,9 @@ def test_reconstruct_and_what_cannot(
     capsys.readouterr()
     out = tmp_path / "pairs.png"
     assert main(["reconstruct", str(ae), "-n", "8", "--out", str(out), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["n"] == 8
-    assert 0 < found["mse"] < 1
+    record = json.loads(capsys.readouterr().out)
+    assert record["n"] == 8
+    assert 0 < record["mse"] < 1
     assert out.is_file()
     assert main(["reconstruct", str(gan)]) == 2
     assert "cannot reconstruct" in capsys.readouterr().err

@@ -22,15 +22,15 @@ def grey(level: int, n: int = 40) -> Collection:
 
 
 def test_pixels_are_black_or_white_with_their_grey_level_as_probability():
-    found = binarize(grey(64)).parts["train"].images
-    assert set(np.unique(found)) == {0, 255}
-    assert found.mean() / 255 == pytest.approx(64 / 255, abs=4 * 0.43 / found.size**0.5)
+    result = binarize(grey(64)).parts["train"].images
+    assert set(np.unique(result)) == {0, 255}
+    assert result.mean() / 255 == pytest.approx(64 / 255, abs=4 * 0.43 / result.size**0.5)
 
 
 @pytest.mark.parametrize("level", [0, 255])
 def test_black_stays_black_and_white_white(level):
-    found = binarize(grey(level)).parts["test"].images
-    assert (found[:, 0, 1:] == level).all()
+    result = binarize(grey(level)).parts["test"].images
+    assert (result[:, 0, 1:] == level).all()
 
 
 def test_the_draw_is_fixed_and_splits_and_images_have_their_own():
@@ -43,10 +43,10 @@ def test_the_draw_is_fixed_and_splits_and_images_have_their_own():
 
 def test_an_image_gets_the_same_bits_wherever_it_lies():
     whole = grey(128)
-    found = binarize(whole).parts["train"].images
+    result = binarize(whole).parts["train"].images
     images = whole.parts["train"].images
-    assert (bits(images[5:6]) == found[5:6]).all()
-    assert (bits(images[::-1]) == found[::-1]).all()
+    assert (bits(images[5:6]) == result[5:6]).all()
+    assert (bits(images[::-1]) == result[::-1]).all()
 
 
 def test_the_bits_of_earlier_versions_come_with_their_manifest():

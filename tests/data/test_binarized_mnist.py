@@ -26,16 +26,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_bits_are_those_of_the_files(folder: Path) -> None:
-    found = data.load("binarized-mnist", DataOptions(from_dir=str(folder)))
-    for name, split in zip(NAMES, (found.train, found.validation, found.test)):
+    result = data.load("binarized-mnist", DataOptions(from_dir=str(folder)))
+    for name, split in zip(NAMES, (result.train, result.validation, result.test)):
         expected = np.loadtxt(folder / f"binarized_mnist_{name}.amat")
         assert (split.images.numpy().reshape(len(expected), 784) == expected * 255).all()
-    assert found.spec.shape == (1, 28, 28)
-    assert found.spec.binarized == "static"
+    assert result.spec.shape == (1, 28, 28)
+    assert result.spec.binarized == "static"
     again = data.load("binarized-mnist", DataOptions(from_dir=str(folder)))
-    assert again.manifest == found.manifest
+    assert again.manifest == result.manifest
     static = data.load("binarized-mnist", DataOptions(from_dir=str(folder), binarize="static"))
-    assert (static.train.images == found.train.images).all()
+    assert (static.train.images == result.train.images).all()
 
 
 @pytest.mark.parametrize(

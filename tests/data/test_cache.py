@@ -38,8 +38,8 @@ def slow(monkeypatch):
 
 
 def entry(root: Path) -> Path:
-    (found,) = (root / "images").iterdir()
-    return found
+    (result,) = (root / "images").iterdir()
+    return result
 
 
 def same(a: data.Dataset, b: data.Dataset) -> bool:

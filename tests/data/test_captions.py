@@ -32,10 +32,10 @@ def jsonl(folder: Path, rows: list[object], name: str = "metadata.jsonl") -> Non
 
 
 def by_name(folder: Path) -> dict[str, str]:
-    found = data.load(str(folder), progress=False)
+    result = data.load(str(folder), progress=False)
     return {
         name: caption
-        for split in (found.train, found.validation, found.test)
+        for split in (result.train, result.validation, result.test)
         for name, caption in zip(split.names or [], split.captions or [], strict=True)
     }
 
@@ -70,8 +70,8 @@ def test_a_long_caption_is_cut_between_characters(caplog: pytest.LogCaptureFixtu
 
 def test_several_captions_are_rows_and_fewer_repeat_their_own() -> None:
     assert text.shape_of(["one\ntwo\n\nthree", "uno\ndue"]) == (16, 3, 0)
-    found = text.table(["one\ntwo\n\nthree", "uno\ndue", ""], 16, 3)
-    read = [[text.text_of(row) for row in image] for image in found]
+    result = text.table(["one\ntwo\n\nthree", "uno\ndue", ""], 16, 3)
+    read = [[text.text_of(row) for row in image] for image in result]
     assert read == [["one", "two", "three"], ["uno", "due", "uno"], ["", "", ""]]
     assert len(text.of_image("\n".join(map(str, range(99))))) == text.MOST
 
@@ -84,11 +84,11 @@ def test_a_jsonl_table(tmp_path: Path, column: str) -> None:
     folder = pictures(tmp_path / "set")
     jsonl(folder, [*table(folder, column=column), ""])
     assert by_name(folder) == {f"{name}.png": f"picture {name}" for name in "abcdefghij"}
-    found = data.load(str(folder), progress=False)
-    assert found.info["captions"] == {"from": "metadata.jsonl", "images": 10, "without": 0}
-    assert found.info["ignored"] == 0
-    assert found.spec.caption_bytes == 16
-    for split in (found.train, found.validation, found.test):
+    result = data.load(str(folder), progress=False)
+    assert result.info["captions"] == {"from": "metadata.jsonl", "images": 10, "without": 0}
+    assert result.info["ignored"] == 0
+    assert result.spec.caption_bytes == 16
+    for split in (result.train, result.validation, result.test):
         rows = split.extra["captions"]
         assert rows.dtype == torch.uint8
         assert [text.text_of(row[0]) for row in rows] == split.captions
@@ -106,16 +106,16 @@ def test_text_files_beside_the_images_and_a_readme_that_is_none(tmp_path: Path) 
     for name, words in (("x/a", "one\n  two  \n"), ("x/b", "b"), ("y/c", "ç"), ("y/d", "d")):
         (folder / f"{name}.txt").write_text(words, encoding="utf-8")
     (folder / "README.txt").write_text("no caption")
-    found = data.load(str(folder), progress=False)
+    result = data.load(str(folder), progress=False)
     assert by_name(folder) == {
         "x/a.png": "one\n  two  \n",
         "x/b.png": "b",
         "y/c.png": "ç",
         "y/d.png": "d",
     }
-    assert found.train.extra["captions"].shape[1:] == (2, 16)
-    assert found.info["ignored"] == 1
-    assert found.spec.classes == ("x", "y")
+    assert result.train.extra["captions"].shape[1:] == (2, 16)
+    assert result.info["ignored"] == 1
+    assert result.spec.classes == ("x", "y")
 
 
 def test_a_table_in_each_split_and_several_captions_an_image(tmp_path: Path) -> None:
@@ -147,16 +147,16 @@ def test_an_archive_keeps_its_captions(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
         for file in folder.iterdir():
             packed.write(file, f"set/{file.name}")
-    found = data.load(str(tmp_path / "set.zip"), progress=False)
-    assert set(found.train.captions or []) <= {f"picture {name}" for name in "abcdefghij"}
-    assert found.spec.caption_bytes == 16
+    result = data.load(str(tmp_path / "set.zip"), progress=False)
+    assert set(result.train.captions or []) <= {f"picture {name}" for name in "abcdefghij"}
+    assert result.spec.caption_bytes == 16
 
 
 def test_data_without_captions_have_none(tmp_path: Path) -> None:
-    found = data.load(str(pictures(tmp_path / "set")), progress=False)
-    assert found.train.captions is None
-    assert found.spec.caption_bytes == 0
-    assert "captions" not in found.train.extra
+    result = data.load(str(pictures(tmp_path / "set")), progress=False)
+    assert result.train.captions is None
+    assert result.spec.caption_bytes == 0
+    assert "captions" not in result.train.extra
 
 
 # ------------------------------------------------------------------------ what may be wrong
@@ -181,11 +181,11 @@ def test_a_wrong_table_is_one_line_that_names_it(
 ) -> None:
     folder = pictures(tmp_path / "set")
     jsonl(folder, rows)
-    with pytest.raises(UserError) as found:
+    with pytest.raises(UserError) as raised:
         data.load(str(folder), progress=False)
-    assert "metadata.jsonl" in str(found.value)
-    assert words in str(found.value)
-    assert "\n" not in str(found.value)
+    assert "metadata.jsonl" in str(raised.value)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:
@@ -209,10 +209,10 @@ def test_missing_captions_and_missing_images_are_counted(
     folder = pictures(tmp_path / "set")
     jsonl(folder, [*table(folder, "abcdefgh"), {"file_name": "gone.png", "text": "x"}])
     with caplog.at_level("WARNING", "genarium.data"):
-        found = data.load(str(folder), progress=False)
+        result = data.load(str(folder), progress=False)
     assert "2 of 10 images have no caption: theirs is empty" in caplog.text
     assert "names 1 images that are not there (gone.png)" in caplog.text
-    assert found.info["captions"]["without"] == 2
+    assert result.info["captions"]["without"] == 2
     assert by_name(folder)["i.png"] == ""
 
 
@@ -221,8 +221,8 @@ def test_a_table_without_captions_is_no_error(
 ) -> None:
     folder = pictures(tmp_path / "set")
     jsonl(folder, [{"file_name": "a.png", "label": 3}])
-    found = data.load(str(folder), progress=False)
-    assert found.train.captions is None
+    result = data.load(str(folder), progress=False)
+    assert result.train.captions is None
     assert "metadata.jsonl has no column text, caption, prompt" in caplog.text
 
 
@@ -231,9 +231,9 @@ def test_captions_that_are_cut_are_counted(
 ) -> None:
     folder = pictures(tmp_path / "set")
     jsonl(folder, [*table(folder, "abcdefghi"), {"file_name": "j.png", "text": "x" * 400}])
-    found = data.load(str(folder), progress=False)
+    result = data.load(str(folder), progress=False)
     assert "1 captions are cut to 256 bytes" in caplog.text
-    assert found.spec.caption_bytes == 256
+    assert result.spec.caption_bytes == 256
 
 
 @pytest.mark.parametrize("suffix", ["txt", "TXT", "Txt"])
@@ -250,9 +250,9 @@ def test_tables_of_any_case(tmp_path: Path, name: str) -> None:
     if name.lower().endswith("jsonl"):
         lines = '{"file_name": "a.png", "text": "a word"}\n'
     (folder / name).write_text(lines)
-    found = data.load(str(folder), progress=False).info
-    assert found["captions"]["images"] == 1
-    assert found["ignored"] == 0
+    result = data.load(str(folder), progress=False).info
+    assert result["captions"]["images"] == 1
+    assert result["ignored"] == 0
 
 
 def test_two_text_files_of_one_image_are_refused(tmp_path: Path) -> None:

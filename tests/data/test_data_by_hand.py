@@ -18,8 +18,8 @@ from genarium.data.sources.shapes import FACTORS, SMALLEST, caption, render
 def test_an_array_is_resized_as_its_picture() -> None:
     """Rows stay rows: of a picture that is not square."""
     images = np.random.default_rng(0).integers(256, size=(2, 3, 5, 9), dtype=np.uint8)
-    found = fit_array(images, 10, 12, 3, "stretch", (0, 0, 0))
-    for image, made in zip(images, found, strict=True):
+    result = fit_array(images, 10, 12, 3, "stretch", (0, 0, 0))
+    for image, made in zip(images, result, strict=True):
         picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
         wanted = np.asarray(picture.resize((12, 10), Image.Resampling.LANCZOS))
         assert np.array_equal(made, wanted.transpose(2, 0, 1))
@@ -37,8 +37,8 @@ def test_a_shape_in_the_middle_looks_the_same_from_all_sides() -> None:
 
 
 def test_fewer_captions_come_round_again() -> None:
-    found = text.table(["one\ntwo", "alone", ""], 8, 5)
-    words = [[text.text_of(row) for row in image] for image in found]
+    result = text.table(["one\ntwo", "alone", ""], 8, 5)
+    words = [[text.text_of(row) for row in image] for image in result]
     assert words == [["one", "two", "one", "two", "one"], ["alone"] * 5, [""] * 5]
 
 

@@ -39,8 +39,8 @@ def test_lossless_formats_keep_every_pixel(kind):
 def test_sixteen_bit_grey_is_scaled_by_257():
     levels = (np.arange(256, dtype=np.uint32) * 257).astype(np.uint16).reshape(16, 16)
     for kind in ("PNG", "TIFF"):
-        found = pixels(encoded(Image.fromarray(levels), kind), 1)
-        assert found.reshape(-1).tolist() == list(range(256))
+        result = pixels(encoded(Image.fromarray(levels), kind), 1)
+        assert result.reshape(-1).tolist() == list(range(256))
     # rounded, not cut
     between = np.array([[128, 129, 65535 - 128, 65535 - 129]], np.uint16)
     assert pixels(encoded(Image.fromarray(between)), 1).tolist() == [[0, 1, 255, 254]]

@@ -32,12 +32,12 @@ def test_every_image_is_there_once_and_unchanged(ten):
     dataset = data.load(str(ten))
     assert dataset.name == "photos"
     assert dataset.spec.shape == (3, 8, 8)
-    found = {
+    result = {
         image.numpy().tobytes()
         for name in ("train", "validation", "test")
         for image in dataset.split(name).images
     }
-    assert found == {noise(i).transpose(2, 0, 1).tobytes() for i in range(10)}
+    assert result == {noise(i).transpose(2, 0, 1).tobytes() for i in range(10)}
     assert [len(dataset.split(s)) for s in ("train", "validation", "test")] == [8, 1, 1]
     assert dataset.train.labels is None
     json.dumps(dataset.info)

@@ -158,12 +158,12 @@ def test_what_comes_out(name):
             return
         image = open_image(content).image
     assert image.mode == mode
-    found = np.asarray(image)
+    result = np.asarray(image)
     if mode == "RGBA" and len(expected) == 2 * image.width:  # grey and alpha
-        assert (found[..., 0] == found[..., 1]).all()
-        assert (found[..., 0] == found[..., 2]).all()
-        found = found[..., [0, 3]]
-    assert found.reshape(-1).tolist() == expected
+        assert (result[..., 0] == result[..., 1]).all()
+        assert (result[..., 0] == result[..., 2]).all()
+        result = result[..., [0, 3]]
+    assert result.reshape(-1).tolist() == expected
 
 
 SAVED = [
@@ -203,10 +203,10 @@ def test_what_pillow_saves_comes_back(mode, kind):
     out = io.BytesIO()
     image.save(out, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
     with strict():
-        found = open_image(out.getvalue()).image.convert(expected.mode)
+        result = open_image(out.getvalue()).image.convert(expected.mode)
     near = 8 if kind == "JPEG" else 0
     centre = (slice(2, 14, 10), slice(2, 14))
-    wrong = np.asarray(found).astype(int)[centre] - np.asarray(expected)[centre]
+    wrong = np.asarray(result).astype(int)[centre] - np.asarray(expected)[centre]
     assert np.abs(wrong).max() <= near
 
 

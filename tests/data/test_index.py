@@ -25,12 +25,12 @@ def test_folders_below_the_working_directory_keep_their_facts_apart(photos, monk
         for i in range(3):
             Image.fromarray(noise(i, *sides)).save(photos / name / f"{i}.png")
     monkeypatch.chdir(photos)
-    found = index.Index(Path(), DataOptions())
+    result = index.Index(Path(), DataOptions())
     files = scan(Path()).files
-    facts = found.facts(files, False)
+    facts = result.facts(files, False)
     assert [fact.width for fact in facts] == [8, 8, 8, 12, 12, 12]
     time.sleep(0.02)
-    found.save()
+    result.save()
     monkeypatch.setattr(index, "inspect", None)  # would fail if called
     again = index.Index(Path(), DataOptions())
     assert again.facts(files, False) == facts

@@ -17,20 +17,20 @@ SPLITS = ("train", "validation", "test")
 def coordinates(dataset, split="train"):
     """Stored points in data units, [N,2], and the centre of each."""
     mixture = dataset.info["mixture"]
-    found = dataset.split(split)
-    points = from_uint8(found.images).flatten(1).double() * mixture["scale"]
-    return points, torch.tensor(mixture["centres"], dtype=torch.float64)[found.labels]
+    result = dataset.split(split)
+    points = from_uint8(result.images).flatten(1).double() * mixture["scale"]
+    return points, torch.tensor(mixture["centres"], dtype=torch.float64)[result.labels]
 
 
 @pytest.mark.parametrize(("name", "modes"), [("ring8", 8), ("grid25", 25)])
 def test_shapes_counts_and_modes(name, modes):
-    found = data.load(name)
-    assert found.spec.shape == (1, 1, 2)
-    assert found.spec.planar
-    assert found.spec.classes == tuple(f"mode {k}" for k in range(modes))
-    assert [len(found.split(s)) for s in SPLITS] == [100_000, 5_000, 10_000]
-    counts = found.train.labels.bincount(minlength=modes)
-    assert (counts / len(found.train) * modes - 1).abs().max() < 0.1  # 6 standard errors of 1/25
+    result = data.load(name)
+    assert result.spec.shape == (1, 1, 2)
+    assert result.spec.planar
+    assert result.spec.classes == tuple(f"mode {k}" for k in range(modes))
+    assert [len(result.split(s)) for s in SPLITS] == [100_000, 5_000, 10_000]
+    counts = result.train.labels.bincount(minlength=modes)
+    assert (counts / len(result.train) * modes - 1).abs().max() < 0.1  # 6 standard errors of 1/25
 
 
 def test_the_centres_are_those_of_the_literature():
@@ -41,10 +41,10 @@ def test_the_centres_are_those_of_the_literature():
 
 @pytest.mark.parametrize(("name", "sigma"), [("ring8", 0.01), ("grid25", 0.05)])
 def test_points_scatter_round_their_centres_by_sigma_and_the_rounding(name, sigma):
-    found = data.load(name)
-    assert found.info["mixture"]["sigma"] == sigma
-    points, centres = coordinates(found)
-    step = 2 * found.info["mixture"]["scale"] / 255
+    result = data.load(name)
+    assert result.info["mixture"]["sigma"] == sigma
+    points, centres = coordinates(result)
+    step = 2 * result.info["mixture"]["scale"] / 255
     expected = math.sqrt(sigma**2 + step**2 / 12)
     assert (points - centres).std(0).tolist() == pytest.approx([expected] * 2, rel=0.01)
     assert expected == pytest.approx(sigma, rel=0.03)  # what the documentation says it costs

@@ -26,13 +26,13 @@ EMPTY = (
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Some dozens of drawings in place of the package's, rendered by what it names."""
-    found = {f"{0x1F600 + i:X}": SMILE.format("#FCEA2B", 10 + i / 2) for i in range(30)}
-    found |= {f"1F44B-{tone}": SMILE.format("#AA7755", 5) for tone in openmoji.TONES}
-    found |= {"1F44B": SMILE.format("#FCEA2B", 5)}
-    found |= {f"1F49{i}": SMILE.format(f"#0000{i}{i}", 4) for i in range(3, 6)}  # one outline
-    found |= {"1F6A9": EMPTY, "E0C1": SMILE.format("#112233", 3)}
-    monkeypatch.setattr(openmoji, "_drawings", lambda: (found, "by somebody", "test"))
-    return found
+    result = {f"{0x1F600 + i:X}": SMILE.format("#FCEA2B", 10 + i / 2) for i in range(30)}
+    result |= {f"1F44B-{tone}": SMILE.format("#AA7755", 5) for tone in openmoji.TONES}
+    result |= {"1F44B": SMILE.format("#FCEA2B", 5)}
+    result |= {f"1F49{i}": SMILE.format(f"#0000{i}{i}", 4) for i in range(3, 6)}  # one outline
+    result |= {"1F6A9": EMPTY, "E0C1": SMILE.format("#112233", 3)}
+    monkeypatch.setattr(openmoji, "_drawings", lambda: (result, "by somebody", "test"))
+    return result
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_groups_join_tones_genders_and_identical_drawings(few: dict[str, str]) -
 
 
 def test_lines_that_tell_nothing_are_left_out(few: dict[str, str]) -> None:
-    told = openmoji.telling(few)
-    assert "1F6A9" not in told  # no lines at all
-    assert not {"1F493", "1F494", "1F495"} & set(told)  # one outline, three colours
-    assert {"1F44B", "1F44B-1F3FB", "1F600"} <= set(told)
+    distinct = openmoji.telling(few)
+    assert "1F6A9" not in distinct  # no lines at all
+    assert not {"1F493", "1F494", "1F495"} & set(distinct)  # one outline, three colours
+    assert {"1F44B", "1F44B-1F3FB", "1F600"} <= set(distinct)
 
 
 def test_pairs_are_line_and_colour_of_one_drawing(few: dict[str, str]) -> None:
@@ -102,10 +102,10 @@ def test_the_other_kinds(few: dict[str, str]) -> None:
     assert pictures.spec.shape == (1, 16, 16)
     assert pictures.spec.second is None
     assert "E0C1" not in pictures.train.names
-    apart = data.load("openmoji:kind=unpaired", options)
-    assert not apart.spec.paired
+    unpaired = data.load("openmoji:kind=unpaired", options)
+    assert not unpaired.spec.paired
     total = sum(
-        len(apart.split(s)) + len(apart.split(s).domain("b"))
+        len(unpaired.split(s)) + len(unpaired.split(s).domain("b"))
         for s in ("train", "validation", "test")
     )
     assert total == 32  # no drawing in both

@@ -37,12 +37,12 @@ def source(folder: Path) -> str:
 
 def numbered(dataset: data.Dataset) -> dict[str, tuple[bytes, bytes]]:
     """name -> the bytes of both images, over all splits."""
-    found = {}
+    results = {}
     for name in ("train", "validation", "test"):
         split = dataset.split(name)
         for key, a, b in zip(split.names, split.images, split.extra["b"], strict=True):
-            found[key] = (a.numpy().tobytes(), b.numpy().tobytes())
-    return found
+            results[key] = (a.numpy().tobytes(), b.numpy().tobytes())
+    return results
 
 
 def raw(seed: int, **shape: int) -> bytes:
@@ -88,8 +88,8 @@ def test_both_are_cut_alike_and_each_has_its_channels(tmp_path: Path) -> None:
     dataset = data.load(f"pairs:a={tmp_path / 'a'},b={tmp_path / 'b'}", DataOptions(size="16"))
     assert dataset.spec.shape == (1, 16, 16)
     assert dataset.spec.second == (3, 16, 16)
-    apart = dataset.train.images[:, 0].int() - dataset.train.extra["b"][:, 0].int()
-    assert apart.abs().max() <= 1
+    difference = dataset.train.images[:, 0].int() - dataset.train.extra["b"][:, 0].int()
+    assert difference.abs().max() <= 1
     assert dataset.train.images.int().diff(dim=3).min() > 0  # the middle, not a uniform rim
 
 
@@ -258,8 +258,8 @@ def test_masks_and_pictures_have_one_geometry() -> None:
     factors = dataset.test.extra["factors"]
     behind = (dataset.test.images == dataset.test.extra["b"]).all(1)
     assert behind.float().mean() > 0.5  # the background is theirs in common
-    told = factors[:, 1] == factors[:, 0]  # the colour that stands for the class, by chance
-    assert torch.equal((behind.flatten(1).all(1)), told)
+    given = factors[:, 1] == factors[:, 0]  # the colour that stands for the class, by chance
+    assert torch.equal((behind.flatten(1).all(1)), given)
     # and the colour of A names the class: a star is in the fifth colour wherever it stands
     stars = dataset.test.images[factors[:, 0] == 4].flatten(2)
     colour = torch.tensor(list(COLOURS.values())[4]).view(1, 3, 1)
@@ -269,14 +269,14 @@ def test_masks_and_pictures_have_one_geometry() -> None:
 def test_domains_are_unpaired_unless_asked_for() -> None:
     from genarium.data.sources.shape_pairs import outlined
 
-    apart, paired = (data.load(f"shape-domains:n=60{more}") for more in ("", ",paired=yes"))
-    assert not apart.spec.paired
+    unpaired, paired = (data.load(f"shape-domains:n=60{more}") for more in ("", ",paired=yes"))
+    assert not unpaired.spec.paired
     assert paired.spec.paired
-    assert apart.manifest != paired.manifest
-    assert torch.equal(apart.test.images, paired.test.images)
+    assert unpaired.manifest != paired.manifest
+    assert torch.equal(unpaired.test.images, paired.test.images)
     truth = torch.from_numpy(outlined(paired.test.extra["factors"].numpy(), 32, 32))
     assert torch.equal(paired.test.extra["b"], truth)
-    assert not any((apart.test.domain("b") == row).flatten(1).all(1).any() for row in truth)
+    assert not any((unpaired.test.domain("b") == row).flatten(1).all(1).any() for row in truth)
     filled = (paired.test.images != paired.test.extra["b"]).any(1).flatten(1).float().mean(1)
     assert (filled > 0).all()  # an outline is not the whole
     with pytest.raises(UserError, match="paired=maybe: choose yes or no"):
@@ -290,12 +290,12 @@ def test_arrays_of_a_second_domain_survive_resizing_splits_and_the_cache() -> No
     def make() -> Collection:
         b = np.stack([noise(i, 6, 6).transpose(2, 0, 1) for i in range(50)])
         a = np.stack([noise(100 + i, 6, 6).transpose(2, 0, 1) for i in range(30)])
-        return Collection({"train": Part(a, unaligned={"b": b})})
+        return Collection({"train": Part(a, unpaired={"b": b})})
 
     request = Request("mine", DataOptions(size="12"), False)
     for _ in range(2):
-        found = cache.cached(request, "mine", "1", (3, 6, 6), make)
-        shapes = {name: part.unaligned["b"].shape for name, part in found.parts.items()}
+        result = cache.cached(request, "mine", "1", (3, 6, 6), make)
+        shapes = {name: part.unpaired["b"].shape for name, part in result.parts.items()}
         assert shapes == {
             "train": (40, 3, 12, 12),
             "validation": (5, 3, 12, 12),

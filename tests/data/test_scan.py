@@ -18,16 +18,16 @@ def touch(folder, *names):
 
 
 def names(folder):
-    return [found.name for found in scan(folder).files]
+    return [scanned.name for scanned in scan(folder).files]
 
 
 def test_litter_is_passed_over_and_other_files_are_counted(tmp_path):
     touch(tmp_path, "a.png", "b.JPG", ".DS_Store", "._a.png", "Thumbs.db", "desktop.ini")
     touch(tmp_path, "__MACOSX/a.png", ".git/b.png", "notes.txt", "sub/labels.csv")
-    found = scan(tmp_path)
-    assert [f.name for f in found.files] == ["a.png", "b.JPG"]
-    assert found.others == 2
-    assert found.folders == {"sub"}
+    scanned = scan(tmp_path)
+    assert [f.name for f in scanned.files] == ["a.png", "b.JPG"]
+    assert scanned.others == 2
+    assert scanned.folders == {"sub"}
 
 
 def test_loops_and_aliases_are_visited_once(tmp_path):
@@ -36,9 +36,9 @@ def test_loops_and_aliases_are_visited_once(tmp_path):
         (tmp_path / alias).symlink_to(tmp_path / "real")
     (tmp_path / "real/up").symlink_to(tmp_path)
     (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
-    found = scan(tmp_path)
-    assert [f.name for f in found.files] == ["real/a.png", "real/deep/b.png", "self.png"]
-    assert sorted(found.aliases) == ["again", "real/up", "zebra"]
+    scanned = scan(tmp_path)
+    assert [f.name for f in scanned.files] == ["real/a.png", "real/deep/b.png", "self.png"]
+    assert sorted(scanned.aliases) == ["again", "real/up", "zebra"]
 
 
 def test_linked_folders_and_files_from_elsewhere_are_followed(tmp_path):
@@ -64,10 +64,10 @@ def test_names_that_are_no_utf8_and_two_unicode_forms(tmp_path):
         pass
     composed, split = unicodedata.normalize("NFC", "é.png"), unicodedata.normalize("NFD", "é.png")
     touch(tmp_path, composed, split)
-    found = scan(tmp_path)
-    assert [f.name for f in found.files][:2] == [composed, composed]
-    assert len({f.path for f in found.files}) == 3
-    assert shown(found.files[2].name) == "\\xff\\xfe.png"
+    scanned = scan(tmp_path)
+    assert [f.name for f in scanned.files][:2] == [composed, composed]
+    assert len({f.path for f in scanned.files}) == 3
+    assert shown(scanned.files[2].name) == "\\xff\\xfe.png"
 
 
 def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):

@@ -79,10 +79,10 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others(small, tmp_
 
 def test_another_size_is_that_of_the_resized_digits(cache, digits):
     options = data.DataOptions(cache=cache, size="12")
-    found = data.load(SMALL, options)
-    assert found.spec.shape == (3, 12, 12)
+    result = data.load(SMALL, options)
+    assert result.spec.shape == (3, 12, 12)
     known = {i.numpy().tobytes() for i in data.load("digits", options).train.images}
-    channels = found.train.images[:50].flatten(0, 1)
+    channels = result.train.images[:50].flatten(0, 1)
     assert all(channel.contiguous().numpy().tobytes() in known for channel in channels)
 
 

@@ -23,8 +23,8 @@ TRAIN, HELD = 600, 300  # few, so that the tests are quick
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor, Tensor]:
     """(trained on, held out, honest samples): one population, divided at random."""
-    found = data.load("digits")
-    images = found.train.images[torch.randperm(11_000, generator=torch.Generator().manual_seed(1))]
+    result = data.load("digits")
+    images = result.train.images[torch.randperm(11_000, generator=torch.Generator().manual_seed(1))]
     return images[:TRAIN], images[TRAIN : TRAIN + HELD], images[TRAIN + HELD : 1200]
 
 
@@ -51,9 +51,9 @@ def naive(a: Tensor, b: Tensor) -> float:
 def test_alignment_is_that_of_the_definition(shape: tuple[int, int, int]) -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randint(256, (2, 4, *shape), generator=generator, dtype=torch.uint8)
-    found = align(a, b[None].expand(4, -1, -1, -1, -1))
+    result = align(a, b[None].expand(4, -1, -1, -1, -1))
     wanted = torch.tensor([[naive(x, y) for y in b] for x in a])
-    assert torch.allclose(found, wanted, atol=2e-4)
+    assert torch.allclose(result, wanted, atol=2e-4)
 
 
 def test_flat_images() -> None:
@@ -79,47 +79,47 @@ def changed(images: Tensor, how: str) -> Tensor:
 @pytest.mark.parametrize("how", ["exact", "shifted", "noised", "lighter", "blurred"])
 def test_a_changed_copy_is_nearest_to_its_original(how: str, originals: Originals) -> None:
     images = originals.pool.thumbs[:60]
-    found = originals.pool.nearest(changed(images, how)).index[:, 0]
-    assert (found == torch.arange(60)).float().mean() >= 0.95
+    result = originals.pool.nearest(changed(images, how)).index[:, 0]
+    assert (result == torch.arange(60)).float().mean() >= 0.95
 
 
 def test_own_is_left_out(originals: Originals) -> None:
     rows = torch.arange(40)
-    found = originals.pool.nearest(originals.pool.thumbs[rows], own=rows)
-    assert not (found.index == rows[:, None]).any()
-    assert (found.distance.diff(dim=1) >= 0).all()
-    assert all(len(set(row)) == 5 for row in found.index.tolist())
+    result = originals.pool.nearest(originals.pool.thumbs[rows], own=rows)
+    assert not (result.index == rows[:, None]).any()
+    assert (result.distance.diff(dim=1) >= 0).all()
+    assert all(len(set(row)) == 5 for row in result.index.tolist())
 
 
 @pytest.mark.parametrize("how", ["exact", "shifted", "noised", "blurred"])
 def test_planted_copies_are_found(
     how: str, digits: tuple[Tensor, Tensor, Tensor], originals: Originals
 ) -> None:
-    train, _, honest = digits
-    samples = torch.cat([changed(train[:100], how), honest[:200]])
-    found, _ = originals.copying(samples)
-    assert found.found
-    assert found.text.startswith("copies about")
-    low, high = found.interval
-    assert low <= found.share <= high
+    train, _, control = digits
+    samples = torch.cat([changed(train[:100], how), control[:200]])
+    result, _ = originals.copying(samples)
+    assert result.detected
+    assert result.text.startswith("copies about")
+    low, high = result.interval
+    assert low <= result.share <= high
     if how != "blurred":  # of which not all are nearer than real images can be
         assert low <= 1 / 3 <= high
-        assert set(found.worst(8).tolist()) <= set(range(100))
+        assert set(result.worst(8).tolist()) <= set(range(100))
 
 
-def test_honest_samples_are_not_accused(
+def test_control_samples_are_no_false_positive(
     digits: tuple[Tensor, Tensor, Tensor], originals: Originals
 ) -> None:
     for samples in (digits[2], changed(digits[2], "blurred")):
-        found, _ = originals.copying(samples)
-        assert not found.found
-        assert found.text == "no sign of copying"
+        result, _ = originals.copying(samples)
+        assert not result.detected
+        assert result.text == "no sign of copying"
 
 
 def test_blur_is_no_copying(digits: tuple[Tensor, Tensor, Tensor], originals: Originals) -> None:
     """Blurred images lie nearer to everything, which the plain comparison takes for copying."""
     heavy = F.avg_pool2d(F.pad(digits[2].float(), (2,) * 4), 5, 1).round().to(torch.uint8)
-    assert not originals.copying(heavy)[0].found
+    assert not originals.copying(heavy)[0].detected
 
 
 def lists(ratio: Tensor, index: Tensor) -> Lookalikes:
@@ -143,14 +143,14 @@ def test_side_is_the_exact_chance_of_labels() -> None:
     assert module._side(nearest, labels, seed=0) == pytest.approx(wanted, abs=0.04)
 
 
-def test_side_accuses_no_more_than_it_says() -> None:
+def test_side_has_no_more_false_positives_than_it_says() -> None:
     generator = torch.Generator().manual_seed(0)
-    accused = 0
+    detected = 0
     for trial in range(100):
         trained = torch.rand(400, generator=generator) < 0.8
         nearest = torch.randint(60, (150,), generator=generator)  # few images, hit often
-        accused += module._side(nearest, trained, trial) <= SIDE_ALPHA
-    assert accused <= 7  # of 100 at 2 %; more has a chance of less than 1 in 1,000
+        detected += module._side(nearest, trained, trial) <= SIDE_ALPHA
+    assert detected <= 7  # of 100 at 2 %; more has a chance of less than 1 in 1,000
 
 
 def test_closeness_is_the_chance_to_come_first() -> None:
@@ -195,7 +195,7 @@ def test_findings_are_plain_and_carry_pictures(
     digits: tuple[Tensor, Tensor, Tensor], originals: Originals
 ) -> None:
     copied, repeated = examine(digits[0][:50], originals)
-    assert copied.found
+    assert copied.detected
     assert copied.numbers["equal"] == 50
     assert copied.to_dict()["numbers"]["training images"] == TRAIN
     assert copied.images is not None
@@ -203,7 +203,7 @@ def test_findings_are_plain_and_carry_pictures(
     assert torch.equal(copied.images, copied.nearest)
     for sample, image in copied.numbers["nearest"]:
         assert torch.equal(digits[0][sample], digits[0][image])
-    assert not repeated.found
+    assert not repeated.detected
 
 
 def test_thumbnails_fit_each_other() -> None:

@@ -138,15 +138,15 @@ def test_images_are_resized_as_pillow_does(size):
 
 
 def test_the_extractor_from_a_file_or_its_folder(weights):
-    found = extractor("dinov2", weights=str(weights))
-    assert (found.name, found.dims, found.classes) == ("dinov2-128", WIDTH, ())
+    result = extractor("dinov2", weights=str(weights))
+    assert (result.name, result.dims, result.classes) == ("dinov2-128", WIDTH, ())
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(256, (2, 1, 20, 30), generator=draw).to(torch.uint8)
-    pool, logits = found(images)
+    pool, logits = result(images)
     assert pool.shape == (2, WIDTH)
     assert logits.shape == (2, 0)
     again = extractor("dinov2", weights=str(weights.parent))
-    assert again.hash == found.hash
+    assert again.hash == result.hash
     assert torch.equal(again(images.expand(2, 3, 20, 30)).pool, pool)
 
 

@@ -53,10 +53,10 @@ def test_kid_in_blocks(monkeypatch):
 
 def test_kid_by_subsets_is_their_mean():
     x, y = numbers(60, 5), numbers(80, 5, seed=1) + 0.5
-    found = kid(x, y, subsets=60, size=30)
-    assert found.value == pytest.approx(mmd2(x, y), abs=4 * found.std / 60**0.5)
-    assert found == kid(x, y, subsets=60, size=30)
-    assert found != kid(x, y, subsets=60, size=30, seed=1)
+    result = kid(x, y, subsets=60, size=30)
+    assert result.value == pytest.approx(mmd2(x, y), abs=4 * result.std / 60**0.5)
+    assert result == kid(x, y, subsets=60, size=30)
+    assert result != kid(x, y, subsets=60, size=30, seed=1)
 
 
 def test_kid_is_unbiased():
@@ -90,12 +90,14 @@ def test_frechet_influence_is_near_the_jackknife(n, m, dims):
     x, y = numbers(n, dims).double(), 1.3 * numbers(m, dims, seed=1).double() + 0.2
     ours, theirs = frechet_influence(x, y)
     distance = frechet_distance_of_features
-    for found, expected in (
+    for result, expected in (
         (ours, left_out(distance, x, y)),
         (theirs, left_out(lambda a, b: distance(b, a), y, x)),
     ):
-        assert found.square().sum().item() == pytest.approx(expected, rel=0.15 if n > dims else 0.5)
-        assert abs(found.sum()) < 1e-9
+        assert result.square().sum().item() == pytest.approx(
+            expected, rel=0.15 if n > dims else 0.5
+        )
+        assert abs(result.sum()) < 1e-9
 
 
 def test_frechet_influence_is_the_derivative():
@@ -111,11 +113,11 @@ def test_frechet_influence_is_the_derivative():
         cov = (x - mean).T @ (w[:, None] * (x - mean)) * 60 / 59
         return frechet_distance(mean, cov, *two)
 
-    found = frechet_influence(x, y)[0]
+    result = frechet_influence(x, y)[0]
     slopes = torch.tensor([(distance(i, 1e-4) - distance(i, -1e-4)) / 2e-4 for i in range(60)])
     # covariances weigh an image by 1/(N-1), means by 1/N: equal up to 1/N of the spread
-    assert (found - slopes).abs().max() < 3 / 60 * found.abs().max()
-    assert found.square().sum().item() == pytest.approx(slopes.square().sum().item(), rel=0.05)
+    assert (result - slopes).abs().max() < 3 / 60 * result.abs().max()
+    assert result.square().sum().item() == pytest.approx(slopes.square().sum().item(), rel=0.05)
 
 
 def test_extrapolation_takes_the_bias_away():
@@ -169,14 +171,14 @@ def test_widths_are_a_fixed_point_of_likelihood():
 def test_likelihood_divergence_orders_samplers():
     """Real-like 0, shifted worse, near copies worst."""
     train, test = numbers(300, 8), numbers(150, 8, seed=1)
-    honest = feature_likelihood_divergence(numbers(150, 8, seed=2), train, test)
+    control = feature_likelihood_divergence(numbers(150, 8, seed=2), train, test)
     shifted = feature_likelihood_divergence(numbers(150, 8, seed=2) + 1, train, test)
     near = train[:150] + 1e-3 * numbers(150, 8, seed=3)
     copies = feature_likelihood_divergence(near, train, test)
-    assert abs(honest) < 4
-    assert honest < shifted
+    assert abs(control) < 4
+    assert control < shifted
     assert copies > 100
-    assert honest == feature_likelihood_divergence(numbers(150, 8, seed=2), train, test)
+    assert control == feature_likelihood_divergence(numbers(150, 8, seed=2), train, test)
 
 
 @pytest.mark.parametrize(

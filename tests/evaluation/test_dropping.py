@@ -37,8 +37,8 @@ def test_missing_classes_are_named(right: float, missing: tuple[int, ...]) -> No
         share = torch.ones(10).double()
         share[list(missing)] = 0
         counts = drawn(share, named, 1000, generator)
-        found = dropping(counts, torch.ones(10), named, NAMES)
-        wrong += found.missing != missing
+        result = dropping(counts, torch.ones(10), named, NAMES)
+        wrong += result.missing != missing
     assert wrong <= 1
 
 
@@ -48,15 +48,15 @@ def test_a_poor_classifier_names_no_class_wrongly() -> None:
     share[3] = 0
     for _ in range(20):
         counts = drawn(share, erring(0.6), 1000, generator)
-        found = dropping(counts, torch.ones(10), erring(0.6), NAMES)
-        assert set(found.missing) <= {3}
+        result = dropping(counts, torch.ones(10), erring(0.6), NAMES)
+        assert set(result.missing) <= {3}
 
 
 def test_words() -> None:
     counts = torch.tensor([100, 0, 100, 100, 100, 100, 100, 100, 100, 200])
-    found = dropping(counts, torch.ones(10), torch.zeros(10, 10), NAMES)
-    assert found.text == "missing modes: 1"
-    assert found.share[1] < 1e-6
+    result = dropping(counts, torch.ones(10), torch.zeros(10, 10), NAMES)
+    assert result.text == "missing modes: 1"
+    assert result.share[1] < 1e-6
     few = dropping(torch.ones(10), torch.ones(10), torch.zeros(10, 10), NAMES)
     assert few.text == "10 samples are too few to tell whether a class is missing"
     whole = dropping(torch.full((10,), 100), torch.ones(10), torch.zeros(10, 10), NAMES)
@@ -85,18 +85,18 @@ def test_shares_are_freed_of_the_errors() -> None:
 
 def test_poor_pictures_are_not_judged() -> None:
     result = dropping(torch.tensor([0, *[100] * 9]), torch.ones(10), torch.zeros(10, 10), NAMES)
-    found = classes_finding(result, (0.6, 0.98))
-    assert not found.found
-    assert found.text.startswith("cannot tell whether a class is missing: only 60 %")
+    outcome = classes_finding(result, (0.6, 0.98))
+    assert not outcome.detected
+    assert outcome.text.startswith("cannot tell whether a class is missing: only 60 %")
     assert classes_finding(result, (0.95, 0.98)).text == "missing modes: 0"
 
 
 def test_confusion_of_real_digits() -> None:
     digits = data.load("digits").validation
-    found = confusion(extractor("digits"), digits.images[:300], digits.labels[:300])
-    assert found.sum() == 300
-    assert torch.equal(found.sum(dim=1), digits.labels[:300].bincount(minlength=10))
-    assert found.diagonal().sum() >= 290
+    result = confusion(extractor("digits"), digits.images[:300], digits.labels[:300])
+    assert result.sum() == 300
+    assert torch.equal(result.sum(dim=1), digits.labels[:300].bincount(minlength=10))
+    assert result.diagonal().sum() >= 290
 
 
 @pytest.mark.parametrize(("size", "n"), [(10, 1000), (500, 1000), (100_000, 1000)])
@@ -137,15 +137,15 @@ def test_one_image_a_class_is_a_repeat(images: Tensor) -> None:
     noise = 5 * torch.randn(200, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     ten = images[600:610].repeat(20, 1, 1, 1)
     for samples in (ten, (ten + noise).clamp(0, 255).to(torch.uint8)):
-        found = repeats_finding(samples, originals)
-        assert found.found
-        assert found.numbers["different"] == 10
-        assert found.text.startswith("repeats itself: 10 different pictures in 200 samples")
-        assert found.images is not None
-        assert len(found.images) == 8
-    honest = repeats_finding(images[700:900], originals)
-    assert not honest.found
-    assert honest.text == "does not repeat itself in 200 samples"
+        result = repeats_finding(samples, originals)
+        assert result.detected
+        assert result.numbers["different"] == 10
+        assert result.text.startswith("repeats itself: 10 different pictures in 200 samples")
+        assert result.images is not None
+        assert len(result.images) == 8
+    control = repeats_finding(images[700:900], originals)
+    assert not control.detected
+    assert control.text == "does not repeat itself in 200 samples"
 
 
 def test_repeats_need_images(images: Tensor) -> None:
@@ -162,5 +162,5 @@ def test_watch_of_a_data_set() -> None:
 
 
 def test_a_finding_survives_json() -> None:
-    found = Finding("copying", True, "text", "evidence", {"share": 0.2})
-    assert Finding(**found.to_dict()) == found
+    result = Finding("copying", True, "text", "evidence", {"share": 0.2})
+    assert Finding(**result.to_dict()) == result

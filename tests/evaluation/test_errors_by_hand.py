@@ -72,27 +72,27 @@ def test_the_error_of_a_psnr_is_that_of_the_mse_times_its_slope() -> None:
 def test_shares_are_freed_of_errors_that_go_one_way() -> None:
     """Half of the second class is named the first: of even shares 3/4 and 1/4 are named so."""
     named = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).double()
-    found = unmixed(torch.tensor([750, 250]), named)
-    torch.testing.assert_close(found, torch.tensor([0.5, 0.5]).double(), atol=1e-6, rtol=0)
+    result = unmixed(torch.tensor([750, 250]), named)
+    torch.testing.assert_close(result, torch.tensor([0.5, 0.5]).double(), atol=1e-6, rtol=0)
 
 
 def test_the_chance_of_a_class_is_the_binomial_of_its_quarter_and_the_strangers() -> None:
     """p = P(Binomial(n, q_k C_kk / 4 + Σ_j≠k s_j C_jk) <= o_k), summed term by term."""
     confusion = torch.tensor([[90, 10, 0], [0, 80, 20], [30, 0, 70]])
     counts, expected = torch.tensor([12, 5, 23]), torch.tensor([0.5, 0.2, 0.3])
-    found = dropping(counts, expected, confusion, ("a", "b", "c"))
+    result = dropping(counts, expected, confusion, ("a", "b", "c"))
     named = confusion.double() / 100
     for k in range(3):
         chance = 0.25 * expected[k].item() * named[k, k].item()
-        chance += sum(found.share[j].item() * named[j, k].item() for j in range(3) if j != k)
+        chance += sum(result.share[j].item() * named[j, k].item() for j in range(3) if j != k)
         terms = (math.comb(40, i) * chance**i * (1 - chance) ** (40 - i) for i in range(51))
-        assert found.p[k].item() == pytest.approx(
+        assert result.p[k].item() == pytest.approx(
             sum(term for i, term in enumerate(terms) if i <= counts[k]), rel=1e-5
         )
 
 
 @pytest.mark.parametrize(
-    ("p", "found"),
+    ("p", "result"),
     [
         ([0.016, 0.02, 0.04], [0, 1, 2]),  # .05/3, .05/2 and .05: each is below its own
         ([0.016, 0.03, 0.04], [0]),  # the second is not, and then nor is the third
@@ -100,8 +100,8 @@ def test_the_chance_of_a_class_is_the_binomial_of_its_quarter_and_the_strangers(
         ([0.02, 0.02, 0.02], []),
     ],
 )
-def test_holms_correction(p: list[float], found: list[int]) -> None:
-    assert _holm(torch.tensor(p), len(p)) == found
+def test_holms_correction(p: list[float], result: list[int]) -> None:
+    assert _holm(torch.tensor(p), len(p)) == result
 
 
 # Repeats, and errors of translations ----------------------------------------------------------
@@ -113,10 +113,10 @@ def test_the_chance_of_repeats_is_that_of_as_many_or_more() -> None:
     index = torch.arange(20)[:, None] + torch.arange(1, 5) % 20
     index = index % 20
     distance[0, 0] = 0.0
-    found = repeats(Lookalikes(distance, index), torch.ones(100))
-    assert (found.count, found.different) == (20, 19)
-    assert found.p == pytest.approx(1 - 0.99**20)
-    assert found.group[0] == found.group[index[0, 0]]
+    result = repeats(Lookalikes(distance, index), torch.ones(100))
+    assert (result.count, result.different) == (20, 19)
+    assert result.p == pytest.approx(1 - 0.99**20)
+    assert result.group[0] == result.group[index[0, 0]]
 
 
 def test_the_error_of_a_translation_is_on_0_to_1() -> None:
@@ -132,8 +132,8 @@ def test_the_inception_score_is_the_exponential_of_the_mean() -> None:
     """One sure image and one undecided: the marginal is (3/4, 1/4)."""
     p = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
     sure, undecided = math.log(4 / 3), 0.5 * math.log(2 / 3) + 0.5 * math.log(2)
-    found, deviation = inception_score(p, 1, probabilities=True)
-    assert found == pytest.approx(math.exp((sure + undecided) / 2))
+    result, deviation = inception_score(p, 1, probabilities=True)
+    assert result == pytest.approx(math.exp((sure + undecided) / 2))
     assert deviation == 0.0
 
 
@@ -168,8 +168,8 @@ def test_a_gap_is_a_share_of_the_factors_entropy() -> None:
     latent = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0]).repeat(2)
     codes = torch.stack([torch.zeros(16), latent], 1)
     quarter = -0.25 * math.log(0.25) - 0.75 * math.log(0.75)
-    told = math.log(2) - quarter - 1 / 32
-    found = mutual_information(codes, coin[:, None])
-    assert found.flatten().tolist() == pytest.approx([0.0, told])
+    expected = math.log(2) - quarter - 1 / 32
+    result = mutual_information(codes, coin[:, None])
+    assert result.flatten().tolist() == pytest.approx([0.0, expected])
     gaps = mutual_information_gaps(codes, coin[:, None])
-    assert gaps.tolist() == pytest.approx([told / math.log(2)])
+    assert gaps.tolist() == pytest.approx([expected / math.log(2)])

@@ -28,15 +28,15 @@ def pictures(*shape, seed=0):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_extractor_states_its_weights(name):
-    found = extractor(name)
+    result = extractor(name)
     path = shipped.WEIGHTS / f"{name}.safetensors"
-    assert found.name == f"{name}-cnn"
-    assert found.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    assert len(found.classes) == 10
+    assert result.name == f"{name}-cnn"
+    assert result.hash == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    assert len(result.classes) == 10
     assert path.stat().st_size <= 1_000_000
-    assert extractor(found.name) is found
-    pool, logits = found(pictures(3, 1, 28, 28))
-    assert pool.shape == (3, found.dims)
+    assert extractor(result.name) is result
+    pool, logits = result(pictures(3, 1, 28, 28))
+    assert pool.shape == (3, result.dims)
     assert logits.shape == (3, 10)
     assert pool.dtype == logits.dtype == torch.float32
 
@@ -59,12 +59,12 @@ def test_digits_are_recognised():
 
 
 def test_result_does_not_depend_on_the_batch():
-    found = extractor("digits")
+    result = extractor("digits")
     images = pictures(7, 1, 28, 28)
-    together = found(images)
-    apart = [found(image[None]) for image in images]
-    assert torch.allclose(together.pool, torch.cat([a.pool for a in apart]), atol=1e-5)
-    assert torch.allclose(together.logits, torch.cat([a.logits for a in apart]), atol=1e-4)
+    together = result(images)
+    each = [result(image[None]) for image in images]
+    assert torch.allclose(together.pool, torch.cat([a.pool for a in each]), atol=1e-5)
+    assert torch.allclose(together.logits, torch.cat([a.logits for a in each]), atol=1e-4)
 
 
 def test_no_images_give_no_features():

@@ -105,8 +105,8 @@ def test_close_and_ill_conditioned_covariances(smallest):
     second = first * (1 + 1e-3 * np.cos(np.arange(50)))
     cov1, cov2 = rotated(first, second)
     expected = ((np.sqrt(first) - np.sqrt(second)) ** 2).sum()
-    found = frechet_distance(torch.zeros(50), cov1, torch.zeros(50), cov2)
-    assert found == pytest.approx(expected, rel=1e-6)
+    result = frechet_distance(torch.zeros(50), cov1, torch.zeros(50), cov2)
+    assert result == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("shared", [0, 2])
@@ -115,8 +115,8 @@ def test_supports_that_hardly_meet(shared):
     first, second = np.zeros(40), np.zeros(40)
     first[:20] = second[20 - shared : 40 - shared] = 1
     cov1, cov2 = rotated(first, second)
-    found = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
-    assert found == pytest.approx(40 - 2 * shared, rel=1e-12)
+    result = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
+    assert result == pytest.approx(40 - 2 * shared, rel=1e-12)
 
 
 def test_rounding_that_makes_a_singular_matrix_pass_as_regular():
@@ -126,8 +126,8 @@ def test_rounding_that_makes_a_singular_matrix_pass_as_regular():
     cov1, cov2 = rotated(first, second)
     cov1 = cov1 + 3e-15 * torch.eye(40)
     assert not torch.linalg.cholesky_ex(cov1)[1]
-    found = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
-    assert found == pytest.approx(37, rel=1e-9)
+    result = frechet_distance(torch.zeros(40), cov1, torch.zeros(40), cov2)
+    assert result == pytest.approx(37, rel=1e-9)
 
 
 def test_nearly_identical_covariances_are_near_zero():
@@ -140,16 +140,16 @@ def test_nearly_identical_covariances_are_near_zero():
 
 def test_one_dimension_closed_form():
     """(μ₁-μ₂)² + (σ₁-σ₂)²."""
-    found = frechet_distance(*(torch.tensor(v) for v in ([1.0], [[4.0]], [3.0], [[9.0]])))
-    assert found == pytest.approx(4 + 1, rel=1e-12)
+    result = frechet_distance(*(torch.tensor(v) for v in ([1.0], [[4.0]], [3.0], [[9.0]])))
+    assert result == pytest.approx(4 + 1, rel=1e-12)
 
 
 def test_diagonal_closed_form():
     """|μ₁-μ₂|² + Σ (σ₁-σ₂)², one direction without variance."""
     sd1, sd2 = torch.tensor([1.0, 2.0, 0.0]), torch.tensor([3.0, 0.5, 1.0])
     mean1, mean2 = torch.zeros(3), torch.tensor([1.0, -1.0, 2.0])
-    found = frechet_distance(mean1, sd1.square().diag(), mean2, sd2.square().diag())
-    assert found == pytest.approx(6 + (sd1 - sd2).square().sum().item(), rel=1e-12)
+    result = frechet_distance(mean1, sd1.square().diag(), mean2, sd2.square().diag())
+    assert result == pytest.approx(6 + (sd1 - sd2).square().sum().item(), rel=1e-12)
 
 
 def test_no_variance_leaves_the_means():
@@ -175,8 +175,8 @@ def test_streaming_equals_all_at_once():
     left.add(x[:300])
     right.add(x[300:])
     expected = np.cov(x.numpy(), rowvar=False)
-    for found in (split, left.merge(right), Moments(7).merge(split)):
-        mean, cov = found.statistics()
+    for result in (split, left.merge(right), Moments(7).merge(split)):
+        mean, cov = result.statistics()
         assert torch.allclose(mean, x.mean(dim=0), rtol=1e-12)
         assert np.allclose(cov.numpy(), expected, rtol=1e-10, atol=1e-12)
     assert split.count == 1000

@@ -74,20 +74,20 @@ for _name, _in in (("mixed_9", 1280), ("mixed_10", 2048)):
 def random_graph(seed=0):
     """Constants of the frozen graph with random values that keep activations near one."""
     draw = torch.Generator().manual_seed(seed)
-    found = {}
+    results = {}
     for scope, shape in SHAPES.items():
         height, width, inputs, outputs = shape
         scale = (2 / (height * width * inputs)) ** 0.5
-        found[f"{scope}/conv2d_params"] = torch.randn(shape, generator=draw) * scale
+        results[f"{scope}/conv2d_params"] = torch.randn(shape, generator=draw) * scale
         uniform = torch.rand(4, outputs, generator=draw)
         norm = f"{scope}/batchnorm/"
-        found[norm + "beta"] = uniform[0] * 0.4 - 0.2
-        found[norm + "gamma"] = uniform[1] + 0.5
-        found[norm + "moving_mean"] = uniform[2] * 0.4 - 0.2
-        found[norm + "moving_variance"] = uniform[3] + 0.3
-    found["softmax/weights"] = torch.randn(2048, 1008, generator=draw) / 45
-    found["softmax/biases"] = torch.randn(1008, generator=draw)
-    return found
+        results[norm + "beta"] = uniform[0] * 0.4 - 0.2
+        results[norm + "gamma"] = uniform[1] + 0.5
+        results[norm + "moving_mean"] = uniform[2] * 0.4 - 0.2
+        results[norm + "moving_variance"] = uniform[3] + 0.3
+    results["softmax/weights"] = torch.randn(2048, 1008, generator=draw) / 45
+    results["softmax/biases"] = torch.randn(1008, generator=draw)
+    return results
 
 
 def reference(graph, x):
@@ -207,9 +207,9 @@ def close(ours, theirs, bound=1e-5):
 
 
 def test_activations_are_those_of_the_published_graph(network, graph, photograph):
-    found, hooks = {}, []
+    results, hooks = {}, []
     for name in BLOCKS:
-        keep = lambda module, inputs, output, name=name: found.update({name: output})  # noqa: E731
+        keep = lambda module, inputs, output, name=name: results.update({name: output})  # noqa: E731
         hooks.append(network.get_submodule(name).register_forward_hook(keep))
     with torch.inference_mode():
         pool, logits = network(photograph)
@@ -218,8 +218,8 @@ def test_activations_are_those_of_the_published_graph(network, graph, photograph
         hook.remove()
     names = ["mixed", *(f"mixed_{number}" for number in range(1, 11))]
     for ours, theirs in zip(BLOCKS, names, strict=True):
-        assert found[ours].shape == expected[theirs].shape, ours
-        assert close(found[ours], expected[theirs]), ours
+        assert results[ours].shape == expected[theirs].shape, ours
+        assert close(results[ours], expected[theirs]), ours
     assert pool.shape == (1, 2048)
     assert logits.shape == (1, 1008)
     assert close(pool, expected["pool_3"])
@@ -238,10 +238,10 @@ def test_folding_keeps_the_features(network, photograph):
 
 
 def test_the_graph_has_exactly_our_convolutions():
-    found = dict(scopes())
-    assert sorted(found.values()) == sorted(SHAPES)
+    result = dict(scopes())
+    assert sorted(result.values()) == sorted(SHAPES)
     shapes = {k: v.shape for k, v in Inception().state_dict().items()}
-    for ours, scope in found.items():
+    for ours, scope in result.items():
         height, width, inputs, outputs = SHAPES[scope]
         assert shapes[f"{ours}.conv.weight"] == (outputs, inputs, height, width), ours
 

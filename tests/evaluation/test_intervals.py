@@ -23,7 +23,7 @@ METRICS = (Metric(feature_scores.fid),)
 def measured(n, seed, scale=1.0, shift=0.0, dims=4):
     """Gaussian features; classes with shares 1/2, 1/3, 1/6, three quarters of them certain."""
     generator = torch.Generator().manual_seed(seed)
-    found = Measured("test", EXTRACTOR, METRICS)
+    result = Measured("test", EXTRACTOR, METRICS)
     pool = scale * torch.randn(n, dims, generator=generator, dtype=torch.float64) + shift
     label = torch.multinomial(torch.tensor([3.0, 2, 1]), n, replacement=True, generator=generator)
     sure = torch.rand(n, generator=generator) < 0.75
@@ -31,8 +31,8 @@ def measured(n, seed, scale=1.0, shift=0.0, dims=4):
     logits = (
         ((1 - top) / 2)[:, None].expand(-1, 3).clone().scatter_(1, label[:, None], top[:, None])
     )
-    found.add_features(Features(pool, logits.log()))
-    return found
+    result.add_features(Features(pool, logits.log()))
+    return result
 
 
 FUNCTIONS = {
@@ -60,10 +60,10 @@ def repeated():
 @pytest.mark.parametrize("function", [feature_scores.kid_score, feature_scores.fid_infinity])
 def test_the_interval_of_a_distance_near_zero_stays_as_wide_as_its_error(function):
     """Sets of one distribution: by chance the value comes as near to 0 as you like."""
-    found = [function(measured(60, seed), measured(60, 500 + seed)) for seed in range(60)]
-    assert any(abs(score.value) < 0.1 * score.std for score in found)
-    assert max((s.interval[1] - s.value) / s.std for s in found) < 7
-    assert sum(s.interval[0] <= 0 for s in found) >= 54
+    results = [function(measured(60, seed), measured(60, 500 + seed)) for seed in range(60)]
+    assert any(abs(score.value) < 0.1 * score.std for score in results)
+    assert max((s.interval[1] - s.value) / s.std for s in results) < 7
+    assert sum(s.interval[0] <= 0 for s in results) >= 54
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -209,9 +209,9 @@ def test_measured_apart_is_measured_together():
 
 
 def test_only_what_a_metric_needs_is_kept():
-    found = Measured("test", EXTRACTOR, (Metric(measure.recognised, needs=("logits",)),))
-    found.add_features(Features(torch.randn(20, 4), torch.randn(20, 3)))
-    assert found.logits.shape == (20, 3)
-    assert found.moments.count == 20
+    result = Measured("test", EXTRACTOR, (Metric(measure.recognised, needs=("logits",)),))
+    result.add_features(Features(torch.randn(20, 4), torch.randn(20, 3)))
+    assert result.logits.shape == (20, 3)
+    assert result.moments.count == 20
     with pytest.raises(ValueError, match="needs 'pool'"):
-        _ = found.pool
+        _ = result.pool

@@ -39,15 +39,15 @@ def heldout():
 
 
 def test_a_collapsed_latent_is_told_from_a_dead_and_an_active_one():
-    found = {s.name: s for s in latents(Encoder(), heldout(), CONTEXT, quiet)}
-    assert found["active units"].value == 1
-    assert found["active units"].unit == "of 4 latents"
+    result = {s.name: s for s in latents(Encoder(), heldout(), CONTEXT, quiet)}
+    assert result["active units"].value == 1
+    assert result["active units"].unit == "of 4 latents"
     # latent 3: ½ E[m²] = ½ (8.25 + 4.5²)·0.01/8.25·0.81 = 0.0140 nats: not at the prior
-    assert found["collapsed latents"].value == 0.25
+    assert result["collapsed latents"].value == 0.25
     squares = sum(v * v for v in range(10)) / 10
     kl = 0.5 * squares + 0.5 * (9 + 0.1 - 1 - math.log(0.1)) + 0.5 * squares * 0.01 / 8.25 * 0.81
-    assert found["KL to the prior"].value == pytest.approx(kl, rel=1e-5)
-    assert "0: 14.25" in found["KL to the prior"].note
+    assert result["KL to the prior"].value == pytest.approx(kl, rel=1e-5)
+    assert "0: 14.25" in result["KL to the prior"].note
 
 
 def test_no_posterior_no_rows():
@@ -76,9 +76,9 @@ def test_entropy_and_information_of_known_tables():
     bits = torch.tensor([0, 1]).repeat(2000)
     assert entropy(bits).item() == pytest.approx(math.log(2))
     other = torch.tensor([0, 0, 1, 1]).repeat(1000)
-    found = mutual_information(torch.stack([bits, other], 1), bits[:, None])
-    assert found[0, 0].item() == pytest.approx(math.log(2), abs=2e-3)
-    assert found[1, 0].item() == pytest.approx(0.0, abs=1e-3)
+    result = mutual_information(torch.stack([bits, other], 1), bits[:, None])
+    assert result[0, 0].item() == pytest.approx(math.log(2), abs=2e-3)
+    assert result[1, 0].item() == pytest.approx(0.0, abs=1e-3)
 
 
 def test_the_gap_is_one_for_one_latent_a_factor_and_nothing_for_two_that_share_it():

@@ -39,8 +39,8 @@ def test_auroc_needs_scores():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_bytes_are_those_of_the_files(channels):
     images = torch.randint(256, (3, channels, 9, 7), dtype=torch.uint8)
-    found = png_bytes(images)
-    for image, size in zip(images, found):
+    result = png_bytes(images)
+    for image, size in zip(images, result):
         file = io.BytesIO()
         pixels = image.permute(1, 2, 0).numpy()
         Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(
@@ -70,9 +70,9 @@ def test_compressed_size_is_the_likelihood_in_bytes():
     with torch.no_grad():
         rows = {row.name: row for row in likelihood(model, Stored(images), context, print)}
         nats = -model.log_prob(images)
-    found = rows["bytes/image"]
-    assert found.value == pytest.approx(nats.mean().item() / math.log(2) / 8, rel=1e-6)
-    assert found.value == pytest.approx(rows["bits/dim"].value * 64 / 8, rel=1e-6)
+    result = rows["bytes/image"]
+    assert result.value == pytest.approx(nats.mean().item() / math.log(2) / 8, rel=1e-6)
+    assert result.value == pytest.approx(rows["bits/dim"].value * 64 / 8, rel=1e-6)
     shown = (images.int() * 4 // 256 * 85).to(torch.uint8)
-    assert f"PNG {png_bytes(shown).mean().item():.0f}, raw 16" in found.note
-    assert found.basis["density"] == model.density
+    assert f"PNG {png_bytes(shown).mean().item():.0f}, raw 16" in result.note
+    assert result.basis["density"] == model.density

@@ -28,11 +28,11 @@ def to_nearest(rows: Tensor, corpus: Tensor) -> Tensor:
 
 def test_authenticity_is_that_of_the_definition() -> None:
     samples, train = points(60, 0), points(80, 1)
-    apart = torch.cdist(train.double(), train.double()).fill_diagonal_(torch.inf)
+    distances = torch.cdist(train.double(), train.double()).fill_diagonal_(torch.inf)
     count = 0
     for one in samples.double():
         distance = (train.double() - one).norm(dim=1)
-        count += bool(distance.min() > apart[distance.argmin()].min())
+        count += bool(distance.min() > distances[distance.argmin()].min())
     assert authenticity(samples, train) == count / 60
     assert 0.3 < authenticity(samples, train) < 0.8
     assert authenticity(train[:20], train) == 0

@@ -24,18 +24,18 @@ CENTRES = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
 
 
 def test_samples_at_the_centres_are_all_modes():
-    found = mixture_modes(CENTRES.repeat(5, 1), CENTRES, 0.1)
-    assert (found.captured, found.modes) == (4, 4)
-    assert found.high_quality == 1
-    assert found.kl == 0
-    assert found.counts.tolist() == [5] * 4
+    result = mixture_modes(CENTRES.repeat(5, 1), CENTRES, 0.1)
+    assert (result.captured, result.modes) == (4, 4)
+    assert result.high_quality == 1
+    assert result.kl == 0
+    assert result.counts.tolist() == [5] * 4
 
 
 def test_one_mode_only_has_a_kl_of_ln_m():
-    found = mixture_modes(CENTRES[2:3].repeat(7, 1), CENTRES, 0.1)
-    assert found.captured == 1
-    assert found.high_quality == 1
-    assert found.kl == pytest.approx(math.log(4), rel=1e-12)
+    result = mixture_modes(CENTRES[2:3].repeat(7, 1), CENTRES, 0.1)
+    assert result.captured == 1
+    assert result.high_quality == 1
+    assert result.kl == pytest.approx(math.log(4), rel=1e-12)
 
 
 @pytest.mark.parametrize(("away", "counts"), [(2.9, True), (3.1, False)])
@@ -54,9 +54,9 @@ def test_the_radius_may_be_another():
 
 def test_only_samples_of_high_quality_are_in_the_kl():
     far = torch.full((60, 2), 2.0)
-    found = mixture_modes(torch.cat([CENTRES[:2].repeat(20, 1), far]), CENTRES, 0.1)
-    assert found.high_quality == pytest.approx(0.4)
-    assert found.kl == pytest.approx(math.log(2), rel=1e-12)  # two of four, evenly
+    result = mixture_modes(torch.cat([CENTRES[:2].repeat(20, 1), far]), CENTRES, 0.1)
+    assert result.high_quality == pytest.approx(0.4)
+    assert result.kl == pytest.approx(math.log(2), rel=1e-12)  # two of four, evenly
 
 
 def test_the_kl_is_that_of_the_samples_against_the_data():
@@ -70,8 +70,8 @@ def test_the_kl_is_that_of_the_samples_against_the_data():
 
 
 def test_no_sample_in_any_mode_has_no_kl():
-    found = mixture_modes(torch.full((3, 2), 2.0), CENTRES, 0.1)
-    assert (found.captured, found.high_quality, found.kl) == (0, 0, None)
+    result = mixture_modes(torch.full((3, 2), 2.0), CENTRES, 0.1)
+    assert (result.captured, result.high_quality, result.kl) == (0, 0, None)
 
 
 def test_a_sample_that_is_not_finite_belongs_to_no_mode():
@@ -121,10 +121,10 @@ def test_held_out_points_have_all_modes_and_the_quality_that_is_possible(name, c
     assert expected == pytest.approx(stored, abs=5e-5)  # as documented
     assert expected == pytest.approx(1 - math.exp(-4.5), abs=2e-3)  # what rounding leaves of it
     points = from_uint8(data.test.images).flatten(1) * mixture["scale"]
-    found = mixture_modes(points, torch.tensor(mixture["centres"]), mixture["sigma"])
-    assert found.captured == count
-    assert found.high_quality == pytest.approx(expected, abs=4 * math.sqrt(0.0125 / len(points)))
-    assert found.kl < 3 * (count - 1) / (2 * len(points))
+    result = mixture_modes(points, torch.tensor(mixture["centres"]), mixture["sigma"])
+    assert result.captured == count
+    assert result.high_quality == pytest.approx(expected, abs=4 * math.sqrt(0.0125 / len(points)))
+    assert result.kl < 3 * (count - 1) / (2 * len(points))
     # and each sample was given the mode that it was drawn from
     near = assign(points, torch.tensor(mixture["centres"]), mixture["sigma"])
     assert (near[near >= 0] == data.test.labels[near >= 0]).all()
@@ -137,13 +137,13 @@ def stacked(tmp_path_factory):
 
 
 def test_held_out_stacked_digits_have_a_thousand_modes(stacked):
-    found = label_modes(stacked.test.labels, 1000)
-    assert found.captured == 1000
+    result = label_modes(stacked.test.labels, 1000)
+    assert result.captured == 1000
     chance = 999 / (2 * len(stacked.test))
     # by chance .019; the rest is that the digits are not equally frequent
     digits = load("digits").test.labels.bincount().double() / 2000
     uneven = 3 * (digits * (digits * 10).log()).sum().item()
-    assert found.kl == pytest.approx(chance + uneven, rel=0.15)
+    assert result.kl == pytest.approx(chance + uneven, rel=0.15)
     target = torch.cartesian_prod(digits, digits, digits).prod(1)
     assert label_modes(stacked.test.labels, 1000, target).kl == pytest.approx(chance, rel=0.15)
 
@@ -213,7 +213,7 @@ def test_a_model_of_points_is_scored_by_modes_and_not_by_sharpness():
     assert quality.interval[0] < quality.value < quality.interval[1]
     assert (captured.std, captured.interval) == (0, (3, 3))
     (finding,) = scores.findings
-    assert finding.found
+    assert finding.detected
     assert finding.text.startswith("missing modes: ")
     present = {str(int(k) + 1) for k in data.train.labels[data.train.labels < 3]}
     assert {*finding.numbers["missing"]} == {str(k + 1) for k in range(25)} - present
@@ -243,9 +243,9 @@ def test_the_errors_of_captured_modes_and_kl_are_those_of_repetitions():
         one = Measured("sample", features.extractor("pixels", shape=(1, 1, 2)), metrics)
         one.count = 300
         one._kept["mode"].append(drawn)
-        found = captured(one, one), kl(one, one)
-        values.append([score.value for score in found])
-        errors.append([score.std for score in found])
+        result = captured(one, one), kl(one, one)
+        values.append([score.value for score in result])
+        errors.append([score.std for score in result])
     spread = torch.tensor(values).std(0)
     said = torch.tensor(errors).square().mean(0).sqrt()
     assert 1 <= said[0] / spread[0] < 2  # the jackknife is careful
@@ -290,11 +290,11 @@ def test_modes_of_stacked_digits_need_their_extractor(stacked):
 
 def test_pixels_are_their_own_features():
     images = torch.tensor([[[[0, 255]]], [[[51, 204]]]], dtype=torch.uint8)
-    found = features.extractor("pixels", shape=(1, 1, 2))
-    pool, logits = found(images)
+    result = features.extractor("pixels", shape=(1, 1, 2))
+    pool, logits = result(images)
     assert pool.tolist() == [pytest.approx(row) for row in ([-1, 1], [-0.6, 0.6])]
     assert logits.shape == (2, 0)
-    assert (found.dims, found.classes) == (2, ())
+    assert (result.dims, result.classes) == (2, ())
 
 
 def test_fid_on_pixels_is_the_shift_of_the_mean():

@@ -152,8 +152,8 @@ def test_overlap_equals_the_definitions(case, k, k_density):
     }[case]
     if "float64" in case:
         real, samples = 1e5 + real.double(), 1e5 + samples.double()
-    found = manifold(real, samples, k=k, k_density=k_density, block=32)
-    assert found.means() == pytest.approx(naive_manifold(real, samples, k, k_density), abs=1e-15)
+    result = manifold(real, samples, k=k, k_density=k_density, block=32)
+    assert result.means() == pytest.approx(naive_manifold(real, samples, k, k_density), abs=1e-15)
 
 
 def test_known_overlaps():
@@ -183,9 +183,9 @@ def test_memory_is_that_of_blocks(monkeypatch):
     low = neighbours._Rows.low
 
     def watching(self, one, other):
-        found = low(self, one, other)
-        seen.append(found.shape)
-        return found
+        result = low(self, one, other)
+        seen.append(result.shape)
+        return result
 
     monkeypatch.setattr(neighbours._Rows, "low", watching)
     manifold(numbers(200, 5), numbers(150, 5, seed=1), block=64)

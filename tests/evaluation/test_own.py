@@ -52,11 +52,11 @@ def folder(tmp_path, monkeypatch):
 
 def test_an_own_extractor_has_a_name(folder):
     images = torch.full((2, 1, 28, 28), 51, dtype=torch.uint8)
-    found = extractor("row-means")
-    assert torch.allclose(found(images).pool, torch.full((2, 28), 0.2))
+    result = extractor("row-means")
+    assert torch.allclose(result(images).pool, torch.full((2, 28), 0.2))
     twice = extractor("row-means", weights="2")
     assert torch.allclose(twice(images).pool, torch.full((2, 28), 0.4))
-    assert found.hash != twice.hash
+    assert result.hash != twice.hash
 
 
 def test_unknown_names_suggest_own_ones_too(folder):
@@ -76,9 +76,9 @@ def test_from_the_command_line(folder, capsys):
     capsys.readouterr()
     words = ["evaluate", str(run), "-n", "40", "--json", "--extractor"]
     assert main([*words, "row-means", "--weights", "3"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["context"]["extractor"]["name"] == "row-means"
-    assert "FID (row-means)" in [row["name"] for row in found["rows"]]
+    record = json.loads(capsys.readouterr().out)
+    assert record["context"]["extractor"]["name"] == "row-means"
+    assert "FID (row-means)" in [row["name"] for row in record["rows"]]
     assert main([*words, "inception"]) == 2
     assert "--weights PATH" in capsys.readouterr().err
     assert main([*words, "inception", "--weights", str(folder / "w.pth")]) == 2

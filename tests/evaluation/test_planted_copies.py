@@ -38,10 +38,10 @@ def pictures(n, seed):
     return (128 + 30 * numbers(n, seed=seed)).clamp(0, 255).to(torch.uint8).view(n, 1, 4, 4)
 
 
-def planted(share, honest, train):
+def planted(share, control, train):
     """Honest samples, the first of them replaced by different training images."""
-    count = round(share * len(honest))
-    return torch.cat([train[:: len(train) // len(honest)][:count], honest[count:]])
+    count = round(share * len(control))
+    return torch.cat([train[:: len(train) // len(control)][:count], control[count:]])
 
 
 def in_order(values):
@@ -53,24 +53,24 @@ def in_order(values):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_more_copies_the_worse(seed):
-    train, test, honest = (
+    train, test, control = (
         numbers(n, seed=10 * seed + i) for i, n in enumerate((TRAIN, TEST, MADE))
     )
-    in_order([divergence(planted(share, honest, train), train, test) for share in SHARES])
+    in_order([divergence(planted(share, control, train), train, test) for share in SHARES])
 
 
 def test_the_more_copies_the_worse_among_images():
-    train, test, honest = (pictures(n, i) for i, n in enumerate((TRAIN, TEST, MADE)))
-    found = [
+    train, test, control = (pictures(n, i) for i, n in enumerate((TRAIN, TEST, MADE)))
+    results = [
         evaluate_images(
-            planted(share, honest, train), test, train=train, extractor=KNOWN, metrics=FLD
+            planted(share, control, train), test, train=train, extractor=KNOWN, metrics=FLD
         ).get("FLD")
         for share in SHARES
     ]
-    in_order([row.value for row in found])
-    assert "60 samples, all 900 training images, 60 test images" in found[0].note
-    assert "copies of training images" in found[3].note
-    assert "copies of training images" not in found[0].note
+    in_order([row.value for row in results])
+    assert "60 samples, all 900 training images, 60 test images" in results[0].note
+    assert "copies of training images" in results[3].note
+    assert "copies of training images" not in results[0].note
 
 
 class Copier(Model):
@@ -86,11 +86,11 @@ class Copier(Model):
 
 
 def test_the_more_copies_the_worse_of_a_model():
-    train, test, honest = (pictures(n, i) for i, n in enumerate((TRAIN, TEST, MADE)))
+    train, test, control = (pictures(n, i) for i, n in enumerate((TRAIN, TEST, MADE)))
     in_order(
         [
             evaluate_model(
-                Copier(planted(share, honest, train)),
+                Copier(planted(share, control, train)),
                 reference=test,
                 train=train,
                 extractor=KNOWN,
@@ -128,14 +128,14 @@ def test_all_training_images_are_read():
 
 
 def test_values_of_other_training_images_are_not_compared():
-    found = [
+    results = [
         evaluate_images(
             pictures(20, 1), pictures(20, 2), train=pictures(90, s), extractor=KNOWN, metrics=FLD
         ).rows[0]
         for s in (3, 3, 4)
     ]
-    assert not differences(found[0], found[1])
-    assert "training SHA-256" in differences(found[0], found[2])[0]
+    assert not differences(results[0], results[1])
+    assert "training SHA-256" in differences(results[0], results[2])[0]
 
 
 def test_honest_samples_of_few_training_images_are_near_0():
@@ -163,9 +163,9 @@ def test_no_block_is_larger_than_it_says(monkeypatch):
     sizes = []
 
     def watched(x, y, norms):
-        found = whole(x, y, norms)
-        sizes.append(found.numel())
-        return found
+        result = whole(x, y, norms)
+        sizes.append(result.numel())
+        return result
 
     monkeypatch.setattr(module, "_squared", watched)
     divergence(numbers(40), numbers(300, seed=1), numbers(200, seed=2))

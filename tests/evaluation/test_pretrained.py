@@ -56,10 +56,10 @@ def test_both_files_give_the_same_extractor(graph, safetensors, tmp_path):
     assert ours.hash == theirs.hash
     assert (ours.name, ours.dims, ours.classes) == ("inception", 2048, ())
     images = pictures(1, 1, 16, 16)
-    found = ours(images)
-    assert found.pool.shape == (1, 2048)
-    assert found.logits.shape == (1, 1008)
-    for one, other in zip(found, theirs(images.expand(1, 3, 16, 16)), strict=True):
+    result = ours(images)
+    assert result.pool.shape == (1, 2048)
+    assert result.logits.shape == (1, 1008)
+    for one, other in zip(result, theirs(images.expand(1, 3, 16, 16)), strict=True):
         assert torch.equal(one, other)
     changed = dict(from_graph(graph))
     changed["fc.weight"] = changed["fc.weight"].clone()
@@ -279,11 +279,11 @@ def test_constants_of_a_graph(tmp_path):
     scalar.float_val.append(7.0)
     path = tmp_path / "graph.pb"
     path.write_bytes(graph.SerializeToString())
-    found = graphdef.constants(path)
-    assert sorted(found) == ["listed", "scalar", "w"]
-    assert found["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert found["listed"].tolist() == [1.5, -2.0, -2.0]
-    assert found["scalar"].tolist() == 7.0
+    result = graphdef.constants(path)
+    assert sorted(result) == ["listed", "scalar", "w"]
+    assert result["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert result["listed"].tolist() == [1.5, -2.0, -2.0]
+    assert result["scalar"].tolist() == 7.0
 
 
 def test_a_short_file_cannot_ask_for_all_memory(tmp_path):

@@ -33,8 +33,8 @@ def test_inception_score_of_two_groups():
     p = 0.8
     probabilities = torch.tensor([[p, 1 - p], [1 - p, p]]).repeat(20, 1)
     entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
-    found, _ = inception_score(probabilities, splits=1, probabilities=True)
-    assert found == pytest.approx(2 * math.exp(-entropy), rel=1e-6)
+    result, _ = inception_score(probabilities, splits=1, probabilities=True)
+    assert result == pytest.approx(2 * math.exp(-entropy), rel=1e-6)
 
 
 def test_inception_score_shuffles_before_it_splits():
@@ -95,9 +95,9 @@ def test_sharpness_refuses(bad):
 
 def naive(queries, corpus):
     q, c = (t.flatten(1).double() for t in (queries, corpus))
-    found = [((row - c) ** 2).sum(dim=1) for row in q]
-    index = torch.tensor([d.argmin().item() for d in found])
-    return torch.stack([d.min().sqrt() for d in found]), index
+    results = [((row - c) ** 2).sum(dim=1) for row in q]
+    index = torch.tensor([d.argmin().item() for d in results])
+    return torch.stack([d.min().sqrt() for d in results]), index
 
 
 def numbers(*shape, seed=0):
@@ -206,7 +206,7 @@ def test_information_of_groups():
     assert group_information(torch.full((6, 3), 1 / 3)).abs().max().item() < 1e-7  # of float32
     q = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], dtype=torch.float64)
     mean = [(a + b) / 2 for a, b in zip(*q.tolist())]
-    told = sum(-m * math.log(m) for m in mean)
-    told += sum(p * math.log(p) for p in q.flatten().tolist()) / 2
-    assert group_information(q).mean().item() == pytest.approx(told)
+    expected = sum(-m * math.log(m) for m in mean)
+    expected += sum(p * math.log(p) for p in q.flatten().tolist()) / 2
+    assert group_information(q).mean().item() == pytest.approx(expected)
     assert group_information(torch.tensor([[1.0, 0.0]])).tolist() == [0.0]  # a group of nothing

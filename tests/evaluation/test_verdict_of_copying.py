@@ -19,11 +19,13 @@ from genarium.evaluation.diagnostics.lookalikes import Lookalikes
 
 def verdict(p_side: float, p_close: float) -> bool:
     nothing = torch.zeros(1)
-    return Copying(p_side, p_close, 0.5, (0.4, 0.6), nothing.long(), nothing, nothing.bool()).found
+    return Copying(
+        p_side, p_close, 0.5, (0.4, 0.6), nothing.long(), nothing, nothing.bool()
+    ).detected
 
 
 @pytest.mark.parametrize(
-    ("p_side", "p_close", "found"),
+    ("p_side", "p_close", "result"),
     [
         (1.0, 1.0, False),
         (SIDE_ALPHA, 1.0, True),  # either test is enough, at its own level
@@ -34,8 +36,8 @@ def verdict(p_side: float, p_close: float) -> bool:
         (0.0, 0.0, True),
     ],
 )
-def test_either_test_is_enough(p_side: float, p_close: float, found: bool) -> None:
-    assert verdict(p_side, p_close) is found
+def test_either_test_is_enough(p_side: float, p_close: float, result: bool) -> None:
+    assert verdict(p_side, p_close) is result
 
 
 def lists(ratio: Tensor, index: Tensor) -> Lookalikes:
@@ -51,11 +53,11 @@ def test_changed_copies_are_found_by_their_side_alone() -> None:
     """Half of the pool was trained on; all samples lie there, none closer than real images are."""
     trained = torch.arange(100) < 50
     real = lists(torch.linspace(0.5, 0.9, 100), torch.arange(100))
-    found = copying(lists(torch.linspace(0.5, 0.9, 50), torch.arange(50)), real, trained)
-    assert found.p_side <= SIDE_ALPHA < found.p_close
-    assert found.found
+    result = copying(lists(torch.linspace(0.5, 0.9, 50), torch.arange(50)), real, trained)
+    assert result.p_side <= SIDE_ALPHA < result.p_close
+    assert result.detected
     # of honest samples every other nearest would be held out, and here none is
-    assert found.share == pytest.approx(1.0)
+    assert result.share == pytest.approx(1.0)
 
 
 def test_the_share_counts_the_strangers_that_the_pool_would_give() -> None:
@@ -65,9 +67,9 @@ def test_the_share_counts_the_strangers_that_the_pool_would_give() -> None:
     real = lists(torch.linspace(0.5, 0.9, 1000), torch.arange(1000))
     nearest = torch.cat([torch.arange(900) % 800, torch.arange(900, 1000)])
     order = torch.randperm(1000, generator=torch.Generator().manual_seed(0))
-    found = copying(lists(torch.linspace(0.5, 0.9, 1000), nearest[order]), real, trained)
-    assert found.share == pytest.approx(0.5)
-    low, high = found.interval
+    result = copying(lists(torch.linspace(0.5, 0.9, 1000), nearest[order]), real, trained)
+    assert result.share == pytest.approx(0.5)
+    low, high = result.interval
     assert 0.35 < low < 0.5 < high < 0.65
 
 
@@ -76,17 +78,17 @@ def test_close_copies_are_found_by_their_distance_alone() -> None:
     trained = torch.arange(100) % 20 != 10
     ratio = torch.cat([torch.full((9,), 0.01), torch.linspace(0.5, 0.9, 91)])
     real = lists(torch.linspace(0.5, 0.9, 100), torch.arange(100))
-    found = copying(lists(ratio, torch.arange(100)), real, trained)
-    assert found.p_close <= CLOSE_ALPHA < SIDE_ALPHA < found.p_side
-    assert found.found
-    assert found.share == pytest.approx(0.09)
+    result = copying(lists(ratio, torch.arange(100)), real, trained)
+    assert result.p_close <= CLOSE_ALPHA < SIDE_ALPHA < result.p_side
+    assert result.detected
+    assert result.share == pytest.approx(0.09)
 
 
 def test_a_copy_is_compared_with_the_fifth_nearest() -> None:
     distance = torch.tensor([[1.0, 1.5, 1.8, 1.9, 2.0, 40.0]])
     real = Lookalikes(distance.expand(2, -1), torch.arange(12).view(2, 6))
-    found = copying(Lookalikes(distance, torch.arange(6)[None]), real, torch.arange(12) < 6)
-    assert found.ratio.tolist() == [0.5]
+    result = copying(Lookalikes(distance, torch.arange(6)[None]), real, torch.arange(12) < 6)
+    assert result.ratio.tolist() == [0.5]
 
 
 def test_labels_are_drawn_without_replacement() -> None:

@@ -24,10 +24,10 @@ from genarium.report.records import Data, ModelReport
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor]:
     """Images and labels in an order of chance."""
-    found = data.load("digits").train
+    result = data.load("digits").train
     order = torch.randperm(11_000, generator=torch.Generator().manual_seed(3))[:1300]
-    assert found.labels is not None
-    return found.images[order], found.labels[order]
+    assert result.labels is not None
+    return result.images[order], result.labels[order]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def judged(digits: tuple[Tensor, Tensor]) -> Scores:
 
 
 def test_verdicts_of_an_evaluation(judged: Scores) -> None:
-    assert {f.name: f.found for f in judged.findings} == {
+    assert {f.name: f.detected for f in judged.findings} == {
         "copying": True,
         "repeats": False,
         "classes": True,
@@ -70,14 +70,14 @@ def test_copies_at_the_end_of_a_folder_are_seen(
     originals = Originals(images[:500], images[500:900])
     ordered = torch.cat([images[900:1200], images[:100]])  # the copies last
     finding = copying_finding(ordered, originals)
-    assert finding.found
+    assert finding.detected
     assert 0.1 < finding.numbers["share"] < 0.45
     assert finding.numbers["samples"] == 100
     for sample, original in finding.numbers["nearest"]:
         assert sample >= 300
         assert torch.equal(ordered[sample], images[original])
     again = torch.cat([images[900:1200], images[:1].expand(100, -1, -1, -1)])
-    assert repeats_finding(again, originals).found
+    assert repeats_finding(again, originals).detected
 
 
 def test_images_sorted_by_class_say_how_the_classifier_errs_in_each(
@@ -121,14 +121,14 @@ def test_verdicts_and_pictures_on_the_page(judged: Scores) -> None:
 
 def test_folders_with_training_images(digits: tuple[Tensor, Tensor]) -> None:
     images, _ = digits
-    found = genarium.evaluate(
+    result = genarium.evaluate(
         images[:60],
         against=images[900:1200],
         train=images[:400],
         extractor="digits",
         metrics="fid",
     )
-    assert [f.found for f in found.findings] == [True, False]
+    assert [f.detected for f in result.findings] == [True, False]
     without = genarium.evaluate(
         images[:60], against=images[900:1200], extractor="digits", metrics="fid"
     )
@@ -137,15 +137,15 @@ def test_folders_with_training_images(digits: tuple[Tensor, Tensor]) -> None:
 
 def test_too_few_images_become_one_warning(digits: tuple[Tensor, Tensor]) -> None:
     images, _ = digits
-    found = genarium.evaluate(
+    result = genarium.evaluate(
         images[:30],
         against=images[900:1000],
         train=images[:10],
         extractor="digits",
         metrics="fid",
     )
-    assert found.findings == []
-    assert sum("copying: 10 different training" in warning for warning in found.warnings) == 1
+    assert result.findings == []
+    assert sum("copying: 10 different training" in warning for warning in result.warnings) == 1
 
 
 def test_named_metrics_leave_the_verdicts_out() -> None:

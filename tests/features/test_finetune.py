@@ -26,18 +26,18 @@ def made(seed: int, name: str = "stacked-autoencoder") -> Model:
 @pytest.mark.parametrize("name", ["autoencoder", "denoising-autoencoder", "vae"])
 def test_any_encoder_learns_from_labels(name: str) -> None:
     fresh = lambda seed: made(seed, name)  # noqa: E731
-    found = finetune(fresh(9), fresh, TRAIN, TEST, seeds=(0,), steps=40, lr=1e-2)
-    assert found.labels == 96
-    assert max(found.pretrained + found.scratch) < 0.2  # by chance: 0.5
+    result = finetune(fresh(9), fresh, TRAIN, TEST, seeds=(0,), steps=40, lr=1e-2)
+    assert result.labels == 96
+    assert max(result.pretrained + result.scratch) < 0.2  # by chance: 0.5
 
 
 def test_a_start_that_is_the_fresh_network_gives_the_same_error() -> None:
     """Nothing but the start differs between the two."""
     settings = {"labels": 20, "seeds": (0, 1), "steps": 15, "batch": 3, "lr": 0.02}
-    found = finetune(made(4), lambda _: made(4), TRAIN, TEST, **settings)
-    assert found.pretrained == found.scratch
-    assert found.labels == 20
-    assert found.gain == 0
+    result = finetune(made(4), lambda _: made(4), TRAIN, TEST, **settings)
+    assert result.pretrained == result.scratch
+    assert result.labels == 20
+    assert result.gain == 0
 
 
 def test_the_model_is_copied_and_repeats() -> None:

@@ -25,10 +25,10 @@ def blobs(n: int, distance: float, seed: int, dims: int = 4) -> tuple[torch.Tens
 
 def test_separated_classes_are_found_and_equal_ones_are_not() -> None:
     parts = [blobs(n, 8.0, seed) for seed, n in enumerate((300, 150, 300))]
-    found = probe(*parts)
-    assert found.linear == 1.0
-    assert found.knn == 1.0
-    assert (found.dims, found.labels, found.test) == (4, 300, 300)
+    result = probe(*parts)
+    assert result.linear == 1.0
+    assert result.knn == 1.0
+    assert (result.dims, result.labels, result.test) == (4, 300, 300)
     chance = probe(*(blobs(n, 0.0, seed) for seed, n in enumerate((300, 150, 600))))
     assert chance.linear == pytest.approx(1 / 3, abs=0.08)
     assert chance.knn == pytest.approx(1 / 3, abs=0.08)
@@ -50,13 +50,13 @@ def test_the_vote_is_the_naive_one() -> None:
 
     (x, y), (asked, _) = blobs(60, 1.5, 0), blobs(40, 1.5, 1)
     for k in (1, 2, 5):
-        found = _nearest(x.numpy(), y.numpy(), asked.numpy(), [k])[0]
+        result = _nearest(x.numpy(), y.numpy(), asked.numpy(), [k])[0]
         for row, code in enumerate(asked):
             near = (x - code).norm(dim=1).argsort()[:k]
             votes = [int((y[near] == c).sum()) for c in range(3)]
             best = [c for c in range(3) if votes[c] == max(votes)]
             first = next(int(y[i]) for i in near if int(y[i]) in best)
-            assert found[row] == first
+            assert result[row] == first
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_accuracy_is_the_best_naming_of_all() -> None:
 @pytest.mark.parametrize("method", ["k-means", "mixture"])
 def test_separated_groups_are_found(method) -> None:
     (train, _), (held_out, labels) = blobs(240, 8.0, 0), blobs(90, 8.0, 1)
-    found = cluster(train, held_out, labels, count=3, method=method)
-    assert found.accuracy == 1.0
-    assert found.nmi == pytest.approx(1.0)
-    assert found.ari == pytest.approx(1.0)
+    result = cluster(train, held_out, labels, count=3, method=method)
+    assert result.accuracy == 1.0
+    assert result.nmi == pytest.approx(1.0)
+    assert result.ari == pytest.approx(1.0)
     again = cluster(train, held_out, labels, count=3, method=method)
-    assert torch.equal(found.groups, again.groups)
+    assert torch.equal(result.groups, again.groups)
     chance = cluster(train, held_out, labels.roll(1), count=3, method=method)
     assert chance.accuracy == 1.0  # names do not matter
     shuffled = labels[torch.randperm(90, generator=torch.Generator().manual_seed(0))]

@@ -18,19 +18,19 @@ NAMES = ["a/0.png", "a/1.png", 'b/ü,"2".png', "b/3.png", "4.png"]
 
 
 def table(labels: bool = True) -> Table:
-    found = torch.tensor([0, 0, 1, 1, -1]) if labels else None
-    return Table(NAMES, CODES, found, ("a", "b"))
+    result = torch.tensor([0, 0, 1, 1, -1]) if labels else None
+    return Table(NAMES, CODES, result, ("a", "b"))
 
 
 @pytest.mark.parametrize("labels", [True, False])
 def test_npz_comes_back(tmp_path: Path, labels: bool) -> None:
     write(table(labels), tmp_path / "new" / "codes.npz")
-    found = read(tmp_path / "new" / "codes.npz")
-    assert list(found.names) == NAMES
-    assert torch.equal(found.codes, CODES)
-    assert found.classes == ("a", "b")
-    assert (found.labels is None) is not labels
-    assert not labels or torch.equal(found.labels, table().labels)
+    result = read(tmp_path / "new" / "codes.npz")
+    assert list(result.names) == NAMES
+    assert torch.equal(result.codes, CODES)
+    assert result.classes == ("a", "b")
+    assert (result.labels is None) is not labels
+    assert not labels or torch.equal(result.labels, table().labels)
 
 
 @pytest.mark.parametrize("labels", [True, False])
@@ -50,11 +50,11 @@ def test_parquet_comes_back(tmp_path: Path, labels: bool) -> None:
     import pyarrow.parquet
 
     write(table(labels), tmp_path / "codes.parquet")
-    found = pyarrow.parquet.read_table(tmp_path / "codes.parquet").to_pydict()
-    assert found["name"] == NAMES
-    codes = np.array([found[f"z{d}"] for d in range(3)], np.float32).T
+    result = pyarrow.parquet.read_table(tmp_path / "codes.parquet").to_pydict()
+    assert result["name"] == NAMES
+    codes = np.array([result[f"z{d}"] for d in range(3)], np.float32).T
     assert np.array_equal(codes, CODES.numpy())
-    assert found.get("label") == (["a", "a", "b", "b", None] if labels else None)
+    assert result.get("label") == (["a", "a", "b", "b", None] if labels else None)
 
 
 def test_a_place_or_a_kind_that_cannot_be_is_one_line(

@@ -31,9 +31,9 @@ def draw(n: int, seed: int, size: int = 5) -> Tensor:
 def test_a_linear_decoder_gives_the_code_back() -> None:
     decode, wanted = Linear(), draw(6, 2)
     images = decode(wanted).detach()
-    found = invert(decode, draw(12, 3).view(2, 6, 5), images, steps=300, prior_weight=0)
-    torch.testing.assert_close(found.codes, wanted, rtol=0, atol=1e-3)
-    assert found.mse.max() < 1e-6
+    result = invert(decode, draw(12, 3).view(2, 6, 5), images, steps=300, prior_weight=0)
+    torch.testing.assert_close(result.codes, wanted, rtol=0, atol=1e-3)
+    assert result.mse.max() < 1e-6
     assert decode.weight.grad is None, "the decoder is left alone"
 
 
@@ -41,11 +41,11 @@ def test_the_prior_gives_the_ridge_solution() -> None:
     """The minimum of mean((Wz - x)²)/4 + w·|z|²/D is (W'W/(4P) + wI/D)⁻¹ W'x/(4P)."""
     decode, weight = Linear(), 0.05
     images = decode(draw(4, 2)).detach()
-    found = invert(decode, draw(4, 3), images, steps=400, prior_weight=weight)
+    result = invert(decode, draw(4, 3), images, steps=400, prior_weight=weight)
     w = decode.weight.detach()
     left = w.T @ w / 64 + weight * torch.eye(5) / 5
     expected = torch.linalg.solve(left, w.T @ images.flatten(1).T / 64).T
-    torch.testing.assert_close(found.codes, expected, rtol=0, atol=1e-3)
+    torch.testing.assert_close(result.codes, expected, rtol=0, atol=1e-3)
 
 
 def test_the_error_is_that_of_pixels_on_0_to_1() -> None:
@@ -63,8 +63,8 @@ def test_the_best_restart_is_kept() -> None:
     bad, good = torch.full((2, 1), -3.0), torch.full((2, 1), 1.0)
     # row 0 is reached from the second start only, row 1 from the first only
     start = torch.stack([torch.cat([bad[:1], good[1:]]), torch.cat([good[:1], bad[1:]])])
-    found = invert(decode, start, images, prior_weight=0, lr=0.02)
-    torch.testing.assert_close(found.codes, torch.tensor([[0.5], [0.25]]), rtol=0, atol=1e-2)
+    result = invert(decode, start, images, prior_weight=0, lr=0.02)
+    torch.testing.assert_close(result.codes, torch.tensor([[0.5], [0.25]]), rtol=0, atol=1e-2)
     alone = invert(decode, bad, images, prior_weight=0, lr=0.02)
     assert alone.mse.min() > 0.01
 
@@ -84,9 +84,9 @@ def test_rows_do_not_depend_on_their_neighbours_and_nothing_is_random() -> None:
 def test_columns_that_are_not_free_stay() -> None:
     decode, start = Linear(), draw(3, 3)
     images = decode(draw(3, 2)).detach()
-    found = invert(decode, start, images, steps=20, free=3)
-    assert torch.equal(found.codes[:, 3:], start[:, 3:])
-    assert not torch.isclose(found.codes[:, :3], start[:, :3]).any()
+    result = invert(decode, start, images, steps=20, free=3)
+    assert torch.equal(result.codes[:, 3:], start[:, 3:])
+    assert not torch.isclose(result.codes[:, :3], start[:, :3]).any()
 
 
 def test_starts_are_the_nearest_draws_in_order() -> None:

@@ -74,8 +74,8 @@ def test_nearly_opposite_vectors_stay_on_the_sphere() -> None:
     a = torch.nn.functional.normalize(a.double(), dim=1)
     side = torch.nn.functional.normalize(b.double() - (a * b).sum(1, keepdim=True) * a, dim=1)
     b = -math.cos(1e-3) * a + math.sin(1e-3) * side
-    found = slerp(a.float(), b.float(), 0.5)
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(50), rtol=0, atol=2e-3)
+    result = slerp(a.float(), b.float(), 0.5)
+    torch.testing.assert_close(result.norm(dim=1), torch.ones(50), rtol=0, atol=2e-3)
 
 
 def test_interpolate_takes_the_condition_straight() -> None:

@@ -65,8 +65,8 @@ def build(
 
 def all_images(levels: int, shape: tuple[int, int, int]) -> Tensor:
     """Every image of `levels` grey levels, as uint8 in the middle of each level."""
-    found = itertools.product(range(levels), repeat=math.prod(shape))
-    images = torch.tensor(list(found)).view(-1, *shape)
+    result = itertools.product(range(levels), repeat=math.prod(shape))
+    images = torch.tensor(list(result)).view(-1, *shape)
     return ((images * 256 + 128) // levels).to(torch.uint8)
 
 
@@ -78,10 +78,12 @@ def jacobian_of(model: Autoregressive, label: int | None = None) -> Tensor:
     (c, h, w), outputs = model.spec.shape, model.head.outputs
     x = torch.rand(c, h, w, dtype=torch.float64) * 2 - 1
     labels = None if label is None else torch.tensor([label])
-    found = torch.autograd.functional.jacobian(lambda x: model.network(x[None], None, labels)[0], x)
-    assert isinstance(found, Tensor)
-    found = found.view(c, outputs, h * w, c, h * w).abs().sum(1)
-    return found.permute(1, 0, 3, 2).reshape(c * h * w, c * h * w)
+    result = torch.autograd.functional.jacobian(
+        lambda x: model.network(x[None], None, labels)[0], x
+    )
+    assert isinstance(result, Tensor)
+    result = result.view(c, outputs, h * w, c, h * w).abs().sum(1)
+    return result.permute(1, 0, 3, 2).reshape(c * h * w, c * h * w)
 
 
 def drawn(model: Autoregressive, n: int = 4, seed: int = 1, **arguments: Any) -> Tensor:
@@ -105,5 +107,5 @@ def noise_margin(model: Autoregressive, levels: Tensor, seed: int = 1) -> Tensor
             [model.head.log_prob(outputs, v.expand(len(outputs))) for v in values]
         )
     edges = chances.exp().cumsum(0)[:-1]
-    found = (edges - noise.permute(0, 2, 3, 1).flatten()).abs().amin(0)
-    return found.view(n, h * w * c)
+    result = (edges - noise.permute(0, 2, 3, 1).flatten()).abs().amin(0)
+    return result.view(n, h * w * c)

@@ -70,8 +70,8 @@ def test_conditional_probabilities_sum_to_one(net, head, shape):
             model.log_prob(images, torch.full((len(images),), label)).exp() for label in range(3)
         ]
         mixture = model.log_prob(images).exp()
-    for found in (*each, mixture):
-        assert abs(float(found.sum()) - 1) < 1e-9
+    for result in (*each, mixture):
+        assert abs(float(result.sum()) - 1) < 1e-9
     assert not torch.allclose(each[0], each[1])
     torch.testing.assert_close(mixture, torch.stack(each).mean(0))
 
@@ -87,8 +87,8 @@ def test_log_prob_is_the_sum_of_the_conditionals(net, head):
         model.head.log_prob(outputs[None, c, :, r, k], levels[:, c, r, k])
         for c, r, k in itertools.product(range(3), range(3), range(4))
     )
-    found = model.log_prob(((levels * 256 + 128) // 4).to(torch.uint8))
-    torch.testing.assert_close(found, expected)
+    result = model.log_prob(((levels * 256 + 128) // 4).to(torch.uint8))
+    torch.testing.assert_close(result, expected)
 
 
 @every_architecture
@@ -168,8 +168,8 @@ def test_given_pixels_are_kept_and_the_rest_is_drawn_from_them(net, head, shape)
 def test_samples_follow_the_likelihood(net, head):
     model = build(net, (1, 2, 2), head, levels=2, dtype=torch.float32)
     n = 20_000
-    found = drawn(model, n, seed=0, chunk=n)
-    counts = torch.bincount((found.flatten(1) * torch.tensor([8, 4, 2, 1])).sum(1), minlength=16)
+    result = drawn(model, n, seed=0, chunk=n)
+    counts = torch.bincount((result.flatten(1) * torch.tensor([8, 4, 2, 1])).sum(1), minlength=16)
     with torch.inference_mode():
         expected = model.log_prob(all_images(2, (1, 2, 2))).exp()
     # Chi-squared with 15 degrees of freedom: above 44 once in ten thousand.
@@ -189,11 +189,11 @@ def test_chunks_do_not_change_the_samples(net, conditional):
 def test_conditional_samples_are_of_their_class(net, shape):
     model = build(net, shape, levels=3, conditional=True)
     labels = torch.tensor([0, 1, 2, 2, 1])
-    told = drawn(model, 5, condition=labels)
-    assert torch.equal(told, drawn(model, 5, condition=labels, naive=True, chunk=3))
+    conditioned = drawn(model, 5, condition=labels)
+    assert torch.equal(conditioned, drawn(model, 5, condition=labels, naive=True, chunk=3))
     zeros = drawn(model, 5, condition=torch.zeros_like(labels))
-    assert torch.equal(zeros[0], told[0])
-    assert not torch.equal(zeros[1:], told[1:])
+    assert torch.equal(zeros[0], conditioned[0])
+    assert not torch.equal(zeros[1:], conditioned[1:])
 
 
 @every_architecture

@@ -1,4 +1,4 @@
-"""The whole matrix objective × tricks × architecture × packing × conditioning: each cell trains, or
+"""The matrix objective × regularizers × architecture × packing × conditioning: each cell trains, or
 is refused in one line that says why."""
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch import nn
 
 import genarium
 from genarium import recipes
+from genarium.cli import main
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.conditioning import Labels
@@ -22,7 +23,7 @@ from genarium.models.gan.networks.packing import Packed
 from genarium.models.gan.regularizers import R1, DiffAugment, MinibatchDiscrimination
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.runs.building import build
-from genarium.runs.configuration import recipe_fields, resolve
+from genarium.runs.configuration import recipe_fields, resolve, route
 from tests.conftest import tiny_dataset, tiny_spec
 
 OBJECTIVES = ("minimax", "non-saturating", "least-squares", "wasserstein", "relativistic")
@@ -48,42 +49,48 @@ LIPSCHITZ = {"gradient-penalty", "spectral-norm", "weight-clipping"}
 DATA = tiny_dataset()
 
 
-def reasons(tricks: tuple[str, ...], objective: str = "", smoothing: float = 0.0) -> list[str]:
+def reasons(
+    regularizers: tuple[str, ...], objective: str = "", smoothing: float = 0.0
+) -> list[str]:
     """What a cell may be refused for, in words of its error; none: it must train."""
-    found, chosen = [], {*tricks}
-    if len(chosen) < len(tricks):
-        found.append("twice: keep one")
+    results, chosen = [], {*regularizers}
+    if len(chosen) < len(regularizers):
+        results.append("twice: keep one")
     if len(chosen & LIPSCHITZ) > 1:
-        found.append("both bound the critic's slope")
+        results.append("both bound the critic's slope")
     if {"r1", "gradient-penalty"} <= chosen:
-        found.append("one asks for slope 0 at the data, the other for slope 1")
+        results.append("one asks for slope 0 at the data, the other for slope 1")
     if "minibatch-discrimination" in chosen and chosen & {"r1", "gradient-penalty"}:
-        found.append("each logit depends on the whole batch")
-    both = [name for name in tricks if name in ("spectral-norm", "minibatch-discrimination")]
+        results.append("each logit depends on the whole batch")
+    both = [name for name in regularizers if name in ("spectral-norm", "minibatch-discrimination")]
     if both == ["spectral-norm", "minibatch-discrimination"]:
-        found.append("name it after")
+        results.append("name it after")
     if objective == "minimax" and "feature-matching" in chosen:
-        found.append("which feature matching replaces")
+        results.append("which feature matching replaces")
     if objective == "wasserstein" and not chosen & (LIPSCHITZ | {"r1"}):
-        found.append("has no minimum unless its slope is bounded")
+        results.append("has no minimum unless its slope is bounded")
     if objective in ("wasserstein", "relativistic") and smoothing:
-        found.append("it moves the target of real images")
-    return found
+        results.append("it moves the target of real images")
+    return results
 
 
-def made(recipe: str, tricks: tuple[str, ...], **arguments: Any) -> GAN:
-    found = recipes.get(recipe)
-    tiny = {k: v for k, v in found.tiny.items() if k != "width"}
-    arguments = {"tricks": tuple(SMALL.get(name, name) for name in tricks), **tiny, **arguments}
-    return build(found, DATA.spec, {"width": 2, **arguments}, seed=1)  # type: ignore[return-value]
+def made(recipe: str, regularizers: tuple[str, ...], **arguments: Any) -> GAN:
+    result = recipes.get(recipe)
+    tiny = {k: v for k, v in result.tiny.items() if k != "width"}
+    arguments = {
+        "regularizers": tuple(SMALL.get(name, name) for name in regularizers),
+        **tiny,
+        **arguments,
+    }
+    return build(result, DATA.spec, {"width": 2, **arguments}, seed=1)  # type: ignore[return-value]
 
 
 def made_or_refused(
-    cell: str, expected: list[str], recipe: str, tricks: tuple[str, ...], **arguments: Any
+    cell: str, expected: list[str], recipe: str, regularizers: tuple[str, ...], **arguments: Any
 ) -> GAN | None:
     """The model of a cell; None where it is refused for one of the reasons that are expected."""
     try:
-        model, said = made(recipe, tricks, **arguments), ""
+        model, said = made(recipe, regularizers, **arguments), ""
     except UserError as error:
         model, said = None, str(error)
     if not expected:
@@ -126,29 +133,29 @@ def train(model: GAN) -> None:
 def test_each_cell_of_gan_trains_or_is_refused_with_the_reason(
     architecture: str, objective: str
 ) -> None:
-    for tricks, packing, smoothing in itertools.product(SETS, (1, 2), (0.0, 0.1)):
-        expected = reasons(tricks, objective, smoothing)
+    for regularizers, packing, smoothing in itertools.product(SETS, (1, 2), (0.0, 0.1)):
+        expected = reasons(regularizers, objective, smoothing)
         axes: dict[str, Any] = {"architecture": architecture, "objective": objective}
         axes |= {"packing": packing, "smoothing": smoothing}
-        cell = f"{axes} {tricks} {packing} {smoothing}"
-        model = made_or_refused(cell, expected, "gan", tricks, **axes)
-        if model is not None and len(tricks) <= 1 and not smoothing:
+        cell = f"{axes} {regularizers} {packing} {smoothing}"
+        model = made_or_refused(cell, expected, "gan", regularizers, **axes)
+        if model is not None and len(regularizers) <= 1 and not smoothing:
             train(model)
 
 
 @pytest.mark.parametrize("recipe", ["dcgan", "cgan", "infogan", "text-to-image"])
 def test_each_cell_of_the_conditions_trains_or_is_refused_with_the_reason(recipe: str) -> None:
-    for tricks in SETS:
-        expected = reasons(tricks)
-        if recipe == "text-to-image" and "minibatch-discrimination" in tricks:
+    for regularizers in SETS:
+        expected = reasons(regularizers)
+        if recipe == "text-to-image" and "minibatch-discrimination" in regularizers:
             expected.append("it replaces the layers that read the text")
-        model = made_or_refused(f"{recipe} {tricks}", expected, recipe, tricks)
-        if model is not None and len(tricks) <= 1:
+        model = made_or_refused(f"{recipe} {regularizers}", expected, recipe, regularizers)
+        if model is not None and len(regularizers) <= 1:
             train(model)
 
 
 def test_a_run_that_was_made_before_its_combination_was_refused_still_loads() -> None:
-    old = {"tricks": ("r1", "minibatch-discrimination"), "width": 10, "latent": 4}
+    old = {"regularizers": ("r1", "minibatch-discrimination"), "width": 10, "latent": 4}
     recipe = recipes.get("gan")
     with pytest.raises(UserError, match="keep one"):
         build(recipe, DATA.spec, old, seed=0)
@@ -177,20 +184,20 @@ def test_a_penalty_refuses_batch_norm_in_the_discriminator() -> None:
     spec = Spec(1, 16, 16)
     parts = (DCGANGenerator(3, spec.shape, 2), DCGANDiscriminator(spec.shape, 2))
     with pytest.raises(UserError, match=r"r1.*batch norm in the discriminator.*norm=None"):
-        GAN(spec, *parts, tricks=[R1()])
-    GAN(spec, parts[0], DCGANDiscriminator(spec.shape, 2, norm=None), tricks=[R1()])
+        GAN(spec, *parts, regularizers=[R1()])
+    GAN(spec, parts[0], DCGANDiscriminator(spec.shape, 2, norm=None), regularizers=[R1()])
 
 
-def packed(told: Any) -> tuple[Spec, nn.Module, nn.Module]:
+def packed(conditioning: Any) -> tuple[Spec, nn.Module, nn.Module]:
     spec = Spec(1, 16, 16, ("a", "b"))
-    seen = (1 + told.channels, 16, 16)
+    seen = (1 + conditioning.channels, 16, 16)
     judge = Packed(seen, 2, lambda shape: DCGANDiscriminator(shape, 2, norm=None))
-    return spec, DCGANGenerator(3 + told.size, spec.shape, 2), judge
+    return spec, DCGANGenerator(3 + conditioning.size, spec.shape, 2), judge
 
 
 def test_packs_have_labels_but_no_codes_to_be_read() -> None:
     labels = Labels(2)
-    train(GAN(*packed(labels), conditioning=labels, tricks=[R1()]))
+    train(GAN(*packed(labels), conditioning=labels, regularizers=[R1()]))
     codes = Codes(8, (3,), 0)
     with pytest.raises(UserError, match=r"--packing 2: Codes are read from the features of single"):
         GAN(*packed(codes), conditioning=codes)
@@ -204,7 +211,7 @@ def test_wgan_gp_without_its_penalty_is_refused() -> None:
 def test_augmentation_of_points_of_the_plane_is_refused() -> None:
     spec = Spec(1, 1, 2)
     with pytest.raises(UserError, match="these data are points of the plane"):
-        recipes.get("gan")(spec, tricks=("diffaugment",), width=10)
+        recipes.get("gan")(spec, regularizers=("diffaugment",), width=10)
 
 
 def test_a_score_without_bias_keeps_none_that_learns() -> None:
@@ -236,7 +243,7 @@ def test_each_strength_is_set_by_flag(text: str, name: str, value: Any) -> None:
 
 
 WRONG = [
-    ("r1:", r"--tricks r1:: weight '': give a number above 0"),
+    ("r1:", r"--regularizers r1:: weight '': give a number above 0"),
     ("r1:0", "give a number above 0"),
     ("r1:nan", "give a number above 0"),
     ("r1:inf", "give a number above 0"),
@@ -249,7 +256,7 @@ WRONG = [
     ("diffaugment:colour", r"give some of color\+translation\+cutout, each once"),
     ("diffaugment:color+color", "each once"),
     ("lipschitz", "choose 'diffaugment', .*'r1'"),
-    ("spectral_norm", r"--tricks spectral_norm: did you mean spectral-norm\?"),
+    ("spectral_norm", r"--regularizers spectral_norm: did you mean spectral-norm\?"),
 ]
 
 
@@ -257,34 +264,51 @@ WRONG = [
 @pytest.mark.parametrize("recipe", ["gan", "dcgan", "cgan", "infogan", "text-to-image"])
 def test_a_wrong_strength_is_named(recipe: str, text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        resolve(recipes.get(recipe), {"arguments": {"tricks": text}})
+        resolve(recipes.get(recipe), {"arguments": {"regularizers": text}})
     with pytest.raises(UserError, match=words):
         made(recipe, (text,))
 
 
-def test_a_run_keeps_its_tricks_written_out() -> None:
+def test_a_run_keeps_its_regularizers_written_out() -> None:
     """So a default that changes later changes no run."""
     given = "r1,diffaugment,feature-matching:0.1"
-    config = resolve(recipes.get("gan"), {"arguments": {"tricks": given}})
-    assert config.arguments["tricks"] == (
+    config = resolve(recipes.get("gan"), {"arguments": {"regularizers": given}})
+    assert config.arguments["regularizers"] == (
         "r1:1",
         "diffaugment:color+translation+cutout",
         "feature-matching:0.1:alone",
     )
 
 
-def test_every_recipe_with_tricks_spells_them_alike() -> None:
+def test_regularizers_may_have_their_old_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """`tricks`, until version 0.1: in files, in Python, and as a flag that no help shows."""
+    recipe = recipes.get("gan")
+    config = resolve(recipe, {"arguments": {"tricks": "r1"}}, route(recipe, {"tricks": "r1:2"}))
+    assert config.arguments["regularizers"] == ("r1:2",)
+    assert "tricks" not in config.arguments
+    with pytest.raises(UserError, match=r"--tricks is the old name of --regularizers: give one"):
+        route(recipe, {"tricks": "r1", "regularizers": "r1"})
+    assert main(["train", "gan", "--tricks", "lipschitz"]) == 2
+    assert "--regularizers lipschitz: choose" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "gan", "--help"])
+    help_of = capsys.readouterr().out
+    assert "--regularizers A,B" in help_of
+    assert "tricks" not in help_of
+
+
+def test_every_recipe_with_regularizers_spells_them_alike() -> None:
     kinds = {}
     for name in recipes.catalogue():
         for field in recipe_fields(recipes.get(name)):
-            if field.name == "tricks":
+            if field.name == "regularizers":
                 kinds[name] = field.type
                 assert "r1:WEIGHT" in field.help
     assert kinds.keys() == {"gan", "dcgan", "cgan", "infogan", "text-to-image"}
     assert len({*kinds.values()}) == 1
 
 
-def test_tricks_in_python_are_checked_too() -> None:
+def test_regularizers_in_python_are_checked_too() -> None:
     spec = tiny_spec()
     judge = DCGANDiscriminator(spec.shape, 2, norm=None)
     with pytest.raises(UserError, match=r"minibatch-discrimination.*each logit depends"):
@@ -292,5 +316,5 @@ def test_tricks_in_python_are_checked_too() -> None:
             spec,
             DCGANGenerator(3, spec.shape, 2),
             judge,
-            tricks=[DiffAugment(), R1(), MinibatchDiscrimination(3, 2)],
+            regularizers=[DiffAugment(), R1(), MinibatchDiscrimination(3, 2)],
         )

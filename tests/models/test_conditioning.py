@@ -97,13 +97,13 @@ def test_the_information_loss_is_cross_entropy_and_half_the_squared_error() -> N
                     continuous_weight=0.5)  # fmt: skip
     b = batch()
     turn: Turn = model._turn(b, model.conditioning.of_batch(b))
-    found = model.conditioning.losses(turn)
+    result = model.conditioning.losses(turn)
     logits, means = model.conditioning.read(turn.of_fake.features)
     truth = turn.code[:, :3].argmax(1)
     picked = logits.log_softmax(1)[torch.arange(6), truth]
-    torch.testing.assert_close(found["code0"], -2 * picked.mean())
+    torch.testing.assert_close(result["code0"], -2 * picked.mean())
     error = (turn.code[:, 3:] - means).square().sum(1).mean()
-    torch.testing.assert_close(found["continuous"], 0.25 * error)
+    torch.testing.assert_close(result["continuous"], 0.25 * error)
 
 
 def test_information_reaches_reader_trunk_and_generator() -> None:
@@ -143,13 +143,13 @@ def test_codes_that_say_nothing_are_refused(categories: tuple[int, ...], continu
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, genarium.Trained]:
     folder = tmp_path_factory.mktemp("runs")
-    found = {}
+    results = {}
     for name in ("cgan", "infogan", "dcgan"):
         tiny = genarium.recipes.get(name).tiny
-        found[name] = genarium.train(
+        results[name] = genarium.train(
             name, tiny_dataset(), out=folder / name, steps=2, batch=8, device="cpu", **tiny
         )
-    return found
+    return results
 
 
 def test_library_samples_by_class_and_by_code(runs: dict[str, genarium.Trained]) -> None:
@@ -211,13 +211,13 @@ def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None
     assert not {"group information", "cluster error"} & set(names["cgan"])
     labels = dataclasses.replace(data.test, labels=None)
     bare = genarium.evaluate(runs["infogan"], n=40, data=dataclasses.replace(data, test=labels))
-    found = {row.name: row for row in bare.rows}
-    assert "cluster error" not in found
-    assert 0 <= found["group information"].value <= math.log(3)
+    result = {row.name: row for row in bare.rows}
+    assert "cluster error" not in result
+    assert 0 <= result["group information"].value <= math.log(3)
 
 
 def test_the_columns_to_walk_along_are_no_categories(runs: dict[str, genarium.Trained]) -> None:
-    assert runs["dcgan"].model.numbers == [0, 1, 2, 3]
-    assert runs["cgan"].model.numbers == [0, 1, 2, 3]
+    assert runs["dcgan"].model.continuous_columns == [0, 1, 2, 3]
+    assert runs["cgan"].model.continuous_columns == [0, 1, 2, 3]
     # four numbers of noise, a category of three, two numbers
-    assert runs["infogan"].model.numbers == [0, 1, 2, 3, 7, 8]
+    assert runs["infogan"].model.continuous_columns == [0, 1, 2, 3, 7, 8]

@@ -25,20 +25,20 @@ def test_gaussian_adds_noise_of_its_size_to_every_value() -> None:
 
 
 def test_masking_blackens_a_share_of_whole_pixels() -> None:
-    found = masking(0.25)(X, Noise(1, 6))
-    black = (found == 0).all(1)
-    assert torch.equal(black, (found == 0).any(1))
+    result = masking(0.25)(X, Noise(1, 6))
+    black = (result == 0).all(1)
+    assert torch.equal(black, (result == 0).any(1))
     assert black.float().mean().item() == pytest.approx(0.25, abs=0.02)
-    assert torch.equal(found[(~black)[:, None].expand_as(X)], X[(~black)[:, None].expand_as(X)])
+    assert torch.equal(result[(~black)[:, None].expand_as(X)], X[(~black)[:, None].expand_as(X)])
 
 
 def test_salt_and_pepper_are_half_of_the_share_each() -> None:
-    found = salt_and_pepper(0.4)(X, Noise(1, 6))
+    result = salt_and_pepper(0.4)(X, Noise(1, 6))
     for value in (0.0, 1.0):
-        share = (found == value).all(1).float().mean().item()
+        share = (result == value).all(1).float().mean().item()
         assert share == pytest.approx(0.2, abs=0.02)
-    kept = (found != 0) & (found != 1)
-    assert torch.equal(found[kept], X[kept])
+    kept = (result != 0) & (result != 1)
+    assert torch.equal(result[kept], X[kept])
 
 
 @pytest.mark.parametrize("corruption", [gaussian(0.3), masking(0.3), salt_and_pepper(0.3)])

@@ -12,7 +12,7 @@ from genarium.contract import Batch, Noise, Spec, capabilities, from_uint8
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan.dcgan import dcgan
-from genarium.models.gan.gan import GAN, Judged, Trick, Turn
+from genarium.models.gan.gan import GAN, Judged, Regularizer, Turn
 from genarium.models.gan.objectives import (
     OBJECTIVES,
     LeastSquares,
@@ -52,7 +52,7 @@ def test_cross_entropy_discriminator(objective: type[Minimax], s: float) -> None
     torch.testing.assert_close(fake.grad, torch.sigmoid(FAKE) / 3)
 
 
-def test_generators_of_the_game() -> None:
+def test_generators_of_adversarial_training() -> None:
     def loss_and_gradient(objective: Objective) -> tuple[float, Tensor]:
         fake = FAKE.clone().requires_grad_()
         loss = objective.generator_loss(None, fake)
@@ -185,7 +185,7 @@ def test_the_last_layer_is_the_transposed_convolution() -> None:
         torch.testing.assert_close(network.image(x), reference(x))
 
 
-# -- the game ---------------------------------------------------------------------------------
+# -- training ---------------------------------------------------------------------------------
 
 SPEC = Spec(1, 16, 16, ("a", "b"))
 
@@ -346,7 +346,7 @@ def test_an_information_loss_reaches_the_trunk_and_the_generator() -> None:
     assert all(p.grad is not None for p in model.generator.parameters())
 
 
-class Penalty(Trick):
+class Penalty(Regularizer):
     """R1 on real images, a feature loss that replaces the generator's, clipping afterwards."""
 
     def augment(self, images: Tensor, turn: Turn) -> Tensor:
@@ -367,12 +367,12 @@ class Penalty(Trick):
             parameter.clamp_(-0.01, 0.01)
 
 
-def test_tricks_add_losses_replace_the_objective_and_act_afterwards() -> None:
+def test_regularizers_add_losses_replace_the_objective_and_act_afterwards() -> None:
     model = tiny()
     model.tricks.append(Penalty())
-    found = model.step(batch(), "discriminator").losses
-    assert found.keys() == {"discriminator", "penalty"}
-    found["penalty"].backward()  # a gradient of a gradient, through batch norm
+    losses = model.step(batch(), "discriminator").losses
+    assert losses.keys() == {"discriminator", "penalty"}
+    losses["penalty"].backward()  # a gradient of a gradient, through batch norm
     assert model.discriminator.down[0].convolution.weight.grad.abs().sum() > 0
     plain = tiny().step(batch(), "generator").losses
     replaced = model.step(batch(), "generator").losses

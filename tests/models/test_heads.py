@@ -40,9 +40,9 @@ def test_choose_takes_the_level_at_which_the_distribution_passes_the_noise(head)
     outputs = outputs_of(head, 200)
     noise = torch.rand(200, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     expected = (table(head, outputs).cumsum(1)[:, :-1] <= noise[:, None]).sum(1)
-    found = head.choose(outputs, noise)
-    assert found.dtype == torch.int64
-    assert torch.equal(found, expected)
+    result = head.choose(outputs, noise)
+    assert result.dtype == torch.int64
+    assert torch.equal(result, expected)
     ends = head.choose(outputs[:2], torch.tensor([0.0, 1.0 - 1e-12], dtype=torch.float64))
     assert ends[0] == 0 or table(head, outputs[:1])[0, 0] < 1e-12
     assert 0 <= ends[1] < head.levels
@@ -68,6 +68,6 @@ def test_a_mixture_of_one_is_the_discretised_logistic() -> None:
 
 def test_components_start_apart() -> None:
     """At zero outputs the mixture covers the range: no level is left without probability."""
-    found = table(LogisticMixture(256, 10), torch.zeros(1, 30, dtype=torch.float64))
-    assert found.min() > 1e-4
-    assert found.max() < 0.1
+    result = table(LogisticMixture(256, 10), torch.zeros(1, 30, dtype=torch.float64))
+    assert result.min() > 1e-4
+    assert result.max() < 0.1

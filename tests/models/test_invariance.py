@@ -40,10 +40,10 @@ def ramps(size: int) -> tuple[Tensor, Tensor, Tensor]:
 def test_no_move_is_no_change_and_a_shift_moves_pixels_in_from_the_edge() -> None:
     image = torch.rand(2, 3, 10, 10)
     still, shifted = [0.0] * 6, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]  # a fifth of half a side: 1 pixel
-    found = moved(image, Drawn(still, shifted))
-    torch.testing.assert_close(found[0], image[0])
-    torch.testing.assert_close(found[1, :, :, :-1], image[1, :, :, 1:])
-    torch.testing.assert_close(found[1, :, :, -1], image[1, :, :, -1])
+    result = moved(image, Drawn(still, shifted))
+    torch.testing.assert_close(result[0], image[0])
+    torch.testing.assert_close(result[1, :, :, :-1], image[1, :, :, 1:])
+    torch.testing.assert_close(result[1, :, :, -1], image[1, :, :, -1])
 
 
 MOVES = [
@@ -69,10 +69,10 @@ def test_each_pixel_is_looked_up_where_the_affine_map_says(draws: list[float]) -
             sin * sheared[0] + cos * sheared[1] + 0.2 * down,
         ]
     )
-    found = moved(image, Drawn(draws))[0]
+    result = moved(image, Drawn(draws))[0]
     inside = (expected.abs() < 1 - 1 / 32).all(0)
     assert inside.float().mean() > 0.5
-    torch.testing.assert_close(found[:, inside], expected[:, inside], atol=1e-5, rtol=0)
+    torch.testing.assert_close(result[:, inside], expected[:, inside], atol=1e-5, rtol=0)
 
 
 def test_agreement_is_the_mutual_information() -> None:

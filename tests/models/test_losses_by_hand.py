@@ -21,7 +21,7 @@ SPEC = Spec(1, 8, 8)
 # The VAE --------------------------------------------------------------------------------------
 
 
-class Told(nn.Module):
+class Conditioned(nn.Module):
     """An encoder that says of image i what it is told: means [B,D], all variances 1."""
 
     def __init__(self, means: Tensor):
@@ -41,7 +41,7 @@ class Grey(nn.Module):
 
 def rate(means: Tensor, **axes: float) -> tuple[Tensor, Tensor]:
     """The VAE's loss of the rate, and its gradient in the means."""
-    encoder = Told(means)
+    encoder = Conditioned(means)
     model = VAE(SPEC, encoder, Grey(), dist.Bernoulli(), latent=means.shape[1], **axes)
     images = torch.zeros(len(means), *SPEC.shape, dtype=torch.uint8)
     loss = model.eval().step(Batch(images, None, Noise(0, len(means))), "vae").losses["rate"]
@@ -124,7 +124,7 @@ class Head(Labels):
     def join(self, images: Tensor, code: Tensor) -> Tensor:
         return images
 
-    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+    def condition(self, features: Tensor, code: Tensor) -> Tensor:
         return torch.cat([features, 10 * code[:, 1:]], 1)
 
 

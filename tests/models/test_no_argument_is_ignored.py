@@ -20,7 +20,7 @@ from genarium.signatures import bare
 from tests.conftest import RECIPES, tiny_dataset
 
 DATA = tiny_dataset()
-TRICKS = ("r1", "feature-matching", "minibatch-discrimination:3:2")
+REGULARIZERS = ("r1", "feature-matching", "minibatch-discrimination:3:2")
 BASE = {"pixelcnn": {"blocks": 2}}  # one block alone looks no further than dilation 1
 
 SWITCHES: dict[str, tuple[Any, ...]] = {
@@ -33,7 +33,7 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "amount": (0.0,),
     "continuous": (0,),
     "categories": ((),),
-    "tricks": tuple((trick,) for trick in TRICKS),
+    "regularizers": tuple((regularizer,) for regularizer in REGULARIZERS),
 }
 """Values of numbers and lists beside which other arguments may lose their meaning."""
 
@@ -52,7 +52,7 @@ def other(name: str, kind: Any, value: Any) -> Any:
     choices = values(kind, value)
     if choices:
         return choices[0]
-    if name == "tricks":
+    if name == "regularizers":
         return ("spectral-norm",) if not value else ()
     if name in ("patch", "dilation"):
         return 1
@@ -72,11 +72,11 @@ def tiny(name: str) -> dict[str, Any]:
 
 
 def digest(parts: list[Any]) -> str:
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     for part in parts:
         data = part.detach().contiguous().numpy().tobytes() if torch.is_tensor(part) else repr(part)
-        found.update(data if isinstance(data, bytes) else data.encode())
-    return found.hexdigest()
+        result.update(data if isinstance(data, bytes) else data.encode())
+    return result.hexdigest()
 
 
 def trace(name: str, arguments: dict[str, Any]) -> str:
@@ -130,9 +130,9 @@ def contexts(name: str) -> Iterator[dict[str, Any]]:
     yield {}
     for argument, parameter in recipe.parameters().items():
         value = tiny(name).get(argument, parameter.default)
-        for found in [*values(parameter.annotation, value), *SWITCHES.get(argument, ())]:
-            if taken(parameter.annotation, found):
-                yield {argument: found}
+        for results in [*values(parameter.annotation, value), *SWITCHES.get(argument, ())]:
+            if taken(parameter.annotation, results):
+                yield {argument: results}
 
 
 def cells() -> list[tuple[str, dict[str, Any]]]:

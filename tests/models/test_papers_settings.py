@@ -163,9 +163,9 @@ def test_optimizers(name: str) -> None:
     small = {k: v for k, v in recipe.tiny.items() if k != "critic_steps"}
     model = recipe(tiny_spec(), **small)
     for phase in model.phases:
-        found = phase.optim
-        assert (found.name, found.lr, found.betas) == OPTIMIZERS[name]
-        assert found.weight_decay == 0
+        result = phase.optim
+        assert (result.name, result.lr, result.betas) == OPTIMIZERS[name]
+        assert result.weight_decay == 0
     turns = {phase.name: phase.repeat for phase in model.phases}
     critic = 5 if name in ("wgan", "wgan-gp") else 1
     assert turns.get("discriminator", 1) == critic
@@ -180,8 +180,8 @@ def test_infogans_players_have_their_own_rates() -> None:
 def test_the_wasserstein_objective_of_gan_has_the_papers_critic_steps() -> None:
     gan = recipes.get("gan")
     for objective, steps in (("wasserstein", 5), ("non-saturating", 1)):
-        tricks = ("gradient-penalty",) if steps == 5 else ()
-        model = gan(Spec(1, 16, 16), width=10, objective=objective, tricks=tricks)
+        regularizers = ("gradient-penalty",) if steps == 5 else ()
+        model = gan(Spec(1, 16, 16), width=10, objective=objective, regularizers=regularizers)
         assert [phase.repeat for phase in model.phases] == [steps, 1]
     model = gan(Spec(1, 16, 16), width=10, critic_steps=2)
     assert model.phases[0].repeat == 2

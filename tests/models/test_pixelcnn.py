@@ -43,7 +43,7 @@ def test_lag():
     assert required_lag([MaskedConv2d(1, 1, 3, "A")]) == 2
     assert required_lag([MaskedConv2d(1, 1, 3, dilation=4)]) == 1
     gated = pixelcnn(Spec(1, 8, 8), net="gated", blocks=5)
-    found = [m for m in gated.modules() if isinstance(m, MaskedConv2d)]
-    assert required_lag(found) == 9
+    results = [m for m in gated.modules() if isinstance(m, MaskedConv2d)]
+    assert required_lag(results) == 9
     with pytest.raises(ValueError, match="ahead"):
         required_lag([MaskedConv2d(1, 1, 3, "VB")])

@@ -38,12 +38,12 @@ def played(name: str, **arguments: object) -> Model:
 
 def means(network: nn.Module, run: Callable[[], object]) -> list[tuple[Tensor, Tensor]]:
     """For each batch norm of a network: the mean of what comes in during `run`, and the kept."""
-    found: list[tuple[Tensor, Tensor]] = []
+    results: list[tuple[Tensor, Tensor]] = []
 
     def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].detach()
         kept: Tensor = norm.running_mean  # type: ignore[assignment]
-        found.append((x.mean([d for d in range(x.ndim) if d != 1]), kept.clone()))
+        results.append((x.mean([d for d in range(x.ndim) if d != 1]), kept.clone()))
 
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm)]
     hooks = [norm.register_forward_pre_hook(note) for norm in norms]
@@ -51,15 +51,15 @@ def means(network: nn.Module, run: Callable[[], object]) -> list[tuple[Tensor, T
         run()
     for hook in hooks:
         hook.remove()
-    assert len(found) == len(norms) > 0
-    return found
+    assert len(results) == len(norms) > 0
+    return results
 
 
 CASES: list[dict[str, object]] = [
     {},
     {"invariance": 1.0},
-    {"tricks": ("diffaugment",)},
-    {"tricks": ("feature-matching",), "invariance": 1.0},
+    {"regularizers": ("diffaugment",)},
+    {"regularizers": ("feature-matching",), "invariance": 1.0},
 ]
 
 

@@ -33,8 +33,8 @@ FLAGS |= {"dcgan": "truncation"}
 
 
 def fresh(name: str) -> Model:
-    found = recipes.get(name)
-    return build(found, tiny_spec(), found.tiny, seed=0).eval()
+    recipe = recipes.get(name)
+    return build(recipe, tiny_spec(), recipe.tiny, seed=0).eval()
 
 
 def seeded() -> torch.Generator:
@@ -53,8 +53,8 @@ def test_a_temperature_is_the_power_of_each_levels_probability(
     p = head.probabilities(outputs)[0].double() ** (1 / temperature)
     noise = (torch.arange(20_000) + 0.5) / 20_000  # every quantile once
     drawn = tempered(head, temperature)(outputs.expand(len(noise), -1), noise)
-    found = torch.bincount(drawn, minlength=8) / len(noise)
-    torch.testing.assert_close(found.double(), p / p.sum(), rtol=0, atol=2e-4)
+    result = torch.bincount(drawn, minlength=8) / len(noise)
+    torch.testing.assert_close(result.double(), p / p.sum(), rtol=0, atol=2e-4)
 
 
 def test_temperature_1_is_the_exact_sampler_itself() -> None:
@@ -69,10 +69,10 @@ def test_truncated_noise_has_the_density_of_the_truncated_normal(bound: float) -
 
     quantiles = (torch.arange(9_999, dtype=torch.float64) + 1) / 10_000
     z = math.sqrt(2) * torch.erfinv(2 * quantiles - 1)  # N(0, 1) by its quantiles
-    found = truncated(z, bound)
+    result = truncated(z, bound)
     ends = phi(torch.tensor([-bound, bound], dtype=torch.float64))
-    torch.testing.assert_close((phi(found) - ends[0]) / (ends[1] - ends[0]), quantiles)
-    assert found.abs().max() <= bound
+    torch.testing.assert_close((phi(result) - ends[0]) / (ends[1] - ends[0]), quantiles)
+    assert result.abs().max() <= bound
     assert truncated(torch.tensor([-9.0, 9.0]), bound).abs().tolist() == pytest.approx([bound] * 2)
 
 
@@ -86,8 +86,8 @@ def test_a_vaes_temperature_is_the_deviation_of_its_codes() -> None:
     assert isinstance(model, VAE)
     z = model.prior(5, seeded())
     z[:, : model.latent] *= 0.25
-    found = model.sample(5, generator=seeded(), settings=Prior(0.25))
-    torch.testing.assert_close(found, model.decode(z))
+    result = model.sample(5, generator=seeded(), settings=Prior(0.25))
+    torch.testing.assert_close(result, model.decode(z))
     (still,) = {tuple(x.flatten().tolist()) for x in fresh("vae").sample(3, settings=Prior(0))}  # type: ignore[operator]
     assert still
 
@@ -97,8 +97,8 @@ def test_a_gans_condition_is_not_truncated() -> None:
     assert isinstance(model, GAN)
     z = model.prior(5, seeded())
     z[:, : model.latent] = truncated(z[:, : model.latent], 0.5)
-    found = model.sample(5, generator=seeded(), settings=Truncation(0.5))
-    torch.testing.assert_close(found, model.decode(z))
+    result = model.sample(5, generator=seeded(), settings=Truncation(0.5))
+    torch.testing.assert_close(result, model.decode(z))
 
 
 def test_a_cold_autoregressive_model_takes_the_likeliest_levels() -> None:
@@ -138,11 +138,11 @@ def test_capabilities_take_what_their_protocols_take(name: str) -> None:
 
 
 def test_progress_comes_to_its_end() -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     model = fresh("pixelcnn")
     assert isinstance(model, Autoregressive)
-    model.sample_levels(5, chunk=2, progress=lambda done, of: told.append((done, of)))
-    shares = [done / of for done, of in told]
+    model.sample_levels(5, chunk=2, progress=lambda done, of: reported.append((done, of)))
+    shares = [done / of for done, of in reported]
     assert shares == sorted(set(shares))
     assert shares[-1] == 1.0
     assert len(shares) > 3 * tiny_spec().height  # rows of each part
@@ -187,14 +187,14 @@ def test_flag_argument_and_setting_draw_the_same(
     ]
     assert main([*command, "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out)["settings"] == {setting: 0.3}
-    found = genarium.sample(run, n=4, **{setting: 0.3})  # type: ignore[arg-type]
-    assert f"{setting} 0.3" in found.text()
-    told: list[float] = []
+    result = genarium.sample(run, n=4, **{setting: 0.3})  # type: ignore[arg-type]
+    assert f"{setting} 0.3" in result.text()
+    reported: list[float] = []
     by_setting = run.sample(
-        4, settings={setting: 0.3}, progress=lambda done, of: told.append(done / of)
+        4, settings={setting: 0.3}, progress=lambda done, of: reported.append(done / of)
     )
-    assert torch.equal(found.images, by_setting)
-    assert told[-1] == 1.0
+    assert torch.equal(result.images, by_setting)
+    assert reported[-1] == 1.0
     assert torch.equal(by_setting, run.sample(4, settings=run.model.settings(0.3)))
     assert not torch.equal(by_setting, run.sample(4))
     assert "settings" not in genarium.sample(run, n=4).to_dict()
@@ -262,8 +262,8 @@ def test_the_settings_of_an_own_model_are_flags_unimported(
     assert sampling.declared().keys() == {"temperature", "truncation"}
     (tmp_path / "own_sampler.py").write_text(OWN)
     monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
-    found = sampling.declared()["brightness"]
-    assert (found.metavar, found.help) == ("X", "of mine: the grey value.")
+    result = sampling.declared()["brightness"]
+    assert (result.metavar, result.help) == ("X", "of mine: the grey value.")
 
 
 def test_a_model_of_the_first_contract_still_samples() -> None:
@@ -271,8 +271,8 @@ def test_a_model_of_the_first_contract_still_samples() -> None:
         def sample(self, n: int, *, condition: Any = None, generator: Any = None) -> Tensor:
             return torch.zeros(n)
 
-    told: list[tuple[int, int]] = []
-    assert len(draw(Old(), 3, progress=lambda done, of: told.append((done, of)))) == 3
+    reported: list[tuple[int, int]] = []
+    assert len(draw(Old(), 3, progress=lambda done, of: reported.append((done, of)))) == 3
 
 
 def test_settings_are_frozen_dataclasses_with_defaults_that_change_nothing() -> None:

@@ -18,7 +18,7 @@ from genarium.cli import main
 from genarium.contract import Batch, Noise, Spec, to_uint8
 from genarium.data import text
 from genarium.errors import UserError
-from genarium.models.gan.composition import TrickName
+from genarium.models.gan.composition import RegularizerName
 from genarium.models.gan.gan import GAN, Judged, Turn
 from genarium.models.gan.objectives import LeastSquares
 from genarium.models.text_to_image.captions import (
@@ -62,10 +62,10 @@ def tiny(**arguments: object) -> TextToImage:
 
 @pytest.mark.parametrize("total", [2, 3, 8])
 def test_a_wrong_text_is_never_the_own_and_every_other_comes_up(total: int) -> None:
-    found = torch.stack([others(Noise(seed, total)) for seed in range(200)])
-    assert (found != torch.arange(total)).all()
+    result = torch.stack([others(Noise(seed, total)) for seed in range(200)])
+    assert (result != torch.arange(total)).all()
     for own in range(total):
-        assert set(found[:, own].tolist()) == set(range(total)) - {own}
+        assert set(result[:, own].tolist()) == set(range(total)) - {own}
 
 
 def test_two_processes_choose_the_wrong_texts_that_one_would() -> None:
@@ -115,8 +115,8 @@ def test_the_term_of_fakes_with_their_text_has_half_the_weight() -> None:
 
 def test_an_equal_caption_is_no_wrong_text() -> None:
     """Where all captions are equal the fakes have the whole weight of what is refused."""
-    found = discriminator_loss([FAR] * 4, [9.0] * 4, [0.3] * 4, captions="aaaa")
-    assert found == pytest.approx(math.log1p(math.exp(0.3)))
+    result = discriminator_loss([FAR] * 4, [9.0] * 4, [0.3] * 4, captions="aaaa")
+    assert result == pytest.approx(math.log1p(math.exp(0.3)))
 
 
 def test_the_wrong_text_is_that_of_another_row() -> None:
@@ -132,20 +132,20 @@ def test_the_wrong_text_is_that_of_another_row() -> None:
 
 def test_of_several_candidates_the_wrong_text_is_the_most_alike() -> None:
     """Embeddings on a circle: the nearest that is not the same caption, of any number of draws."""
-    told = tiny().conditioning
+    conditioning = tiny().conditioning
     batch = batch_of(*"aabcde", seed=2)
     angles = torch.tensor([0.0, 0.01, 0.5, 1.2, 2.5, 3.1])
     turn = Turn(tiny(), batch, torch.stack([angles.cos(), angles.sin()], 1), torch.empty(0))
-    code, differs = told.wrong(turn, candidates=200)  # all others come up
+    code, differs = conditioning.wrong(turn, candidates=200)  # all others come up
     nearest = angles[[2, 2, 1, 2, 5, 4]]
     torch.testing.assert_close(code, torch.stack([nearest.cos(), nearest.sin()], 1))
     assert differs.all()
 
 
 def test_where_only_equal_captions_come_up_there_is_no_wrong_text() -> None:
-    told = tiny().conditioning
+    conditioning = tiny().conditioning
     turn = Turn(tiny(), batch_of(*"aaaa"), torch.randn(4, 2), torch.empty(0))
-    assert not told.wrong(turn, candidates=5)[1].any()
+    assert not conditioning.wrong(turn, candidates=5)[1].any()
 
 
 def test_the_terms_follow_the_objective() -> None:
@@ -161,28 +161,31 @@ def test_the_terms_follow_the_objective() -> None:
 
 
 def test_interpolated_texts_are_halfway_to_another_caption_of_the_batch() -> None:
-    told = tiny(interpolation=1.0).conditioning
+    conditioning = tiny(interpolation=1.0).conditioning
     batch = batch_of(*"abcdef", seed=1)
-    found = told.of_generator(batch)
-    code = told.encoded(batch.extra["captions"])
+    result = conditioning.of_generator(batch)
+    code = conditioning.encoded(batch.extra["captions"])
     noise = Noise(1, 6)
     noise.shared_uniform(1)
-    torch.testing.assert_close(found, 0.5 * code + 0.5 * code[others(noise)])
-    assert not found.requires_grad
+    torch.testing.assert_close(result, 0.5 * code + 0.5 * code[others(noise)])
+    assert not result.requires_grad
 
 
 def test_interpolation_is_of_whole_turns_in_its_share() -> None:
     code = tiny().conditioning.encoded(rows_of(*"abcd"))
     for share in (0.0, 0.3):
-        told = tiny(interpolation=share).conditioning
-        plain = [torch.equal(told.of_generator(batch_of(*"abcd", seed=s)), code) for s in range(99)]
+        conditioning = tiny(interpolation=share).conditioning
+        plain = [
+            torch.equal(conditioning.of_generator(batch_of(*"abcd", seed=s)), code)
+            for s in range(99)
+        ]
         assert np.mean(plain) == pytest.approx(1 - share, abs=0.12)
 
 
 def test_the_discriminator_never_sees_an_interpolated_text() -> None:
-    told = tiny(interpolation=1.0).conditioning
+    conditioning = tiny(interpolation=1.0).conditioning
     batch = batch_of(*"abcd")
-    assert torch.equal(told.of_batch(batch), told.encoded(batch.extra["captions"]))
+    assert torch.equal(conditioning.of_batch(batch), conditioning.encoded(batch.extra["captions"]))
 
 
 def contrast_of(u: Tensor, v: Tensor, mates: list[list[int]]) -> float:
@@ -199,62 +202,64 @@ def contrast_of(u: Tensor, v: Tensor, mates: list[list[int]]) -> float:
 
 
 def test_the_contrast_of_images_and_texts() -> None:
-    told = Captions(16, CharacterEncoder(5), features=7)
+    conditioning = Captions(16, CharacterEncoder(5), features=7)
     batch = batch_of("x", "y", "x", "z")
     generator = torch.Generator().manual_seed(0)
     code, features = (torch.randn(4, n, generator=generator) for n in (5, 7))
     turn = Turn(tiny(), batch, code, torch.empty(0))
     with torch.no_grad():
-        found = told.contrast(features, turn)
-        expected = contrast_of(told.match(features), code, [[0, 2], [1], [0, 2], [3]])
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+        result = conditioning.contrast(features, turn)
+        expected = contrast_of(conditioning.match(features), code, [[0, 2], [1], [0, 2], [3]])
+    assert float(result) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_contrast_of_interpolated_texts_is_of_the_texts_in_between(seed: int) -> None:
     """Rows belong together if they lie between the same two captions, not if their own is one."""
-    told = Captions(16, CharacterEncoder(5), features=7, interpolation=1.0)
+    conditioning = Captions(16, CharacterEncoder(5), features=7, interpolation=1.0)
     captions = "abacbabc"
     batch = batch_of(*captions, seed=seed)
-    code = told.of_generator(batch)
+    code = conditioning.of_generator(batch)
     noise = Noise(seed, len(captions))
     noise.shared_uniform(1)
     pairs = [{captions[i], captions[j]} for i, j in enumerate(others(noise).tolist())]
     mates = [[j for j, other in enumerate(pairs) if other == pair] for pair in pairs]
     features = torch.randn(8, 7, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        u = told.match(features)
-        found = float(told.contrast(features, Turn(tiny(), batch, code, torch.empty(0))))
-    assert found == pytest.approx(contrast_of(u, code, mates), rel=1e-5)
+        u = conditioning.match(features)
+        result = float(conditioning.contrast(features, Turn(tiny(), batch, code, torch.empty(0))))
+    assert result == pytest.approx(contrast_of(u, code, mates), rel=1e-5)
 
 
 def test_images_that_show_their_interpolated_texts_have_the_least_contrast() -> None:
     """With u = v, texts far apart: the entropy of the targets, ln 1 = 0 where no two are alike."""
-    told = Captions(16, CharacterEncoder(64), features=64, interpolation=1.0)
-    nn.init.eye_(told.match.weight)
-    nn.init.zeros_(told.match.bias)
-    told.encoded = lambda rows: 100 * torch.eye(64)[rows[:, 0].long() % 64]
+    conditioning = Captions(16, CharacterEncoder(64), features=64, interpolation=1.0)
+    nn.init.eye_(conditioning.match.weight)
+    nn.init.zeros_(conditioning.match.bias)
+    conditioning.encoded = lambda rows: 100 * torch.eye(64)[rows[:, 0].long() % 64]
     batch = batch_of(*"aab", seed=0)  # in a turn of three: {a,a}, {a,b}, {b,a} in some order
-    code = told.of_generator(batch)
+    code = conditioning.of_generator(batch)
     turn = Turn(tiny(), batch, code, torch.empty(0))
     z = np.array([1.0, 0.5**0.5, 0.5**0.5]) / TEMPERATURE  # of {a,a} to itself and the others
     alone = np.log(np.exp(z).sum()) - z[0]
     z = np.array([0.5**0.5, 1.0, 1.0]) / TEMPERATURE
     pair = np.log(np.exp(z).sum()) - z[1]
     with torch.no_grad():
-        assert float(told.contrast(code, turn)) == pytest.approx((alone + 2 * pair) / 3, rel=1e-4)
+        assert float(conditioning.contrast(code, turn)) == pytest.approx(
+            (alone + 2 * pair) / 3, rel=1e-4
+        )
 
 
 def test_a_later_turn_is_not_told_of_the_texts_in_between() -> None:
-    told = tiny(interpolation=1.0).conditioning
+    conditioning = tiny(interpolation=1.0).conditioning
     batch = batch_of(*"abcd")
-    told.of_generator(batch)
+    conditioning.of_generator(batch)
     assert BESIDE in batch.extra
-    told.of_batch(batch)
+    conditioning.of_batch(batch)
     assert BESIDE not in batch.extra
-    told.of_generator(batch)
-    told.interpolation = 0.0
-    told.of_generator(batch)
+    conditioning.of_generator(batch)
+    conditioning.interpolation = 0.0
+    conditioning.of_generator(batch)
     assert BESIDE not in batch.extra
 
 
@@ -267,7 +272,7 @@ def test_the_head_lays_the_text_over_every_place_of_the_map() -> None:
     for parameter in head.parameters():
         nn.init.normal_(parameter)
     maps, words = torch.randn(2, 5, 4, 3), torch.randn(2, 7)
-    found = head(torch.cat([maps.permute(0, 2, 3, 1).flatten(1), words], 1))
+    result = head(torch.cat([maps.permute(0, 2, 3, 1).flatten(1), words], 1))
     short = nn.functional.leaky_relu(head.compress[0](words), 0.2)
     mix, score = head.mix[0], head.score
     for n in range(2):
@@ -277,7 +282,7 @@ def test_the_head_lays_the_text_over_every_place_of_the_map() -> None:
                 joined = torch.cat([maps[n, :, i, j], short[n]])
                 inner = nn.functional.leaky_relu(mix.weight[:, :, 0, 0] @ joined + mix.bias, 0.2)
                 total += score.weight[0, :, i, j] @ inner
-        torch.testing.assert_close(found[n, 0], total)
+        torch.testing.assert_close(result[n, 0], total)
 
 
 def test_the_networks_have_the_papers_shape() -> None:
@@ -307,7 +312,7 @@ def test_both_players_turns_reach_the_nets_that_they_should() -> None:
 
 
 def test_each_player_has_its_own_weight_of_the_contrast_and_rate() -> None:
-    found: dict[tuple[float, float], tuple[float, float]] = {}
+    results: dict[tuple[float, float], tuple[float, float]] = {}
     for weight, share in ((1.0, 1.0), (2.0, 0.25), (2.0, 0.0), (0.0, 1.0)):
         model = tiny(contrast=weight, generator_contrast=share)
         batch = batch_of(*"abcd")
@@ -316,24 +321,24 @@ def test_each_player_has_its_own_weight_of_the_contrast_and_rate() -> None:
             model.step(batch, player).losses.get("contrast")
             for player in ("discriminator", "generator")
         ]
-        found[weight, share] = tuple(0.0 if t is None else t.item() for t in terms)
-    d, g = found[1.0, 1.0]
+        results[weight, share] = tuple(0.0 if t is None else t.item() for t in terms)
+    d, g = results[1.0, 1.0]
     assert d > 0
     assert g > 0
-    assert found[2.0, 0.25] == pytest.approx((2 * d, 0.5 * g))
-    assert found[2.0, 0.0] == pytest.approx((2 * d, 0.0))
-    assert found[0.0, 1.0] == (0.0, 0.0)
+    assert results[2.0, 0.25] == pytest.approx((2 * d, 0.5 * g))
+    assert results[2.0, 0.0] == pytest.approx((2 * d, 0.0))
+    assert results[0.0, 1.0] == (0.0, 0.0)
     rates = [[phase.optim.lr for phase in tiny(**a).phases]
              for a in ({"lr": 3e-3}, {"lr": 3e-3, "generator_lr": 1e-3})]  # fmt: skip
     assert rates == [[3e-3, 3e-3], [3e-3, 1e-3]]
 
 
 @pytest.mark.parametrize(
-    "trick", ["diffaugment", "feature-matching", "gradient-penalty", "r1", "spectral-norm"]
+    "regularizer", ["diffaugment", "feature-matching", "gradient-penalty", "r1", "spectral-norm"]
 )
 @pytest.mark.parametrize("architecture", ["dcgan", "fusion"])
-def test_tricks_compose(trick: TrickName, architecture: str) -> None:
-    model = tiny(tricks=(trick,), architecture=architecture)
+def test_regularizers_compose(regularizer: RegularizerName, architecture: str) -> None:
+    model = tiny(regularizers=(regularizer,), architecture=architecture)
     batch = batch_of(*"abcd")
     batch.extra["captions"] = batch.extra["captions"][:, None]
     for phase in model.phases:
@@ -352,9 +357,9 @@ def test_the_fusion_networks_read_and_draw_for_the_same_text() -> None:
     assert model.generator.network.inputs == 4 + 6  # noise and the compressed text
 
 
-def test_a_trick_that_would_hide_the_text_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--tricks minibatch-discrimination: it replaces"):
-        tiny(tricks=("minibatch-discrimination",))
+def test_a_regularizer_that_would_hide_the_text_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--regularizers minibatch-discrimination: it replaces"):
+        tiny(regularizers=("minibatch-discrimination",))
 
 
 def test_of_several_captions_one_is_drawn_for_each_turn() -> None:

@@ -52,7 +52,7 @@ def test_pix2pix_has_the_papers_losses(direction: str) -> None:
     judged = [model.discriminator(torch.cat([x, other], 1)) for other in (y, fake)]
     made = model.step(batch, "generator")
     torch.testing.assert_close(made.losses["l1"], 7 * (fake - y).abs().mean())
-    torch.testing.assert_close(made.losses["game"], 2 * softplus(-judged[1]).mean())
+    torch.testing.assert_close(made.losses["adversarial"], 2 * softplus(-judged[1]).mean())
     torch.testing.assert_close(made.metrics["error"], (fake - y).detach().abs().mean() / 2)
     loss = model.step(batch, "discriminator").losses["discriminator"]
     expected = 0.5 * (softplus(-judged[0]).mean() + softplus(judged[1]).mean())
@@ -117,8 +117,8 @@ def test_cyclegan_has_the_papers_losses() -> None:
     g, f = model.a2b, model.b2a
     fake_b, fake_a = g(a), f(b)
     expected = {
-        "game_a2b": (model.discriminator_b(fake_b) - 1).square().mean(),
-        "game_b2a": (model.discriminator_a(fake_a) - 1).square().mean(),
+        "adversarial_a2b": (model.discriminator_b(fake_b) - 1).square().mean(),
+        "adversarial_b2a": (model.discriminator_a(fake_a) - 1).square().mean(),
         "cycle_a": 3 * (f(fake_b) - a).abs().mean(),
         "cycle_b": 3 * (g(fake_a) - b).abs().mean(),
         "identity_a": 0.75 * (f(a) - a).abs().mean(),
@@ -144,7 +144,10 @@ def test_no_two_networks_share_weights() -> None:
 
 def test_what_weighs_nothing_is_left_out() -> None:
     model = cyclegan(DOMAINS, blocks=1, cycle=0.0, **SMALL)
-    assert set(model.step(batch_of(DOMAINS), "generators").losses) == {"game_a2b", "game_b2a"}
+    assert set(model.step(batch_of(DOMAINS), "generators").losses) == {
+        "adversarial_a2b",
+        "adversarial_b2a",
+    }
     with pytest.raises(UserError, match=r"--identity 0.5: the domains have 3 and 1 channels"):
         cyclegan(PAIRS, blocks=1, **SMALL)
     grey = cyclegan(PAIRS, blocks=1, identity=0.0, **SMALL)
@@ -187,8 +190,8 @@ def test_the_pool_follows_the_papers_rule(keeps: tuple[bool, ...], places: tuple
             expected.append(held[place])
             held[place] = value
     draws = [(0.9 if k else 0.1, 0.25 + 0.5 * p) for k, p in zip(keeps, places)]
-    found = pool.query(images_of(3, 4, 5), Scripted(draws))
-    assert torch.equal(found, images_of(*expected))
+    result = pool.query(images_of(3, 4, 5), Scripted(draws))
+    assert torch.equal(result, images_of(*expected))
     assert torch.equal(pool.images, images_of(*held))
     assert int(pool.held) == 2
 
@@ -197,8 +200,8 @@ def test_half_of_the_images_come_from_a_full_pool() -> None:
     pool, size = ImagePool(10, (1, 1, 1)), 4000
     pool.query(torch.zeros(10, 1, 1, 1), Noise(0, 10))
     fresh = torch.arange(1, size + 1).float().view(-1, 1, 1, 1)
-    found = pool.query(fresh, Noise(1, size))
-    assert (found == fresh).double().mean().item() == pytest.approx(0.5, abs=0.03)
+    result = pool.query(fresh, Noise(1, size))
+    assert (result == fresh).double().mean().item() == pytest.approx(0.5, abs=0.03)
     assert ImagePool(0, (1, 1, 1)).query(fresh, Noise(1, size)) is fresh
 
 
@@ -229,9 +232,9 @@ def test_jitter_cuts_the_old_size_out_of_an_enlarged_image() -> None:
     along = torch.arange(8.0) / 7
     x = torch.stack(torch.meshgrid(along, along, indexing="ij"))[None].expand(9, -1, -1, -1)
     places = torch.cartesian_prod(torch.arange(3), torch.arange(3))
-    found = jittered(x, places, 2)
+    result = jittered(x, places, 2)
     larger = torch.nn.functional.interpolate(x[:1], (10, 10), mode="bilinear")[0]
-    for crop, (down, across) in zip(found, places.tolist()):
+    for crop, (down, across) in zip(result, places.tolist()):
         assert torch.equal(crop, larger[:, down : down + 8, across : across + 8])
     assert jittered(x, None, 0) is x
 

@@ -175,7 +175,7 @@ def test_chunks_do_not_change_the_bound(monkeypatch):
         )
 
 
-# The game -------------------------------------------------------------------------------------
+# Training -------------------------------------------------------------------------------------
 
 
 def test_reparametrised_gradients_against_finite_differences():

@@ -58,7 +58,7 @@ class Fixed(Noise):
 def naive_bound(model: VAE, target: Tensor, eps: Tensor) -> Tensor:
     """ln (1/k) Σ exp(ln p(x|z) + ln p(z) − ln q(z|x)) image by image and draw by draw, [B]."""
     q = model.infer(target * 2 - 1)
-    found = []
+    results = []
     for row in range(len(target)):
         mean, log_variance = q.mean[row], q.log_variance[row]
         weights = []
@@ -69,8 +69,8 @@ def naive_bound(model: VAE, target: Tensor, eps: Tensor) -> Tensor:
             p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
             code = torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(z).sum()
             weights.append(bits + p - code)
-        found.append(torch.stack(weights).logsumexp(0) - math.log(len(weights)))
-    return torch.stack(found)
+        results.append(torch.stack(weights).logsumexp(0) - math.log(len(weights)))
+    return torch.stack(results)
 
 
 def test_iwae_minimises_the_naive_bound_and_has_its_gradient():
@@ -171,10 +171,10 @@ def test_free_bits_are_of_the_batchs_mean_not_of_an_image():
     assert (kl > free_bits).any()
     free = vae(TINY, net="dense", free_bits=free_bits, **SMALL).eval()
     free.load_state_dict(plain.state_dict())
-    found = free.step(batch_of(6), "vae").losses["rate"]
-    torch.testing.assert_close(found, kl.mean(0).clamp(min=free_bits).sum())
+    loss = free.step(batch_of(6), "vae").losses["rate"]
+    torch.testing.assert_close(loss, kl.mean(0).clamp(min=free_bits).sum())
     per_image = kl.clamp(min=free_bits).mean(0).sum()
-    assert per_image > found + 1e-3
+    assert per_image > loss + 1e-3
 
 
 # Where the decoder begins ---------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_the_label_reaches_encoder_and_decoder(net):
 
 def test_without_a_label_the_bound_is_of_the_mixture_over_labels(monkeypatch):
     # An untrained encoder is a good enough proposal where the posterior is near the prior.
-    monkeypatch.setattr(module, "LOUDNESS", 1.0)
+    monkeypatch.setattr(module, "CONDITION_SCALE", 1.0)
     model = conditional(latent=1)
     bits = (pictures(3) > 127).to(torch.uint8) * 255
     each = []
@@ -263,8 +263,8 @@ def test_without_a_label_the_bound_is_of_the_mixture_over_labels(monkeypatch):
             )
     truth = torch.stack(each)
     mixed = truth.logsumexp(0) - math.log(3)
-    found = model.elbo(bits, k=3000, generator=seeded(0))
-    torch.testing.assert_close(found, mixed, atol=0.2, rtol=0)
+    result = model.elbo(bits, k=3000, generator=seeded(0))
+    torch.testing.assert_close(result, mixed, atol=0.2, rtol=0)
     given = model.elbo(bits, torch.full((3,), 1), k=3000, generator=seeded(0))
     torch.testing.assert_close(given, truth[1], atol=0.2, rtol=0)
     assert (model.elbo(bits, generator=seeded(0)) < mixed + 1).all()
@@ -276,7 +276,7 @@ def test_the_bound_of_a_conditional_model_does_not_depend_on_the_batches(conditi
     rows = {"attributes": torch.tensor([[1.0, 0.2]]), "caption": torch.randn(1, 5)}
     if condition != "class":
         model.train()
-        name = model.told
+        name = model.conditioned_on
         model.step(batch_of(8, **{name: rows[condition].repeat(8, 1)}), "vae")
         model.eval()
     images = pictures(7)
@@ -311,10 +311,10 @@ def test_a_trained_conditional_model_names_the_class_and_keeps_the_code():
 
 
 def test_attributes_are_one_hot_where_named_and_numbers_elsewhere():
-    told = Rows("factors", FACTORS)
-    assert told.size == 3
+    conditioning = Rows("factors", FACTORS)
+    assert conditioning.size == 3
     rows = torch.tensor([[0.0, 0.25], [1.0, -2.0]])
-    assert torch.equal(told.encoded(rows), torch.tensor([[1, 0, 0.25], [0, 1, -2.0]]))
+    assert torch.equal(conditioning.encoded(rows), torch.tensor([[1, 0, 0.25], [0, 1, -2.0]]))
 
 
 def test_a_condition_may_leave_attributes_to_chance():
@@ -345,12 +345,12 @@ def test_the_rows_seen_survive_averaged_weights_and_a_checkpoint():
     for step in range(3):
         model.step(batch_of(8, caption=rows + step), "vae")
         ema.update(step)
-    told = model.conditioning
-    kept = told.seen.view(torch.float32)
+    conditioning = model.conditioning
+    kept = conditioning.seen.view(torch.float32)
     assert torch.equal(kept[:8], rows + 2)
     assert torch.equal(kept[16:24], rows)
-    assert told.count == 24
-    assert torch.equal(ema.state["conditioning.seen"], told.seen)
+    assert conditioning.count == 24
+    assert torch.equal(ema.state["conditioning.seen"], conditioning.seen)
 
 
 def test_the_data_must_have_what_a_model_is_told():

@@ -52,40 +52,40 @@ def parts(model: VAEGAN) -> dict[str, Tensor]:
     return {
         "prior": prior,
         "likeness": likeness,
-        "game": softplus(-fakes).mean(1).sum(),
+        "adversarial": softplus(-fakes).mean(1).sum(),
         "discriminator": softplus(-real).mean() + softplus(fakes).mean(1).sum(),
     }
 
 
-def test_the_encoder_moves_by_the_prior_and_the_features_and_never_by_the_game():
+def test_the_encoder_moves_by_the_prior_and_the_features_and_never_by_the_adversarial_loss():
     model = model_of()
     ours = gradients(sum(turn(model, "encoder").values()), model.encoder)
-    found = parts(model)
-    theirs = gradients(found["prior"] + found["likeness"], model.encoder)
+    result = parts(model)
+    theirs = gradients(result["prior"] + result["likeness"], model.encoder)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
-    game = gradients(found["game"], model.encoder)
-    assert any(g.abs().max() > 1e-4 for g in game), "there was something to keep out"
+    adversarial = gradients(result["adversarial"], model.encoder)
+    assert any(g.abs().max() > 1e-4 for g in adversarial), "there was something to keep out"
 
 
-def test_the_decoder_moves_by_gamma_times_the_features_and_by_the_game():
+def test_the_decoder_moves_by_gamma_times_the_features_and_by_the_adversarial_loss():
     model = model_of(gamma=0.3)
     ours = gradients(sum(turn(model, "decoder").values()), model.decoder)
-    found = parts(model)
-    theirs = gradients(0.3 * found["likeness"] + found["game"], model.decoder)
+    result = parts(model)
+    theirs = gradients(0.3 * result["likeness"] + result["adversarial"], model.decoder)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_the_discriminator_moves_by_the_game_alone_and_never_by_the_reconstruction():
+def test_the_discriminator_moves_by_the_adversarial_loss_alone_and_never_by_the_reconstruction():
     model = model_of()
     ours = gradients(sum(turn(model, "discriminator").values()), model.discriminator)
-    found = parts(model)
-    theirs = gradients(found["discriminator"], model.discriminator)
+    result = parts(model)
+    theirs = gradients(result["discriminator"], model.discriminator)
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
     trunk = list(model.discriminator.down.parameters())
-    likeness = torch.autograd.grad(found["likeness"], trunk)
+    likeness = torch.autograd.grad(result["likeness"], trunk)
     assert any(g.abs().max() > 1e-4 for g in likeness), "there was something to keep out"
 
 

@@ -69,26 +69,26 @@ def test_features_are_flattened_channels_last() -> None:
 def test_modulation_is_a_gain_and_an_offset_that_rises_along_a_direction() -> None:
     layer = Modulated(3, BatchNorm2d).eval()
     nn.init.normal_(layer.choose.weight)
-    x, told = torch.randn(2, 3, 4, 5), torch.randn(2, 128)
-    found = layer(x.clone(), told)
+    x, context = torch.randn(2, 3, 4, 5), torch.randn(2, 128)
+    result = layer(x.clone(), context)
     across = math.sqrt(3) * torch.tensor([-0.8, -0.4, 0.0, 0.4, 0.8])
     down = math.sqrt(3) * torch.tensor([-0.75, -0.25, 0.25, 0.75])[:, None]
     for n in range(2):
-        chosen = layer.choose.weight @ told[n] + layer.choose.bias
+        chosen = layer.choose.weight @ context[n] + layer.choose.bias
         for c in range(3):
             normed = layer.norm(x)[n, c]
             offset = chosen[3 + c] + chosen[6 + c] * across + chosen[9 + c] * down
             expected = ((1 + chosen[c]) * normed + offset).clamp_min(0)
-            torch.testing.assert_close(found[n, c], expected)
+            torch.testing.assert_close(result[n, c], expected)
 
 
 def test_places_have_variance_one() -> None:
     across, down = places(64, 100, torch.zeros(()))
     assert across.shape == (100,)
     assert down.shape == (64, 1)
-    for found in (across, down):
-        assert found.mean().abs() < 1e-6
-        assert found.square().mean().item() == pytest.approx(1, abs=1e-3)
+    for result in (across, down):
+        assert result.mean().abs() < 1e-6
+        assert result.square().mean().item() == pytest.approx(1, abs=1e-3)
 
 
 def test_the_code_reaches_every_map_by_itself() -> None:
@@ -99,14 +99,14 @@ def test_the_code_reaches_every_map_by_itself() -> None:
     network(torch.randn(16, 5))  # statistics to norm by
     network.eval()
     nn.init.zeros_(network.project.weight)
-    told = torch.randn(2, 5)
+    context = torch.randn(2, 5)
     for layer in layers:
         nn.init.zeros_(layer.choose.weight)
         nn.init.ones_(layer.choose.bias)
-    assert torch.equal(*network(told))
+    assert torch.equal(*network(context))
     for layer in layers:
         nn.init.normal_(layer.choose.weight)
-        assert not torch.equal(*network(told))
+        assert not torch.equal(*network(context))
         nn.init.zeros_(layer.choose.weight)
 
 

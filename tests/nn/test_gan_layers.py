@@ -22,9 +22,9 @@ def _seed() -> None:
 def test_maxout_takes_the_largest_piece() -> None:
     layer, x = Maxout(3, 4, pieces=5), torch.randn(6, 3)
     weight, bias = layer.linear.weight.detach().view(4, 5, 3), layer.linear.bias.detach().view(4, 5)
-    for row, found in zip(x, layer(x).detach()):
+    for row, result in zip(x, layer(x).detach()):
         expected = [max(float(w @ row + b) for w, b in zip(weight[u], bias[u])) for u in range(4)]
-        torch.testing.assert_close(found, torch.tensor(expected))
+        torch.testing.assert_close(result, torch.tensor(expected))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 2), (3, 5, 7)])
@@ -98,13 +98,13 @@ def test_the_blend_is_the_papers() -> None:
     x = (torch.randn(6, 3, 5, 2) * 2 + 3).double()
     reference, scale, shift = x[:4], layer.weight.view(3, 1, 1), layer.bias.view(3, 1, 1)
     mean, square = reference.mean((0, 2, 3)), reference.square().mean((0, 2, 3))
-    found = layer(x)
-    for row, y in zip(x[4:], found[4:]):
+    result = layer(x)
+    for row, y in zip(x[4:], result[4:]):
         mu = row.mean((1, 2)) / 5 + mean * 4 / 5
         variance = row.square().mean((1, 2)) / 5 + square * 4 / 5 - mu**2
         expected = (row - mu.view(3, 1, 1)) / (variance.view(3, 1, 1) + layer.eps).sqrt()
         torch.testing.assert_close(y, expected * scale + shift)
-    own = (found[:4] - shift) / scale
+    own = (result[:4] - shift) / scale
     torch.testing.assert_close(own.mean((0, 2, 3)).abs().max().item(), 0.0, atol=1e-6, rtol=0)
     torch.testing.assert_close(
         own.var((0, 2, 3), correction=0), torch.ones(3).double(), rtol=1e-4, atol=1e-4

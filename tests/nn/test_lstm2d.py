@@ -86,10 +86,10 @@ def test_states_and_gradients_are_those_of_one_cell_a_pixel(scan, reference, col
     layer = randomised(scan(6, 3, colours=colours).double())
     x = torch.randn(2, 6, *size, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(2, 3, *size, dtype=torch.float64)
-    found, expected = maps(layer, x), reference(layer, x)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    result, expected = maps(layer, x), reference(layer, x)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
     wanted = [x, *layer.parameters()]
-    mine = torch.autograd.grad((found * weights).sum(), wanted)
+    mine = torch.autograd.grad((result * weights).sum(), wanted)
     theirs = torch.autograd.grad((expected * weights).sum(), wanted)
     names = ["x", *(name for name, _ in layer.named_parameters())]
     for name, a, b in zip(names, mine, theirs, strict=True):
@@ -99,8 +99,8 @@ def test_states_and_gradients_are_those_of_one_cell_a_pixel(scan, reference, col
 
 def test_cell_is_the_equation():
     gates, before = torch.randn(5, 12, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
-    for found, expected in zip(lstm_cell(gates, before), cell(gates, before), strict=True):
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
+    for result, expected in zip(lstm_cell(gates, before), cell(gates, before), strict=True):
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-14)
 
 
 def seen_by(layer: torch.nn.Module, size: tuple[int, int], pixel: tuple[int, int]) -> Tensor:

@@ -45,7 +45,7 @@ def test_one_layer_sees_exactly_its_window(mask, colours, parts, kernel, horizon
         in_parts=parts,
         out_parts=parts,
     )
-    found = seen(conv, width)
+    result = seen(conv, width)
     # Axes of what follows: [out, row, column, in, row seen, column seen].
     row, column = torch.arange(H), torch.arange(W)
     up = row[:, None, None, None] - row[:, None]
@@ -56,20 +56,20 @@ def test_one_layer_sees_exactly_its_window(mask, colours, parts, kernel, horizon
     groups = colour_groups(width, colours, parts)
     before = groups < groups[:, None] if mask == "A" else groups <= groups[:, None]
     expected = past[:, :, None] | (itself & before[:, None, None, :, None, None])
-    assert torch.equal(found, expected & window[:, :, None])
+    assert torch.equal(result, expected & window[:, :, None])
 
 
 @pytest.mark.parametrize("mask", ["VA", "VB"])
 def test_vertical_layers_see_rows_to_their_ends(mask):
-    found = seen(MaskedConv2d(2, 3, 3, mask), 2).any(3).any(0)
+    result = seen(MaskedConv2d(2, 3, 3, mask), 2).any(3).any(0)
     for r, c, s, d in itertools.product(range(H), range(W), range(H), range(W)):
         allowed = 1 <= r - s <= 1 if mask == "VA" else 0 <= r - s <= 1
-        assert bool(found[r, c, s, d]) == (allowed and abs(c - d) <= 1)
+        assert bool(result[r, c, s, d]) == (allowed and abs(c - d) <= 1)
 
 
 def test_dilation_spreads_the_taps():
-    found = seen(MaskedConv2d(1, 1, 3, dilation=2), 1)[0, :, :, 0]
-    taps = {(s - 3, d - 3) for s, d in torch.nonzero(found[3, 3]).tolist()}
+    result = seen(MaskedConv2d(1, 1, 3, dilation=2), 1)[0, :, :, 0]
+    taps = {(s - 3, d - 3) for s, d in torch.nonzero(result[3, 3]).tolist()}
     assert taps == {(-2, -2), (-2, 0), (-2, 2), (0, -2), (0, 0)}
 
 

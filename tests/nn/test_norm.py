@@ -45,13 +45,13 @@ def play(name: str, kind: torch.dtype, rows: slice, **arguments: Any) -> dict[st
     second = torch.autograd.grad(grads[0].square().sum(), [real])
     with torch.no_grad():
         module(fake)
-    found = {"real out": a, "fake out": b, "second": second[0]}
-    found |= {"real grad": grads[0], "fake grad": grads[1]}
-    found |= {f"sum grad {i}": g for i, g in enumerate(grads[2:])}
-    found |= {f"state {k}": v.to(kind) for k, v in module.state_dict().items()}
+    result = {"real out": a, "fake out": b, "second": second[0]}
+    result |= {"real grad": grads[0], "fake grad": grads[1]}
+    result |= {f"sum grad {i}": g for i, g in enumerate(grads[2:])}
+    result |= {f"state {k}": v.to(kind) for k, v in module.state_dict().items()}
     module.eval()
-    found["eval out"] = module(real)
-    return {k: v.detach() for k, v in found.items()}
+    result["eval out"] = module(real)
+    return {k: v.detach() for k, v in result.items()}
 
 
 CASES: list[tuple[str, torch.dtype, dict[str, Any]]] = [
@@ -67,11 +67,11 @@ def worker(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     rows = slice(0, CUT) if rank == 0 else slice(CUT, None)
-    found = [play(name, kind, rows, **arguments) for name, kind, arguments in CASES]
+    results = [play(name, kind, rows, **arguments) for name, kind, arguments in CASES]
     x = torch.full((2,), float(rank + 1), requires_grad=True)
     total = all_reduce_sum(x)
     (total * (10.0 + rank)).sum().backward()
-    torch.save({"cases": found, "sum": total.detach(), "grad": x.grad}, f"{folder}/{rank}.pt")
+    torch.save({"cases": results, "sum": total.detach(), "grad": x.grad}, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -167,7 +167,7 @@ def test_instance_norm_and_its_gradients_are_the_formulas(
 def test_instance_norm_in_bf16_has_its_statistics_in_32_bits() -> None:
     x = channels_last(2, 4, 32, 32, dtype=torch.bfloat16)
     exact = instance_norm(x.double())
-    found = InstanceNorm2d(4)(x)
-    assert found.dtype == torch.bfloat16
+    result = InstanceNorm2d(4)(x)
+    assert result.dtype == torch.bfloat16
     # half a unit in the last place of bf16 is 2^-9 of a number
-    assert ((found.double() - exact).abs() <= 2**-8 * exact.abs() + 1e-3).all()
+    assert ((result.double() - exact).abs() <= 2**-8 * exact.abs() + 1e-3).all()

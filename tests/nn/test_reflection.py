@@ -18,9 +18,9 @@ def channels_last(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tens
 @pytest.mark.parametrize("by", [1, 3])
 def test_equals_pytorchs(by: int, dtype: torch.dtype) -> None:
     x = channels_last(3, 5, 4, 7, dtype=dtype)
-    found = reflect(x, by)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(found, functional.pad(x, (by,) * 4, mode="reflect"))
+    result = reflect(x, by)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(result, functional.pad(x, (by,) * 4, mode="reflect"))
 
 
 @pytest.mark.parametrize("by", [1, 3])

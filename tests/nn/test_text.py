@@ -69,8 +69,8 @@ def test_the_arithmetic_is_fp32_under_autocast(kind: type[TextEncoder]) -> None:
     torch.manual_seed(0)
     encoder, rows = kind(12), rows_of("a red cat")  # type: ignore[call-arg]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = encoder(rows)
-    assert torch.equal(found, encoder(rows))
+        result = encoder(rows)
+    assert torch.equal(result, encoder(rows))
 
 
 def test_the_pieces_of_a_word() -> None:
@@ -94,10 +94,10 @@ def test_subwords_are_the_formula() -> None:
     torch.testing.assert_close(encoder(rows_of("a grüner hat"))[0], expected)
     # every row at its own place, of captions of different lengths, also from memory
     both = rows_of("hat", "a grüner hat", "")
-    for found in (encoder(both), encoder(both)):
-        torch.testing.assert_close(found[1], expected)
-        torch.testing.assert_close(found[:1], encoder(rows_of("hat")))
-        assert not found[2].any()
+    for result in (encoder(both), encoder(both)):
+        torch.testing.assert_close(result[1], expected)
+        torch.testing.assert_close(result[:1], encoder(rows_of("hat")))
+        assert not result[2].any()
 
 
 def test_subwords_hold_words_apart_and_stems_together() -> None:
@@ -190,8 +190,8 @@ def test_bert_is_its_definition_layer_by_layer() -> None:
         tokens[number, : len(text_)] = torch.tensor(text_)
         inside[number, : len(text_)] = True
     with torch.no_grad():
-        found = network(tokens, inside).double().numpy()
-    for row, text_ in zip(found, texts, strict=True):
+        result = network(tokens, inside).double().numpy()
+    for row, text_ in zip(result, texts, strict=True):
         np.testing.assert_allclose(row, naive(network.state_dict(), text_, 2), atol=2e-6)
 
 
@@ -214,9 +214,9 @@ def folder(tmp_path: Path) -> Path:
 def test_the_files_of_a_snapshot_are_read(folder: Path) -> None:
     encoder = minilm(str(folder))
     assert encoder.outputs == 64
-    found = encoder(rows_of("a red circle", "a blue"))
+    result = encoder(rows_of("a red circle", "a blue"))
     state = random_bert().state_dict()
-    for row, tokens in zip(found, ([2, 3, 4], [2, 5]), strict=True):
+    for row, tokens in zip(result, ([2, 3, 4], [2, 5]), strict=True):
         np.testing.assert_allclose(row.numpy(), naive(state, tokens, 2), atol=2e-6)
     assert isinstance(encoder.network, SentenceEncoder)
 
@@ -251,9 +251,9 @@ def test_a_model_stores_no_frozen_weights_and_knows_them_again(folder: Path) -> 
 )
 def test_other_files_are_refused_in_one_line(folder: Path, spoil: object, words: str) -> None:
     spoil(folder)  # type: ignore[operator]
-    with pytest.raises(UserError, match=words) as found:
+    with pytest.raises(UserError, match=words) as raised:
         minilm(str(folder))
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_hub_downloads_both_files_once_and_checks_them(

@@ -229,8 +229,8 @@ def report(*able: str, **changes: Any) -> Any:
 
     keys = ("on", "name", "taxonomy", "recipe", "rows", "config", "about")
     settings = {key: changes.pop(key) for key in keys if key in changes}
-    found = collect(run(*able, **settings), dataset=settings.get("on") or data(), n=9)
-    return dataclasses.replace(found, **changes)
+    result = collect(run(*able, **settings), dataset=settings.get("on") or data(), n=9)
+    return dataclasses.replace(result, **changes)
 
 
 def noisy(steps: int, every: int, start: float, end: float, seed: int = 0) -> list[float]:

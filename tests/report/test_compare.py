@@ -81,40 +81,42 @@ ALWAYS = ["samples", "cost", "meaning", "settings"]
     ],
 )
 def test_sections_follow_the_capabilities(able: tuple[str, ...], more: list[str]) -> None:
-    found = shown(report(*able))
-    assert sorted(map(str, found.sections())) == sorted([*ALWAYS, *more])
-    targets = [str(a["href"]) for a in found.all("a")]
-    assert targets == [f"#{name}" for name in found.sections()]
+    result = shown(report(*able))
+    assert sorted(map(str, result.sections())) == sorted([*ALWAYS, *more])
+    targets = [str(a["href"]) for a in result.all("a")]
+    assert targets == [f"#{name}" for name in result.sections()]
 
 
 def test_scores_and_curves_have_their_sections_where_there_are_any() -> None:
-    found = shown(report("sample", scores=scores(fid(1.0)), rows=history()))
-    assert {"scores", "learning"} <= set(found.sections())
+    result = shown(report("sample", scores=scores(fid(1.0)), rows=history()))
+    assert {"scores", "learning"} <= set(result.sections())
 
 
 def test_an_autoencoder_shows_no_samples_and_says_why() -> None:
     auto = report("encode", "decode", "reconstruct", taxonomy=("nonprobabilistic",), name="auto")
-    found = shown(auto)
-    assert "An autoencoder has no distribution to sample from." in found.text
-    alts = [str(image["alt"]) for image in found.all("img")]
+    result = shown(auto)
+    assert "An autoencoder has no distribution to sample from." in result.text
+    alts = [str(image["alt"]) for image in result.all("img")]
     assert not any("samples of auto" in alt for alt in alts)
     assert any("reconstructions by auto" in alt for alt in alts)
-    assert "64 samples" not in found.text
+    assert "64 samples" not in result.text
 
 
 def test_the_file_fetches_nothing() -> None:
     content = page([report(*METHODS, scores=scores(fid(1.0)), rows=history())], "t")
-    found = Page(content)
-    assert found.all("script") == []
-    assert found.all("link") == []
-    addresses = [a for _, attrs in found.elements for k, a in attrs.items() if k in ("src", "href")]
+    result = Page(content)
+    assert result.all("script") == []
+    assert result.all("link") == []
+    addresses = [
+        a for _, attrs in result.elements for k, a in attrs.items() if k in ("src", "href")
+    ]
     assert addresses
     assert all(str(a).startswith(("data:image/png;base64,", "#")) for a in addresses)
     assert "url(" not in content
     assert (files("genarium.report") / "style.css").read_text(encoding="utf-8") in content
     assert "@import" not in content
     assert not re.search(r"(src|href)\s*=\s*[\"']?\s*(https?:)?//", content)
-    policy = next(m for m in found.all("meta") if m.get("http-equiv"))
+    policy = next(m for m in result.all("meta") if m.get("http-equiv"))
     assert str(policy["content"]).startswith("default-src 'none'")
 
 
@@ -131,7 +133,7 @@ def test_names_from_outside_are_text_and_never_markup() -> None:
         [evil],
     )
     rows = [{"step": 1, "seconds": 1.0, "images": 1, "losses": {evil: 1.0}, "metrics": {evil: 1.0}}]
-    found = shown(
+    result = shown(
         report(
             *METHODS,
             name=evil,
@@ -143,21 +145,21 @@ def test_names_from_outside_are_text_and_never_markup() -> None:
             hardware=evil,
         )
     )
-    assert found.all("script") == []
-    assert len(found.all("b")) == found.text.count(f"{evil}. It")
-    assert evil in found.text
+    assert result.all("script") == []
+    assert len(result.all("b")) == result.text.count(f"{evil}. It")
+    assert evil in result.text
 
 
 def test_every_image_has_words_and_every_table_headers() -> None:
-    found = shown(report(*METHODS, scores=scores(fid(1.0)), rows=history()))
-    assert all(image["alt"] for image in found.all("img"))
-    assert all(cell.get("scope") for cell in found.all("th"))
-    assert len(found.all("caption")) == len(found.all("table")) == 3
-    assert found.all("html")[0]["lang"] == "en"
-    ids = Counter(attrs["id"] for _, attrs in found.elements if "id" in attrs)
+    result = shown(report(*METHODS, scores=scores(fid(1.0)), rows=history()))
+    assert all(image["alt"] for image in result.all("img"))
+    assert all(cell.get("scope") for cell in result.all("th"))
+    assert len(result.all("caption")) == len(result.all("table")) == 3
+    assert result.all("html")[0]["lang"] == "en"
+    ids = Counter(attrs["id"] for _, attrs in result.elements if "id" in attrs)
     assert max(ids.values()) == 1
     referred = {
-        attrs["aria-labelledby"] for _, attrs in found.elements if "aria-labelledby" in attrs
+        attrs["aria-labelledby"] for _, attrs in result.elements if "aria-labelledby" in attrs
     }
     assert referred <= set(ids)
 
@@ -165,11 +167,11 @@ def test_every_image_has_words_and_every_table_headers() -> None:
 def test_the_best_of_comparable_scores_is_marked() -> None:
     first = report("sample", name="one", scores=scores(fid(3.0), bits(1.0, "a")))
     second = report("sample", name="two", scores=scores(fid(2.0), bits(0.5, "b")))
-    found = shown(first, second)
-    assert [c.get("class") for c in found.all("td")].count("best") == 1
-    assert "2 (best)" in found.text
-    assert "digits-cnn (weights 0123456789ab; none)" in found.text
-    assert "12 images of the test split" in found.text
+    result = shown(first, second)
+    assert [c.get("class") for c in result.all("td")].count("best") == 1
+    assert "2 (best)" in result.text
+    assert "digits-cnn (weights 0123456789ab; none)" in result.text
+    assert "12 images of the test split" in result.text
 
 
 def test_real_images_have_a_row_where_a_score_has_a_reference() -> None:
@@ -182,9 +184,9 @@ def test_real_images_have_a_row_where_a_score_has_a_reference() -> None:
 
 def test_stability_names_what_failed() -> None:
     rows = [*history(), {"step": 100, "event": "rollback", "failed": 140, "what": "loss"}]
-    found = shown(report(rows=rows), report(rows=history(), name="calm"))
-    assert "rolled back once, 40 steps lost" in found.text
-    assert found.text.count("none") >= 1
+    result = shown(report(rows=rows), report(rows=history(), name="calm"))
+    assert "rolled back once, 40 steps lost" in result.text
+    assert result.text.count("none") >= 1
 
 
 def test_samples_that_are_not_finite_are_told() -> None:
@@ -206,9 +208,9 @@ def test_the_headline_says_what_was_compared() -> None:
 
 @pytest.mark.parametrize("taxonomy", list(families.FAMILIES))
 def test_each_family_has_its_paragraph(taxonomy: tuple[str, ...]) -> None:
-    found = shown(report("sample", taxonomy=taxonomy))
-    assert families.FAMILIES[taxonomy].text in found.text
-    assert families.FAMILIES[taxonomy].title in found.text
+    result = shown(report("sample", taxonomy=taxonomy))
+    assert families.FAMILIES[taxonomy].text in result.text
+    assert families.FAMILIES[taxonomy].title in result.text
 
 
 def test_capabilities_that_the_paragraph_does_not_cover_are_explained() -> None:
@@ -238,8 +240,8 @@ def test_two_models_of_one_family_share_its_paragraph() -> None:
 
 def test_render_writes_the_page_and_results_that_round_trip(tmp_path: Path) -> None:
     given = scores(fid(2.5), bits(1.0, "d"), warnings=["something"])
-    found = report("sample", scores=given, rows=history(), sampling_seconds=2.0)
-    done = render([found, report(name="other")], tmp_path / "deep" / "page.html", "T")
+    result = report("sample", scores=given, rows=history(), sampling_seconds=2.0)
+    done = render([result, report(name="other")], tmp_path / "deep" / "page.html", "T")
     Page(done.path.read_text(encoding="utf-8"))
     read = json.loads((tmp_path / "deep" / "results.json").read_text(encoding="utf-8"))
     assert read == done.to_dict() == done.results
@@ -330,9 +332,9 @@ def test_the_table_marks_the_best(tmp_path: Path) -> None:
 
 
 def test_results_need_no_scores() -> None:
-    found = results([report()], "t")
-    assert found["runs"][0]["scores"] is None
-    assert found["best"] == {}
+    result = results([report()], "t")
+    assert result["runs"][0]["scores"] is None
+    assert result["best"] == {}
 
 
 def test_verdicts_are_on_the_page_in_the_text_and_in_the_results(tmp_path: Path) -> None:
@@ -346,7 +348,7 @@ def test_verdicts_are_on_the_page_in_the_text_and_in_the_results(tmp_path: Path)
     assert words in text
     assert "0.723 to 1.28" in text
     assert f"{words} (difference 1, 95 % interval 0.72 to 1.28)" in comparison.table()
-    (found,) = json.loads((tmp_path / "results.json").read_text())["verdicts"]
-    assert found["better"] == "two"
-    assert found["words"] == words
-    assert found["interval"] == pytest.approx([0.7228, 1.2772], abs=1e-3)
+    (record,) = json.loads((tmp_path / "results.json").read_text())["verdicts"]
+    assert record["better"] == "two"
+    assert record["words"] == words
+    assert record["interval"] == pytest.approx([0.7228, 1.2772], abs=1e-3)

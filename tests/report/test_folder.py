@@ -130,9 +130,9 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 def test_such_a_folder_below_pictures_is_none_of_them(tmp_path):
     folder.save(tmp_path, pictures(2))  # the folder itself is what is asked for
     folder.save(tmp_path / "samples", pictures(3))
-    found = scan(tmp_path)
-    assert [f.name for f in found.files] == ["0.png", "1.png"]
-    assert found.made == ["samples/"]
+    scanned = scan(tmp_path)
+    assert [f.name for f in scanned.files] == ["0.png", "1.png"]
+    assert scanned.made == ["samples/"]
     images = stream(tmp_path)
     list(images.batches(2))
     assert "left out what genarium made: samples" in images.warnings[0]

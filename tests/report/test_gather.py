@@ -35,18 +35,18 @@ PARTS = {
     "able", [c for n in (0, 1, 2, len(METHODS)) for c in itertools.combinations(METHODS, n)]
 )
 def test_each_part_hangs_on_its_capability(able: tuple[str, ...]) -> None:
-    found = collect(run(*able), dataset=data(), n=4)
+    report = collect(run(*able), dataset=data(), n=4)
     for part, needed in PARTS.items():
-        assert (getattr(found, part) is not None) == (needed <= set(able)), part
+        assert (getattr(report, part) is not None) == (needed <= set(able)), part
     walks = "decode" in able and ("encode" in able or "prior" in able)
-    assert (found.interpolations is not None) == walks
+    assert (report.interpolations is not None) == walks
 
 
 def test_samples_are_those_of_the_seed() -> None:
     one = run("sample")
-    found = collect(one, dataset=data(), n=5, seed=3)
-    assert torch.equal(found.samples, to_uint8(one.sample(5, seed=3)))
-    assert not torch.equal(found.samples, to_uint8(one.sample(5, seed=4)))
+    report = collect(one, dataset=data(), n=5, seed=3)
+    assert torch.equal(report.samples, to_uint8(one.sample(5, seed=3)))
+    assert not torch.equal(report.samples, to_uint8(one.sample(5, seed=4)))
 
 
 def test_the_global_generator_and_the_mode_are_left_alone() -> None:
@@ -72,11 +72,11 @@ def test_the_samples_of_the_page_are_those_that_were_scored() -> None:
     spying = Metric(lambda samples, reference: None, {"spy": spy}, on_features=False, needs=())
     plan = of_data(data(), n=12, seed=5, extractor="pixels", metrics="fid")
     plan = dataclasses.replace(plan, metrics=(*plan.metrics, spying))
-    found = collect(one, dataset=data(), n=9, plan=plan)
+    report = collect(one, dataset=data(), n=9, plan=plan)
     theirs, ours = seen  # the test images are measured first
     assert torch.equal(theirs, data().test.images)
-    assert torch.equal(found.samples, ours[:9])
-    assert found.seed == 5
+    assert torch.equal(report.samples, ours[:9])
+    assert report.seed == 5
     seen.clear()
     more = collect(one, dataset=data(), n=20, plan=plan).samples
     assert torch.equal(more[:12], seen[1])
@@ -104,26 +104,26 @@ def test_samples_that_are_not_finite_are_counted_and_shown_grey() -> None:
         return images
 
     one.model.sample = spoiled
-    found = collect(one, dataset=data(), n=4)
-    assert found.nonfinite == 2
-    assert found.samples[1, 0, 2, 3] == 128
+    report = collect(one, dataset=data(), n=4)
+    assert report.nonfinite == 2
+    assert report.samples[1, 0, 2, 3] == 128
 
 
 def test_planted_copies_are_found() -> None:
     on = data()
     one = run("sample", on=on)
     one.model.sample = lambda n, **_: on.train.images[:n].float() / 127.5 - 1
-    found = collect(one, dataset=on, n=6)
-    assert found.copies.median == 0.0
-    assert torch.equal(found.copies.images, found.copies.nearest)
-    assert found.baseline.median > 1
-    assert found.baseline.count == len(on.test)
+    report = collect(one, dataset=on, n=6)
+    assert report.copies.median == 0.0
+    assert torch.equal(report.copies.images, report.copies.nearest)
+    assert report.baseline.median > 1
+    assert report.baseline.count == len(on.test)
 
 
 def test_distances_are_euclidean_on_unit_pixels_from_closest_to_farthest() -> None:
     queries = torch.zeros(5, 1, 2, 2, dtype=torch.uint8)
-    found = torch.tensor([255, 0, 51, 102, 204], dtype=torch.uint8).view(5, 1, 1, 1)
-    answer = matches(queries, found.expand(5, 1, 2, 2), shown=3)
+    result = torch.tensor([255, 0, 51, 102, 204], dtype=torch.uint8).view(5, 1, 1, 1)
+    answer = matches(queries, result.expand(5, 1, 2, 2), shown=3)
     assert answer.distances == pytest.approx((0.0, 0.8, 2.0))
     assert answer.median == pytest.approx(0.8)
     assert answer.count == 5
@@ -171,9 +171,9 @@ def test_walks_use_codes_of_test_images_before_draws_of_the_prior() -> None:
 
 def test_one_test_image_is_enough() -> None:
     on = data(counts=(3, 0, 1))
-    found = collect(run(*METHODS, on=on), dataset=on, n=1)
-    assert found.interpolations.images.shape[0] == 1
-    assert found.copies.count == 1
+    report = collect(run(*METHODS, on=on), dataset=on, n=1)
+    assert report.interpolations.images.shape[0] == 1
+    assert report.copies.count == 1
 
 
 def test_data_of_another_shape_are_refused_in_one_line() -> None:
@@ -213,7 +213,7 @@ def test_own_scores_are_computed_with_the_default_extractor(
     asked: list[str] = []
     monkeypatch.setattr(features, "extractor", lambda name, **_: (asked.append(name), flat)[1])
     parts: list[str] = []
-    found = collect(
+    report = collect(
         run("sample", "reconstruct"),
         dataset=data(),
         n=2,
@@ -221,19 +221,19 @@ def test_own_scores_are_computed_with_the_default_extractor(
         progress=parts.append,
     )
     assert asked == [features.default_for("blobs", data().spec)]
-    assert found.scores is not None
-    assert found.scores.get("FID (flat)") is not None
-    assert found.scores.get("reconstruction MSE") is not None
-    assert found.scores.context["reference"]["count"] == 8
+    assert report.scores is not None
+    assert report.scores.get("FID (flat)") is not None
+    assert report.scores.get("reconstruction MSE") is not None
+    assert report.scores.context["reference"]["count"] == 8
     assert parts == ["scores", "samples", "nearest training images", "reconstructions"]
 
 
 def test_the_baseline_is_that_of_the_test_images() -> None:
     on = data()
     on.test.images[:] = on.train.images[: len(on.test)]  # so each has a distance of 0
-    found = collect(run("sample", on=on), dataset=on, n=6)
-    assert found.baseline.median == 0.0
-    assert found.copies.median > 1
+    report = collect(run("sample", on=on), dataset=on, n=6)
+    assert report.baseline.median == 0.0
+    assert report.copies.median > 1
 
 
 def test_models_that_draw_from_the_global_generator_give_the_same_pictures() -> None:

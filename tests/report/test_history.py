@@ -22,6 +22,12 @@ def test_curves_hold_a_series_a_name_with_gaps() -> None:
     assert [s.label for s in curves(history(), "metrics")] == ["all/kl"]
 
 
+def test_a_loss_that_was_renamed_has_one_curve() -> None:
+    rows = [row(1, **{"generator/game": 1.0}), row(2, **{"generator/adversarial": 2.0})]
+    (series,) = curves(rows)
+    assert (series.label, list(series.y)) == ("generator/adversarial", [1.0, 2.0])
+
+
 def test_spread_is_that_of_the_last_quarter() -> None:
     rows = [row(step, a=1000.0) for step in range(1, 76)]
     rows += [row(step, a=1.0 if step % 2 else 3.0) for step in range(77, 101)]
@@ -48,9 +54,9 @@ def test_rollbacks_and_values_that_are_not_finite_are_counted() -> None:
         {"step": 20, "event": "rollback", "failed": 21, "what": "loss"},
         row(30, a=None),
     ]
-    found = stability(rows)
-    assert (found.rollbacks, found.lost, found.failed, found.nonfinite) == (2, 8, (17, 21), 2)
-    assert found.spreads == ()
+    result = stability(rows)
+    assert (result.rollbacks, result.lost, result.failed, result.nonfinite) == (2, 8, (17, 21), 2)
+    assert result.spreads == ()
 
 
 def test_cost_is_that_of_the_last_row() -> None:

@@ -7,7 +7,7 @@ import re
 import torch
 
 from genarium.drawing.images import FILL, data_uri
-from genarium.report.pictures import neighbours, pairs, picture, walks
+from genarium.report.pictures import interpolation_grid, neighbours, pairs, picture
 from genarium.report.records import Interpolations, Matches, Pairs
 
 
@@ -23,15 +23,15 @@ def cells(image: torch.Tensor) -> list[list[int]]:
 
 
 def test_each_row_of_originals_stands_above_what_was_made_of_it() -> None:
-    found = Pairs(numbered(5), numbered(5, start=100))
-    rows = cells(pairs(found, columns=3))
+    result = Pairs(numbered(5), numbered(5, start=100))
+    rows = cells(pairs(result, columns=3))
     assert rows == [[0, 1, 2], [100, 101, 102], [3, 4, FILL], [103, 104, FILL]]
 
 
 def test_walks_are_rows_between_their_ends() -> None:
     images, ends = numbered(2, 3), numbered(2, 2, start=50)
-    assert cells(walks(Interpolations(images, "spherical"))) == [[0, 1, 2], [3, 4, 5]]
-    whole = walks(Interpolations(images, "linear", ends))
+    assert cells(interpolation_grid(Interpolations(images, "spherical"))) == [[0, 1, 2], [3, 4, 5]]
+    whole = interpolation_grid(Interpolations(images, "linear", ends))
     assert whole.shape == (1, 5, 3 + 4 + 7 + 4 + 3)
     assert [[row[1], *row[8:13:2], row[19]] for row in whole[0, 1::2].tolist()] == [
         [50, 0, 1, 2, 51],
@@ -40,8 +40,8 @@ def test_walks_are_rows_between_their_ends() -> None:
 
 
 def test_neighbours_have_their_distances_below() -> None:
-    found = Matches(numbered(2), numbered(2, start=9), (1.04, 2.55), 1.5, 10)
-    figure = neighbours(found, "samples")
+    result = Matches(numbered(2), numbered(2, start=9), (1.04, 2.55), 1.5, 10)
+    figure = neighbours(result, "samples")
     assert re.findall("<li>(.*?)</li>", figure) == ["1.0", "2.5"]
     assert "Distances 1.04, 2.55." in figure
 

@@ -26,14 +26,14 @@ from genarium.drawing.plots import (
 def paths(chart: str, kind: str) -> list[list[tuple[float, float]]]:
     """The points of each path of the class `kind` in the plot, legend left out."""
     root = ElementTree.fromstring(chart)
-    found = []
+    results = []
     for lines in root.iter("svg"):
         if lines.get("class") == "lines":
             for path in lines.iter("path"):
                 if str(path.get("class")).startswith(kind):
                     points = re.findall(r"[ML](\S+) ([\d.]+)", str(path.get("d")))
-                    found.append([(float(x), float(y)) for x, y in points])
-    return found
+                    results.append([(float(x), float(y)) for x, y in points])
+    return results
 
 
 def test_a_line_runs_from_corner_to_corner() -> None:

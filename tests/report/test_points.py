@@ -8,7 +8,7 @@ import torch
 from genarium.drawing.images import grid
 from genarium.drawing.points import DRAWN, MARGIN, MODE, PAPER, SCALE, SIDE, planar, scatter, sheet
 from genarium.drawing.points import pairs as beside
-from genarium.report.pictures import pairs, strip, walks
+from genarium.report.pictures import interpolation_grid, pairs, strip
 from genarium.report.records import Interpolations, Pairs
 
 MIXTURE = {"centres": [[0.0, 0.0], [1.0, 0.5]], "sigma": 0.1, "scale": 2.0}
@@ -97,6 +97,6 @@ def test_the_pages_rows_become_plots() -> None:
     assert torch.equal(pairs(Pairs(first, second)), scatter(second, real=first))
     assert torch.equal(strip(first, 1), scatter(first))
     ends = torch.stack([first, second], 1)
-    found = Interpolations(ends.repeat_interleave(2, 1), "linear", ends)
-    plot = scatter(found.images.flatten(0, 1), real=ends.flatten(0, 1))
-    assert torch.equal(walks(found), plot)
+    result = Interpolations(ends.repeat_interleave(2, 1), "linear", ends)
+    plot = scatter(result.images.flatten(0, 1), real=ends.flatten(0, 1))
+    assert torch.equal(interpolation_grid(result), plot)

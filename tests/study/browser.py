@@ -22,14 +22,14 @@ FLAGS = ("--disable-quic", "--no-first-run", "--disable-background-networking", 
 def executable() -> str:
     """A Chromium of this machine, or the one that Playwright installed."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    result = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if result is None:
         with sync_api.sync_playwright() as playwright:
             own = playwright.chromium.executable_path
-            found = own if Path(own).is_file() else None
-    if found is None:
+            result = own if Path(own).is_file() else None
+    if result is None:
         pytest.skip(f"no Chromium on this machine: none of {', '.join(NAMES)}, nor $CHROMIUM")
-    return found
+    return result
 
 
 @contextmanager

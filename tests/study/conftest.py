@@ -111,13 +111,13 @@ def served(folder: Path, *arguments: str) -> Iterator[Served]:
     )
     try:
         assert process.stdout is not None
-        found = None
+        match = None
         for line in process.stdout:
-            found = re.search(r"participants: http://.*:(\d+)/", line)
-            if found:
+            match = re.search(r"participants: http://.*:(\d+)/", line)
+            if match:
                 break
-        assert found, f"the server did not start: {process.communicate()[1]}"
-        yield Served(process, int(found.group(1)))
+        assert match, f"the server did not start: {process.communicate()[1]}"
+        yield Served(process, int(match.group(1)))
     finally:
         if process.poll() is None:
             process.kill()

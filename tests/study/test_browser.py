@@ -62,9 +62,9 @@ def shared(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 def rows(study: Path, link: str) -> list[Row]:
     """What is stored of the participant with this link."""
     store = Store(study / "answers.sqlite", manifests.read(study).id)
-    found = store.of(link.rpartition("/")[2])
+    result = store.of(link.rpartition("/")[2])
     store.close()
-    return found
+    return result
 
 
 def answered(study: Path, link: str) -> int:
@@ -145,13 +145,13 @@ def test_forty_pictures_by_keyboard_closed_resumed_and_reported(
     page.reload()
     page.wait_for_selector("#end:visible")
 
-    found = rows(study, link)
-    assert len(found) == 46
-    assert all(row.given for row in found)
-    test = [row for row in found if row.trial.kind == "test"]
+    result = rows(study, link)
+    assert len(result) == 46
+    assert all(row.given for row in result)
+    test = [row for row in result if row.trial.kind == "test"]
     assert len(test) == 40
-    assert all(row.right for row in found if row.trial.kind == "check")
-    assert all(row.given and 0 < row.given.response_ms < 60_000 for row in found)
+    assert all(row.right for row in result if row.trial.kind == "check")
+    assert all(row.given and 0 < row.given.response_ms < 60_000 for row in result)
     assert main(["study", "report", str(study)]) == 0
     assert "HYPE" in capsys.readouterr().out
     with (study / "answers.csv").open() as file:
@@ -209,8 +209,8 @@ def test_practice_tells_the_truth_and_the_study_does_not(
         page.wait_for_selector(OPEN)
         page.keyboard.press("j")
         page.wait_for_selector("#next:visible")
-        told = page.inner_text("#question")
-        assert told == ("Right: it is real." if wanted == "real" else "No: a model made it.")
+        message = page.inner_text("#question")
+        assert message == ("Right: it is real." if wanted == "real" else "No: a model made it.")
         page.keyboard.press("Space")
     page.wait_for_selector("#ready:visible")
     page.keyboard.press("Space")

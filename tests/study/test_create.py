@@ -30,8 +30,8 @@ def pixels(path: Path) -> torch.Tensor:
 
 def test_as_many_real_pictures_as_fakes(made: Path) -> None:
     manifest = manifests.read(made)
-    found = Counter((p.truth, p.practice) for p in manifest.pictures)
-    assert found == {
+    result = Counter((p.truth, p.practice) for p in manifest.pictures)
+    assert result == {
         ("real", False): 20,
         ("fake", False): 20,
         ("real", True): 2,

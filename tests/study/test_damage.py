@@ -88,13 +88,13 @@ def test_no_changed_row_goes_unnoticed(study: Path, change: str) -> None:
 
 def test_no_flipped_bit_in_the_manifest_goes_unnoticed(study: Path) -> None:
     path, draw = study / "study.json", random.Random(3)
-    whole, found = path.read_bytes(), manifests.read(study)
+    whole, result = path.read_bytes(), manifests.read(study)
     for _ in range(FLIPS):
         flipped = bytearray(whole)
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         with contextlib.suppress(UserError):
-            assert manifests.read(study) == found
+            assert manifests.read(study) == result
 
 
 @pytest.mark.parametrize("verb", ["serve", "report"])

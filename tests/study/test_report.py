@@ -54,11 +54,11 @@ def test_rates_are_those_of_the_answers(study: Path) -> None:
     take_part(study, right)
     take_part(study, always_real)
     made = report_study(study)
-    found = made.results.rates
-    assert found.fake[0].value == 0.5  # one of two was always fooled
-    assert found.real.value == 0.0
-    assert found.hype[0].value == 0.25
-    assert found.real.high >= wilson(0, 40)[1] - 1e-12
+    result = made.results.rates
+    assert result.fake[0].value == 0.5  # one of two was always fooled
+    assert result.real.value == 0.0
+    assert result.hype[0].value == 0.25
+    assert result.real.high >= wilson(0, 40)[1] - 1e-12
     assert len(made.results.answers) == 80, "practice and checks are in no rate"
 
 

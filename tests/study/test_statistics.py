@@ -38,19 +38,19 @@ def random_rows(seed: int, people: int = 6, pictures: int = 12) -> list[tuple[in
 
 def test_rates_are_the_plain_fractions() -> None:
     rows = random_rows(0)
-    found = rates(judgements(rows), 2, draws=50)
+    measured = rates(judgements(rows), 2, draws=50)
     naive = {m: [w for *_, k, w in rows if k == m] for m in (REAL, 0, 1)}
     naive = {m: sum(w) / len(w) for m, w in naive.items()}
-    assert found.real.value == pytest.approx(naive[REAL])
+    assert measured.real.value == pytest.approx(naive[REAL])
     for m in (0, 1):
-        assert found.fake[m].value == pytest.approx(naive[m])
-        assert found.hype[m].value == pytest.approx((naive[m] + naive[REAL]) / 2)
-    assert found.difference[0, 1].value == pytest.approx(naive[0] - naive[1])
+        assert measured.fake[m].value == pytest.approx(naive[m])
+        assert measured.hype[m].value == pytest.approx((naive[m] + naive[REAL]) / 2)
+    assert measured.difference[0, 1].value == pytest.approx(naive[0] - naive[1])
     for each in (
-        found.real,
-        *found.fake.values(),
-        *found.hype.values(),
-        *found.difference.values(),
+        measured.real,
+        *measured.fake.values(),
+        *measured.hype.values(),
+        *measured.difference.values(),
     ):
         assert each.low < each.value < each.high
 
@@ -74,25 +74,25 @@ def test_wilson_solves_its_equation() -> None:
 
 def test_no_error_at_all_still_has_an_interval() -> None:
     rows = [(p, j, 0, False) for p in range(4) for j in range(10)]
-    found = rates(judgements(rows), 1, 100)
-    assert found.fake[0].value == found.fake[0].low == 0
-    assert found.fake[0].high == pytest.approx(wilson(0, 40)[1])
+    measured = rates(judgements(rows), 1, 100)
+    assert measured.fake[0].value == measured.fake[0].low == 0
+    assert measured.fake[0].high == pytest.approx(wilson(0, 40)[1])
 
 
 def test_kinds_without_answers_are_nan_over_everything() -> None:
-    found = rates(judgements([(0, 0, 0, True)] * 5), 2, 50)
-    assert math.isnan(found.fake[1].value)
-    assert (found.fake[1].low, found.fake[1].high) == (0.0, 1.0)
-    assert math.isnan(found.hype[0].value)
-    assert math.isnan(found.difference[0, 1].value)
+    measured = rates(judgements([(0, 0, 0, True)] * 5), 2, 50)
+    assert math.isnan(measured.fake[1].value)
+    assert (measured.fake[1].low, measured.fake[1].high) == (0.0, 1.0)
+    assert math.isnan(measured.hype[0].value)
+    assert math.isnan(measured.difference[0, 1].value)
 
 
 def test_people_who_differ_widen_the_interval() -> None:
     alike = [(p, j, 0, (p + j) % 2 == 0) for p in range(10) for j in range(20)]
-    apart = [(p, j, 0, p < 5) for p in range(10) for j in range(20)]
+    different = [(p, j, 0, p < 5) for p in range(10) for j in range(20)]
     pictures = [(p, j, 0, j < 10) for p in range(10) for j in range(20)]
     narrow, wide, hard = (
-        rates(judgements(rows), 1, 500).fake[0] for rows in (alike, apart, pictures)
+        rates(judgements(rows), 1, 500).fake[0] for rows in (alike, different, pictures)
     )
     assert narrow.value == wide.value == hard.value == 0.5
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
@@ -105,9 +105,9 @@ def test_answers_that_share_nothing_have_the_plain_interval() -> None:
     for _ in range(20):
         wrong = draw.random((30, 40)) < 0.3
         rows = [(p, j, 0, bool(wrong[p, j])) for p in range(30) for j in range(40)]
-        found = rates(judgements(rows), 1, 400).fake[0]
+        measured = rates(judgements(rows), 1, 400).fake[0]
         low, high = wilson(int(wrong.sum()), wrong.size)
-        widths.append((found.high - found.low) / (high - low))
+        widths.append((measured.high - measured.low) / (high - low))
     assert 1.0 <= np.mean(widths) < 1.2
 
 
@@ -138,8 +138,8 @@ def test_the_interval_covers_the_true_rate() -> None:
             for p in range(12)
             for j in range(25)
         ]
-        found = rates(judgements(rows), 1, 200).fake[0]
-        covered += found.low <= 0.3 <= found.high
+        measured = rates(judgements(rows), 1, 200).fake[0]
+        covered += measured.low <= 0.3 <= measured.high
     assert 0.89 <= covered / repeats <= 0.99
 
 
@@ -150,10 +150,10 @@ def test_threshold_is_the_mean_of_the_second_half() -> None:
 
 def test_mean_interval_is_near_the_normal_one() -> None:
     values = np.random.default_rng(0).normal(400, 50, 200)
-    found = mean_interval(values.tolist(), 4000)
+    result = mean_interval(values.tolist(), 4000)
     half = 1.96 * values.std() / math.sqrt(200)
-    assert found.value == pytest.approx(values.mean())
-    assert found.low == pytest.approx(values.mean() - half, abs=1.5)
-    assert found.high == pytest.approx(values.mean() + half, abs=1.5)
+    assert result.value == pytest.approx(values.mean())
+    assert result.low == pytest.approx(values.mean() - half, abs=1.5)
+    assert result.high == pytest.approx(values.mean() + half, abs=1.5)
     assert math.isnan(mean_interval([400.0]).low)
     assert math.isnan(mean_interval([]).value)

@@ -21,12 +21,12 @@ assert allocator.state() == allocator.keep_memory()
 @pytest.mark.parametrize("wish", ["", "system"])
 def test_state_is_what_was_done(wish: str) -> None:
     environment = {**os.environ, "GENARIUM_ALLOCATOR": wish}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True
     )
     glibc = platform.libc_ver()[0] == "glibc"
     expected = "glibc, memory kept" if glibc and not wish else "system"
-    assert found.stdout.strip() == expected
+    assert process.stdout.strip() == expected
 
 
 HUGE = """
@@ -52,11 +52,11 @@ def test_what_is_allocated_next_may_lie_in_huge_pages(wish: str) -> None:
     known = Path("/sys/kernel/mm/transparent_hugepage/enabled")
     if platform.libc_ver()[0] != "glibc" or not known.exists():
         pytest.skip("no huge pages here")
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", HUGE],
         env={**os.environ, "GENARIUM_ALLOCATOR": wish},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == str(not wish)
+    assert process.stdout.strip() == str(not wish)

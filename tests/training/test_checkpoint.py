@@ -29,13 +29,13 @@ def test_round_trip_in_any_memory_layout(tmp_path: Path) -> None:
     saved.model["c"] = torch.randn(4, 3, 5, 5).to(memory_format=torch.channels_last)
     saved.model["shared"] = saved.model["w"]
     checkpoints.save(tmp_path, saved, keep=2)
-    found = checkpoints.load(tmp_path)
-    assert found.step == 3
-    assert found.state == {"step": 3}
-    assert found.ema is None
+    checkpoint = checkpoints.load(tmp_path)
+    assert checkpoint.step == 3
+    assert checkpoint.state == {"step": 3}
+    assert checkpoint.ema is None
     for name, value in saved.model.items():
-        assert torch.equal(found.model[name], value)
-        assert found.model[name].dtype == value.dtype
+        assert torch.equal(checkpoint.model[name], value)
+        assert checkpoint.model[name].dtype == value.dtype
 
 
 def test_keeps_the_newest(tmp_path: Path) -> None:
@@ -70,9 +70,9 @@ def test_a_kill_at_any_moment_of_a_save_loses_nothing() -> None:
     tool = Path(__file__).parents[2] / "tools" / "campaigns" / "kills.py"
     command = [sys.executable, str(tool), "--random", "6"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert found.returncode == 0, found.stdout + found.stderr
-    kills, lost = map(int, re.findall(r"\d+", found.stdout.splitlines()[-1]))
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert process.returncode == 0, process.stdout + process.stderr
+    kills, lost = map(int, re.findall(r"\d+", process.stdout.splitlines()[-1]))
     assert kills > 40
     assert lost == 0
 

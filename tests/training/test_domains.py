@@ -38,12 +38,12 @@ def trainer_of(name: str, n: int, m: int, aligned: bool, **options: object) -> T
 
 def rows(trainer: Trainer, steps: int, phase: str) -> list[tuple[int, int]]:
     """Numbers of the images of A and of B that lie beside one another over some steps."""
-    found = []
+    results = []
     for trainer.step in range(steps):
         batch = trainer.batch_of(phase, 0)
         for a, b in zip(batch.images, batch.extra["b"], strict=True):
-            found.append((int(a.max()) // 2, int(b.max()) // 2))
-    return found
+            results.append((int(a.max()) // 2, int(b.max()) // 2))
+    return results
 
 
 def test_pairs_stay_together_and_are_mirrored_together() -> None:
@@ -87,10 +87,10 @@ def test_a_batch_larger_than_the_second_domain_is_refused() -> None:
 
 def test_the_rate_stays_for_half_of_the_budget_and_then_falls_to_0() -> None:
     trainer = trainer_of("cyclegan", 12, 12, True, schedule="constant-linear", steps=8)
-    found = []
+    results = []
     for trainer.step in range(9):
-        found.append(trainer.learning_rate_factor())
-    assert found == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
+        results.append(trainer.learning_rate_factor())
+    assert results == [1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
 
 
 def test_a_recipe_has_its_schedule_and_a_flag_wins() -> None:

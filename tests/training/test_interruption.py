@@ -23,7 +23,7 @@ from genarium.training import progress
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer
 from tests.conftest import make_trainer, tiny_dataset
-from tests.training.test_trainer import A, Game, data, trainer
+from tests.training.test_trainer import A, Players, data, trainer
 
 # ------------------------------------------------------------------ signals
 
@@ -174,17 +174,17 @@ def test_a_stderr_that_is_closed_full_or_gone(tmp_path: Path, redirected: str) -
     arguments = " ".join([*COMMAND[3:], "--steps", "6"])
     line = f"set -o pipefail; '{sys.executable}' train.py {arguments} {redirected}"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", line], cwd=tmp_path, env=environment, check=False, capture_output=True
     )
-    assert found.returncode == 0, found.stderr
+    assert process.returncode == 0, process.stderr
     assert checkpoints.load(tmp_path / "run" / "checkpoints").step == 6
 
 
 # ------------------------------------------------------------------ torch's generators
 
 
-class Dropping(Game):
+class Dropping(Players):
     """A game whose loss depends on the global generator."""
 
     def step(self, batch: Batch, phase: str) -> Step:
@@ -210,13 +210,13 @@ def test_a_training_leaves_the_global_generator_as_it_was() -> None:
 
 
 def test_a_training_does_not_depend_on_the_global_generator() -> None:
-    found = []
+    results = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         made = dropping()
         made.fit()
-        found.append(made.model.a.weight.detach())
-    assert torch.equal(*found)
+        results.append(made.model.a.weight.detach())
+    assert torch.equal(*results)
 
 
 def test_trainings_in_threads_do_not_disturb_each_other() -> None:

@@ -60,9 +60,9 @@ def test_every_flipped_bit_is_noticed(path: Path) -> None:
         path.write_bytes(flipped)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(log.warnings, "warn", lambda *_, **__: None)
-            found = log.read(path)
+            record = log.read(path)
         # in the name of the sum the row itself is whole
-        kept = [{k: row[k] for k in ("step", "losses", "metrics")} for row in found]
+        kept = [{k: row[k] for k in ("step", "losses", "metrics")} for row in record]
         assert kept in (rows(1, 3), rows(1, 2, 3), rows(1), rows(3))
 
 

@@ -117,9 +117,9 @@ def test_flips_in_every_file_of_a_run() -> None:
     tool = Path(__file__).parents[2] / "tools" / "campaigns" / "bit_flips.py"
     command = [sys.executable, str(tool), "--flips", "20"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "20 flips, 0 silent" in found.stdout
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "20 flips, 0 silent" in process.stdout
 
 
 # ------------------------------------------------------------------ writing
@@ -155,7 +155,7 @@ def test_descriptions_are_on_the_disk_before_the_first_step(
     about = {"name": "tiny", "manifest": "0" * 64, "spec": {"height": 1, "width": 1, "channels": 1}}
     run.describe(genarium.runs.configuration.Config("vae"), about, ("yours",), "")
     for name in ("config.yaml", "run.json", "README.md"):
-        assert any(name in found for found in synced), name
+        assert any(name in result for result in synced), name
     assert {"run", tmp_path.name} <= set(synced), "the names in the folder, and its own"
 
 
@@ -191,10 +191,10 @@ def test_trainings_that_start_at_once_get_a_folder_each(
     barrier = threading.Barrier(4)
 
     def slowly(self: Path, **settings: object) -> bool:  # all look before any makes its folder
-        found = exists(self, **settings)
-        if self.parent.name == "runs" and barrier.n_waiting < 4 and not found:
+        result = exists(self, **settings)
+        if self.parent.name == "runs" and barrier.n_waiting < 4 and not result:
             barrier.wait(600)
-        return found
+        return result
 
     monkeypatch.setattr(Path, "exists", slowly)
     paths: list[Path] = []
@@ -246,6 +246,6 @@ def test_whole_trainings_in_threads_equal_one_alone(
     for worker in workers:
         worker.join()
     alone = (made / "checkpoints" / "00000002" / "model.safetensors").read_bytes()
-    found = list(tmp_path.glob("runs/*/checkpoints/00000002/model.safetensors"))
-    assert len(found) == len(steps)
-    assert all(path.read_bytes() == alone for path in found)
+    result = list(tmp_path.glob("runs/*/checkpoints/00000002/model.safetensors"))
+    assert len(result) == len(steps)
+    assert all(path.read_bytes() == alone for path in result)

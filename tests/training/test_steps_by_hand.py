@@ -41,11 +41,11 @@ def trainer(model: Model, n: int = 8, **options: object) -> Trainer:
 
 def test_the_constant_linear_rate_stays_for_half_of_the_run_and_then_falls_to_nothing() -> None:
     made = trainer(Slope(), schedule="constant-linear")
-    found = []
+    results = []
     for _ in range(8):
-        found.append(made.learning_rate_factor())
+        results.append(made.learning_rate_factor())
         made.one_step()
-    assert found == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+    assert results == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
 
 
 def test_each_step_goes_by_its_own_gradient_alone() -> None:

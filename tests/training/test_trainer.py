@@ -28,7 +28,7 @@ class Net(nn.Module):
         self.weight = nn.Parameter(torch.ones(3))
 
 
-class Game(Model):
+class Players(Model):
     """Two players with one number each; remembers who played and what it saw."""
 
     def __init__(self, *phases: Phase):
@@ -65,7 +65,7 @@ B = Phase("b", ("b",), SGD)
 
 def trainer(*phases: Phase, **options: object) -> Trainer:
     settings = {"batch": 4, "device": "cpu", "steps": 4, **options}
-    return Trainer(Game(*(phases or (A,))), data(), TrainOptions(**settings))
+    return Trainer(Players(*(phases or (A,))), data(), TrainOptions(**settings))
 
 
 def test_turns_follow_the_phases() -> None:
@@ -146,12 +146,12 @@ def test_minutes_end_a_run(tmp_path: Path) -> None:
 )
 def test_learning_rate(schedule: str, expected: list[float]) -> None:
     made = trainer(schedule=schedule, warmup=2)
-    found = []
+    results = []
     for _ in range(4):
-        found.append(made.learning_rate_factor())
+        results.append(made.learning_rate_factor())
         made.one_step()
-        assert made.players[0].optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * found[-1])
-    assert found == pytest.approx(expected)
+        assert made.players[0].optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * results[-1])
+    assert results == pytest.approx(expected)
 
 
 def test_clipping_bounds_the_gradient() -> None:

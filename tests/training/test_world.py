@@ -97,7 +97,7 @@ def test_one_process_of_accelerate_is_no_mistake(monkeypatch: pytest.MonkeyPatch
     assert world.size() == 1
 
 
-@pytest.mark.parametrize("call", ["mean", "any", "average", "share", "wait"])
+@pytest.mark.parametrize("call", ["mean", "any", "average", "broadcast", "wait"])
 def test_another_process_that_is_gone_is_one_line(call: str) -> None:
     import torch
 
@@ -110,7 +110,7 @@ def test_another_process_that_is_gone_is_one_line(call: str) -> None:
 
     engine = Engine("cpu")
     engine.world, engine.accelerator = 2, Gone()
-    given = {"mean": torch.zeros(1), "any": 0, "average": [torch.zeros(1)], "share": ""}
+    given = {"mean": torch.zeros(1), "any": 0, "average": [torch.zeros(1)], "broadcast": ""}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("accelerate.utils.broadcast_object_list", Gone().any)
         with pytest.raises(RunError, match="another process of this run ended"):

@@ -35,16 +35,16 @@ SETTINGS = {
 
 def loaded(run: Path) -> object:
     """What a user of the run sees of it."""
-    found = genarium.load(run)
-    sample = hashlib.sha256(found.sample(4, seed=0).numpy().tobytes()).hexdigest()
-    about = {k: v for k, v in found.about.items() if k != "versions"}
-    return sample, found.step, found.history(), found.config, about
+    result = genarium.load(run)
+    sample = hashlib.sha256(result.sample(4, seed=0).numpy().tobytes()).hexdigest()
+    about = {k: v for k, v in result.about.items() if k != "versions"}
+    return sample, result.step, result.history(), result.config, about
 
 
 def resumed(run: Path) -> object:
     """The weights after two further steps."""
-    found = genarium.resume(run, steps=SETTINGS["steps"] + 2)
-    folder = found.path / "checkpoints" / f"{found.step:08d}"
+    result = genarium.resume(run, steps=SETTINGS["steps"] + 2)
+    folder = result.path / "checkpoints" / f"{result.step:08d}"
     return [hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("*.s*s"))]
 
 
@@ -52,7 +52,7 @@ def outcome(use: Callable[[Path], object], run: Path, expected: object) -> str:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            found = use(run)
+            result = use(run)
         except (UserError, RunError):
             return "reported"
         except BaseException:  # noqa: BLE001 -- that is what is looked for
@@ -60,7 +60,7 @@ def outcome(use: Callable[[Path], object], run: Path, expected: object) -> str:
             return "TRACEBACK"
     if any("left out" in str(w.message) for w in said):
         return "fallen back from"
-    return "unchanged" if found == expected else "SILENT"
+    return "unchanged" if result == expected else "SILENT"
 
 
 def main() -> int:
@@ -94,13 +94,13 @@ def main() -> int:
                 content = bytearray(file.read_bytes())
                 content[at] ^= 1 << bit
                 (copy / file.relative_to(run)).write_bytes(content)
-                found = outcome(use, copy, expected[name])
+                result = outcome(use, copy, expected[name])
                 shutil.rmtree(copy)
-                tally[name, found] += 1
-                if found.isupper():
-                    wrong.append(f"{name}: {file.relative_to(run)} byte {at} bit {bit}: {found}")
-    for (name, found), count in sorted(tally.items()):
-        print(f"{name:7} {found:17} {count}")
+                tally[name, result] += 1
+                if result.isupper():
+                    wrong.append(f"{name}: {file.relative_to(run)} byte {at} bit {bit}: {result}")
+    for (name, result), count in sorted(tally.items()):
+        print(f"{name:7} {result:17} {count}")
     print("\n".join([*wrong, f"{asked.flips} flips, {len(wrong)} silent or in a traceback"]))
     return bool(wrong)
 

@@ -72,11 +72,13 @@ def check(folder: Path, allowed: range, *, quiet: bool = True) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if quiet else "default")
-            found = checkpoints.load(folder)
+            checkpoint = checkpoints.load(folder)
     except (UserError, RunError) as error:
         return f"lost: {error}"
-    value = int(found.model["w"][0])
-    whole = all(bool((t == value).all()) for t in (found.model["w"], (found.ema or {})["w"]))
+    value = int(checkpoint.model["w"][0])
+    whole = all(
+        bool((t == value).all()) for t in (checkpoint.model["w"], (checkpoint.ema or {})["w"])
+    )
     if not whole or value not in allowed:
         return f"{value} is not one of {[*allowed]}"
     return None
@@ -133,8 +135,8 @@ def at_start(places: Path, limit: int) -> tuple[int, list[str]]:
         status = os.waitstatus_to_exitcode(os.waitpid(child(work), 0)[1])
         try:
             if (out / "run.json").exists():
-                found = RunFolder.open(out)
-                if found.config() not in (old, new) or found.about()["data"] != about:
+                result = RunFolder.open(out)
+                if result.config() not in (old, new) or result.about()["data"] != about:
                     lost.append(f"start, operation {point}: another configuration")
             with RunFolder.create(out, "vae", "none").locked():
                 pass
@@ -165,14 +167,14 @@ def at_random(places: Path, kills: int, repeated: bool, draw: random.Random) -> 
 
         process = child(work)
         os.close(writer)
-        told = os.read(reader, 1)
+        received = os.read(reader, 1)
         time.sleep(draw.uniform(0, 0.06))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         while some := os.read(reader, 1 << 16):
-            told += some
+            received += some
         os.close(reader)
-        done, started = value + told.count(b"d"), value + told.count(b"s")
+        done, started = value + received.count(b"d"), value + received.count(b"s")
         if wrong := check(folder, range(done, started + 1)):
             lost.append(f"random kill {kill}, {'same' if repeated else 'new'} step: {wrong}")
             break
@@ -185,17 +187,17 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=1000, help="operations at most, each way")
     parser.add_argument("--random", type=int, default=100, help="random kills, half each way")
     parser.add_argument("--seed", type=int, default=0)
-    found = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads that sleep
-    draw = random.Random(found.seed)
+    draw = random.Random(args.seed)
     kills, lost = 0, []
     with tempfile.TemporaryDirectory() as folder:
         for repeated in (True, False):
-            some, wrong = at_points(Path(folder), found.points, repeated)
-            kills += some + found.random // 2
-            lost += wrong + at_random(Path(folder), found.random // 2, repeated, draw)
-        some, wrong = at_start(Path(folder), found.points)
+            some, wrong = at_points(Path(folder), args.points, repeated)
+            kills += some + args.random // 2
+            lost += wrong + at_random(Path(folder), args.random // 2, repeated, draw)
+        some, wrong = at_start(Path(folder), args.points)
         kills, lost = kills + some, lost + wrong
     print("\n".join([*lost, f"{kills} kills, {len(lost)} lost"]))
     return bool(lost)

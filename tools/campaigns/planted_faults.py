@@ -60,20 +60,22 @@ PYTEST = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "
 
 def problems(faults: Sequence[Fault]) -> list[str]:
     """What is out of date in the table: old texts that are not there once, missing test files."""
-    found = []
+    results = []
     for fault in faults:
         path = ROOT / PACKAGE / fault.file
         times = path.read_text(encoding="utf-8").count(fault.old) if path.is_file() else 0
         if times != 1:
-            found.append(f"{fault.name}: its old text occurs {times} times in {fault.file}")
+            results.append(f"{fault.name}: its old text occurs {times} times in {fault.file}")
         if fault.old == fault.new:
-            found.append(f"{fault.name}: old and new text are the same")
+            results.append(f"{fault.name}: old and new text are the same")
         for test in fault.tests:
             if not (ROOT / test.split("::")[0]).is_file():
-                found.append(f"{fault.name}: there is no {test}")
+                results.append(f"{fault.name}: there is no {test}")
     names = [fault.name for fault in faults]
-    found += [f"{name}: the name occurs twice" for name in {n for n in names if names.count(n) > 1}]
-    return found
+    results += [
+        f"{name}: the name occurs twice" for name in {n for n in names if names.count(n) > 1}
+    ]
+    return results
 
 
 @contextmanager
@@ -162,16 +164,16 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each N-th of them")
     parser.add_argument("--list", action="store_true", help="check and print the table")
     parser.add_argument("--no-baseline", action="store_true", help="do not run the tests unplanted")
-    found = parser.parse_args()
-    faults = chosen(FAULTS, found.only)[:: found.every]
+    args = parser.parse_args()
+    faults = chosen(FAULTS, args.only)[:: args.every]
     wrong = problems(faults)
     for line in wrong:
         print(line)
-    if found.list:
+    if args.list:
         for fault in faults:
             print(f"{fault.file}  {fault.name}: {fault.breaks}")
         print(f"{len(faults)} faults in {len({fault.file for fault in faults})} files")
-    if wrong or found.list:
+    if wrong or args.list:
         return 2 if wrong else 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -183,7 +185,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="planted-") as place,
         compiled(Path(place)) as base,
     ):
-        if not found.no_baseline:
+        if not args.no_baseline:
             failing = without_faults(base, Path(place), faults)
             if failing is not None:
                 print(f"without any fault a test fails: {failing}")

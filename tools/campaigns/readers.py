@@ -153,16 +153,16 @@ def seeds(home: Path) -> dict[str, Seed]:
     def beside(path: Path) -> None:
         load(path.parent)
 
-    found: dict[str, Seed] = {}
+    results: dict[str, Seed] = {}
     for name, method in (("stored", 0), ("deflated", 8), ("bzip2", 12), ("lzma", 14)):
-        found[f"zip {name}"] = Seed(zipped(members, method), f"{name}.zip", load)
+        results[f"zip {name}"] = Seed(zipped(members, method), f"{name}.zip", load)
     for suffix, mode in (
         ("tar", "w"),
         ("tar.gz", "w:gz"),
         ("tar.bz2", "w:bz2"),
         ("tar.xz", "w:xz"),
     ):
-        found[suffix] = Seed(tarred(members, mode), f"a.{suffix}", load)
+        results[suffix] = Seed(tarred(members, mode), f"a.{suffix}", load)
     images = draw.integers(0, 256, (5, 6, 6, 3), dtype=np.uint8)
     codes = {
         "names": np.array(["a", "b"]),
@@ -170,19 +170,19 @@ def seeds(home: Path) -> dict[str, Seed]:
         "classes": np.array(["k"]),
     }
     for name, save in (("npz", np.savez), ("npz compressed", np.savez_compressed)):
-        found[name] = Seed(arrays(save, images=images), f"{save.__name__}.npz", batches)
-        found[f"codes {name}"] = Seed(
+        results[name] = Seed(arrays(save, images=images), f"{save.__name__}.npz", batches)
+        results[f"codes {name}"] = Seed(
             arrays(save, **codes), f"codes-{save.__name__}.npz", table.read
         )
     tensors = save_tensors({"a": torch.randn(3, 4), "b.weight": torch.arange(5)})
-    found["safetensors"] = Seed(tensors, "w.safetensors", pretrained.read)
-    found["safetensors of a run"] = Seed(tensors, "m.safetensors", read_tensors)
-    found["frozen graph"] = Seed(graph(), "g.pb", graphdef.constants)
-    found["frozen graph as weights"] = Seed(graph(), "h.pb", inception_weights.read)
+    results["safetensors"] = Seed(tensors, "w.safetensors", pretrained.read)
+    results["safetensors of a run"] = Seed(tensors, "m.safetensors", read_tensors)
+    results["frozen graph"] = Seed(graph(), "g.pb", graphdef.constants)
+    results["frozen graph as weights"] = Seed(graph(), "h.pb", inception_weights.read)
     for compress in (gzip.compress, bz2.compress):  # the second is no format that is read
         plain = idx.dump(images[:, :, :, 0])
         official = download.Official("x", "x.gz", hashlib.sha256(plain).hexdigest(), len(plain))
-        found[f"idx {compress.__module__}"] = Seed(
+        results[f"idx {compress.__module__}"] = Seed(
             compress(plain), f"{compress.__module__}/x.gz",
             lambda path, official=official: download.from_folder(official, path.parent),
         )  # fmt: skip
@@ -197,7 +197,7 @@ def seeds(home: Path) -> dict[str, Seed]:
         "tif jpeg": picture("TIFF", compression="jpeg"),
     }  # fmt: skip
     for name, content in kinds.items():
-        found[name] = Seed(content, f"{name.replace(' ', '-')}.{name.split()[0]}", look)
+        results[name] = Seed(content, f"{name.replace(' ', '-')}.{name.split()[0]}", look)
     texts = {
         "metadata.jsonl": b'{"file_name": "0.png", "text": "a"}\n'
         b'{"file_name": "1.png", "text": ["b", "c"]}\n',
@@ -209,12 +209,12 @@ def seeds(home: Path) -> dict[str, Seed]:
         folder.mkdir()
         for k in range(4):
             (folder / f"{k}.png").write_bytes(picture())
-        found[name] = Seed(content, f"{folder.name}/{name}", beside)
-    found["study.json"] = Seed(
+        results[name] = Seed(content, f"{folder.name}/{name}", beside)
+    results["study.json"] = Seed(
         study(home / "study"), "study/study.json", lambda path: manifest.read(path.parent)
     )
-    found.update(_own(home, options))
-    return found
+    results.update(_own(home, options))
+    return results
 
 
 def _texts() -> bytes:
@@ -234,12 +234,12 @@ def _own(home: Path, options: DataOptions) -> dict[str, Seed]:
             os.utime(folder / name / f"{k}.png", (1e9, 1e9))
 
     def state() -> object:
-        found = data.load(str(folder), own, progress=False)
+        result = data.load(str(folder), own, progress=False)
         parts = [
             (s.images.numpy().tobytes(), s.labels.tolist())
-            for s in (found.train, found.validation, found.test)
+            for s in (result.train, result.validation, result.test)
         ]
-        return parts, found.info, found.manifest, found.spec
+        return parts, result.info, result.manifest, result.spec
 
     whole = state()
 
@@ -353,9 +353,9 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=110, help="damaged files of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="kinds with this in their name")
-    found = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        counts, uncaught, lines = campaign(Path(home), found.each, found.seed, found.only)
+        counts, uncaught, lines = campaign(Path(home), args.each, args.seed, args.only)
     for name, count in counts.items():
         print(f"{name:26} {json.dumps(count)}")
     for line in uncaught[:40]:

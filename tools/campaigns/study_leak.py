@@ -53,9 +53,9 @@ def served(study: Path) -> Iterator[int]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            found = re.search(r"participants: http://.*:(\d+)/", line)
-            if found:
-                yield int(found.group(1))
+            match = re.search(r"participants: http://.*:(\d+)/", line)
+            if match:
+                yield int(match.group(1))
                 return
         raise RuntimeError("the server did not start")
     finally:
@@ -84,7 +84,7 @@ def features(study: Path, truth: dict[str, str], repeats: int) -> dict[str, dict
     from PIL import Image
 
     names, draw = list(truth), random.Random(1)
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     first: dict[str, list[float]] = {name: [] for name in names}
     whole: dict[str, list[float]] = {name: [] for name in names}
     with served(study) as port:
@@ -99,21 +99,23 @@ def features(study: Path, truth: dict[str, str], repeats: int) -> dict[str, dict
                 body = reply.read()
                 whole[name].append(time.perf_counter() - begun)
                 head = sorted((k, v) for k, v in reply.getheaders() if k.lower() != "date")
-                found.setdefault("length", {})[name] = len(body)
-                found.setdefault("headers", {})[name] = hash(json.dumps(head))
+                results.setdefault("length", {})[name] = len(body)
+                results.setdefault("headers", {})[name] = hash(json.dumps(head))
                 image = Image.open(io.BytesIO(body))
                 small = io.BytesIO()
                 image.save(small, "PNG", optimize=True)
-                found.setdefault("(compressed)", {})[name] = small.tell()
-        found["time to the first byte"] = {n: float(np.median(t)) for n, t in first.items()}
-        found["time of the whole"] = {n: float(np.median(t)) for n, t in whole.items()}
-        found["shortest time"] = {n: min(t) for n, t in whole.items()}
-        found["place in the page's order"] = places(link, truth)
-    found["name"] = {name: int(name.split(".")[0], 16) for name in truth}
+                results.setdefault("(compressed)", {})[name] = small.tell()
+        results["time to the first byte"] = {n: float(np.median(t)) for n, t in first.items()}
+        results["time of the whole"] = {n: float(np.median(t)) for n, t in whole.items()}
+        results["shortest time"] = {n: min(t) for n, t in whole.items()}
+        results["place in the page's order"] = places(link, truth)
+    results["name"] = {name: int(name.split(".")[0], 16) for name in truth}
     files = sorted((study / "pictures").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    found["file on the disk: age"] = {p.name: k for k, p in enumerate(files) if p.name in truth}
-    found["file on the disk: length"] = {p.name: p.stat().st_size for p in files if p.name in truth}
-    return found
+    results["file on the disk: age"] = {p.name: k for k, p in enumerate(files) if p.name in truth}
+    results["file on the disk: length"] = {
+        p.name: p.stat().st_size for p in files if p.name in truth
+    }
+    return results
 
 
 def places(link: http.client.HTTPConnection, truth: dict[str, str]) -> dict[str, float]:
@@ -141,17 +143,17 @@ def main() -> int:
     parser.add_argument("-n", type=int, default=400, help="pictures of each kind (default: 400)")
     parser.add_argument("--repeats", type=int, default=3, help="times each is fetched")
     parser.add_argument("--steps", type=int, default=400, help="of the VAE's training")
-    found = parser.parse_args()
-    study = make(found.base.resolve(), found.n, found.steps)
+    args = parser.parse_args()
+    study = make(args.base.resolve(), args.n, args.steps)
     stored = json.loads((study / "study.json").read_text())
     truth = {picture["name"]: picture["truth"] for picture in stored["pictures"]}
     wrong = 0
-    for feature, values in features(study, truth, found.repeats).items():
+    for feature, values in features(study, truth, args.repeats).items():
         real, fake = ([v for n, v in values.items() if truth[n] == t] for t in ("real", "fake"))
-        share, told = auc(real, fake), feature.startswith("(")
+        area, allowed = auc(real, fake), feature.startswith("(")
         different = len(set(values.values()))
-        wrong += not told and abs(share - 0.5) > LIMIT
-        print(f"{feature:<28} AUC {share:.3f}   {different} different of {len(values)}")
+        wrong += not allowed and abs(area - 0.5) > LIMIT
+        print(f"{feature:<28} AUC {area:.3f}   {different} different of {len(values)}")
     print("nothing tells them apart" if not wrong else f"{wrong} features tell them apart")
     return 1 if wrong else 0
 

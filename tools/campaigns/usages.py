@@ -216,8 +216,8 @@ def states() -> Iterator[Case]:
             from genarium.study import manifest
 
             shutil.copytree(here / "timed", here / "s")
-            found = manifest.read(here / "s")
-            name = {"picture": found.pictures[0].name, "mask": found.masks[0]}.get(gone)
+            result = manifest.read(here / "s")
+            name = {"picture": result.pictures[0].name, "mask": result.masks[0]}.get(gone)
             (here / "s" / ("pictures/" + name if name else "answers.sqlite")).unlink()
 
         yield Case(["study", verb, "s"], prepare=remove, about=f"no {gone}")
@@ -281,13 +281,13 @@ SOME = {"flags": 500, "settings": 300}
 
 def every(kinds: Iterable[str] = KINDS, *, thin: bool = True) -> list[Case]:
     """All cases of these kinds, in a fixed random order."""
-    draw, found = random.Random(17), []
+    draw, results = random.Random(17), []
     for kind in kinds:
         cases = list(KINDS[kind]())
         draw.shuffle(cases)
-        found += cases[: SOME.get(kind)] if thin else cases
-    draw.shuffle(found)
-    return found
+        results += cases[: SOME.get(kind)] if thin else cases
+    draw.shuffle(results)
+    return results
 
 
 # ------------------------------------------------------------------ in processes of their own
@@ -317,11 +317,11 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=[*KINDS])
     parser.add_argument("--all", action="store_true", help="every flag with every value")
     parser.add_argument("--match", default="", help="only cases whose text holds this")
-    found = parser.parse_args()
+    args = parser.parse_args()
     forked.warm()
-    ground = Ground(found.base.resolve())
-    cases = [c for c in every(found.kinds, thin=not found.all) if found.match in str(c)][
-        :: found.stride
+    ground = Ground(args.base.resolve())
+    cases = [c for c in every(args.kinds, thin=not args.all) if args.match in str(c)][
+        :: args.stride
     ]
     begun, tally, faults = time.monotonic(), Counter[str](), []
     for number, case in enumerate(cases):

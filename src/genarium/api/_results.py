@@ -149,10 +149,10 @@ def of_run(result: Any, run: Trained) -> Any:
     return result
 
 
-def aligned(found: dict[str, Any], indent: str = "") -> str:
+def aligned(entries: dict[str, Any], indent: str = "") -> str:
     """A JSON-able dict as aligned lines; long values are cut."""
-    width, lines = max((len(str(key)) for key in found), default=0), []
-    for key, value in found.items():
+    width, lines = max((len(str(key)) for key in entries), default=0), []
+    for key, value in entries.items():
         if isinstance(value, dict) and value:
             lines += [f"{indent}{key}", aligned(value, indent + "  ")]
             continue

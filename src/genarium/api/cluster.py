@@ -83,15 +83,15 @@ def cluster(
     from genarium.runs.encoding import labelled, that_encodes
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, progress)
-    count = groups or len(found.classes)
-    images = found.train[0][:n]
+    labelled_data = labelled(trained, source, progress)
+    count = groups or len(labelled_data.classes)
+    images = labelled_data.train[0][:n]
     if count > len(images):
         raise UserError(f"--groups {count}: there are {len(images)} training images")
-    train, test = trained.encode(images), trained.encode(found.test[0])
+    train, test = trained.encode(images), trained.encode(labelled_data.test[0])
     results = {
-        str(method): sort(train, test, found.test[1], count=count, method=method, seed=seed)
+        str(method): sort(train, test, labelled_data.test[1], count=count, method=method, seed=seed)
         for method in METHODS
     }
     sizes = (count, len(train), len(test))
-    return of_run(Clusters(results, str(trained.path), found.name, *sizes, seed), trained)
+    return of_run(Clusters(results, str(trained.path), labelled_data.name, *sizes, seed), trained)

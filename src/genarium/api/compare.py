@@ -83,7 +83,7 @@ def compare(
     from genarium.report.compare import gathered
     from genarium.runs.loading import opened, several
 
-    found = gathered(
+    reports = gathered(
         [
             opened(run, None, device, data=data, accept_changes=accept_changes)
             for run in several(runs)
@@ -97,7 +97,7 @@ def compare(
         accept_changes=accept_changes,
         progress=_say if progress is True else progress or None,
     )
-    return Comparison(found.reports, found.results)
+    return Comparison(reports.reports, reports.results)
 
 
 def _say(part: str) -> None:

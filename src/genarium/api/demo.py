@@ -86,17 +86,17 @@ def demo(
     home = next_free(Path("runs") / "demo") if out is None else inputs.path(out, "--out")
     RunFolder.create(home, "demo", "digits")
 
-    def tell(text: str) -> None:
+    def note(text: str) -> None:
         if progress:
             print(text, file=sys.stderr, flush=True)
 
     runs = []
     for number, (recipe, settings) in enumerate(PROGRAMME.items(), 1):
-        tell(f"[{number}/{len(PROGRAMME)}] training {recipe}")
+        note(f"[{number}/{len(PROGRAMME)}] training {recipe}")
         place = home / recipe
         made = genarium.train(recipe, "digits", out=place, seed=seed, progress=progress, **settings)
         runs.append(made)
-    tell("scoring and comparing")
+    note("scoring and comparing")
     page = home / "report.html"
     comparison = genarium.compare(runs, n=n, seed=seed, title=TITLE)
     comparison.save(page)
@@ -105,8 +105,8 @@ def demo(
 
 def next_free(path: Path) -> Path:
     """`path`, or path-2, path-3 ...: the first that does not exist."""
-    found, number = path, 1
-    while found.exists():
+    free, number = path, 1
+    while free.exists():
         number += 1
-        found = path.with_name(f"{path.name}-{number}")
-    return found
+        free = path.with_name(f"{path.name}-{number}")
+    return free

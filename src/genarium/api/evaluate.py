@@ -96,8 +96,8 @@ def evaluate(
         if not sources.is_run(run) and sources.exists(run):
             raise UserError(f"{run} is no run folder: to score images, say --against REFERENCE")
         trained = opened(run, step, device, data=data, accept_changes=accept_changes)
-        found = plan.of_data(trained.dataset(), n=n, seed=seed, **choice).score(trained.model)
-        return _evaluation(found, _about(trained), _title(trained))
+        result = plan.of_data(trained.dataset(), n=n, seed=seed, **choice).score(trained.model)
+        return _evaluation(result, _about(trained), _title(trained))
     if data is not None or accept_changes:
         flag = f"--data {_shown(data)}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: with --against the run's own data are not read: leave it out")

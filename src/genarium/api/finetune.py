@@ -101,9 +101,9 @@ def finetune(
 
     counts = counts_of("--labels", labels)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, bool(progress))
+    labelled_data = labelled(trained, source, bool(progress))
     for count in counts:
-        enough("--labels", count, len(found.train[1]))
+        enough("--labels", count, len(labelled_data.train[1]))
     tried = range(seed, seed + seeds)
     results = tuple(
         train(
@@ -111,9 +111,9 @@ def finetune(
             lambda seed: build(
                 trained.recipe, trained.spec, trained.config["arguments"], seed, stored=True
             ),
-            found.train,
-            found.test,
-            classes=len(found.classes),
+            labelled_data.train,
+            labelled_data.test,
+            classes=len(labelled_data.classes),
             labels=count,
             seeds=tried,
             steps=steps,
@@ -126,8 +126,8 @@ def finetune(
     made = FineTunings(
         results,
         str(trained.path),
-        found.name,
-        len(found.test[1]),
+        labelled_data.name,
+        len(labelled_data.test[1]),
         steps,
         batch,
         lr,

@@ -50,10 +50,10 @@ class Interpolation(Picture):
 
     @property
     def image(self) -> Tensor:
-        from genarium.report.pictures import walks
+        from genarium.report.pictures import interpolation_grid
         from genarium.report.records import Interpolations
 
-        return walks(Interpolations(self.images, self.kind, self.ends))
+        return interpolation_grid(Interpolations(self.images, self.kind, self.ends))
 
     def to_dict(self) -> dict[str, Any]:
         rows, steps = self.images.shape[:2]

@@ -44,16 +44,16 @@ class Inversions(Picture):
         from genarium.errors import unwritable
 
         codes = path.with_suffix(".npz")
-        found = super().write(path, overwrite)
+        written = super().write(path, overwrite)
         try:
             np.savez_compressed(codes, codes=self.codes.numpy(), mse=self.mse.numpy())
         except OSError as error:
             raise unwritable(codes, error) from None
-        return [*found, codes]
+        return [*written, codes]
 
     def facts(self) -> dict[str, Any]:
-        found = super().facts()
-        return {**found, "codes": str(self.saved[1])} if self.saved else found
+        entries = super().facts()
+        return {**entries, "codes": str(self.saved[1])} if self.saved else entries
 
     def to_dict(self) -> dict[str, Any]:
         mean = self.mse.mean().item()
@@ -64,8 +64,8 @@ class Inversions(Picture):
         return f"{len(self.mse)} inversions, mean squared error {mean:.5f} a pixel"
 
     def report(self) -> str:
-        found = super().report()
-        return f"{found}\ntheir codes: {self.saved[1]}" if self.saved else found
+        text = super().report()
+        return f"{text}\ntheir codes: {self.saved[1]}" if self.saved else text
 
 
 @verb(
@@ -101,9 +101,9 @@ def invert(
 
     trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
     originals = pictures(trained, "test:0-15" if images is None else images, "images")
-    found = trained.invert(
+    inversion = trained.invert(
         originals, steps=steps, restarts=restarts, lr=lr, prior_weight=prior_weight, seed=seed
     )
-    again = trained.decode(found.codes)
-    made = Inversions(originals, again, found.codes, found.mse, str(trained.path))
+    again = trained.decode(inversion.codes)
+    made = Inversions(originals, again, inversion.codes, inversion.mse, str(trained.path))
     return of_run(made, trained)

@@ -96,10 +96,10 @@ def map(
     from genarium.runs.selection import dataset_for
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = dataset_for(trained, source, progress=progress)
-    images, labels = found.test.images[:n], found.test.labels
+    dataset = dataset_for(trained, source, progress=progress)
+    images, labels = dataset.test.images[:n], dataset.test.labels
     if not len(images):
-        raise UserError(f"{found.name}: the test split holds no images: give more of them")
+        raise UserError(f"{dataset.name}: the test split holds no images: give more of them")
     wanted = ("pca", "tsne") if method == "both" else (method,)
     if "tsne" in wanted and len(images) <= 3 * perplexity:
         raise UserError(
@@ -118,5 +118,5 @@ def map(
             places = project(codes, "tsne", seed=seed, perplexity=perplexity)
             panels.append(Panel(f"t-SNE, perplexity {perplexity:g}", places))
     known = None if labels is None else labels[:n]
-    made = Map(panels, codes, known, found.spec.classes, str(trained.path), found.name, method)
+    made = Map(panels, codes, known, dataset.spec.classes, str(trained.path), dataset.name, method)
     return of_run(made, trained)

@@ -77,10 +77,10 @@ def probe(
 
     count = count_of("--labels", labels)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, progress, SPLITS)
-    rows = chosen("--labels", count, found.train[1], seed)
-    images = [found.train[0][rows], found.validation[0], found.test[0]]
-    known = [found.train[1][rows], found.validation[1], found.test[1]]
+    labelled_data = labelled(trained, source, progress, SPLITS)
+    rows = chosen("--labels", count, labelled_data.train[1], seed)
+    images = [labelled_data.train[0][rows], labelled_data.validation[0], labelled_data.test[0]]
+    known = [labelled_data.train[1][rows], labelled_data.validation[1], labelled_data.test[1]]
     if len(known[0].unique()) < 2:
         raise UserError(f"--labels {labels}: a probe needs two classes at least, give more")
     codes = [trained.encode(x) for x in images]
@@ -91,4 +91,4 @@ def probe(
     for name, feature in columns.items():
         train, validation, test = zip(feature, known)
         results[name] = fit(train, validation, test)
-    return of_run(Probes(results, str(trained.path), found.name, seed), trained)
+    return of_run(Probes(results, str(trained.path), labelled_data.name, seed), trained)

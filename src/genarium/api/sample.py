@@ -53,8 +53,8 @@ class Samples(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         text = list(self.captions) or None
-        found = {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
-        return {**found, "settings": dict(self.settings)} if self.settings else found
+        entries = {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
+        return {**entries, "settings": dict(self.settings)} if self.settings else entries
 
     def text(self) -> str:
         how = [f"seed {self.seed}", *(f"{name} {value}" for name, value in self.settings.items())]

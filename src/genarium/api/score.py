@@ -97,8 +97,8 @@ class Likelihoods(Picture):
         return [path, *super().write(path.with_suffix(".png"), overwrite)]
 
     def facts(self) -> dict[str, Any]:
-        found = super().facts()
-        return {**found, "picture": str(self.saved[1])} if self.saved else found
+        entries = super().facts()
+        return {**entries, "picture": str(self.saved[1])} if self.saved else entries
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "density": self.density, "exact": self.exact}

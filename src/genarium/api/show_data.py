@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 class Facts(Result):
     """What is known of a data set: name, shape, classes, counts, policy, licence ..., by key."""
 
-    found: dict[str, Any]
+    entries: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return self.found
+        return self.entries
 
     def text(self) -> str:
-        return aligned(self.found)
+        return aligned(self.entries)
 
 
 @dataclass(repr=False)

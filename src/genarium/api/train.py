@@ -32,15 +32,15 @@ def settings_of(words: Sequence[str]) -> Settings:
     """The settings of the recipe that the command line names, of the data and of the training."""
     name = words[0] if words and not words[0].startswith("-") else _named_in_a_file(words)
     common = [each for each in configuration.common_fields() if each.name != "source"]
-    found: Settings = {}
+    groups: Settings = {}
     if name is not None:
         recipe = recipes.get(name)
         about = [f"settings of {recipe.name}", recipe.doc.split("\n", 1)[0]]
         about += [f"{recipe.paper}."] if recipe.paper else []
-        found["\n".join(about)] = configuration.recipe_fields(recipe)
+        groups["\n".join(about)] = configuration.recipe_fields(recipe)
     for section in ("data", "training"):
-        found[section] = [each for each in common if each.section == section]
-    return found
+        groups[section] = [each for each in common if each.section == section]
+    return groups
 
 
 def _named_in_a_file(words: Sequence[str]) -> str | None:
@@ -73,7 +73,7 @@ def resolved(
         raise UserError(
             f"name a recipe: genarium train {'|'.join(recipes.catalogue())} (or --config FILE)"
         )
-    found = recipes.get(named)
+    chosen = recipes.get(named)
     given: Layers = {}
     if isinstance(data, str | os.PathLike):
         given = {"data": {"source": os.fspath(data)}}
@@ -81,17 +81,17 @@ def resolved(
         from genarium.runs import inputs
 
         given = {"data": _how_read(inputs.dataset(data, "data"))}
-    routed = configuration.route(found, settings)
-    return found, configuration.resolve(found, layers, routed, given)
+    routed = configuration.route(chosen, settings)
+    return chosen, configuration.resolve(chosen, layers, routed, given)
 
 
 def _how_read(dataset: Dataset) -> dict[str, Any]:
     """The settings under which a `Dataset` was loaded, as far as it tells."""
     policy = dataset.info.get("policy", {})
-    found = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
+    given = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
     if "size" in policy:
-        found["size"] = "x".join(map(str, policy["size"]))
-    return {"source": str(dataset.info.get("source", dataset.name)), **found}
+        given["size"] = "x".join(map(str, policy["size"]))
+    return {"source": str(dataset.info.get("source", dataset.name)), **given}
 
 
 def notes() -> str:
@@ -126,9 +126,9 @@ def train(
     from genarium.runs import fitting, inputs
     from genarium.runs.building import load_configured
 
-    found, all_settings = resolved(recipe, data, config, **settings)
+    chosen, all_settings = resolved(recipe, data, config, **settings)
     if data is None or isinstance(data, str | os.PathLike):
         dataset = load_configured(all_settings, progress=bool(progress))
     else:
         dataset = inputs.dataset(data, "data")
-    return fitting.begin(all_settings, dataset, out=out, progress=progress, recipe=found)
+    return fitting.begin(all_settings, dataset, out=out, progress=progress, recipe=chosen)

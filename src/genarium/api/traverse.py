@@ -131,9 +131,9 @@ def traverse(
     codes, what, rows = _walk(named, dimension, toward, start, values)
     images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
     effect = (images.float() / 255).var(1, correction=0).flatten(1).mean(1).tolist()
-    found = Traversal(images, codes, what, values.tolist(), str(trained.path))
-    found.variance = dict(zip(rows, effect))
-    return of_run(found, trained)
+    result = Traversal(images, codes, what, values.tolist(), str(trained.path))
+    result.variance = dict(zip(rows, effect))
+    return of_run(result, trained)
 
 
 def _walk(
@@ -157,7 +157,7 @@ def _walk(
     middle, unit = named.scale(size)
     if one:
         # a category is no number: its columns are not walked
-        some = getattr(named.trained.model, "numbers", range(size))
+        some = getattr(named.trained.model, "continuous_columns", range(size))
         each = [walk(first.rows[:1], d, middle[d] + unit[d] * values) for d in some]
         return torch.cat(each), "every dimension", [str(d) for d in some]
     text = str(dimension)
@@ -176,7 +176,7 @@ def _classes(trained: Trained, named: Groups, classes: str, start: Any) -> Trave
 
     names = trained.spec.classes if trained.model.conditional else ()
     ask = "{}"
-    if trained.model.told:
+    if trained.model.conditioned_on:
         values = {column.name: column.values for column in trained.spec.attributes}
         names, ask = values.get(classes, ()), f"{classes}:{{}}"
         if not names:

@@ -100,8 +100,8 @@ def _verb(arguments: list[str]) -> int:
         epilog=EXAMPLES,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    found, run = _parsed(parser, known, arguments)
-    if found.version:
+    args, run = _parsed(parser, known, arguments)
+    if args.version:
         from importlib.metadata import version
 
         print(f"genarium {version('genarium')}")
@@ -109,7 +109,7 @@ def _verb(arguments: list[str]) -> int:
     if run is None:
         parser.print_help()
         return 0
-    return run(found)
+    return run(args)
 
 
 def _parsed(
@@ -140,13 +140,13 @@ def _parsed(
             verb, last = entry.load(), arguments.index(second or first)
             of_signature.add_arguments(sub, verb, arguments[last + 1 :])
             chosen[name] = partial(of_signature.run, verb)
-    found = parser.parse_args(arguments)
-    name = " ".join(filter(None, (found.verb, getattr(found, "action", None))))
+    args = parser.parse_args(arguments)
+    name = " ".join(filter(None, (args.verb, getattr(args, "action", None))))
     if name and name not in STILL:
         from genarium.training.allocator import keep_memory
 
         keep_memory()
-    return found, chosen.get(name)
+    return args, chosen.get(name)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:

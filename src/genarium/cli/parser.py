@@ -23,21 +23,21 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**settings)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, rest = self.parse_known_args(args, namespace)
+        parsed, rest = self.parse_known_args(args, namespace)
         if rest:
-            raise self._unknown(rest[0], found)
-        self._expect_words(found)
-        return found
+            raise self._unknown(rest[0], parsed)
+        self._expect_words(parsed)
+        return parsed
 
-    def _expect_words(self, found: Any) -> None:
+    def _expect_words(self, args: Any) -> None:
         """Refuse empty texts: as a path "" is the working folder, as a flag it would do nothing."""
-        for action in (*self._actions, *self._reached(found)._actions):
-            if action.default != "" and "" in _flat(getattr(found, action.dest, None)):
+        for action in (*self._actions, *self._reached(args)._actions):
+            if action.default != "" and "" in _flat(getattr(args, action.dest, None)):
                 name = max(action.option_strings, key=len, default=action.metavar or action.dest)
                 raise UserError(f"{name} is empty: give a value")
 
-    def _unknown(self, argument: str, found: Any) -> UserError:
-        where = self._reached(found)
+    def _unknown(self, argument: str, args: Any) -> UserError:
+        where = self._reached(args)
         name = argument.split("=")[0]
         if not name.startswith("-"):
             return UserError(f"argument {argument!r} is not expected: see `{where.prog} --help`")
@@ -46,13 +46,13 @@ class Parser(argparse.ArgumentParser):
         hint = f"did you mean {close[0]}?" if close else f"see `{where.prog} --help`"
         return UserError(f"flag {name} is unknown: {hint}")
 
-    def _reached(self, found: Any) -> argparse.ArgumentParser:
+    def _reached(self, args: Any) -> argparse.ArgumentParser:
         """The innermost parser that was chosen: of the verb, or of its action."""
         parser: argparse.ArgumentParser = self
         while True:
             inner = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
             action = next(inner, None)
-            chosen = action and action.choices.get(getattr(found, action.dest, None) or "")
+            chosen = action and action.choices.get(getattr(args, action.dest, None) or "")
             if chosen is None:
                 return parser
             parser = typing.cast(argparse.ArgumentParser, chosen)

@@ -67,9 +67,9 @@ def several(asked: int | None, command: Sequence[str]) -> int | None:
 
 def launch(count: int, command: Sequence[str], program: Sequence[str] = GENARIUM) -> int:
     """Run `genarium COMMAND` in `count` processes; the exit status of the first to fail, or 0."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     common = {
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
         **os.environ,

@@ -67,36 +67,40 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb, words: Sequence[s
         group = parser.add_argument_group(title, _plain(text) or None)
         for setting in fields:
             _add(group, setting)
-    parser.set_defaults(settings=[setting for fields in settings.values() for setting in fields])
+    every = [setting for fields in settings.values() for setting in fields]
+    older = [setting.before for setting in every if setting.before is not None]
+    for setting in older:
+        _add(parser, setting)
+    parser.set_defaults(settings=[*every, *older])
 
 
-def run(verb: Verb, found: Any) -> int:
+def run(verb: Verb, args: Any) -> int:
     """Call the verb with what was given, save its result, print it."""
-    values = _given(verb.arguments.values(), found)
+    values = _given(verb.arguments.values(), args)
     values = {name: verb.arguments[name].check(value) for name, value in values.items()}
-    values |= _given(found.settings, found)
+    values |= _given(args.settings, args)
     first = True
     if verb.processes:
         verb.processes(**values)
-        status = processes.several(found.processes, found.command)
+        status = processes.several(args.processes, args.command)
         if status is not None:
             return status
         first = processes.is_first()
     if verb.shows_progress:
-        values["progress"] = first and not found.quiet
-    overwrite = getattr(found, "overwrite", False)
+        values["progress"] = first and not args.quiet
+    overwrite = getattr(args, "overwrite", False)
     if verb.out:
-        place, name = found.out, verb.result.NAME
+        place, name = args.out, verb.result.NAME
         if place is None and (overwrite or (name and not Path(name).suffix)):
-            place = Path(found.run) / name  # a folder of pictures may hold something
+            place = Path(args.run) / name  # a folder of pictures may hold something
         if place is not None:
             verb.result.check(place, overwrite)  # before anything is computed
-    with _stdout_for_json(found.json):
+    with _stdout_for_json(args.json):
         result = verb.function(**values)
-    if verb.out and (found.out is not None or verb.result.NAME):
-        result.save(found.out, overwrite=overwrite)
+    if verb.out and (args.out is not None or verb.result.NAME):
+        result.save(args.out, overwrite=overwrite)
     if first:
-        print(json.dumps(result.facts(), indent=1, default=str) if found.json else result.report())
+        print(json.dumps(result.facts(), indent=1, default=str) if args.json else result.report())
     return 0
 
 
@@ -107,9 +111,9 @@ def _stdout_for_json(json_is_asked: bool) -> Iterator[None]:
         yield
 
 
-def _given(fields: Iterable[Field], found: Any) -> dict[str, Any]:
+def _given(fields: Iterable[Field], args: Any) -> dict[str, Any]:
     """The values that the command line has, by name."""
-    values = {field.name: getattr(found, _dest(field)) for field in fields}
+    values = {field.name: getattr(args, _dest(field)) for field in fields}
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
@@ -135,34 +139,34 @@ def _help(field: Field) -> str:
 def _by_place(field: Field) -> dict[str, Any]:
     several = field.look.repeat
     nargs = ("+" if field.required else "*") if several else None if field.required else "?"
-    found: dict[str, Any] = {"metavar": field.shown, "help": _help(field)}
+    options: dict[str, Any] = {"metavar": field.shown, "help": _help(field)}
     if nargs:
-        found["nargs"] = nargs
+        options["nargs"] = nargs
     if not field.required:
-        found["default"] = UNSET
-    return found
+        options["default"] = UNSET
+    return options
 
 
 def _add(parser: Any, field: Field) -> None:
     """The flag of an argument or a setting; values stay texts, the field's check reads them."""
-    look, found = field.look, {"dest": _dest(field), "default": UNSET, "help": _help(field)}
+    look, options = field.look, {"dest": _dest(field), "default": UNSET, "help": _help(field)}
     if look.hidden:
-        found["help"] = argparse.SUPPRESS
+        options["help"] = argparse.SUPPRESS
     if bool in (field.type, *typing.get_args(field.type)):
         # a setting may be on in a configuration file, and be turned off
         either = field.default is True or field.section != "verb"
-        found["action"] = argparse.BooleanOptionalAction if either else "store_true"
+        options["action"] = argparse.BooleanOptionalAction if either else "store_true"
     elif isinstance(look.metavar, tuple):
-        found |= {"metavar": look.metavar, "nargs": len(look.metavar)}
+        options |= {"metavar": look.metavar, "nargs": len(look.metavar)}
     else:
-        found["metavar"] = look.metavar or _metavar(field.type)
+        options["metavar"] = look.metavar or _metavar(field.type)
         if look.repeat or look.several:
-            found["action"] = _Append
+            options["action"] = _Append
         if look.several:
-            found["nargs"] = "+"
+            options["nargs"] = "+"
         if look.alone is not None:
-            found |= {"nargs": "?", "const": look.alone}
-    parser.add_argument(field.flag, required=field.required, **found)
+            options |= {"nargs": "?", "const": look.alone}
+    parser.add_argument(field.flag, required=field.required, **options)
 
 
 class _Append(argparse.Action):

@@ -19,7 +19,7 @@ from genarium.errors import UserError
 
 Condition = Tensor | None
 """[n] int64 class labels; [n, codes] float values of a learned code or [n, A] of the extra tensor
-that the model is `told` (NaN leaves one to chance); or None for unconditional."""
+that the model is `conditioned_on` (NaN leaves one to chance); or None for unconditional."""
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""

@@ -75,10 +75,10 @@ class Model(nn.Module):
     spec: Spec
     density: str = ""  # what log_prob or elbo is a density of, e.g. "256 grey levels"
     conditional: bool = False  # does `condition` (class labels) mean anything to it?
-    codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
-    pack: int = 1  # a process's share of a batch must be a multiple of this
-    told: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
-    unaligned: tuple[str, ...] = ()  # extra tensors that it wants in an order of their own
+    latent_codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
+    group_size: int = 1  # a process's share of a batch must be a multiple of this
+    conditioned_on: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
+    unpaired: tuple[str, ...] = ()  # extra tensors that it wants in an order of their own
     directions: tuple[str, ...] = ("a2b",)  # that `translate` knows; the first is its default
     settings: ClassVar[type[Settings] | None] = None  # how it can sample; None: in one way only
 

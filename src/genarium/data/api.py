@@ -40,11 +40,11 @@ def collect(
     if not isinstance(source, str | os.PathLike):
         raise UserError(f"data: of type {type(source).__name__}: give a path or a name")
     source = os.fspath(source)
-    found = find(source)
-    collection = found.read(Request(source, options, progress))
+    entry = find(source)
+    collection = entry.read(Request(source, options, progress))
     collection = conform(complete(collection), options)
     train = collection.parts["train"]
-    if options.binarize and "b" in {**train.extra, **train.unaligned}:
+    if options.binarize and "b" in {**train.extra, **train.unpaired}:
         raise UserError(f"--binarize {options.binarize}: images of two domains stay as they are")
     rules = policy(options, collection.shape)
     if options.binarize:
@@ -59,7 +59,7 @@ def collect(
     counts = {name: len(part) for name, part in collection.parts.items()}
     collection.info = {
         "source": shown(source),
-        "licence": found.licence,
+        "licence": entry.licence,
         "classes": list(collection.classes),
         **collection.info,
         "policy": {**rules, **collection.info.get("policy", {})},
@@ -67,7 +67,7 @@ def collect(
     }
     for warning in collection.info.get("warnings", ()):
         log.warning("%s: %s", shown(source), warning)
-    return found, collection, manifest
+    return entry, collection, manifest
 
 
 def load(
@@ -85,10 +85,10 @@ def load(
     """
     from genarium.data.dataset import to_dataset
 
-    found, collection, manifest = collect(
+    entry, collection, manifest = collect(
         source, options or DataOptions(), progress=progress, expected=expected
     )
-    name = collection.info.get("name", found.name)
+    name = collection.info.get("name", entry.name)
     return to_dataset(collection, name, manifest)
 
 
@@ -96,10 +96,10 @@ def describe(
     source: str | os.PathLike[str], options: DataOptions | None = None, *, progress: bool = True
 ) -> dict[str, Any]:
     """JSON-able facts of a data set (shape, counts, policy, what was skipped ...); no torch."""
-    found, collection, manifest = collect(source, options or DataOptions(), progress=progress)
+    entry, collection, manifest = collect(source, options or DataOptions(), progress=progress)
     channels, height, width = collection.shape
     return {
-        "name": collection.info.get("name", found.name),
+        "name": collection.info.get("name", entry.name),
         "manifest": manifest,
         "channels": channels,
         "height": height,

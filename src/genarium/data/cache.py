@@ -122,10 +122,10 @@ class Writer:
                 arrays = (
                     dict(part.extra) if part.labels is None else {"": part.labels, **part.extra}
                 )
-                if arrays or part.unaligned:
+                if arrays or part.unpaired:
                     # a prefix leaves every name to the extra arrays, and "" to the labels
                     prefixed = {f"_{name}": values for name, values in arrays.items()}
-                    prefixed |= {f"~{name}": values for name, values in part.unaligned.items()}
+                    prefixed |= {f"~{name}": values for name, values in part.unpaired.items()}
                     np.savez(self.folder / f"{split}.npz", allow_pickle=False, **prefixed)
                     files[f"{split}.npz"] = _sum(self.folder / f"{split}.npz")
                 if part.captions is not None:
@@ -166,25 +166,25 @@ def obtain(
     fill: appends all images to the writer and returns everything else (its images are ignored).
     """
     place = entry(options, name, shape, identity)
-    found = read(place)
-    if found is not None:
-        return found
+    result = read(place)
+    if result is not None:
+        return result
     base = root(options)
     with lock(base, place.name):
-        found = read(place)  # another process may have built it meanwhile
-        if found is not None:
-            return found
+        result = read(place)  # another process may have built it meanwhile
+        if result is not None:
+            return result
         with _building(base, place, shape) as writer:
             made = fill(writer)
             made.identity = identity
             writer.finish(made)
-    found = read(place)
-    if found is None:
+    result = read(place)
+    if result is None:
         raise UserError(
             f"cache folder {base} does not give back what was written to it: name another one "
             "with --cache DIR or GENARIUM_CACHE"
         )
-    return found
+    return result
 
 
 @contextmanager
@@ -306,15 +306,15 @@ def _part(place: Path, split: str, shape: tuple[int, ...]) -> Part:
         # copy-on-write: a stray in-place change stays private to the process
         images = np.memmap(place / f"{split}.bin", np.uint8, "c", shape=shape)
     arrays: dict[str, NDArray] = {}
-    unaligned: dict[str, NDArray] = {}
+    unpaired: dict[str, NDArray] = {}
     if (place / f"{split}.npz").exists():
         with np.load(place / f"{split}.npz", allow_pickle=False) as stored:
             arrays = {name[1:]: stored[name] for name in stored.files if name[0] == "_"}
-            unaligned = {name[1:]: stored[name] for name in stored.files if name[0] == "~"}
+            unpaired = {name[1:]: stored[name] for name in stored.files if name[0] == "~"}
     captions = None
     if (place / f"{split}.json").exists():
         captions = json.loads((place / f"{split}.json").read_text())
-    return Part(images, arrays.pop("", None), arrays, captions, unaligned=unaligned)
+    return Part(images, arrays.pop("", None), arrays, captions, unpaired=unpaired)
 
 
 def cached(

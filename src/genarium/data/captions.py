@@ -23,7 +23,7 @@ from typing import Any
 from genarium.data.collection import Collection, fingerprint
 from genarium.data.decode import Bad, read_bytes
 from genarium.data.names import shown
-from genarium.data.scan import Found, Scan
+from genarium.data.scan import Scan, ScannedFile
 from genarium.data.text import clean
 from genarium.errors import UserError
 
@@ -33,14 +33,14 @@ FIRST = 3  # examples in a message
 LARGEST = 1 << 28  # bytes of a file with captions
 
 
-def attach(collection: Collection, found: Scan, label: str) -> Collection:
+def attach(collection: Collection, scanned: Scan, label: str) -> Collection:
     """The images of a folder with the captions that lie beside them, if there are any.
 
     An image without one gets the empty caption, and a warning says how many do. UserError: a text
     that cannot be read, an image with two entries, captions of more than one kind.
     """
     where = f"--data {label}: "
-    tables = [file for file in found.texts if _kind(file) in TABLES]
+    tables = [file for file in scanned.texts if _kind(file) in TABLES]
     warnings: list[str] = []
     kinds: dict[str, dict[str, str]] = {}
     for file in tables:
@@ -53,7 +53,7 @@ def attach(collection: Collection, found: Scan, label: str) -> Collection:
                     "several captions as a list"
                 )
             home[name] = caption
-    if beside := _beside(found, where):
+    if beside := _beside(scanned, where):
         kinds["NAME.txt"] = beside
     if len(kinds) > 1:
         raise UserError(f"{where}captions in {' and '.join(sorted(kinds))}: keep one of the kinds")
@@ -61,13 +61,13 @@ def attach(collection: Collection, found: Scan, label: str) -> Collection:
         return _warned(collection, warnings)
     ((kind, captions),) = kinds.items()
     if kind in TABLES:
-        warnings += _missing(captions, found, kind, where)
+        warnings += _missing(captions, scanned, kind, where)
     used = sum(_kind(file) == kind for file in tables) or len(captions)
     collection.info["ignored"] -= used
     return _warned(_captioned(collection, kind, captions, warnings), warnings)
 
 
-def _kind(file: Found) -> str:
+def _kind(file: ScannedFile) -> str:
     """The name of a file below its folder, in small letters: METADATA.CSV is a table too."""
     return file.name.rpartition("/")[2].lower()
 
@@ -98,9 +98,9 @@ def _warned(collection: Collection, warnings: list[str]) -> Collection:
     return replace(collection, info={**collection.info, "warnings": said})
 
 
-def _missing(captions: dict[str, str], found: Scan, kind: str, where: str) -> list[str]:
+def _missing(captions: dict[str, str], scanned: Scan, kind: str, where: str) -> list[str]:
     """A warning for entries without an image; UserError where no entry has one."""
-    names = {file.name for file in found.files}
+    names = {file.name for file in scanned.files}
     lost = [name for name in captions if name not in names]
     few = ", ".join(map(shown, lost[:FIRST]))
     if lost and len(lost) == len(captions):
@@ -111,7 +111,7 @@ def _missing(captions: dict[str, str], found: Scan, kind: str, where: str) -> li
     return [f"{kind} names {len(lost)} images that are not there ({few})"] if lost else []
 
 
-def _read(file: Found, where: str) -> str:
+def _read(file: ScannedFile, where: str) -> str:
     try:
         return read_bytes(file.path, LARGEST).decode("utf-8-sig")
     except Bad as reason:
@@ -122,11 +122,11 @@ def _read(file: Found, where: str) -> str:
         ) from None
 
 
-def _beside(found: Scan, where: str) -> dict[str, str]:
+def _beside(scanned: Scan, where: str) -> dict[str, str]:
     """The captions of images with a text file of their name."""
-    texts: dict[str, Found] = {}
-    stems = {image.name.rpartition(".")[0] for image in found.files}
-    for file in found.texts:
+    texts: dict[str, ScannedFile] = {}
+    stems = {image.name.rpartition(".")[0] for image in scanned.files}
+    for file in scanned.texts:
         stem, _, suffix = file.name.rpartition(".")
         if suffix.lower() != "txt" or stem not in stems:
             continue
@@ -139,12 +139,12 @@ def _beside(found: Scan, where: str) -> dict[str, str]:
     read = {stem: _read(file, where) for stem, file in texts.items()}
     return {
         image.name: read[image.name.rpartition(".")[0]]
-        for image in found.files
+        for image in scanned.files
         if image.name.rpartition(".")[0] in read
     }
 
 
-def _table(file: Found, where: str, warnings: list[str]) -> Iterator[tuple[str, str]]:
+def _table(file: ScannedFile, where: str, warnings: list[str]) -> Iterator[tuple[str, str]]:
     """(name of the image, captions, a line each) of every row that has a caption."""
     read = _json_lines if _kind(file).endswith(".jsonl") else _csv_lines
     folder, column, rows = posixpath.dirname(file.name), "", 0

@@ -21,7 +21,7 @@ BITS = 0
 @dataclass
 class Part:
     """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
-    captions: N texts; names: N names of the images; unaligned: arrays of any other number of rows
+    captions: N texts; names: N names of the images; unpaired: arrays of any other number of rows
     by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them is images too,
     those of a second domain, and is resized with them."""
 
@@ -30,7 +30,7 @@ class Part:
     extra: dict[str, NDArray] = field(default_factory=dict)
     captions: list[str] | None = None
     names: list[str] | None = None
-    unaligned: dict[str, NDArray] = field(default_factory=dict)
+    unpaired: dict[str, NDArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,7 +48,7 @@ class Part:
             {name: values[rows] for name, values in self.extra.items()},
             texts(self.captions),
             texts(self.names),
-            self.unaligned,
+            self.unpaired,
         )
 
 
@@ -102,18 +102,18 @@ def complete(collection: Collection) -> Collection:
         train = parts["train"]
         names = np.array(divide([digest(image) for image in train.images], missing))
         parts.update({name: train.take(names == name) for name in ("train", *missing)})
-        for key, rows in train.unaligned.items():
+        for key, rows in train.unpaired.items():
             homes = np.array(divide([digest(row) for row in rows], missing))
             for name in ("train", *missing):
-                parts[name].unaligned = {**parts[name].unaligned, key: rows[homes == name]}
+                parts[name].unpaired = {**parts[name].unpaired, key: rows[homes == name]}
     return replace(collection, parts=parts, identity=identity)
 
 
 def _check(name: str, part: Part) -> None:
     images = part.images
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-        found = f"{images.dtype} {images.shape}"
-        raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {found}")
+        kind = f"{images.dtype} {images.shape}"
+        raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {kind}")
     rows = {"labels": part.labels, "captions": part.captions, "names": part.names, **part.extra}
     for key, values in rows.items():
         if values is not None and len(values) != len(part):
@@ -141,7 +141,7 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
             part,
             images=fitted(part.images, channels),
             extra=beside(part.extra),
-            unaligned=beside(part.unaligned),
+            unpaired=beside(part.unpaired),
         )
         for name, part in collection.parts.items()
     }
@@ -172,31 +172,31 @@ def bits(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     One draw a pixel from a generator that the image itself seeds. So every model trains and is
     scored on the same bits, and an image gets the same ones in a split, a folder, or by itself.
     """
-    found = np.empty(images.shape, np.uint8)
+    result = np.empty(images.shape, np.uint8)
     for row, image in enumerate(images):
         seed = int.from_bytes(bytes.fromhex(digest(image))[:16], "big")
         uniform = np.random.Generator(np.random.PCG64([BITS, seed])).random(image.shape)
-        found[row] = np.where(uniform * 255.0 < image, 255, 0)
-    return found
+        result[row] = np.where(uniform * 255.0 < image, 255, 0)
+    return result
 
 
 def _bits_by_place(images: NDArray[np.uint8], split: int) -> NDArray[np.uint8]:
     draw = np.random.Generator(np.random.PCG64([BITS, split]))
-    found = np.empty(images.shape, np.uint8)
+    result = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), 1000):  # an image's uniform numbers take 8 times its bytes
         rows = slice(start, start + 1000)
         uniform = draw.random(images[rows].shape)
-        found[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)
-    return found
+        result[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)
+    return result
 
 
 def _hash_parts(parts: dict[str, Part]) -> str:
-    found = hashlib.sha256()
+    result = hashlib.sha256()
     for name, part in sorted(parts.items()):
-        arrays = {"images": part.images, "labels": part.labels, **part.extra, **part.unaligned}
+        arrays = {"images": part.images, "labels": part.labels, **part.extra, **part.unpaired}
         for key, values in sorted(arrays.items()):
             if values is not None:
-                found.update(f"{name}/{key}/{values.dtype.str}/{values.shape}".encode())
-                found.update(np.ascontiguousarray(values).data)
-        found.update(json.dumps(part.captions).encode())
-    return found.hexdigest()
+                result.update(f"{name}/{key}/{values.dtype.str}/{values.shape}".encode())
+                result.update(np.ascontiguousarray(values).data)
+        result.update(json.dumps(part.captions).encode())
+    return result.hexdigest()

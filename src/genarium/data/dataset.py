@@ -26,9 +26,9 @@ class Split:
     images: uint8 [N,C,H,W] (memory-mapped where the data set is cached on disk). labels: int64
     [N] or None. extra: further tensors of N rows, by name. captions: N texts or None, a line a
     caption; as bytes they are `extra["captions"]`, see `genarium.data.text`. names: of
-    the images (their files, relative to the folder) or None. unaligned: tensors of any other
+    the images (their files, relative to the folder) or None. unpaired: tensors of any other
     number of rows, by name. The images of a second domain are `extra["b"]` where they are paired
-    with the first's, else `unaligned["b"]`.
+    with the first's, else `unpaired["b"]`.
     """
 
     images: Tensor
@@ -36,7 +36,7 @@ class Split:
     extra: dict[str, Tensor] = field(default_factory=dict)
     captions: list[str] | None = None
     names: list[str] | None = None
-    unaligned: dict[str, Tensor] = field(default_factory=dict)
+    unpaired: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -45,10 +45,10 @@ class Split:
         """The images of domain "a" or "b", uint8 [N,C,H,W]. UserError: there is no second one."""
         if name == "a":
             return self.images
-        found = self.extra.get("b", self.unaligned.get("b"))
-        if found is None:
+        second = self.extra.get("b", self.unpaired.get("b"))
+        if second is None:
             raise UserError("the data have no second domain: name pairs or two folders of images")
-        return found
+        return second
 
 
 @dataclass
@@ -73,8 +73,8 @@ class Dataset:
         key = {"val": "validation", "valid": "validation"}.get(name, name)
         if key not in SPLITS:
             raise UserError(f"split {name!r} does not exist: choose {', '.join(SPLITS)}")
-        found: Split = getattr(self, key)
-        return found
+        part: Split = getattr(self, key)
+        return part
 
     @property
     def captions(self) -> dict[str, list[str] | None]:
@@ -96,18 +96,18 @@ def _split(part: Part, length: int = 0, each: int = 0) -> Split:
     extra = {name: _tensor(values) for name, values in part.extra.items()}
     if length and part.captions is not None:
         extra["captions"] = torch.from_numpy(text.table(part.captions, length, each))
-    unaligned = {name: _tensor(values) for name, values in part.unaligned.items()}
-    return Split(_tensor(part.images), labels, extra, part.captions, part.names, unaligned)
+    unpaired = {name: _tensor(values) for name, values in part.unpaired.items()}
+    return Split(_tensor(part.images), labels, extra, part.captions, part.names, unpaired)
 
 
 def _second(collection: Collection) -> tuple[tuple[int, int, int] | None, bool]:
     """(C, H, W) of the images "b", None where there are none; whether they are paired."""
     train = collection.parts["train"]
     paired = "b" in train.extra
-    found = train.extra.get("b", train.unaligned.get("b"))
-    if found is None or not pictures(found):
+    second = train.extra.get("b", train.unpaired.get("b"))
+    if second is None or not pictures(second):
         return None, False
-    channels, height, width = found.shape[1:]
+    channels, height, width = second.shape[1:]
     return (channels, height, width), paired
 
 

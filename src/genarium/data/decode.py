@@ -300,12 +300,12 @@ def inspect(path: Path) -> Facts:
     except Bad as bad:
         return Facts(sha256=sha256, error=str(bad))
     image = opened.image
-    found = hashlib.sha256(f"{image.mode} {image.size}".encode())
+    digest = hashlib.sha256(f"{image.mode} {image.size}".encode())
     for band in _bands(image):
-        found.update(band.tobytes())
+        digest.update(band.tobytes())
     return Facts(
         sha256=sha256,
-        pixels=found.hexdigest(),
+        pixels=digest.hexdigest(),
         width=image.width,
         height=image.height,
         grey=image.mode == "L" or (image.mode == "RGBA" and _channels_agree(image)),

@@ -43,7 +43,7 @@ def dark(wide: list[tuple[str, int]]) -> list[str]:
         names = [name for name, _ in wide]
     elif middle < FEW:
         value, which = middle, "half of them are not brighter than"
-        names = [name for name, found in wide if 0 < found <= middle]
+        names = [name for name, brightest in wide if 0 < brightest <= middle]
     else:
         return []
     return [

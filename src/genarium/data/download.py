@@ -43,9 +43,9 @@ def content(file: Official, data: bytes) -> bytes:
             data = zlib.decompressobj(wbits=31).decompress(data, file.size + 1)
         except zlib.error as error:
             raise Wrong(f"broken gzip data ({error})") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
-        raise Wrong(f"SHA-256 {found[:12]}... instead of {file.sha256[:12]}...")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != file.sha256:
+        raise Wrong(f"SHA-256 {digest[:12]}... instead of {file.sha256[:12]}...")
     return data
 
 

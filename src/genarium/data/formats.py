@@ -88,7 +88,7 @@ def _silence_libtiff() -> None:
     places = [*home.parent.glob("pillow.libs/libtiff*"), *home.glob(".dylibs/libtiff*")]
     with suppress(OSError):
         maps = Path("/proc/self/maps").read_text(errors="replace")
-        places += [Path(found) for found in re.findall(r"\S*/libtiff\S*", maps)]
+        places += [Path(path) for path in re.findall(r"\S*/libtiff\S*", maps)]
     for place in places:
         with suppress(OSError, AttributeError):
             library = ctypes.CDLL(str(place))

@@ -23,7 +23,7 @@ from genarium.data.cache import root
 from genarium.data.decode import Facts, inspect, strict
 from genarium.data.options import DataOptions
 from genarium.data.progress import bar
-from genarium.data.scan import Found, uncollected
+from genarium.data.scan import ScannedFile, uncollected
 
 FORMAT = 3
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -73,28 +73,28 @@ class Index:
             if stored.get("format") == FORMAT:
                 self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
 
-    def facts(self, files: Sequence[Found], progress: bool) -> list[Facts]:
+    def facts(self, files: Sequence[ScannedFile], progress: bool) -> list[Facts]:
         """The facts of each file, read only where they are not known."""
         with uncollected():
             stamps = [_stamp(f.file) for f in files]
             facts = [self._recall(f, stamp) for f, stamp in zip(files, stamps, strict=True)]
-        unknown = [i for i, found in enumerate(facts) if found is None]
+        unknown = [i for i, fact in enumerate(facts) if fact is None]
         with bar("reading images", len(unknown), progress) as advance:
             results = parallel(lambda i: inspect(files[i].path), unknown)
-            for i, found in zip(unknown, results, strict=True):
-                facts[i] = found
+            for i, fact in zip(unknown, results, strict=True):
+                facts[i] = fact
                 advance(1)
-        complete = [found for found in facts if found is not None]
+        complete = [fact for fact in facts if fact is not None]
         self.changed = bool(unknown) or len(files) != len(self.known)
         if self.changed:
             self.known = {
-                self._key(file): [*(stamp or ()), *found]
-                for file, stamp, found in zip(files, stamps, complete, strict=True)
-                if found.sha256  # what could not be read may be readable next time
+                self._key(file): [*(stamp or ()), *fact]
+                for file, stamp, fact in zip(files, stamps, complete, strict=True)
+                if fact.sha256  # what could not be read may be readable next time
             }
         return complete
 
-    def _recall(self, file: Found, stamp: list[int] | None) -> Facts | None:
+    def _recall(self, file: ScannedFile, stamp: list[int] | None) -> Facts | None:
         try:  # not `suppress`, which costs more than what it guards
             stored = self.known[self._key(file)]
             if stamp is not None and stored[:3] == stamp and stamp[2] < self.saved_ns - RACY:
@@ -103,7 +103,7 @@ class Index:
             pass
         return None
 
-    def _key(self, file: Found) -> str:
+    def _key(self, file: ScannedFile) -> str:
         return file.file[self.strip :]
 
     def save(self) -> None:

@@ -59,8 +59,8 @@ def arrange(names: Sequence[str], folders: set[str]) -> Layout:
         return Layout([None] * len(names), None, (), error=error)
     if depth is None:
         return _undivided(names, paths, folders)
-    found = [_split_of(path, depth) for path in paths]
-    splits: list[str | None] = [split or "" for split in found]
+    result = [_split_of(path, depth) for path in paths]
+    splits: list[str | None] = [split or "" for split in result]
     warnings: list[str] = []
     outside = splits.count("")
     if outside:

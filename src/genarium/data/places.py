@@ -17,18 +17,18 @@ from genarium.errors import UserError
 def resolved(source: str) -> str:
     """The source with every path absolute; as it is where it names none, or nothing known."""
     try:
-        found = find(source)
+        entry = find(source)
     except UserError:
         return source
-    if found.matches is None:
-        return _with_paths(found, source, absolute)
+    if entry.matches is None:
+        return _with_paths(entry, source, absolute)
     return absolute(source) if _exists(source) else source  # an address of another kind
 
 
 def gone(source: str) -> bool:
     """Whether a source is not there: a path that does not exist, or a name that is none."""
     try:
-        found = find(source)
+        entry = find(source)
     except UserError:
         return not _exists(source)
     named: list[str] = []
@@ -37,8 +37,8 @@ def gone(source: str) -> bool:
         named.append(path)
         return path
 
-    if found.matches is None:
-        _with_paths(found, source, note)
+    if entry.matches is None:
+        _with_paths(entry, source, note)
     return not all(_exists(path) for path in named)
 
 
@@ -50,13 +50,13 @@ def absolute(path: str) -> str:
         return path
 
 
-def _with_paths(found: Source, source: str, change: Callable[[str], str]) -> str:
+def _with_paths(entry: Source, source: str, change: Callable[[str], str]) -> str:
     """The source with `change` of each of its arguments that is a path."""
     name, colon, text = source.partition(":")
     items = []
     for item in text.split(","):
         key, equals, value = item.partition("=")
-        if equals and key.strip() in found.paths and value.strip():
+        if equals and key.strip() in entry.paths and value.strip():
             path = change(value.strip())
             # arguments cannot hold a comma: such a path stays as it was typed
             item = item if "," in path else f"{key}={path}"

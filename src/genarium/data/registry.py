@@ -74,7 +74,7 @@ class Source:
         """ "n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
         hints = typing.get_type_hints(self.function)
         known = list(inspect.signature(self.function).parameters)[1:]
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for item in filter(None, text.split(",")):
             key, equals, value = (piece.strip() for piece in item.partition("="))
             if key not in known or not equals:
@@ -82,13 +82,13 @@ class Source:
                 hint = f"did you mean {close[0]}=...?" if close else f"it takes {known or 'none'}"
                 raise UserError(f"data source {self.name}: unknown argument {item!r}: {hint}")
             try:
-                found[key] = hints[key](value)
+                values[key] = hints[key](value)
             except ValueError:
                 kind = hints[key].__name__
                 raise UserError(
                     f"data source {self.name}: {key}={value!r} is not of type {kind}"
                 ) from None
-        return found
+        return values
 
     def read(self, request: Request) -> Collection:
         """Call the function for this request."""

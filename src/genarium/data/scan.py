@@ -39,7 +39,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Found(NamedTuple):
+class ScannedFile(NamedTuple):
     """A file by its image suffix. file: its path. name: relative, with "/", in Unicode's form NFC.
 
     Of strings only: a `Path` costs more to make than a file to look up.
@@ -60,11 +60,11 @@ class Scan:
     suffix; aliases: links to a folder that was visited already; texts: those of the others that
     may hold captions; made: left out as what this program made (runs/, pictures/)."""
 
-    files: list[Found] = field(default_factory=list)
+    files: list[ScannedFile] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     others: int = 0
     aliases: list[str] = field(default_factory=list)
-    texts: list[Found] = field(default_factory=list)
+    texts: list[ScannedFile] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
 
 
@@ -118,12 +118,12 @@ def scan(root: Path) -> Scan:
             if _is_folder(entry):
                 (links if entry.is_symlink() else plain).append((Path(entry.path), below))
             elif entry.name[entry.name.rfind(".") :].lower() in SUFFIXES:  # Path's costs 10 µs
-                result.files.append(Found(entry.path, unicodedata.normalize("NFC", below)))
+                result.files.append(ScannedFile(entry.path, unicodedata.normalize("NFC", below)))
             else:
                 result.others += 1
                 if entry.name.lower().endswith(TEXTS):
                     below = unicodedata.normalize("NFC", below)
-                    result.texts.append(Found(entry.path, below))
+                    result.texts.append(ScannedFile(entry.path, below))
     result.files.sort(key=lambda f: f.name)
     if len({f.name for f in result.files}) < len(result.files):
         # forms that NFC makes equal keep apart by their bytes

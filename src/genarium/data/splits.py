@@ -19,9 +19,9 @@ FEW = 1000  # below this many distinct images exact counts matter more than stab
 
 def digest(image: NDArray[np.uint8]) -> str:
     """SHA-256 (hex) of an image's shape and pixels."""
-    found = hashlib.sha256(repr(image.shape).encode())
-    found.update(np.ascontiguousarray(image).data)
-    return found.hexdigest()
+    sha256 = hashlib.sha256(repr(image.shape).encode())
+    sha256.update(np.ascontiguousarray(image).data)
+    return sha256.hexdigest()
 
 
 def _rank(digests: Iterable[str]) -> list[str]:

@@ -34,7 +34,7 @@ from genarium.data.decode import (
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.resize import fit_array, fit_image, to_chw
-from genarium.data.scan import Found, scan
+from genarium.data.scan import ScannedFile, scan
 from genarium.errors import UserError, unreadable
 
 NAMED = 3  # broken files that a warning names
@@ -51,8 +51,10 @@ def render(image: Image.Image, options: DataOptions) -> Tensor:
     image = flatten(image, options.colour, channels)
     if options.height_width:
         image = fit_image(image, *options.height_width, options.fit, options.colour)
-    found = np.broadcast_to(to_chw(image), (channels, image.height, image.width))
-    return torch.from_numpy(bits(found[None])[0] if options.binarize == "static" else found.copy())
+    pixels = np.broadcast_to(to_chw(image), (channels, image.height, image.width))
+    return torch.from_numpy(
+        bits(pixels[None])[0] if options.binarize == "static" else pixels.copy()
+    )
 
 
 class Folder:
@@ -62,12 +64,12 @@ class Folder:
     otherwise (size, fit, channels, background). Batches hold neighbours of one shape.
     """
 
-    def __init__(self, path: Path, options: DataOptions, files: list[Found] | None = None):
+    def __init__(self, path: Path, options: DataOptions, files: list[ScannedFile] | None = None):
         self.path, self.options = path, options
         self.made: list[str] = []
         if files is None:
-            found = scan(path)
-            files, self.made = found.files, found.made
+            scanned = scan(path)
+            files, self.made = scanned.files, scanned.made
         self.files = files
         self.warnings: list[str] = []
         if not self.files:
@@ -87,13 +89,13 @@ class Folder:
         waiting: list[torch.Tensor] = []
         broken: list[str] = []
         facts: list[tuple[str, Facts]] = []
-        for found in self.files:
+        for file in self.files:
             try:
                 with strict():
-                    image, fact = self._read(found)
-                facts.append((found.name, fact))
+                    image, fact = self._read(file)
+                facts.append((file.name, fact))
             except Bad as reason:
-                broken.append(f"{shown(found.name)}: {reason}")
+                broken.append(f"{shown(file.name)}: {reason}")
                 continue
             if waiting and (len(waiting) == batch or image.shape != waiting[0].shape):
                 yield torch.stack(waiting)
@@ -113,8 +115,8 @@ class Folder:
         if waiting:
             yield torch.stack(waiting)
 
-    def _read(self, found: Found) -> tuple[Tensor, Facts]:
-        opened = open_image(read_bytes(found.path))
+    def _read(self, file: ScannedFile) -> tuple[Tensor, Facts]:
+        opened = open_image(read_bytes(file.path))
         fact = Facts(brightest=opened.brightest, note=opened.note)
         return render(opened.image, self.options), fact
 

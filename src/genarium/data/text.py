@@ -58,12 +58,12 @@ def text_of(row: Iterable[int]) -> str:
 
 def table(captions: Sequence[str], length: int, each: int) -> NDArray[np.uint8]:
     """Captions of N images as uint8 [N,K,T], K = `each`; an image without one has rows of zeros."""
-    found = np.zeros((len(captions), each, length), np.uint8)
+    result = np.zeros((len(captions), each, length), np.uint8)
     for image, caption in enumerate(captions):
         own = of_image(caption)
         for number in range(each if own else 0):
-            found[image, number] = row(own[number % len(own)], length)
-    return found
+            result[image, number] = row(own[number % len(own)], length)
+    return result
 
 
 def shape_of(captions: Iterable[str]) -> tuple[int, int, int]:

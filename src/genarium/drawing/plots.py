@@ -124,15 +124,15 @@ class _Axes:
 
     def left(self, x: float) -> float:
         low, high = self.x
-        share = (x - low) / (high - low) if high > low else 0.5
-        return share
+        fraction = (x - low) / (high - low) if high > low else 0.5
+        return fraction
 
     def top(self, y: float) -> float:
         low, high = self.y
         if self.log:
             low, high, y = math.log(low), math.log(high), math.log(y)
-        share = (y - low) / (high - low) if high > low else 0.5
-        return HEIGHT * (1 - min(1.0, max(0.0, share)))
+        fraction = (y - low) / (high - low) if high > low else 0.5
+        return HEIGHT * (1 - min(1.0, max(0.0, fraction)))
 
     def path(self, series: Series) -> str:
         """The `d` of the line, a new stroke after each gap."""

@@ -66,8 +66,8 @@ class Draws:
     @property
     def labels(self) -> Tensor | None:
         """The classes that they were asked to show, [N] int64."""
-        found = self.conditions
-        return found if found is not None and found.ndim == 1 else None
+        classes = self.conditions
+        return classes if classes is not None and classes.ndim == 1 else None
 
     def first(self, n: int) -> Tensor:
         """The first n samples, at most `keep`; those that were not drawn yet are drawn."""

@@ -89,7 +89,7 @@ def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
     """What goes with the test images, of the kind that the model is conditioned on."""
     extra: dict[str, Tensor] = getattr(dataset.test, "extra", {})
-    return extra.get(getattr(model, "told", ""))
+    return extra.get(getattr(model, "conditioned_on", ""))
 
 
 def of_data(
@@ -114,8 +114,8 @@ def of_data(
     if extractor is None or isinstance(extractor, str):
         name = extractor or by_name.default_for(dataset.name, spec)
         extractor = by_name.extractor(name, shape=spec.shape, weights=weights)
-    found = watch.for_data(dataset)
-    further = list(found.metrics() if found else ())
+    watcher = watch.for_data(dataset)
+    further = list(watcher.metrics() if watcher else ())
     if extractor.classes and extractor.classes == spec.classes:
         further.append(ASKED)
     chosen = choose(metrics, modes.for_data(dataset.info), further)
@@ -150,7 +150,7 @@ def score_images(
             extractor = by_name.default_for(data, Spec(channels, height, width))
     if isinstance(extractor, str):
         extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
-    found = None if train is None else watch.for_images(train, as_images(reference))
+    watcher = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,
         reference,
@@ -158,5 +158,5 @@ def score_images(
         extractor=extractor,
         n=n,
         split=split,
-        metrics=(*chosen, *(found.metrics() if found else ())),
+        metrics=(*chosen, *(watcher.metrics() if watcher else ())),
     )

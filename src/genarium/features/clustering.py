@@ -75,13 +75,13 @@ def cluster(
         model = GaussianMixture(count, n_init=3, reg_covar=floor, random_state=small(seed))
     model.fit(train.double().numpy())
     groups = torch.from_numpy(model.predict(held_out.double().numpy())).long()
-    found, truth = groups.numpy(), labels.numpy()
+    clusters, truth = groups.numpy(), labels.numpy()
     return Clustering(
         method,
         groups,
         accuracy(groups, labels),
-        float(normalized_mutual_info_score(truth, found)),
-        float(adjusted_rand_score(truth, found)),
+        float(normalized_mutual_info_score(truth, clusters)),
+        float(adjusted_rand_score(truth, clusters)),
         reduced,
     )
 

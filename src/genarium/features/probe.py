@@ -87,7 +87,7 @@ def probe(
     linear = float((chosen.predict(tx) == ty).mean())
 
     counts = [k for k in neighbours if k <= len(x)]
-    votes = [float((found == vy).mean()) for found in _nearest(x, y, vx, counts)]
+    votes = [float((result == vy).mean()) for result in _nearest(x, y, vx, counts)]
     k = counts[int(np.argmax(votes))]
     knn = float((_nearest(x, y, tx, [k])[0] == ty).mean())
     return Probe(
@@ -121,13 +121,13 @@ def _nearest(
         for part in torch.from_numpy(asked).split(512)
     ]
     named = labels[torch.cat(nearest)]  # [N,k], the nearest first
-    found = []
+    results = []
     for k in counts:
         votes = torch.nn.functional.one_hot(named[:, :k], classes).double()
         # of equals the class whose member is nearer: a share of a vote that cannot win one
         rank = torch.linspace(1, 0, k + 1, dtype=torch.float64)[:k, None] / (k + 1) / k
-        found.append((votes.sum(1) + (votes * rank).amax(1)).argmax(1).numpy())
-    return found
+        results.append((votes.sum(1) + (votes * rank).amax(1)).argmax(1).numpy())
+    return results
 
 
 def _error(share: float, labels: np.ndarray) -> float:

@@ -69,12 +69,12 @@ class Table:
 def check(path: str | Path) -> Path:
     """The path as it is, if a table can be written there. Raises UserError for another suffix, or
     for parquet without its library."""
-    found = Path(path)
-    if found.suffix.lower() not in SUFFIXES:
+    file = Path(path)
+    if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {path}: end it in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    if found.suffix.lower() == ".parquet":
-        _parquet(found)
-    return found
+    if file.suffix.lower() == ".parquet":
+        _parquet(file)
+    return file
 
 
 def write(table: Tabular, path: str | Path) -> None:

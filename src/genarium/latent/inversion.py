@@ -92,12 +92,12 @@ def invert(
     if not 0 < cut <= size:
         raise ValueError(f"free is {free}: the codes have {size} columns")
     wanted = images.repeat(restarts, 1, 1, 1)
-    found = [
+    results = [
         _descend(decode, z, x, steps, lr, prior_weight, cut)
         for z, x in zip(starts.flatten(0, 1).split(AT_ONCE), wanted.split(AT_ONCE))
     ]
-    codes = torch.cat([z for z, _ in found]).view(restarts, count, size)
-    mse = torch.cat([m for _, m in found]).view(restarts, count)
+    codes = torch.cat([z for z, _ in results]).view(restarts, count, size)
+    mse = torch.cat([m for _, m in results]).view(restarts, count)
     best = mse.argmin(0)
     rows = torch.arange(count, device=best.device)
     return Inversion(codes[best, rows], mse[best, rows])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genarium.models.conditioning import Labels as Labels
     from genarium.models.conditioning import Rows as Rows
     from genarium.models.gan.gan import GAN as GAN
-    from genarium.models.gan.gan import Trick as Trick
+    from genarium.models.gan.gan import Regularizer as Regularizer
     from genarium.models.gan.gan import Truncation as Truncation
     from genarium.models.gan.gan import Turn as Turn
     from genarium.models.gan.infogan import InfoGAN as InfoGAN

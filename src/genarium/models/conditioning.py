@@ -1,4 +1,4 @@
-"""What a model is told of an image: class labels, attributes, a vector that goes with it.
+"""What a model is conditioned on: class labels, attributes, a vector that goes with an image.
 
 `genarium.models.gan.latent_codes` are codes that a generator must keep readable, and
 `genarium.models.text_to_image.captions` are texts.
@@ -31,25 +31,26 @@ def no_category(given: Tensor, count: int) -> Tensor:
 
 
 class Conditioning(nn.Module):
-    """What a model is told of each image besides noise; this base class tells it nothing.
+    """What a model is conditioned on besides noise; this base class stands for nothing.
 
     size: S, numbers added to the generator's input. channels: added to the discriminator's.
-    classes: whether it is the images' classes. codes: how many values a code of it has.
-    numbers: how many of its S numbers, the last ones, are free to move; the rest are categories.
-    of_features: whether it works on the discriminator's features of single images. at_head: whether
-    the discriminator is told at its head (`tell`), which must then be the one made for it. apart:
-    whether the last conditions of `of_generator` are of a kind that no sample is asked for, so that
-    the generator's running statistics leave them out.
+    classes: whether it is the images' classes. latent_codes: how many values a code of it has.
+    continuous_codes: how many of its S numbers, the last ones, are continuous; the rest are
+    categorical. of_features: whether it works on the discriminator's features of single images.
+    at_head: whether the discriminator gets the condition at its head (`condition`), which must then
+    be the one made for it. interpolated: whether the last conditions of `of_generator` lie between
+    those of the data, where no sample is asked for: the generator's running statistics leave them
+    out.
     """
 
     size: int = 0
     channels: int = 0
     classes: bool = False
-    codes: int = 0
-    numbers: int = 0
+    latent_codes: int = 0
+    continuous_codes: int = 0
     of_features: bool = False
     at_head: bool = False
-    apart: bool = False
+    interpolated: bool = False
 
     def of_batch(self, batch: Batch) -> Tensor:
         """The condition of each image of a training batch, [B,S]."""
@@ -69,7 +70,7 @@ class Conditioning(nn.Module):
         """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
         return images
 
-    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+    def condition(self, features: Tensor, code: Tensor) -> Tensor:
         """What the discriminator's head gets of features [B,F] with conditions [B,S]."""
         return features
 
@@ -175,8 +176,8 @@ class Rows(Conditioning):
     def _checked(self, condition: Tensor) -> Tensor:
         if condition.ndim != 2 or condition.shape[1] != len(self.columns):
             raise UserError(
-                f"a condition {list(condition.shape)}: this model is told {len(self.columns)} "
-                f"numbers of {self.name} an image, give [n, {len(self.columns)}]"
+                f"a condition {list(condition.shape)}: this model is conditioned on "
+                f"{len(self.columns)} numbers of {self.name} an image: give [n,{len(self.columns)}]"
             )
         for column, number in zip(self.columns, range(len(self.columns))):
             given, count = condition[:, number], len(column.values)

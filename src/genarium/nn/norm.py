@@ -190,10 +190,10 @@ class _InstanceNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         x, mean, scale, gain = ctx.saved_tensors
-        found = torch.empty_like(x)
+        result = torch.empty_like(x)
         for image in range(len(x)):
             one = slice(image, image + 1)
-            found[one], _, _ = torch.ops.aten.native_batch_norm_backward(
+            result[one], _, _ = torch.ops.aten.native_batch_norm_backward(
                 grad[one],
                 x[one],
                 gain,
@@ -205,7 +205,7 @@ class _InstanceNorm(torch.autograd.Function):
                 ctx.eps,
                 [True, False, False],
             )
-        return found, None
+        return result, None
 
 
 class InstanceNorm2d(nn.Module):
@@ -225,8 +225,8 @@ class InstanceNorm2d(nn.Module):
             raise ValueError("instance norm of a single pixel is 0 whatever the pixel is")
         lies = input.is_contiguous(memory_format=torch.channels_last)
         if input.device.type == "cpu" and lies:
-            found: Tensor = _InstanceNorm.apply(input, self.eps)
-            return found
+            result: Tensor = _InstanceNorm.apply(input, self.eps)
+            return result
         if len(input) == 1:
             # The same, by a kernel whose gradient is right: PyTorch's instance norm (2.13) gives a
             # wrong one for a single image where the gradient that comes in lies channels-last.

@@ -101,13 +101,13 @@ def _by_phases(y: Tensor, weight: Tensor, height: int, width: int) -> Tensor:
     for down in range(2):
         for right in range(2):
             table[down, right] = blocks[:, 1 - down, :, 1 - right]
-    found = _windows(y, 2, 1) @ table.view(4 * narrow, -1)
-    found = found.view(batch, h + 1, w + 1, 2, 2, -1)
-    x = y.new_empty(batch, height, width, found.shape[-1])
+    result = _windows(y, 2, 1) @ table.view(4 * narrow, -1)
+    result = result.view(batch, h + 1, w + 1, 2, 2, -1)
+    x = y.new_empty(batch, height, width, result.shape[-1])
     for row in range(2):  # a block's first row lies in the rim for the first window
         for column in range(2):
             part = x[:, 1 - row :: 2, 1 - column :: 2]
-            start = found[:, 1 - row :, 1 - column :, row, column]
+            start = result[:, 1 - row :, 1 - column :, row, column]
             part.copy_(start[:, : part.shape[1], : part.shape[2]])
     return x
 
@@ -192,20 +192,20 @@ class _Kernel(torch.autograd.Function):
 
 def down(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """x [B,H,W,C], weight [F, 16·C] -> [B,h,w,F]: a convolution without bias."""
-    found: Tensor = _Down.apply(x, weight, stride, patches(x.detach(), stride))
-    return found
+    result: Tensor = _Down.apply(x, weight, stride, patches(x.detach(), stride))
+    return result
 
 
 def up(y: Tensor, weight: Tensor, height: int, width: int, stride: int) -> Tensor:
     """y [B,h,w,F], weight [F, 16·C] -> [B,H,W,C]: ⟨down(x, W), y⟩ = ⟨x, up(y, W)⟩."""
-    found: Tensor = _Up.apply(y, weight, height, width, stride)
-    return found
+    result: Tensor = _Up.apply(y, weight, height, width, stride)
+    return result
 
 
 def kernel(x: Tensor, y: Tensor, stride: int) -> Tensor:
     """x [B,H,W,C], y [B,h,w,F] -> [F, 16·C]: ⟨down(x, W), y⟩ = ⟨W, kernel(x, y)⟩."""
-    found: Tensor = _Kernel.apply(x, y, stride, patches(x.detach(), stride))
-    return found
+    result: Tensor = _Kernel.apply(x, y, stride, patches(x.detach(), stride))
+    return result
 
 
 # ---------------------------------------------------------------------------------------------
@@ -240,10 +240,10 @@ def _apply(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, function: Any, *siz
     """`function` of x [B,C,H,W] and the layer's kernel, and its bias, as autocast has it."""
     dtype = _dtype(x)
     weight = layer.weight.to(dtype).permute(0, 2, 3, 1).flatten(1)
-    found = function(x.to(dtype).permute(0, 2, 3, 1).contiguous(), weight, *sizes)
+    result = function(x.to(dtype).permute(0, 2, 3, 1).contiguous(), weight, *sizes)
     if layer.bias is not None:
-        found = found + layer.bias.to(dtype)
-    image: Tensor = found.permute(0, 3, 1, 2)
+        result = result + layer.bias.to(dtype)
+    image: Tensor = result.permute(0, 3, 1, 2)
     return image
 
 

@@ -148,10 +148,10 @@ def _distinct(reports: Sequence[ModelReport]) -> list[ModelReport]:
     """Runs of one folder name, from different places, get numbers."""
     total = Counter(report.name for report in reports)
     seen: Counter[str] = Counter()
-    found = []
+    names = []
     for report in reports:
         seen[report.name] += 1
         several = total[report.name] > 1
         name = f"{report.name} ({seen[report.name]})" if several else report.name
-        found.append(dataclasses.replace(report, name=name))
-    return found
+        names.append(dataclasses.replace(report, name=name))
+    return names

@@ -36,7 +36,7 @@ def findings(reports: Sequence[ModelReport]) -> Markup | None:
 
 def _verdict(finding: Finding) -> Markup:
     text = finding.text[:1].upper() + finding.text[1:]
-    words = tag("p", tag("b", f"{text}."), class_="missing" if finding.found else None)
+    words = tag("p", tag("b", f"{text}."), class_="missing" if finding.detected else None)
     note = tag("p", finding.evidence[:1].upper() + finding.evidence[1:], ".", class_="note")
     images, nearest = finding.images, finding.nearest
     if images is None or nearest is None or not len(images):

@@ -94,19 +94,19 @@ CAPABILITIES: dict[str, str] = {
 def family(taxonomy: Sequence[str]) -> Family:
     """The entry with the longest prefix of `taxonomy`; unknown branches get their own names."""
     for length in range(len(taxonomy), 0, -1):
-        found = FAMILIES.get(tuple(taxonomy[:length]))
-        if found:
-            return found
+        result = FAMILIES.get(tuple(taxonomy[:length]))
+        if result:
+            return result
     title = ", ".join(taxonomy).capitalize() if taxonomy else "Other"
     return Family(title, "The notes below follow from what the models of this branch can do.")
 
 
 def meaning(taxonomy: Sequence[str], capabilities: Iterable[str]) -> list[str]:
     """The paragraphs for models of one family: its own, then what else these models can do."""
-    found = family(taxonomy)
+    result = family(taxonomy)
     able = set(capabilities)
-    extra = [text for name, text in CAPABILITIES.items() if name in able - found.speaks_of]
-    return [found.text, *([" ".join(extra)] if extra else [])]
+    extra = [text for name, text in CAPABILITIES.items() if name in able - result.speaks_of]
+    return [result.text, *([" ".join(extra)] if extra else [])]
 
 
 def no_samples(taxonomy: Sequence[str], capabilities: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from genarium.data import text
 from genarium.drawing.images import as_uint8
 from genarium.drawing.points import SHOWN as POINTS
 from genarium.errors import UserError
-from genarium.report.interpolations import ROWS, walks_of
+from genarium.report.interpolations import ROWS, interpolations_of
 from genarium.report.records import Data, Matches, ModelReport, Pairs, Trained
 from genarium.report.translations import of_split
 from genarium.training.randomness import seeded
@@ -103,7 +103,7 @@ def collect(
         if "sample" in able:
             say("samples")
             captions = None
-            if getattr(model, "told", "") == "captions":
+            if getattr(model, "conditioned_on", "") == "captions":
                 captions = text.grid(dataset.test.captions or (), trained.spec.caption_bytes, n)
             if captions is None:
                 drawn = draws.first(n)
@@ -119,9 +119,9 @@ def collect(
             if not planar:
                 say("nearest training images")
                 train, held_out = dataset.train.images, test[chosen[:HELD_OUT]]
-                found = train[nearest_index(torch.cat([report.samples, held_out]), train)]
-                report.copies = matches(report.samples, found[: len(drawn)])
-                report.baseline = matches(held_out, found[len(drawn) :])
+                neighbours = train[nearest_index(torch.cat([report.samples, held_out]), train)]
+                report.copies = matches(report.samples, neighbours[: len(drawn)])
+                report.baseline = matches(held_out, neighbours[len(drawn) :])
         if "reconstruct" in able:
             say("reconstructions")
             shown = test[chosen[: POINTS if dataset.spec.planar else RECONSTRUCTED]]
@@ -131,7 +131,7 @@ def collect(
             report.translations = of_split(model, dataset.test, chosen[:TRANSLATED], seed)
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
-            report.interpolations = walks_of(model, able, test[chosen[: 2 * ROWS]], seed)
+            report.interpolations = interpolations_of(model, able, test[chosen[: 2 * ROWS]], seed)
     return report
 
 
@@ -205,23 +205,23 @@ def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:
     distance = torch.full((len(queries),), torch.inf, dtype=torch.float64)
     index = torch.zeros(len(queries), dtype=torch.int64)
     for start in range(0, len(corpus), part):
-        here, found = nearest(queries, corpus[start : start + part])
+        here, result = nearest(queries, corpus[start : start + part])
         closer = here < distance
-        distance[closer], index[closer] = here[closer], found[closer] + start
+        distance[closer], index[closer] = here[closer], result[closer] + start
     return index
 
 
-def matches(queries: Tensor, found: Tensor, shown: int = SHOWN) -> Matches:
+def matches(queries: Tensor, neighbours: Tensor, shown: int = SHOWN) -> Matches:
     """`queries` beside the images found for them, both uint8 [N,C,H,W], with their distances.
 
     Kept are `shown` pairs, at even steps from the closest to the farthest.
     """
-    distance = (queries.double() - found.double()).div_(255).flatten(1).norm(dim=1)
+    distance = (queries.double() - neighbours.double()).div_(255).flatten(1).norm(dim=1)
     ranked = distance.argsort()
     kept = ranked[torch.linspace(0, len(ranked) - 1, min(shown, len(ranked))).round().long()]
     return Matches(
         images=queries[kept].clone(),
-        nearest=found[kept].clone(),
+        nearest=neighbours[kept].clone(),
         distances=tuple(distance[kept].tolist()),
         median=float(distance.quantile(0.5)),
         count=len(queries),

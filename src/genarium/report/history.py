@@ -13,9 +13,22 @@ from genarium.drawing.plots import Series
 Row = Mapping[str, Any]
 
 
+OLD_NAMES = {
+    "generator/game": "generator/adversarial",
+    "generators/game_a2b": "generators/adversarial_a2b",
+    "generators/game_b2a": "generators/adversarial_b2a",
+    "decoder/game": "decoder/adversarial",
+}
+"""Losses by their names in version 0.1 -> those of today: a resumed run has one curve of each."""
+
+
 def logged(history: Sequence[Row]) -> list[Row]:
-    """The rows that carry losses, without those of events."""
-    return [row for row in history if row.get("losses")]
+    """The rows that carry losses, without those of events; losses by the names of today."""
+    return [
+        {**row, "losses": {OLD_NAMES.get(n, n): value for n, value in row["losses"].items()}}
+        for row in history
+        if row.get("losses")
+    ]
 
 
 def _value(value: object) -> float | None:

@@ -18,7 +18,7 @@ from genarium.report.records import Interpolations
 ROWS, STEPS = 4, 9
 
 
-def walks_of(model: Any, able: Sequence[str], test: Tensor, seed: int) -> Interpolations:
+def interpolations_of(model: Any, able: Sequence[str], test: Tensor, seed: int) -> Interpolations:
     """Walks between codes: of test images where the model encodes, else of draws of its prior.
 
     able: the model's capabilities, "decode" and one of "encode" and "prior" among them.

@@ -54,51 +54,53 @@ def strip(images: Tensor, most: int) -> Tensor:
     return sheet(shown, columns=len(shown), pad=PAD)
 
 
-def pairs(found: Pairs, columns: int = 8) -> Tensor:
+def pairs(panels: Pairs, columns: int = 8) -> Tensor:
     """Rows of originals, each with the row of what was made of them below, as one image.
 
     A third row, where there is one, follows those two. Points: what was made of them in a plot over
     the originals.
     """
-    if planar(found.made):
-        return scatter(found.made, real=found.originals)
+    if planar(panels.made):
+        return scatter(panels.made, real=panels.originals)
     rows = [
         part
-        for start in range(0, len(found.originals), columns)
-        for part in _padded(found, start, columns)
+        for start in range(0, len(panels.originals), columns)
+        for part in _padded(panels, start, columns)
     ]
     return grid(torch.cat(rows), columns=columns, pad=PAD)
 
 
-def _padded(found: Pairs, start: int, columns: int) -> list[Tensor]:
-    kinds = [found.originals, found.made, *([] if found.third is None else [found.third])]
+def _padded(panels: Pairs, start: int, columns: int) -> list[Tensor]:
+    kinds = [panels.originals, panels.made, *([] if panels.third is None else [panels.third])]
     rows = [kind[start : start + columns] for kind in promote(*kinds)]
     missing = columns - len(rows[0])
     return [torch.cat([row, row.new_full((missing, *row.shape[1:]), FILL)]) for row in rows]
 
 
-def walks(found: Interpolations) -> Tensor:
+def interpolation_grid(interpolations: Interpolations) -> Tensor:
     """The walks as rows; the test images at their ends, where there are any, set a little apart.
 
     Points: all of the walks in a plot over the ends.
     """
-    if planar(found.images.flatten(0, 1)):
-        ends = None if found.ends is None else found.ends.flatten(0, 1)
-        return scatter(found.images.flatten(0, 1), real=ends)
-    middle = grid(found.images.flatten(0, 1), columns=found.images.shape[1], pad=PAD)
-    if found.ends is None:
+    if planar(interpolations.images.flatten(0, 1)):
+        ends = None if interpolations.ends is None else interpolations.ends.flatten(0, 1)
+        return scatter(interpolations.images.flatten(0, 1), real=ends)
+    middle = grid(
+        interpolations.images.flatten(0, 1), columns=interpolations.images.shape[1], pad=PAD
+    )
+    if interpolations.ends is None:
         return middle
-    first, last = (grid(end, columns=1, pad=PAD) for end in found.ends.unbind(1))
+    first, last = (grid(end, columns=1, pad=PAD) for end in interpolations.ends.unbind(1))
     gap = torch.full((*middle.shape[:2], 4), FILL, dtype=torch.uint8)
     return torch.cat([first, gap, middle, gap, last], dim=2)
 
 
-def neighbours(found: Matches, what: str) -> Markup:
+def neighbours(matches: Matches, what: str) -> Markup:
     """Images above, their nearest training images below, and the distances under them."""
-    image = grid([found.images, found.nearest], columns=len(found.images), pad=PAD)
+    image = grid([matches.images, matches.nearest], columns=len(matches.images), pad=PAD)
     return picture(
         image,
-        alt=f"Upper row: {len(found.images)} {what}. Lower row: the training image nearest to "
-        f"each. Distances {', '.join(f'{d:.2f}' for d in found.distances)}.",
-        under=[f"{distance:.1f}" for distance in found.distances],
+        alt=f"Upper row: {len(matches.images)} {what}. Lower row: the training image nearest to "
+        f"each. Distances {', '.join(f'{d:.2f}' for d in matches.distances)}.",
+        under=[f"{distance:.1f}" for distance in matches.distances],
     )

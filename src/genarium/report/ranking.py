@@ -53,11 +53,11 @@ def columns(reports: Sequence[ModelReport]) -> list[Column]:
         for report in reports
     ]
     names = dict.fromkeys(name for sheet in sorted(sheets, key=len)[::-1] for name in sheet)
-    found = []
+    results = []
     for name in names:
         cells = tuple(sheet.get(name) for sheet in sheets)
-        found.append(Column(name, cells, _best(reports, cells)))
-    return found
+        results.append(Column(name, cells, _best(reports, cells)))
+    return results
 
 
 def verdicts(reports: Sequence[ModelReport], *, every: bool = False) -> list[Verdict]:
@@ -67,7 +67,7 @@ def verdicts(reports: Sequence[ModelReport], *, every: bool = False) -> list[Ver
     """
     from genarium.evaluation.scores.verdicts import verdict
 
-    found = []
+    results = []
     for column in columns(reports):
         if column.first.better is None:
             continue
@@ -85,8 +85,8 @@ def verdicts(reports: Sequence[ModelReport], *, every: bool = False) -> list[Ver
                 replace(cell, basis={**cell.basis, "images": shape})
                 for cell, shape in zip((one, other), shapes)
             )
-            found.append(verdict(one, other, (reports[i].name, reports[j].name)))
-    return found
+            results.append(verdict(one, other, (reports[i].name, reports[j].name)))
+    return results
 
 
 def _best(reports: Sequence[ModelReport], cells: Sequence[Score | None]) -> frozenset[int]:

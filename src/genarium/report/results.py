@@ -17,7 +17,7 @@ FORMAT = 1
 
 def results(reports: Sequence[ModelReport], title: str, created: str = "") -> dict[str, Any]:
     """Every number of the page as plain JSON values; what is not finite is null."""
-    found = {
+    result = {
         "format": FORMAT,
         "title": title,
         "created": created,
@@ -33,7 +33,7 @@ def results(reports: Sequence[ModelReport], title: str, created: str = "") -> di
             for verdict in verdicts(reports, every=True)
         ],
     }
-    plain: dict[str, Any] = _plain(found)
+    plain: dict[str, Any] = _plain(result)
     return plain
 
 
@@ -69,8 +69,8 @@ def _run(report: ModelReport) -> dict[str, Any]:
     }
 
 
-def _median(found: Matches | None) -> dict[str, Any] | None:
-    return None if found is None else {"median": found.median, "count": found.count}
+def _median(result: Matches | None) -> dict[str, Any] | None:
+    return None if result is None else {"median": result.median, "count": result.count}
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from genarium.drawing.plots import Bar, bar_chart, line_chart
 from genarium.drawing.points import sheet
 from genarium.report import families
 from genarium.report.history import curves, training_cost
-from genarium.report.pictures import PAD, neighbours, pairs, picture, strip, walks
+from genarium.report.pictures import PAD, interpolation_grid, neighbours, pairs, picture, strip
 from genarium.report.records import ModelReport, Pairs
 from genarium.report.tables import cost_table, per_64, stability_table
 
@@ -96,11 +96,11 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
             words += f"; a row a caption of the test split: {'; '.join(report.captions)}"
         columns, mixture = min(8, count), report.data.mixture
         image = sheet(report.samples, columns=columns, pad=PAD, mixture=mixture)
-        found = [picture(image, f"{count} samples of {report.name}", words)]
+        results = [picture(image, f"{count} samples of {report.name}", words)]
         if report.nonfinite:
             warning = f"{report.nonfinite} of them hold pixels that are not finite."
-            found.append(tag("p", warning, class_="note"))
-        return found
+            results.append(tag("p", warning, class_="note"))
+        return results
     for made, word in (
         (report.reconstructions, "reconstructions"),
         (report.translations[0] if report.translations else None, "translations"),
@@ -162,15 +162,15 @@ def reconstructions(reports: Reports) -> Markup | None:
     lines: list[Markup] = []
     last = None
     for report in able:
-        found = report.reconstructions
-        assert found is not None
-        if last is None or not torch.equal(last, found.originals):
-            lines.append(_strip("Test images", None, strip(found.originals, STRIP), "Test images"))
-            last = found.originals
+        panels = report.reconstructions
+        assert panels is not None
+        if last is None or not torch.equal(last, panels.originals):
+            lines.append(_strip("Test images", None, strip(panels.originals, STRIP), "Test images"))
+            last = panels.originals
         row = report.scores.get("reconstruction MSE") if report.scores else None
         note = f"mean squared error {number(row.value)}" if row else None
         alt = f"Their reconstructions by {report.name}"
-        lines.append(_strip(report.name, note, strip(found.made, STRIP), alt))
+        lines.append(_strip(report.name, note, strip(panels.made, STRIP), alt))
     if not lines:
         return None
     text = "Test images, which no model was trained on, and what comes back through the code."
@@ -186,22 +186,22 @@ def translations(reports: Reports) -> Markup | None:
     """Test images beside what they are turned into."""
     content = [
         _card(
-            f"{report.name}, {found.direction}" if found.direction else report.name,
-            picture(pairs(found), f"Test images and translations by {report.name}"),
-            lead(_below(found)),
+            f"{report.name}, {panels.direction}" if panels.direction else report.name,
+            picture(pairs(panels), f"Test images and translations by {report.name}"),
+            lead(_below(panels)),
         )
         for report in reports
-        for found in report.translations or ()
+        for panels in report.translations or ()
     ]
     return cards(content, "20rem") if content else None
 
 
-def _below(found: Pairs) -> str:
+def _below(panels: Pairs) -> str:
     third = {
         "target": ", then the row of what they should become",
         "cycle": ", then the row of what comes back through both generators",
     }
-    rest = third.get(found.third_is, "")
+    rest = third.get(panels.third_is, "")
     return f"Rows of test images, each with the row of their translations below{rest}."
 
 
@@ -209,17 +209,17 @@ def interpolations(reports: Reports) -> Markup | None:
     """Walks between codes."""
     content = []
     for report in reports:
-        found = report.interpolations
-        if found is None:
+        lines = report.interpolations
+        if lines is None:
             continue
         note = (
             "Straight lines between the codes of two test images, which stand at the ends."
-            if found.kind == "linear"
+            if lines.kind == "linear"
             else "Great circles between two draws of the prior."
         )
-        count, steps = found.images.shape[:2]
+        count, steps = lines.images.shape[:2]
         alt = f"{count} walks of {steps} steps in the code space of {report.name}. {note}"
-        content.append(_card(report.name, picture(walks(found), alt), lead(note)))
+        content.append(_card(report.name, picture(interpolation_grid(lines), alt), lead(note)))
     if not content:
         return None
     text = (

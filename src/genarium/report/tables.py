@@ -39,19 +39,19 @@ def _cell(text: str | None, small: str | None = None, best: bool = False) -> Mar
 
 def score_table(reports: Sequence[ModelReport]) -> Markup | None:
     """Runs by scores, the best of each comparable group marked; None when nothing was scored."""
-    found = columns(reports)
-    if not found:
+    shown = columns(reports)
+    if not shown:
         return None
     heads: list[Child] = ["Run"]
-    heads += [_head(column) for column in found]
+    heads += [_head(column) for column in shown]
     rows = []
     for i, report in enumerate(reports):
-        cells = [_score(column, i) for column in found]
+        cells = [_score(column, i) for column in shown]
         rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
-    if any(cell and cell.reference is not None for c in found for cell in c.cells):
-        rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, found)))
+    if any(cell and cell.reference is not None for c in shown for cell in c.cells):
+        rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, shown)))
     scores = table(heads, rows, _conditions(reports), "Scores")
-    return join(scores, verdict_table(reports), _glossary(reports, found))
+    return join(scores, verdict_table(reports), _glossary(reports, shown))
 
 
 def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
@@ -62,13 +62,13 @@ def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
     rows = []
     for verdict in judged:
         pair = f"{verdict.a} and {verdict.b}: " if verdict.better is None else ""
-        told = tag("td", pair + verdict.words, class_="words" if verdict.better else "words none")
+        words = tag("td", pair + verdict.words, class_="words" if verdict.better else "words none")
         if verdict.interval is None:
             evidence = [tag("td", verdict.why, colspan=2, class_="words none")]
         else:
             low, high = (number(end) for end in verdict.interval)
             evidence = [_cell(number(verdict.difference)), tag("td", f"{low} to {high}")]
-        rows.append(tag("tr", tag("th", verdict.score, scope="row"), told, *evidence))
+        rows.append(tag("tr", tag("th", verdict.score, scope="row"), words, *evidence))
     caption = (
         "A run is called better if the 95 % interval of the difference is all on one side of 0. "
         "Errors that both scores owe to the same test images take no side and are left out. Of "
@@ -128,9 +128,9 @@ def _way(context: Mapping[str, Any]) -> str:
     )
 
 
-def _glossary(reports: Sequence[ModelReport], found: Sequence[Column]) -> Markup:
+def _glossary(reports: Sequence[ModelReport], shown: Sequence[Column]) -> Markup:
     entries = []
-    for column in found:
+    for column in shown:
         notes: dict[str, list[str]] = {}
         for report, cell in zip(reports, column.cells):
             if cell is not None and cell.note:
@@ -147,12 +147,13 @@ def _glossary(reports: Sequence[ModelReport], found: Sequence[Column]) -> Markup
 
 def _warnings(reports: Sequence[ModelReport]) -> list[Markup]:
     """What the evaluations warned of, each warning once, with the runs it is about."""
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for report in reports:
         for warning in report.scores.warnings if report.scores else ():
-            found.setdefault(warning, []).append(report.name)
+            results.setdefault(warning, []).append(report.name)
     return [
-        tag("p", f"{', '.join(runs)}: {warning}.", class_="note") for warning, runs in found.items()
+        tag("p", f"{', '.join(runs)}: {warning}.", class_="note")
+        for warning, runs in results.items()
     ]
 
 
@@ -160,11 +161,11 @@ def stability_table(reports: Sequence[ModelReport]) -> Markup | None:
     """One row a loss: mean and spread over the last quarter, and what failed."""
     rows = []
     for report in reports:
-        found = stability(report.history)
-        count = max(1, len(found.spreads))
-        failed = _failures(found.rollbacks, found.lost, found.nonfinite)
+        measured = stability(report.history)
+        count = max(1, len(measured.spreads))
+        failed = _failures(measured.rollbacks, measured.lost, measured.nonfinite)
         for i in range(count if report.history else 0):
-            spread = found.spreads[i] if found.spreads else None
+            spread = measured.spreads[i] if measured.spreads else None
             first = tag("th", report.name, scope="rowgroup", rowspan=count) if i == 0 else None
             last = tag("td", failed, rowspan=count, class_="words") if i == 0 else None
             numbers = (

@@ -44,7 +44,7 @@ def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs
 
     rows: numbers of images of either domain; those that a domain does not have are left out.
     """
-    found = []
+    results = []
     for direction in model.directions:
         images = split.images if direction[0] == "a" else split.domain("b")
         here = rows[rows < len(images)]
@@ -53,14 +53,14 @@ def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs
         target = None
         if "b" in getattr(split, "extra", {}):
             target = split.domain(direction[2])[here]
-        found.append(translated(model, images[here], direction, seed, target))
-    return tuple(found)
+        results.append(translated(model, images[here], direction, seed, target))
+    return tuple(results)
 
 
-def sheet(found: Sequence[Pairs]) -> Tensor:
+def sheet(rows: Sequence[Pairs]) -> Tensor:
     """One picture: input | output (| target or cycle) of image after image, uint8 [C,H',W']."""
     cells = []
-    for pairs in found:
+    for pairs in rows:
         kinds = [pairs.originals, pairs.made]
         kinds += [] if pairs.third is None else [pairs.third]
         cells.append(torch.stack(promote(*kinds), 1))

@@ -114,7 +114,7 @@ def own_data(
             sources, options = [config.data["source"]], replace(options, from_dir=sources[0])
         elif options.from_dir and sources[0] != config.data["source"]:
             options = replace(options, from_dir=None)
-    found: Dataset | None = None
+    result: Dataset | None = None
     for source in dict.fromkeys(sources):
         if not places.gone(source) and (not options.from_dir or Path(options.from_dir).is_dir()):
             expected = known["manifest"]
@@ -122,9 +122,9 @@ def own_data(
             if dataset.manifest == expected:
                 return dataset
             if source == sources[0]:
-                found = dataset
-    if found is not None:
-        return same_data(folder, known, found, sources[0], data is not None, accept_changes)
+                result = dataset
+    if result is not None:
+        return same_data(folder, known, result, sources[0], data is not None, accept_changes)
     if data is not None:
         raise UserError(
             f"--data {shown(sources[0])} does not exist: name the data of {folder.path}, or the "
@@ -145,29 +145,30 @@ def own_data(
 def same_data(
     folder: RunFolder,
     known: Mapping[str, Any],
-    found: Dataset,
+    dataset: Dataset,
     source: str,
     named: bool = False,
     accept_changes: bool = False,
 ) -> Dataset:
-    """`found`, if it has the manifest in `known`, what a run knows of its data.
+    """`dataset`, if it has the manifest in `known`, what a run knows of its data.
 
-    source: how `found` was named. named: by the caller, not by the run. accept_changes: warn only.
+    source: how `dataset` was named. named: by the caller, not by the run. accept_changes: only
+    warn.
     Raises UserError for other data, and for images of another shape in any case.
     """
-    if found.manifest == known["manifest"]:
-        return found
+    if dataset.manifest == known["manifest"]:
+        return dataset
     shapes = (known["spec"][k] for k in ("channels", "height", "width"))
-    if found.spec.shape != tuple(shapes) or bool(found.spec.second) != bool(
+    if dataset.spec.shape != tuple(shapes) or bool(dataset.spec.second) != bool(
         known["spec"].get("second")
     ):
         raise UserError(
             f"{'--data ' if named else ''}{shown(source)} is not what {folder.path} was trained "
-            f"on: its images are {'x'.join(map(str, found.spec.shape))} (channels x height x "
+            f"on: its images are {'x'.join(map(str, dataset.spec.shape))} (channels x height x "
             "width), or of another number of domains: restore the data, or name them with --data"
         )
     then = known.get("info", {}).get("counts", {}).get("total")
-    now = found.info.get("counts", {}).get("total")
+    now = dataset.info.get("counts", {}).get("total")
     counts = f" ({then:,} images then, {now:,} now)" if then and now and then != now else ""
     if named:
         what = f"--data {shown(source)} is not what {folder.path} was trained on{counts}"
@@ -180,7 +181,7 @@ def same_data(
     warnings.warn(
         f"{what}: images that it was trained on may be among the test images", stacklevel=3
     )
-    return found
+    return dataset
 
 
 def _options(config: Config) -> DataOptions:

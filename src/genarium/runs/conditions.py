@@ -42,12 +42,12 @@ def labels(run: Trained, condition: Condition, n: int) -> Tensor | None:
         raise UserError(
             f"condition: of type {type(condition).__name__}: give a class, or {n} labels"
         )
-    if run.model.told:
-        return _told(run, condition, n)
-    if isinstance(condition, Tensor) and condition.is_floating_point() and run.model.codes:
-        if condition.shape != (n, run.model.codes):
+    if run.model.conditioned_on:
+        return _of_attributes(run, condition, n)
+    if isinstance(condition, Tensor) and condition.is_floating_point() and run.model.latent_codes:
+        if condition.shape != (n, run.model.latent_codes):
             raise UserError(
-                f"condition: of shape {list(condition.shape)}: give [{n},{run.model.codes}]"
+                f"condition: of shape {list(condition.shape)}: give [{n},{run.model.latent_codes}]"
             )
         return condition
     if not run.model.conditional:
@@ -77,16 +77,17 @@ def labels(run: Trained, condition: Condition, n: int) -> Tensor | None:
     return torch.full((n,), number, dtype=torch.int64)
 
 
-def _told(run: Trained, condition: Tensor | int | str, n: int) -> Tensor:
+def _of_attributes(run: Trained, condition: Tensor | int | str, n: int) -> Tensor:
     if isinstance(condition, Tensor):
         return condition
     columns = {column.name: (i, column) for i, column in enumerate(run.spec.attributes)}
-    if run.model.told == "captions":
+    if run.model.conditioned_on == "captions":
         raise UserError(f"--class {condition}: {run.path} is told captions: ask with --text")
-    if run.model.told != "factors" or not columns:
+    if run.model.conditioned_on != "factors" or not columns:
         raise UserError(
-            f"--class {condition}: {run.path} is told the vector {run.model.told!r} of each "
-            "image, which has no name: give it as a condition [n,D] in Python"
+            f"--class {condition}: {run.path} is conditioned on the vector "
+            f"{run.model.conditioned_on!r} of each image, which has no name: give it as a "
+            "condition [n,D] in Python"
         )
     row = torch.full((len(columns),), math.nan)
     for part in str(condition).split("+"):
@@ -115,7 +116,7 @@ def text(run: Trained, captions: str | Sequence[str], n: int = 1) -> Tensor:
 
     Raises UserError for a model that is not told captions, and for an empty or a long one.
     """
-    if run.model.told != "captions":
+    if run.model.conditioned_on != "captions":
         raise UserError(
             f"--text: {run.path} is a {run.recipe.name} that is not told captions: leave "
             "--text away, or train text-to-image"
@@ -137,7 +138,7 @@ def text(run: Trained, captions: str | Sequence[str], n: int = 1) -> Tensor:
 
 def code(run: Trained, text: str, n: int) -> Tensor:
     """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
-    most = run.model.codes
+    most = run.model.latent_codes
     if not most:
         raise UserError(f"{run.path} has no learned code (InfoGAN has): leave --code away")
     values = [part.strip() for part in text.split(",")]
@@ -145,11 +146,11 @@ def code(run: Trained, text: str, n: int) -> Tensor:
         raise UserError(f"--code {text}: {run.path} has {most} values, not {len(values)}")
     values += ["*"] * (most - len(values))
     try:
-        found = [math.nan if value == "*" else float(value) for value in values]
+        results = [math.nan if value == "*" else float(value) for value in values]
     except ValueError:
         raise UserError(
             f"--code {text}: give {most} numbers separated by commas, * leaves one to chance"
         ) from None
-    if any(math.isinf(value) for value in found):
+    if any(math.isinf(value) for value in results):
         raise UserError(f"--code {text}: give finite numbers")
-    return torch.tensor([found]).expand(n, -1)
+    return torch.tensor([results]).expand(n, -1)

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from genarium.errors import UserError
-from genarium.signatures import Field, Flag, check, dataclass_fields, fields_of, unknown
+from genarium.signatures import (
+    Field,
+    Flag,
+    check,
+    dataclass_fields,
+    fields_of,
+    renamed,
+    unknown,
+)
 from genarium.training import files
 from genarium.training.options import BUDGET
 
@@ -73,12 +81,13 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]]) -> Config:
     own = {name: value for name, value in recipe.training.items() if name not in BUDGET}
     for layer in ({"training": own}, *layers):
         for section, values in layer.items():
-            for name, value in values.items():
-                found = fields.get((section, name))
-                if found is None:
+            mine = [each for each in fields.values() if each.section == section]
+            for name, value in renamed(mine, values).items():
+                declared = fields.get((section, name))
+                if declared is None:
                     known = [n for s, n in fields if s == section]
                     raise unknown(name, known, f"{section} setting")
-                getattr(config, section)[name] = check(found, value)
+                getattr(config, section)[name] = check(declared, value)
     training = config.training
     if all(training[name] is None for name in BUDGET):
         training |= budget
@@ -87,11 +96,17 @@ def resolve(recipe: Any, *layers: Mapping[str, Mapping[str, Any]]) -> Config:
     return config
 
 
+def current(config: Config, recipe: Any) -> Config:
+    """A run's configuration with its arguments by the names that the recipe has today."""
+    arguments = renamed(recipe_fields(recipe), config.arguments)
+    return dataclasses.replace(config, arguments=arguments)
+
+
 def route(recipe: Any, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Sort flat keyword arguments into their sections, by name."""
     fields = {f.name: f for f in [*common_fields(), *recipe_fields(recipe)]}
     layer: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
+    for name, value in renamed(fields.values(), values).items():
         if name not in fields:
             raise unknown(name, list(fields), "argument")
         layer.setdefault(fields[name].section, {})[name] = value
@@ -155,16 +170,16 @@ def _loader(where: str) -> Any:
             return node
 
     def mapping(loader: Any, node: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise UserError(f"{where}: key {key!r} is not a text: quote it")
-            if key in found:
+            if key in results:
                 line = key_node.start_mark.line + 1
                 raise UserError(f"{where}: key {key} twice, again in line {line}: keep one")
-            found[key] = loader.construct_object(value_node, deep=True)
-        return found
+            results[key] = loader.construct_object(value_node, deep=True)
+        return results
 
     def number(kind: Any) -> Any:
         def construct(loader: Any, node: Any) -> Any:

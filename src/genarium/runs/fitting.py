@@ -16,7 +16,7 @@ from genarium.errors import UserError
 from genarium.recipes import Recipe
 from genarium.runs import budget, inputs
 from genarium.runs.building import build, own_data, placed
-from genarium.runs.configuration import Config
+from genarium.runs.configuration import Config, current
 from genarium.runs.folder import RunFolder, hardware, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
@@ -44,7 +44,7 @@ def begin(
     engine = trainer.engine
     if not engine.main:
         # the other processes compute; the run's folder belongs to the first
-        folder = RunFolder(Path(engine.share("")))
+        folder = RunFolder(Path(engine.broadcast("")))
         _run(trainer, folder, dataset, False)
         return Trained(folder)
     # a run knows its data by what is in them; where they are is said so that it holds everywhere
@@ -62,7 +62,7 @@ def begin(
             "info": dataset.info,
         }
         folder.describe(config, about, recipe.family, recipe.paper)
-        engine.share(os.fspath(folder.path))
+        engine.broadcast(os.fspath(folder.path))
         _run(trainer, folder, dataset, progress)
     return Trained(folder, data=dataset)
 
@@ -85,8 +85,9 @@ def go_on(
     Raises UserError for a budget that is used already and for other settings.
     """
     folder = RunFolder.open(inputs.path(path, "resume: path"))
-    before = folder.config(accept_changes)
-    recipe = recipes.get(before.recipe)
+    stored = folder.config(accept_changes)
+    recipe = recipes.get(stored.recipe)
+    before = current(stored, recipe)
     config = budget.changed(before, recipe, training)
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
     if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
@@ -134,7 +135,7 @@ def trainer_of(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = 
 
 def training_data(dataset: Dataset) -> TrainingData:
     split = dataset.train
-    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unaligned))
+    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unpaired))
 
 
 def _run(

@@ -95,8 +95,8 @@ class RunFolder:
 
     def saved(self) -> bool:
         """Is there any checkpoint, whole or not?"""
-        found = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
-        return any(not p.name.startswith(".tmp-") for p in found)
+        entries = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        return any(not p.name.startswith(".tmp-") for p in entries)
 
     def _clear(self) -> None:
         """Remove all but the lock."""
@@ -208,25 +208,25 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
         """What run.json says. Raises UserError for a damaged one."""
         file = self.path / "run.json"
         try:
-            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} cannot be read ({error}): restore it") from None
-        if not isinstance(found, dict):
+        if not isinstance(record, dict):
             raise UserError(f"{file} is no description of a run: restore it")
-        said = found.pop("sha256", None)  # runs of older versions have none
-        if said is not None and said != _digest(found):
+        said = record.pop("sha256", None)  # runs of older versions have none
+        if said is not None and said != _digest(record):
             raise UserError(
                 f"{file} is not as the run wrote it (its SHA-256 does not match): restore it, or "
                 'accept it as it is by removing its entry "sha256"'
             )
-        if found.get("format") != FORMAT:
+        if record.get("format") != FORMAT:
             raise UserError(
-                f"{file} is of format {found.get('format')}, this version reads {FORMAT}"
+                f"{file} is of format {record.get('format')}, this version reads {FORMAT}"
             )
         for name, kind in (("data", dict), ("hardware", dict), ("taxonomy", list)):
-            if not isinstance(found.get(name), kind):
+            if not isinstance(record.get(name), kind):
                 raise UserError(f"{file} lacks `{name}`: restore it")
-        return found
+        return record
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -301,7 +301,7 @@ def hardware() -> dict[str, Any]:
 
     from genarium.training import allocator
 
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "machine": platform.machine(),
         "system": platform.system(),
         "cpus": os.cpu_count(),
@@ -309,29 +309,29 @@ def hardware() -> dict[str, Any]:
         "allocator": allocator.state(),
     }
     if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name(0)
-    return found
+        result["gpu"] = torch.cuda.get_device_name(0)
+    return result
 
 
 def spec_to_dict(spec: Any) -> dict[str, Any]:
     return asdict(spec)
 
 
-def spec_from_dict(found: Mapping[str, Any]) -> Any:
+def spec_from_dict(result: Mapping[str, Any]) -> Any:
     from genarium.contract import Attribute, Spec
 
-    second = found.get("second")
+    second = result.get("second")
     return Spec(
-        channels=int(found["channels"]),
-        height=int(found["height"]),
-        width=int(found["width"]),
-        classes=tuple(found["classes"]),
+        channels=int(result["channels"]),
+        height=int(result["height"]),
+        width=int(result["width"]),
+        classes=tuple(result["classes"]),
         attributes=tuple(
-            Attribute(name, tuple(values)) for name, values in found.get("attributes", ())
+            Attribute(name, tuple(values)) for name, values in result.get("attributes", ())
         ),
-        vectors=tuple((name, int(length)) for name, length in found.get("vectors", ())),
-        binarized=str(found.get("binarized", "")),
+        vectors=tuple((name, int(length)) for name, length in result.get("vectors", ())),
+        binarized=str(result.get("binarized", "")),
         second=(int(second[0]), int(second[1]), int(second[2])) if second else None,
-        paired=bool(found.get("paired", False)),
-        caption_bytes=int(found.get("caption_bytes", 0)),
+        paired=bool(result.get("paired", False)),
+        caption_bytes=int(result.get("caption_bytes", 0)),
     )

@@ -53,26 +53,26 @@ def images(value: Any, where: str, shape: tuple[int, int, int] | None = None) ->
     where: the function and its argument, for errors. shape: (C, H, W) that they must have. Raises
     UserError for anything else.
     """
-    found = _tensor(value, where)
-    if found.ndim != 4 or found.shape[1] not in (1, 3):
-        hint = "; of one image, images[None]" if found.ndim in (2, 3) else ""
-        raise UserError(f"{where}: of shape {list(found.shape)}: give [N,C,H,W], C 1 or 3{hint}")
-    if shape is not None and tuple(found.shape[1:]) != shape:
+    result = _tensor(value, where)
+    if result.ndim != 4 or result.shape[1] not in (1, 3):
+        hint = "; of one image, images[None]" if result.ndim in (2, 3) else ""
+        raise UserError(f"{where}: of shape {list(result.shape)}: give [N,C,H,W], C 1 or 3{hint}")
+    if shape is not None and tuple(result.shape[1:]) != shape:
         wanted = ",".join(map(str, shape))
         raise UserError(
-            f"{where}: of shape {list(found.shape)}, the model's are [N,{wanted}]: resize them, or "
-            "name a file or a folder, which is read as the run's data were"
+            f"{where}: of shape {list(result.shape)}, the model's are [N,{wanted}]: resize them, "
+            "or name a file or a folder, which is read as the run's data were"
         )
-    if not len(found):
+    if not len(result):
         raise UserError(f"{where}: there are none: give at least one")
-    if found.dtype == torch.uint8:
-        return found
-    if not found.is_floating_point():
-        raise UserError(f"{where}: of type {_type(found)}: {ACCEPTED}")
-    found = found.float()
-    if not bool(found.isfinite().all()):
+    if result.dtype == torch.uint8:
+        return result
+    if not result.is_floating_point():
+        raise UserError(f"{where}: of type {_type(result)}: {ACCEPTED}")
+    result = result.float()
+    if not bool(result.isfinite().all()):
         raise UserError(f"{where}: some values are not finite: leave those images out")
-    low, high = (float(end) for end in found.aminmax())
+    low, high = (float(end) for end in result.aminmax())
     if max(-low, high) > BEYOND:
         raise UserError(
             f"{where}: floats from {low:g} to {high:g}: bring them to [-1, 1], or give uint8"
@@ -82,7 +82,7 @@ def images(value: Any, where: str, shape: tuple[int, int, int] | None = None) ->
             f"{where}: floats from {low:g} to {high:g}, none below 0: say whether they are on "
             "[0, 1] (give 2 * images - 1) or on [-1, 1] (give genarium.to_uint8(images))"
         )
-    return to_uint8(found)
+    return to_uint8(result)
 
 
 def _tensor(value: Any, where: str) -> Tensor:
@@ -190,12 +190,12 @@ def path(value: Any, where: str) -> Path:
     """A path of text or a `Path`. UserError for anything else."""
     if not isinstance(value, str | os.PathLike):
         raise UserError(f"{where}: {_article(type(value).__name__)}: give a path")
-    found = os.fspath(value)
-    if isinstance(found, bytes):
-        found = os.fsdecode(found)
-    if not found or "\0" in found:
-        raise UserError(f"{where} {found!r}: give a path")
-    return Path(found)
+    result = os.fspath(value)
+    if isinstance(result, bytes):
+        result = os.fsdecode(result)
+    if not result or "\0" in result:
+        raise UserError(f"{where} {result!r}: give a path")
+    return Path(result)
 
 
 def dataset(value: Any, where: str) -> Dataset:
@@ -213,12 +213,12 @@ def dataset(value: Any, where: str) -> Dataset:
 def count(value: Any, where: str, least: int = 0) -> int:
     """A whole number of at least `least`. UserError for anything else."""
     try:
-        found = int(value.__index__())
+        result = int(value.__index__())
     except AttributeError:
         raise UserError(f"{where} {value!r}: give a whole number") from None
-    if found < least:
-        raise UserError(f"{where} {found}: give a number of at least {least}")
-    return found
+    if result < least:
+        raise UserError(f"{where} {result}: give a number of at least {least}")
+    return result
 
 
 def _type(value: Tensor) -> str:

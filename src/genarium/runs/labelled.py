@@ -33,10 +33,10 @@ def images(trained: Trained, dataset: Dataset, where: str, text: str) -> Tensor:
         mask = ~mask if value.startswith("!") else mask
         keep = mask if keep is None else keep & mask
     assert keep is not None
-    found = dataset.train.images[:LOOKED_AT][keep][:MOST]
-    if not len(found):
+    result = dataset.train.images[:LOOKED_AT][keep][:MOST]
+    if not len(result):
         raise UserError(f"{where}: none of {len(keep):,} training images is one")
-    return found
+    return result
 
 
 def _mask(trained: Trained, dataset: Dataset, where: str, name: str, value: str) -> Tensor:
@@ -71,10 +71,10 @@ def samples(trained: Trained, seed: int, where: str, text: str) -> Tensor:
         number = choose(where, value, trained.spec.classes)
         return trained.codes(MOST, seed, number)
     names, codes, shown = recognised(trained, seed)
-    found = codes[shown == choose(where, value, names)][:MOST]
-    if not len(found):
+    result = codes[shown == choose(where, value, names)][:MOST]
+    if not len(result):
         raise UserError(f"{where}: none of {DRAWN:,} samples is recognised as one")
-    return found
+    return result
 
 
 @lru_cache(maxsize=1)  # the groups of one command look at the same samples

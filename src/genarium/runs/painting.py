@@ -41,14 +41,14 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
             labels = None
             if model.conditional and dataset.spec.classes:
                 labels = torch.arange(shown) % len(dataset.spec.classes)
-            if model.told == "captions" and asked is not None:
+            if model.conditioned_on == "captions" and asked is not None:
                 labels = torch.from_numpy(asked[1])
             images = draw(model, shown, condition=labels, generator=generator)
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
             rows = torch.arange(TRANSLATED)
-            found = translations.of_split(model, held, rows, derive(seed, "grid"))
-            picture = translations.sheet(found)
+            result = translations.of_split(model, held, rows, derive(seed, "grid"))
+            picture = translations.sheet(result)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
             again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()

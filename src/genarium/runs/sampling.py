@@ -52,14 +52,14 @@ class Declared:
 
 def declared() -> dict[str, Declared]:
     """The settings of all models, by name; help of a name that two declare is that of both."""
-    found: dict[str, Declared] = {}
+    results: dict[str, Declared] = {}
     for file in (*sorted(MODELS.rglob("*.py")), *plugins.files()):
         for setting in _scan(file, file.stat().st_mtime_ns):
-            before = found.get(setting.name)
+            before = results.get(setting.name)
             if before is not None and before.help != setting.help:
                 setting = replace(setting, help=f"{before.help.rstrip('.')}; {setting.help}")
-            found[setting.name] = setting
-    return found
+            results[setting.name] = setting
+    return results
 
 
 @lru_cache(maxsize=512)
@@ -92,13 +92,13 @@ def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
     with bar("sampling", n, progress) as advance:
         before = 0.0
 
-        def told(done: int, of: int) -> None:
+        def report(done: int, of: int) -> None:
             nonlocal before
             images = n * done / of
             advance(images - before)
             before = images
 
-        yield told if progress else None
+        yield report if progress else None
 
 
 def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Settings | None:

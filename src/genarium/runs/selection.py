@@ -106,8 +106,8 @@ def named(trained: Trained, value: Any, where: str, domain: str = "a") -> Given:
 def names_of(value: Any) -> list[str]:
     """The names and paths among what a caller gives as images, as texts; [] for pixels."""
     items = value if isinstance(value, list | tuple) else [value]
-    found = [os.fspath(item) for item in items if isinstance(item, str | os.PathLike)]
-    return found if len(found) == len(items) else []
+    results = [os.fspath(item) for item in items if isinstance(item, str | os.PathLike)]
+    return results if len(results) == len(items) else []
 
 
 def dataset_for(
@@ -137,11 +137,11 @@ def options(
     own = trained.config["data"]
     if from_dir is None and source and source.partition(":")[0] == own["source"].partition(":")[0]:
         from_dir = own.get("from_dir")
-    found = trained.data_options(allow_overlap=True, from_dir=from_dir)
+    settings = trained.data_options(allow_overlap=True, from_dir=from_dir)
     channels, height, width = trained.spec.domain(domain)
     if trained.spec.second is not None and source and _is_source(source.partition(":")[0].strip()):
         channels = own.get("channels")  # two domains may differ in that
-    return replace(found, size=f"{height}x{width}", channels=channels)
+    return replace(settings, size=f"{height}x{width}", channels=channels)
 
 
 def is_test(text: str) -> bool:
@@ -185,7 +185,7 @@ def _read(trained: Trained, where: str, path: Path, domain: str) -> Given:
         return Given([f"{shown(str(path))}:{row}" for row in range(len(images))], images)
     if path.is_file() and _is_archive(str(path)):
         return _unpacked(path, read_as)
-    files = [found.path for found in scan(path).files] if path.is_dir() else [path]
+    files = [file.path for file in scan(path).files] if path.is_dir() else [path]
     if not files:
         raise UserError(f"{where}: the folder holds no images")
     each: list[Tensor] = []
@@ -200,8 +200,8 @@ def _read(trained: Trained, where: str, path: Path, domain: str) -> Given:
 
 def _unpacked(path: Path, read_as: DataOptions) -> Given:
     """All images of an archive, in the order of their names."""
-    found = load_data(str(path), read_as, progress=False)
-    splits = [found.split(name) for name in SPLITS]
+    dataset = load_data(str(path), read_as, progress=False)
+    splits = [dataset.split(name) for name in SPLITS]
     names = [f"{shown(str(path))}/{name}" for split in splits for name in split.names or ()]
     order = sorted(range(len(names)), key=names.__getitem__)
     return Given([names[row] for row in order], torch.cat([s.images for s in splits])[order])

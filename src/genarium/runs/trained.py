@@ -37,6 +37,7 @@ from genarium.runs import conditions, inputs, sampling
 from genarium.runs import selection as given
 from genarium.runs.building import build, own_data
 from genarium.runs.conditions import Condition
+from genarium.runs.configuration import current
 from genarium.runs.folder import RunFolder, spec_from_dict
 from genarium.runs.summary import Summary
 from genarium.training import checkpoint as checkpoints
@@ -80,10 +81,11 @@ class Trained(Summary):
         self.folder = folder
         self.path = folder.path
         self.name = folder.path.resolve().name
-        self._config = folder.config()
+        stored = folder.config()
+        self.recipe: Recipe = recipes.get(stored.recipe)
+        self._config = current(stored, self.recipe)
         self.config = self._config.to_dict()
         self.about = folder.about()
-        self.recipe: Recipe = recipes.get(self._config.recipe)
         self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
         self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
         saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
@@ -145,7 +147,7 @@ class Trained(Summary):
         torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = []
-        with sampling.shown(progress, n) as told:
+        with sampling.shown(progress, n) as report:
             for rows, own in _chunks(n, labels):
                 count = rows.stop - rows.start
                 some = draw(
@@ -154,11 +156,11 @@ class Trained(Summary):
                     condition=own,
                     generator=generator,
                     settings=asked,
-                    progress=part_of(told, rows.start, count, n),
+                    progress=part_of(report, rows.start, count, n),
                 )
                 parts.append(some.cpu())
-                if told is not None:
-                    told(rows.stop, n)
+                if report is not None:
+                    report(rows.stop, n)
         return torch.cat(parts) if parts else torch.empty(0, *self.spec.shape)
 
     @torch.no_grad()
@@ -182,8 +184,8 @@ class Trained(Summary):
     @property
     def mixture(self) -> Mapping[str, Any] | None:
         """The Gaussians that the data were drawn from, None where that is not how they are made."""
-        found: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
-        return found
+        settings: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
+        return settings
 
     @property
     def noise(self) -> int | None:
@@ -221,8 +223,8 @@ class Trained(Summary):
         if not starts:
             raise UserError(f"{self.path} has no encoder and no prior to start a search from")
         settings: dict[str, Any] = {"steps": steps, "lr": lr, "prior_weight": prior_weight}
-        found = invert(decode, torch.cat(starts), wanted, free=self.noise, **settings)
-        return Inversion(found.codes.cpu(), found.mse.cpu())
+        inversion = invert(decode, torch.cat(starts), wanted, free=self.noise, **settings)
+        return Inversion(inversion.codes.cpu(), inversion.mse.cpu())
 
     def labels(self, condition: Condition, n: int) -> Tensor | None:
         """A condition as [n] class labels; UserError for a class that the model does not know.
@@ -256,14 +258,14 @@ class Trained(Summary):
         if asked is None or noise is None or noise >= codes.shape[1]:
             raise UserError(f"{self.path} is not conditional: its codes hold no class to change")
         prior = cast(HasPrior, self.model).prior
-        found = prior(len(codes), condition=asked.to(self.device)).cpu()[:, noise:]
+        result = prior(len(codes), condition=asked.to(self.device)).cpu()[:, noise:]
         if asked.is_floating_point():
             named = [
                 asked[:, i : i + 1].isfinite().expand(-1, max(1, len(column.values)))
                 for i, column in enumerate(self.spec.attributes)
             ]
-            found = torch.where(torch.cat(named, 1), found, codes[:, noise:])
-        return torch.cat([codes[:, :noise], found], 1)
+            result = torch.where(torch.cat(named, 1), result, codes[:, noise:])
+        return torch.cat([codes[:, :noise], result], 1)
 
     @torch.no_grad()
     def reconstruct(self, images: Images, condition: Condition = None) -> Tensor:

@@ -192,9 +192,9 @@ def _unicode(value: Any) -> Any:
 def _check(path: Path, sha256: str) -> None:
     """Raise unless the file can be read and has this sum ("": any)."""
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"{path} cannot be read ({reason}): restore it from a copy") from None
-    if sha256 and found != sha256:
+    if sha256 and digest != sha256:
         raise UserError(f"{path} was changed since the study was made: restore it from a copy")

@@ -48,8 +48,8 @@ def as_served(path: Path, mode: str) -> bytes:
     """
     try:
         with Image.open(io.BytesIO(path.read_bytes()), formats=("PNG",)) as image:
-            found = image.convert(mode)
-            return plain_png(found.tobytes(), found.size, mode)
+            result = image.convert(mode)
+            return plain_png(result.tobytes(), result.size, mode)
     except OSError as error:
         reason = (error.strerror or "it is no whole PNG file").lower()
         raise UserError(f"{path} cannot be read ({reason}): restore it from a copy") from None

@@ -171,21 +171,21 @@ def _rates(results: Results) -> Markup:
         for m, model in enumerate(results.manifest.models)
     ]
     bars.append(Bar("chance", 0.5, "50 %"))
-    found = [
+    result = [
         table(heads, lines, caption, "Error rates"),
         cards([tag("article", bar_chart(bars, title="Human error, HYPE∞"), class_="card one")]),
     ]
     verdicts = [tag("li", words) for words in results.verdicts()]
     if verdicts:
-        found.append(
+        result.append(
             tag("h3", "Which model is taken for real more often", style="margin-top:1.5rem")
         )
-        found.append(tag("ul", *verdicts))
+        result.append(tag("ul", *verdicts))
     if len(results.counted) < 2:
-        found.append(
+        result.append(
             lead("One participant only: the intervals say nothing about what others would answer.")
         )
-    return join(*found)
+    return join(*result)
 
 
 def _finite(value: float) -> float | None:
@@ -215,13 +215,13 @@ def _thresholds(results: Results) -> Markup | None:
 
 
 def _fakes(results: Results, folder: Path) -> Markup:
-    found = []
+    result = []
     for m, model in enumerate(results.manifest.models):
         rated = results.convincing(m, SHOWN)
         if rated:
-            found.append(_row(model.name, rated, folder, "taken for real", real=True))
+            result.append(_row(model.name, rated, folder, "taken for real", real=True))
     note = lead("Under each: how many answers took it for real, of how many.")
-    return join(note, cards(found, least="100%"))
+    return join(note, cards(result, least="100%"))
 
 
 def _reals(results: Results, folder: Path) -> Markup | None:

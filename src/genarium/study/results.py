@@ -84,12 +84,12 @@ class Results:
         grouped: dict[int, list[Row]] = defaultdict(list)
         for row in self.rows:
             grouped[row.participant].append(row)
-        found = []
+        results = []
         for number, mine in grouped.items():
             test = [r for r in mine if r.given and r.trial.kind == "test"]
             checks = [r for r in mine if r.given and r.trial.kind == "check"]
             if test:
-                found.append(
+                results.append(
                     Participant(
                         number,
                         len(test),
@@ -100,7 +100,7 @@ class Results:
                         float(np.median([r.given.response_ms for r in test if r.given])),
                     )
                 )
-        return found
+        return results
 
     @cached_property
     def counted(self) -> list[Participant]:
@@ -141,13 +141,13 @@ class Results:
         for row in self.answers:
             if row.given and row.given.exposure_ms is not None and row.trial.block is not None:
                 exposures[row.trial.block, row.participant].append(row.given.exposure_ms)
-        found = {}
+        results = {}
         for model in range(len(self.manifest.models)):
             settled = [threshold(each) for (m, _), each in exposures.items() if m == model]
             values = [value for value in settled if value is not None]
             if values:
-                found[model] = mean_interval(values, self.draws, self.seed)
-        return found
+                results[model] = mean_interval(values, self.draws, self.seed)
+        return results
 
     @cached_property
     def late(self) -> int:
@@ -183,7 +183,7 @@ class Results:
 
     def verdicts(self) -> list[str]:
         """For each two models, whose fakes are taken for real more often, if that can be told."""
-        found = []
+        results = []
         for (a, b), (value, low, high) in self.rates.difference.items():
             better, worse = (b, a) if value < 0 else (a, b)
             first, second = self.manifest.models[better].name, self.manifest.models[worse].name
@@ -196,8 +196,8 @@ class Results:
             if math.isfinite(value):
                 ends = f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
                 words += f": by {100 * value:.1f} points, {ends}"
-            found.append(words)
-        return found
+            results.append(words)
+        return results
 
     # ------------------------------------------------------------------ files
 

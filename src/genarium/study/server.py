@@ -153,7 +153,7 @@ def state(manifest: Manifest, rows: list[Row]) -> dict[str, Any]:
     """Where a participant is: the next trial, without its truth, and what to load for later."""
     done = next((row.position for row in rows if row.given is None), len(rows))
     practice = sum(row.trial.kind == "practice" for row in rows)
-    found: dict[str, Any] = {
+    reply: dict[str, Any] = {
         "position": done,
         "practice": practice,
         "total": len(rows),
@@ -162,7 +162,7 @@ def state(manifest: Manifest, rows: list[Row]) -> dict[str, Any]:
     }
     if done < len(rows):
         trial = rows[done].trial
-        found["trial"] = {
+        reply["trial"] = {
             "kind": trial.kind,
             "picture": trial.picture,
             # of a check the page must say which answer it asks for
@@ -171,4 +171,4 @@ def state(manifest: Manifest, rows: list[Row]) -> dict[str, Any]:
             if manifest.mode == "timed" and trial.picture
             else None,
         }
-    return found
+    return reply

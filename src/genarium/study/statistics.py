@@ -170,8 +170,8 @@ def _moved(
     """How far the rate moves when each group of answers counts `often` [B, groups] times, [B]."""
     answers = often @ np.bincount(group, minlength=often.shape[1])
     errors = often @ np.bincount(group, weights=wrong, minlength=often.shape[1])
-    found: NDArray[np.float64] = errors / np.where(answers > 0, answers, np.nan) - rate
-    return found
+    result: NDArray[np.float64] = errors / np.where(answers > 0, answers, np.nan) - rate
+    return result
 
 
 def _width(n: int) -> float:

@@ -118,9 +118,9 @@ class Store:
             # One connection stays open: of a database with a write-ahead log (version 1), closing
             # the last one would fold the log into the file, which costs more than the answer.
             self._kept = self._open()
-            (found,) = self._kept.execute("PRAGMA integrity_check(1)").fetchone()
-            if found != "ok":
-                raise UserError(f"{damaged} ({found.splitlines()[-1]}): {remedy}")
+            (integrity,) = self._kept.execute("PRAGMA integrity_check(1)").fetchone()
+            if integrity != "ok":
+                raise UserError(f"{damaged} ({integrity.splitlines()[-1]}): {remedy}")
             (application,) = self._kept.execute("PRAGMA application_id").fetchone()
             (version,) = self._kept.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION or version not in (UNSEALED, VERSION):
@@ -265,7 +265,7 @@ def exposure_of(rows: Sequence[Row], position: int) -> int:
 
 
 def _rows(connection: sqlite3.Connection, where: str, *values: str) -> list[Row]:
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT trial.participant, trial.position, kind, picture, wanted, block,"
         " answer, response_ms, exposure_ms, shown_ms"
         " FROM trial JOIN participant ON participant.id = trial.participant"
@@ -275,7 +275,7 @@ def _rows(connection: sqlite3.Connection, where: str, *values: str) -> list[Row]
     )
     return [
         Row(row[0], row[1], Trial(*row[2:6]), None if row[6] is None else Given(*row[6:]))
-        for row in found
+        for row in rows
     ]
 
 

@@ -18,14 +18,14 @@ from genarium.training.order import Order, derive
 class TrainingData:
     """What the trainer draws batches from: aligned tensors, uint8 images [N,C,H,W] first.
 
-    unaligned: tensors of any number of rows; batches draw them in an order of their own, so that
+    unpaired: tensors of any number of rows; batches draw them in an order of their own, so that
     no row meets the same image each time.
     """
 
     images: Tensor
     labels: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
-    unaligned: dict[str, Tensor] = field(default_factory=dict)
+    unpaired: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -44,17 +44,17 @@ class Batches:
         self._check(model)
         self.a_step = max(phase.repeat for phase in model.phases)
         self.order = Order(len(data), self.size, options.seed)
-        apart = {k: v for k, v in data.extra.items() if k in model.unaligned} | data.unaligned
-        self.apart = {
+        unpaired = {k: v for k, v in data.extra.items() if k in model.unpaired} | data.unpaired
+        self.unpaired = {
             name: (values, Order(len(values), self.size, derive(options.seed, "order", name)))
-            for name, values in apart.items()
+            for name, values in unpaired.items()
         }
-        share = self.size // engine.world
-        self.rows = slice(engine.rank * share, (engine.rank + 1) * share)
+        rows = self.size // engine.world
+        self.rows = slice(engine.rank * rows, (engine.rank + 1) * rows)
 
     def _check(self, model: Model) -> None:
         size, world = self.size, self.engine.world
-        fewest = min([len(self.data), *map(len, self.data.unaligned.values())])
+        fewest = min([len(self.data), *map(len, self.data.unpaired.values())])
         if fewest < size:
             raise UserError(
                 f"--batch {size} is more than the {fewest} training images: "
@@ -64,10 +64,10 @@ class Batches:
             raise UserError(
                 f"--batch {size} does not divide among {world} processes: use a multiple of {world}"
             )
-        if size // world % model.pack:
+        if size // world % model.group_size:
             raise UserError(
-                f"--batch {size}: this model judges packs of {model.pack} images, use a multiple "
-                f"of {model.pack * world}"
+                f"--batch {size}: this model judges groups of {model.group_size} images, use a "
+                f"multiple of {model.group_size * world}"
             )
         # normalizing over nothing but the images of a batch takes two of them
         if size == 1 and any(isinstance(m, torch.nn.BatchNorm1d) for m in model.modules()):
@@ -88,14 +88,14 @@ class Batches:
         noise = Noise(seed, self.size, self.rows, self.engine.device)
         mirrored = self._mirrored(noise)
         labels = self.data.labels
-        extra = {k: v for k, v in self.data.extra.items() if k not in self.apart}
+        extra = {k: v for k, v in self.data.extra.items() if k not in self.unpaired}
         batch = Batch(
             self._images(self.data.images[rows], mirrored),
             None if labels is None else labels[rows].to(self.engine.device),
             noise,
             {k: self._images(v[rows], mirrored) for k, v in extra.items()},
         )
-        for name, (values, order) in self.apart.items():
+        for name, (values, order) in self.unpaired.items():
             own = values[order.rows(number)[self.rows]]
             batch.extra[name] = self._images(own, self._mirrored(noise))
         return batch

@@ -80,9 +80,9 @@ def _paths(folder: Path) -> dict[int, Path]:
     if not folder.is_dir():
         return {}
     names = [p.name for p in folder.iterdir() if p.is_dir()]
-    found = {int(n.removeprefix(OLD)): n for n in names if n.removeprefix(OLD).isdecimal()}
-    found |= {int(n): n for n in names if n.isdecimal()}  # before one that was put aside
-    return {step: folder / found[step] for step in sorted(found)}
+    generations = {int(n.removeprefix(OLD)): n for n in names if n.removeprefix(OLD).isdecimal()}
+    generations |= {int(n): n for n in names if n.isdecimal()}  # before one that was put aside
+    return {step: folder / generations[step] for step in sorted(generations)}
 
 
 def steps(folder: Path) -> list[int]:
@@ -184,14 +184,14 @@ def verify(path: Path) -> str | None:
 def _manifest(path: Path) -> dict[str, str]:
     """Name -> SHA-256 of a checkpoint's files. Raises OSError, ValueError for what is none."""
     try:
-        found = json.loads((path / "MANIFEST.json").read_text(encoding="utf-8"))
+        record = json.loads((path / "MANIFEST.json").read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict) or not set(found) <= FILES:
+    if not isinstance(record, dict) or not set(record) <= FILES:
         raise ValueError("it names other files than a checkpoint has")
-    for name in sorted(ALWAYS - set(found)):
+    for name in sorted(ALWAYS - set(record)):
         raise ValueError(f"it lacks {name}")
-    return found
+    return record
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -217,20 +217,20 @@ def load(folder: Path, step: int | None = None, *, weights_only: bool = False) -
         before = _inodes(folder)
         there = _paths(folder)
         asked = there if step is None else {step: there.get(step, folder / f"{step:08d}")}
-        found, wrong = _first_whole(asked, weights_only)
+        chosen, wrong = _first_whole(asked, weights_only)
         # a training that saves meanwhile may have moved or dropped what was read: once more
         if not wrong or _inodes(folder) == before:
             break
-    if step is not None and found is None:
+    if step is not None and chosen is None:
         known = ", ".join(map(str, there)) or "none"
         ((path, what),) = wrong.items()
         raise UserError(f"--step {step}: checkpoint {path}: {what} (there are: {known})")
     for path, what in wrong.items():
         warnings.warn(f"checkpoint {path} left out: {what}", stacklevel=2)
-    if found is None:
+    if chosen is None:
         what = "no whole checkpoint: remove it, then" if wrong else "no checkpoint yet:"
         raise UserError(f"{folder} holds {what} `genarium resume {folder.parent}` starts at step 0")
-    return found
+    return chosen
 
 
 def _inodes(folder: Path) -> set[tuple[str, int]]:
@@ -246,13 +246,13 @@ def _first_whole(
     """The last checkpoint that is whole, and what is wrong with those after it."""
     wrong: dict[Path, str] = {}
     for step, path in reversed(list(there.items())):
-        found = verify(path) if path.is_dir() else "it does not exist"
-        if found is None:
+        problem = verify(path) if path.is_dir() else "it does not exist"
+        if problem is None:
             try:
                 return _content(step, path, weights_only), wrong
             except (OSError, ValueError, UserError) as error:
-                found = str(error)
-        wrong[path] = found
+                problem = str(error)
+        wrong[path] = problem
     return None, wrong
 
 

@@ -42,10 +42,10 @@ class Engine:
             self.device = torch.device("cpu") if cpu else _accelerator(device)
         else:
             self._join(cpu, device)
-        found = self.device
-        if precision == "bf16" and found.type not in ("cpu", "cuda"):
-            raise UserError(f"--precision bf16 is not supported on {found}: use --precision fp32")
-        self.bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(found))
+        actual = self.device
+        if precision == "bf16" and actual.type not in ("cpu", "cuda"):
+            raise UserError(f"--precision bf16 is not supported on {actual}: use --precision fp32")
+        self.bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(actual))
 
     def _join(self, cpu: bool, device: str) -> None:
         """Meet the other processes of the launch."""
@@ -111,8 +111,8 @@ class Engine:
         if self.world == 1:
             return values
         with self._together():
-            found: Tensor = self.accelerator.reduce(values, reduction="mean")
-        return found
+            result: Tensor = self.accelerator.reduce(values, reduction="mean")
+        return result
 
     def any(self, flag: int) -> int:
         """The largest flag of all processes, so that all stop at the same step."""
@@ -122,15 +122,15 @@ class Engine:
             flags: Tensor = self.accelerator.gather(torch.tensor([flag], device=self.device))
             return int(flags.max())
 
-    def share(self, value: str) -> str:
+    def broadcast(self, value: str) -> str:
         """The first process's value, on every process."""
         if self.world == 1:
             return value
         from accelerate.utils import broadcast_object_list
 
         with self._together():
-            found: str = broadcast_object_list([value])[0]
-        return found
+            result: str = broadcast_object_list([value])[0]
+        return result
 
     def wait(self) -> None:
         if self.world > 1:
@@ -149,11 +149,11 @@ def _accelerator(device: str) -> torch.device:
     """The GPU that was named, or the current one."""
     if device != "auto":
         return torch.device(device)
-    found = torch.accelerator.current_accelerator()
-    assert found is not None
-    if found.type == "mps":
-        return found
-    return torch.device(found.type, torch.accelerator.current_device_index())
+    result = torch.accelerator.current_accelerator()
+    assert result is not None
+    if result.type == "mps":
+        return result
+    return torch.device(result.type, torch.accelerator.current_device_index())
 
 
 def _available(device: str) -> bool:

@@ -47,7 +47,7 @@ def marked(text: str) -> str:
 
 def changed(content: bytes) -> bool:
     """Is this a text with a checksum that does not match? (One without is taken as it is.)"""
-    found = MARK.search(content)
-    if found is None:
+    match = MARK.search(content)
+    if match is None:
         return False
-    return hashlib.sha256(content[: found.start()]).hexdigest() != found[1].decode()
+    return hashlib.sha256(content[: match.start()]).hexdigest() != match[1].decode()

@@ -38,7 +38,7 @@ def make_optimizer(settings: Optim, parameters: list[nn.Parameter]) -> torch.opt
     return kind(parameters, **chosen)
 
 
-def lies_last(parameter: Tensor) -> bool:
+def is_channels_last(parameter: Tensor) -> bool:
     """Whether it is a kernel [F,C,h,w] that lies in memory as [F,h,w,C].
 
     PyTorch's fused optimizers copy whatever is not contiguous there and back, four tensors for each
@@ -70,7 +70,7 @@ class Player:
         self.names = list(named)
         self.parameters = list(named.values())
         # Shapes do not tell which are turned round: [F,3,3,3] is so either way.
-        self._last = [lies_last(p) for p in self.parameters]
+        self._last = [is_channels_last(p) for p in self.parameters]
         self._seen = [
             nn.Parameter(p.detach().permute(0, 2, 3, 1) if last else p.detach())
             for p, last in zip(self.parameters, self._last)
@@ -97,7 +97,7 @@ class Player:
 
     def state(self) -> dict[str, Tensor]:
         """The optimizer's state as flat tensors, keys "phase/parameter/slot"."""
-        found: dict[str, Tensor] = {}
+        results: dict[str, Tensor] = {}
         for name, seen, last in zip(self.names, self._seen, self._last):
             for slot, value in self.optimizer.state.get(seen, {}).items():
                 if value is None:
@@ -105,8 +105,8 @@ class Player:
                 value = torch.as_tensor(value)
                 if last and slot != "step":
                     value = value.permute(0, 3, 1, 2)
-                found[f"{self.phase.name}/{name}/{slot}"] = value
-        return found
+                results[f"{self.phase.name}/{name}/{slot}"] = value
+        return results
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 class Progress(Protocol):
     """Told about each step; `row` is given when one was just written to the log."""
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None: ...
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None: ...
     def note(self, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -20,7 +22,9 @@ class Progress(Protocol):
 class Silent:
     """Says nothing."""
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None: ...
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None: ...
     def note(self, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -34,9 +38,11 @@ class Steady:
     def __init__(self, progress: Progress):
         self._progress: Progress = progress
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None:
         with self._lasting():
-            self._progress.update(step, share, rate, row)
+            self._progress.update(step, budget_used, rate, row)
 
     def note(self, text: str) -> None:
         with self._lasting():
@@ -77,22 +83,24 @@ class Lines:
         self.name, self.every = name, every
         self.start = time.monotonic()
         self.last = self.start
-        self.first_share: float | None = None
+        self.first_used: float | None = None
         self.losses = ""
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None:
         if row:
             self.losses = describe(row)
-        if self.first_share is None:
-            self.first_share = share
+        if self.first_used is None:
+            self.first_used = budget_used
         now = time.monotonic()
         if now - self.last < self.every:
             return
         self.last = now
-        gained = share - self.first_share
-        left = (now - self.start) * (1 - share) / gained if gained > 0 else 0.0
+        gained = budget_used - self.first_used
+        left = (now - self.start) * (1 - budget_used) / gained if gained > 0 else 0.0
         print(
-            f"{self.name}  step {step}  {100 * share:.0f} %  {rate:.0f} images/s  "
+            f"{self.name}  step {step}  {100 * budget_used:.0f} %  {rate:.0f} images/s  "
             f"{clock(left)} left  {self.losses}",
             file=sys.stderr,
             flush=True,
@@ -125,11 +133,13 @@ class Bar:
         self._task = self._bar.add_task(name, total=1.0, text="")
         self._losses = ""
 
-    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+    def update(
+        self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None
+    ) -> None:
         if row:
             self._losses = describe(row)
         text = f"step {step}  {rate:.0f} images/s  {self._losses}"
-        self._bar.update(self._task, completed=share, text=text)
+        self._bar.update(self._task, completed=budget_used, text=text)
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, highlight=False)

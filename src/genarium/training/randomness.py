@@ -12,15 +12,15 @@ _ONE = threading.RLock()
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:
-    found = [torch.default_generator]
+    results = [torch.default_generator]
     if device.type in ("cuda", "xpu"):
         module = torch.get_device_module(device)
         module.init()
         index = module.current_device() if device.index is None else device.index
-        found.append(module.default_generators[index])
+        results.append(module.default_generators[index])
     elif device.type == "mps":
-        found.append(torch.mps._get_default_mps_generator())
-    return found
+        results.append(torch.mps._get_default_mps_generator())
+    return results
 
 
 @contextmanager

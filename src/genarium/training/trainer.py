@@ -195,8 +195,8 @@ class Trainer:
             self.one_step()
             self.seconds += self._lap()
             self._after_step()
-        except NonFinite as found:
-            self._roll_back(str(found))
+        except NonFinite as error:
+            self._roll_back(str(error))
         return False
 
     def _done(self) -> bool:
@@ -278,13 +278,13 @@ class Trainer:
         self.log.rewind(self.step)
 
     def _keep(self) -> None:
-        found = self.snapshot()
-        bad = found.poisoned()
+        snapshot = self.snapshot()
+        bad = snapshot.poisoned()
         if self.engine.any(int(bool(bad))):
             raise NonFinite(f"tensor {bad[0] if bad else 'of another process'}")
-        self._good = found
+        self._good = snapshot
         if self.folder is not None:
-            checkpoints.save(self.folder / "checkpoints", found, self.options.keep)
+            checkpoints.save(self.folder / "checkpoints", snapshot, self.options.keep)
         self._lap()  # nor is saving
 
     def _roll_back(self, what: str) -> None:

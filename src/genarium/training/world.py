@@ -16,8 +16,8 @@ def size() -> int:
 
     Raises UserError for a launch that is not what was asked for.
     """
-    found = _number(SIZES)
-    if found is None or found == 1:
+    count = _number(SIZES)
+    if count is None or count == 1:
         # what `accelerate launch --num_processes N` leaves when it starts a single process
         # (accelerate 1.15 does, without several GPUs)
         if "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ:
@@ -25,14 +25,14 @@ def size() -> int:
                 f"accelerate launch was asked for several processes and started one: {REMEDY}"
             )
         return 1
-    if found < 1:
-        raise UserError(f"the environment asks for {found} processes: {REMEDY}")
+    if count < 1:
+        raise UserError(f"the environment asks for {count} processes: {REMEDY}")
     if _number(RANKS) is None:
         raise UserError(
-            f"the environment asks for {found} processes (WORLD_SIZE) but does not say which this "
+            f"the environment asks for {count} processes (WORLD_SIZE) but does not say which this "
             f"is (RANK): {REMEDY}"
         )
-    return found
+    return count
 
 
 def rank() -> int:

@@ -100,8 +100,8 @@ FAULTS = (
         ),
         (
             "probe: vote of equals",
-            "found.append((votes.sum(1) + (votes * rank).amax(1)).argmax(1).numpy())",
-            "found.append((votes.sum(1) - (votes * rank).amax(1)).argmax(1).numpy())",
+            "results.append((votes.sum(1) + (votes * rank).amax(1)).argmax(1).numpy())",
+            "results.append((votes.sum(1) - (votes * rank).amax(1)).argmax(1).numpy())",
             "of equals the farther class",
         ),
         (

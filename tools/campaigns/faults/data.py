@@ -34,8 +34,8 @@ FAULTS = (
         ),
         (
             "splits: shape in the digest",
-            "found = hashlib.sha256(repr(image.shape).encode())",
-            "found = hashlib.sha256()",
+            "sha256 = hashlib.sha256(repr(image.shape).encode())",
+            "result = hashlib.sha256()",
             "images of other shapes with the same bytes count as equal",
         ),
     ),
@@ -94,8 +94,8 @@ FAULTS = (
         (BY_HAND, "tests/data/test_captions.py"),
         (
             "captions: repeated",
-            "found[image, number] = row(own[number % len(own)], length)",
-            "found[image, number] = row(own[min(number, len(own) - 1)], length)",
+            "result[image, number] = row(own[number % len(own)], length)",
+            "result[image, number] = row(own[min(number, len(own) - 1)], length)",
             "the last caption fills the rows, the others come once",
         ),
         (
@@ -116,8 +116,8 @@ FAULTS = (
         (BY_HAND, "tests/data/test_binarize.py"),
         (
             "binarize: chance",
-            "found[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)",
-            "found[rows] = np.where(uniform * 256.0 < images[rows], 255, 0)",
+            "result[rows] = np.where(uniform * 255.0 < images[rows], 255, 0)",
+            "result[rows] = np.where(uniform * 256.0 < images[rows], 255, 0)",
             "white pixels are black now and then",
         ),
         (

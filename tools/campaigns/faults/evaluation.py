@@ -32,7 +32,7 @@ LATENTS = (
 INTERVALS = ("tests/evaluation/test_intervals.py",)
 LIKELIHOOD = ("tests/evaluation/test_likelihood.py",)
 
-FOUND = "return self.p_side <= SIDE_ALPHA or self.p_close <= CLOSE_ALPHA"
+DETECTED = "return self.p_side <= SIDE_ALPHA or self.p_close <= CLOSE_ALPHA"
 MMD = "return (xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)).item()"
 IS = "divergence = torch.xlogy(part, part) - torch.xlogy(part, marginal)"
 
@@ -76,8 +76,8 @@ FAULTS = (
         ),
         (
             "fid influence: own scale",
-            "found.append((change - change.mean()) / (len(rows) * (len(rows) - 1)) ** 0.5)",
-            "found.append((change - change.mean()) / len(rows) ** 0.5)",
+            "results.append((change - change.mean()) / (len(rows) * (len(rows) - 1)) ** 0.5)",
+            "results.append((change - change.mean()) / len(rows) ** 0.5)",
             "the error of one image, not of the mean",
         ),
         (
@@ -243,8 +243,8 @@ FAULTS = (
         COPYING,
         (
             "copying: both tests",
-            FOUND,
-            FOUND.replace(" or ", " and "),
+            DETECTED,
+            DETECTED.replace(" or ", " and "),
             "copying only if both tests say so",
         ),
         (
@@ -267,8 +267,8 @@ FAULTS = (
         ),
         (
             "copying: share",
-            "found, high, low = (1 - s / held for s in (strangers / n, *_binomial(strangers, n)))",
-            "found, high, low = (1 - s for s in (strangers / n, *_binomial(strangers, n)))",
+            "estimate, high, low = (1 - s / held for s in (strangers / n,",
+            "estimate, high, low = (1 - s for s in (strangers / n,",
             "the share of the pool that is held out is left out",
         ),
     ),
@@ -321,8 +321,8 @@ FAULTS = (
         LATENTS,
         (
             "mig: bias",
-            "found[d, a] = (raw - filled / (2 * len(z))).clamp(min=0.0)",
-            "found[d, a] = (raw - filled / len(z)).clamp(min=0.0)",
+            "result[d, a] = (raw - filled / (2 * len(z))).clamp(min=0.0)",
+            "result[d, a] = (raw - filled / len(z)).clamp(min=0.0)",
             "twice the bias subtracted",
         ),
         (
@@ -451,8 +451,8 @@ FAULTS = (
         ),
         (
             "class entropy: base",
-            "found.append(max(0.0, -torch.xlogy(share, share).sum().item()))",
-            "found.append(max(0.0, -(share * share.log2()).nan_to_num().sum().item()))",
+            "results.append(max(0.0, -torch.xlogy(share, share).sum().item()))",
+            "results.append(max(0.0, -(share * share.log2()).nan_to_num().sum().item()))",
             "bits, not nats",
         ),
     ),

@@ -23,7 +23,7 @@ TRANSLATION = (
 CYCLE = "models/translation/cyclegan.py"
 VAE_GAN = "models/vae/vae_gan.py"
 INVARIANCE = "models/gan/invariance.py"
-TRICKS = "models/gan/regularizers.py"
+REGULARIZERS = "models/gan/regularizers.py"
 CAPTIONS = "models/text_to_image/captions.py"
 DENOISING = "models/autoencoder/denoising.py"
 STACKED = "models/autoencoder/stacked.py"
@@ -68,8 +68,8 @@ FAULTS = (
         ),
         (
             "vae: loud latents",
-            "z = torch.cat([z[:, : self.latent], LOUDNESS * z[:, self.latent :]], 1)",
-            "z = torch.cat([LOUDNESS * z[:, : self.latent], z[:, self.latent :]], 1)",
+            "z = torch.cat([z[:, : self.latent], CONDITION_SCALE * z[:, self.latent :]], 1)",
+            "z = torch.cat([CONDITION_SCALE * z[:, : self.latent], z[:, self.latent :]], 1)",
             "the latents are made louder, not the condition",
         ),
         (
@@ -153,7 +153,7 @@ FAULTS = (
     ),
     *of(
         OBJECTIVES,
-        ("tests/models/test_gan.py", "tests/models/test_tricks.py"),
+        ("tests/models/test_gan.py", "tests/models/test_regularizers.py"),
         (
             "cross-entropy: sign of real",
             "return (softplus(-real) + self.smoothing * real).mean() + softplus(fake).mean()",
@@ -190,7 +190,7 @@ FAULTS = (
         (BY_HAND, "tests/models/test_gan.py"),
         (
             "gan: score without the condition",
-            "return self.discriminator.head(self.gan.conditioning.tell(features, code))",
+            "return self.discriminator.head(self.gan.conditioning.condition(features, code))",
             "return self.discriminator.head(features)",
             "the head is not told the condition",
         ),
@@ -212,8 +212,8 @@ FAULTS = (
         "tests/models/test_conditioning.py",
         (
             "codes: half",
-            'found["continuous"] = self.continuous_weight * 0.5 * error',
-            'found["continuous"] = self.continuous_weight * error',
+            'result["continuous"] = self.continuous_weight * 0.5 * error',
+            'result["continuous"] = self.continuous_weight * error',
             "the half of the Gaussian is missing",
         ),
         (
@@ -256,8 +256,8 @@ FAULTS = (
         TRANSLATION,
         (
             "cyclegan: domains of the judges",
-            '("game_a2b", self.discriminator_b, fake_b),',
-            '("game_a2b", self.discriminator_a, fake_b),',
+            '("adversarial_a2b", self.discriminator_b, fake_b),',
+            '("adversarial_a2b", self.discriminator_a, fake_b),',
             "translations judged in the wrong domain",
         ),
         (
@@ -284,15 +284,15 @@ FAULTS = (
         "tests/models/test_vae_gan.py",
         (
             "vae-gan: features half",
-            "return 0.5 * (found.float() - wanted).square().sum(1).mean(), found",
-            "return 0.5 * (found.float() - wanted).square().mean(), found",
+            "return 0.5 * (features.float() - wanted).square().sum(1).mean(), features",
+            "return 0.5 * (features.float() - wanted).square().mean(), features",
             "the mean over features, not their sum",
         ),
         (
             "vae-gan: gamma",
-            'return Step({"features": self.gamma * features, "game": game}, {"mse": mse})',
-            'return Step({"features": features, "game": self.gamma * game}, {"mse": mse})',
-            "gamma weighs the game, not the features",
+            '{"features": self.gamma * features, "adversarial": adversarial}',
+            '{"features": features, "adversarial": self.gamma * adversarial}',
+            "gamma weighs the adversarial loss, not the features",
         ),
         (
             "vae-gan: sampled fakes",
@@ -312,8 +312,8 @@ FAULTS = (
         ),
         (
             "agreement: sign",
-            'losses[f"invariance{number}"] = -self.weight * told',
-            'losses[f"invariance{number}"] = self.weight * told',
+            'losses[f"invariance{number}"] = -self.weight * agreed',
+            'losses[f"invariance{number}"] = self.weight * agreed',
             "information is made small",
         ),
         (
@@ -324,8 +324,8 @@ FAULTS = (
         ),
     ),
     *of(
-        TRICKS,
-        "tests/models/test_tricks.py",
+        REGULARIZERS,
+        "tests/models/test_regularizers.py",
         (
             "translation: reach",
             "most = int(size / 8 + 0.5)",
@@ -334,8 +334,8 @@ FAULTS = (
         ),
         (
             "feature matching: mean features",
-            "return {self.name: self.weight * (wanted - found).square().sum()}",
-            "return {self.name: self.weight * (wanted - found).square().mean()}",
+            "return {self.name: self.weight * (wanted - result).square().sum()}",
+            "return {self.name: self.weight * (wanted - result).square().mean()}",
             "the mean over features, not their sum",
         ),
         (

@@ -139,8 +139,8 @@ FAULTS = (
         PLOTS,
         (
             "plot: upside down",
-            "return HEIGHT * (1 - min(1.0, max(0.0, share)))",
-            "return HEIGHT * min(1.0, max(0.0, share))",
+            "return HEIGHT * (1 - min(1.0, max(0.0, fraction)))",
+            "return HEIGHT * min(1.0, max(0.0, fraction))",
             "curves upside down",
         ),
         (
@@ -158,15 +158,15 @@ FAULTS = (
     ),
     *of(
         "report/ranking.py",
-        ("tests/report/test_standing.py", "tests/report/test_compare.py"),
+        ("tests/report/test_ranking.py", "tests/report/test_compare.py"),
         (
-            "standing: best",
+            "ranking: best",
             'top = max(values.values()) if first.better == "higher" else min(values.values())',
             'top = min(values.values()) if first.better == "higher" else max(values.values())',
             "the worst is marked",
         ),
         (
-            "standing: alone",
+            "ranking: alone",
             "if len(winners) < len(group):",
             "if len(winners) <= len(group):",
             "what stands alone is called best",

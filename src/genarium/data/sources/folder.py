@@ -25,7 +25,7 @@ from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.registry import Request, source
 from genarium.data.resize import fit_image, to_chw
-from genarium.data.scan import Found, Scan, scan, uncollected
+from genarium.data.scan import Scan, ScannedFile, scan, uncollected
 from genarium.data.splits import SPLITS, divide
 from genarium.errors import UserError
 
@@ -83,33 +83,33 @@ def folder(request: Request) -> Collection:
 def read_folder(path: Path, request: Request) -> Collection:
     """The images below `path`, from the cache or into it. UserError: nothing usable is there, too
     many files are bad, an image is in two splits, or the cache cannot be written."""
-    found = files_below(path, request)
+    scanned = files_below(path, request)
     index = Index(path, request.options)
-    facts = index.facts(found.files, request.progress)
+    facts = index.facts(scanned.files, request.progress)
 
     def attempt() -> Collection:
         try:
-            return read_files(path.resolve().name or "images", found, facts, request)
+            return read_files(path.resolve().name or "images", scanned, facts, request)
         except Changed as changed:
             for row in changed.rows:
-                facts[row] = inspect_file(found.files[row].path)
+                facts[row] = inspect_file(scanned.files[row].path)
             raise
 
-    collection = captions.attach(patiently(request, attempt), found, request.label)
+    collection = captions.attach(patiently(request, attempt), scanned, request.label)
     index.save()
     return collection
 
 
 def files_below(path: Path, request: Request) -> Scan:
     """The image files below a folder. UserError: there are none."""
-    found = scan(path)
-    if not found.files:
-        made = f"; left out what genarium made: {made_here(found)}" if found.made else ""
+    scanned = scan(path)
+    if not scanned.files:
+        made = f"; left out what genarium made: {made_here(scanned)}" if scanned.made else ""
         raise UserError(
             f"--data {request.label}: no images in this folder, nor below it "
             f"(looked for .png, .jpg, .gif, .webp, .bmp, .tif, .ppm{made})"
         )
-    return found
+    return scanned
 
 
 def patiently(request: Request, attempt: Callable[[], Collection]) -> Collection:
@@ -121,35 +121,35 @@ def patiently(request: Request, attempt: Callable[[], Collection]) -> Collection
 
 
 def read_files(
-    name: str, found: Scan, facts: list[Facts], request: Request, cut: Cut | None = None
+    name: str, scanned: Scan, facts: list[Facts], request: Request, cut: Cut | None = None
 ) -> Collection:
-    """The files of `found` that `facts` finds usable, from the cache or into it.
+    """The files of `scanned` that `facts` finds usable, from the cache or into it.
 
     cut: the part of each picture that is meant, where it is not all of it. Raises `Changed` for
     files that are no longer what `facts` says, and UserError as `read_folder` does.
     """
-    plan = _plan(request.label, found, facts, request.options, cut)
+    plan = _plan(request.label, scanned, facts, request.options, cut)
     stored = cache.obtain(
         request.options,
         name,
         plan.shape,
         plan.identity,
-        lambda writer: _fill(writer, plan, found, facts, request, cut),
+        lambda writer: _fill(writer, plan, scanned, facts, request, cut),
     )
     named: dict[str, list[str]] = {split: [] for split in SPLITS}
     for row, split in zip(plan.rows, plan.splits, strict=True):
-        named[split].append(shown(found.files[row].name))
+        named[split].append(shown(scanned.files[row].name))
     parts = {key: replace(part, names=named[key]) for key, part in stored.parts.items()}
     return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
 
 
-def made_here(found: Scan) -> str:
+def made_here(scanned: Scan) -> str:
     """What was left out as this program's own, for a message."""
-    few = ", ".join(map(shown, found.made[:FIRST]))
-    return few + (f" and {len(found.made) - FIRST} more" if len(found.made) > FIRST else "")
+    few = ", ".join(map(shown, scanned.made[:FIRST]))
+    return few + (f" and {len(scanned.made) - FIRST} more" if len(scanned.made) > FIRST else "")
 
 
-def _identity(file: Found, fact: Facts) -> list[Any]:
+def _identity(file: ScannedFile, fact: Facts) -> list[Any]:
     """What the manifest holds of a file; more only where its pixels are read in another way."""
     known = [file.name, fact.sha256, not fact.error]
     return [*known, fact.corrected] if fact.corrected else known
@@ -171,11 +171,11 @@ def _empty_splits(splits: list[str], good: list[Facts]) -> list[str]:
 
 @uncollected()
 def _plan(
-    text: str, found: Scan, facts: list[Facts], options: DataOptions, cut: Cut | None
+    text: str, scanned: Scan, facts: list[Facts], options: DataOptions, cut: Cut | None
 ) -> _Plan:
-    skipped = _skipped(text, found, facts, options)
+    skipped = _skipped(text, scanned, facts, options)
     rows = [i for i, fact in enumerate(facts) if not fact.error]
-    layout = arrange([found.files[i].name for i in rows], found.folders)
+    layout = arrange([scanned.files[i].name for i in rows], scanned.folders)
     if layout.error:
         raise UserError(f"--data {shown(text)}: {layout.error}")
     inside = [k for k, split in enumerate(layout.splits) if split != ""]
@@ -184,11 +184,11 @@ def _plan(
     if layout.labels is not None:
         layout.labels = [layout.labels[k] for k in inside]
     good = [facts[i] for i in rows]
-    overlap = _overlap(text, [found.files[i] for i in rows], good, layout, options)
+    overlap = _overlap(text, [scanned.files[i] for i in rows], good, layout, options)
     splits = _assign(layout, [fact.pixels for fact in good])
     shape, chosen = _shape(good, options)
     identity = fingerprint(
-        [_identity(file, fact) for file, fact in zip(found.files, facts)]
+        [_identity(file, fact) for file, fact in zip(scanned.files, facts)]
         + ([cut.name] if cut else [])
         + ([layout.rule] if layout.rule else [])
     )
@@ -196,21 +196,21 @@ def _plan(
     if skipped["count"]:
         few = "; ".join(f"{name}: {why}" for name, why in skipped["first"])
         warnings.insert(0, f"left out {skipped['count']} of {len(facts)} files ({few})")
-    if found.aliases:
-        few = ", ".join(map(shown, found.aliases[:FIRST]))
+    if scanned.aliases:
+        few = ", ".join(map(shown, scanned.aliases[:FIRST]))
         warnings.append(f"links to folders that are in already: {few}")
-    if found.made:
-        warnings.append(f"left out what genarium made, no data: {made_here(found)}")
+    if scanned.made:
+        warnings.append(f"left out what genarium made, no data: {made_here(scanned)}")
     if overlap:
         warnings.append(f"{overlap} images are in more than one split, as allowed")
-    warnings += depths.said([(file.name, fact) for file, fact in zip(found.files, facts)])
+    warnings += depths.said([(file.name, fact) for file, fact in zip(scanned.files, facts)])
     warnings += _empty_splits(splits, good)
     info = {
         "classes": [shown(c) for c in layout.classes],
         "policy": chosen,
         "splits": _how(layout),
         "skipped": skipped,
-        "ignored": found.others,
+        "ignored": scanned.others,
         "duplicates": len(good) - len({fact.pixels for fact in good}),
         "overlap": overlap,
         "animated": sum(fact.frames for fact in good),
@@ -221,10 +221,10 @@ def _plan(
     return _Plan(rows, splits, layout, shape, identity, info)
 
 
-def _skipped(text: str, found: Scan, facts: list[Facts], options: DataOptions) -> dict[str, Any]:
+def _skipped(text: str, scanned: Scan, facts: list[Facts], options: DataOptions) -> dict[str, Any]:
     bad = [
         (shown(file.name), fact.error)
-        for file, fact in zip(found.files, facts, strict=True)
+        for file, fact in zip(scanned.files, facts, strict=True)
         if fact.error
     ]
     fraction = len(bad) / len(facts)
@@ -246,7 +246,7 @@ def _skipped(text: str, found: Scan, facts: list[Facts], options: DataOptions) -
 
 
 def _overlap(
-    text: str, files: list[Found], facts: list[Facts], layout: Layout, options: DataOptions
+    text: str, files: list[ScannedFile], facts: list[Facts], layout: Layout, options: DataOptions
 ) -> int:
     """How many images are in more than one split; a `UserError` unless that is allowed."""
     homes: dict[str, dict[str | None, str]] = {}
@@ -317,7 +317,7 @@ def _sizes(facts: list[Facts]) -> dict[str, Any]:
 def _fill(
     writer: cache.Writer,
     plan: _Plan,
-    found: Scan,
+    scanned: Scan,
     facts: list[Facts],
     request: Request,
     cut: Cut | None,
@@ -329,7 +329,7 @@ def _fill(
 
     def render(row: int) -> NDArray[np.uint8] | None:
         try:
-            data = read_bytes(found.files[row].path)
+            data = read_bytes(scanned.files[row].path)
             image, _ = decode(data)
         except Bad:
             return None

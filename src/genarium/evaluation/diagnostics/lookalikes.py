@@ -98,23 +98,23 @@ class Pool:
             rows = slice(start, start + BLOCK)
             part = queries[rows]
             left_out = None if own is None else own[rows, None]
-            found = self._candidates(part, proposed, left_out)
-            apart = align(part, self.thumbs[found])
-            apart, order = _once(apart, found).sort(dim=1, stable=True)
-            distance.append(apart[:, :k])
-            index.append(found.gather(1, order)[:, :k])
+            candidates = self._candidates(part, proposed, left_out)
+            distances = align(part, self.thumbs[candidates])
+            distances, order = _once(distances, candidates).sort(dim=1, stable=True)
+            distance.append(distances[:, :k])
+            index.append(candidates.gather(1, order)[:, :k])
         if not distance:
             return Lookalikes(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
         return Lookalikes(torch.cat(distance), torch.cat(index))
 
     def _candidates(self, queries: Tensor, proposed: int, left_out: Tensor | None) -> Tensor:
-        found = []
+        proposals = []
         for mine, theirs in zip(_descriptors(queries), self._described):
             likeness = mine @ theirs.T
             if left_out is not None:
                 likeness.scatter_(1, left_out, -torch.inf)
-            found.append(likeness.topk(proposed, dim=1).indices)
-        return torch.cat(found, dim=1)
+            proposals.append(likeness.topk(proposed, dim=1).indices)
+        return torch.cat(proposals, dim=1)
 
 
 def align(queries: Tensor, candidates: Tensor) -> Tensor:
@@ -172,8 +172,10 @@ def _unit(rows: Tensor, centre: bool = False) -> Tensor:
     return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-6)
 
 
-def _once(apart: Tensor, found: Tensor) -> Tensor:
+def _once(distances: Tensor, candidates: Tensor) -> Tensor:
     """Distances [Q,K] where candidates that both searches proposed count once (then infinite)."""
-    half = found.shape[1] // 2
-    again = (found[:, half:, None] == found[:, None, :half]).any(dim=2)
-    return torch.cat([apart[:, :half], apart[:, half:].masked_fill(again, torch.inf)], dim=1)
+    half = candidates.shape[1] // 2
+    again = (candidates[:, half:, None] == candidates[:, None, :half]).any(dim=2)
+    return torch.cat(
+        [distances[:, :half], distances[:, half:].masked_fill(again, torch.inf)], dim=1
+    )

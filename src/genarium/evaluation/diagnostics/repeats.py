@@ -46,14 +46,14 @@ class Repeats:
     within: float
 
     @property
-    def found(self) -> bool:
+    def detected(self) -> bool:
         """Whether it repeats itself."""
         return self.p <= ALPHA
 
     @property
     def text(self) -> str:
         """The verdict in words."""
-        if self.found and self.support is not None:
+        if self.detected and self.support is not None:
             return (
                 f"repeats itself: {self.different:,} different pictures in {self.count:,} samples, "
                 f"out of about {rounded(self.support)} in all"

@@ -56,13 +56,13 @@ class Watch:
         """The rows "copied", "repeated" and, with labels, "missing classes"."""
         small = {"thumbnail": self._thumbnail}
         own: dict[str, Any] = {"on_features": False, "least": LEAST, "needs": ()}
-        found = [
+        results = [
             Metric(self.copied, small, name="copied", **own),
             Metric(self.repeated, small, name="repeated", **own),
         ]
         if self._labels[0] is not None and self._labels[1] is not None:
-            found.append(Metric(self.missing, needs=("logits",), name="missing-classes"))
-        return tuple(found)
+            results.append(Metric(self.missing, needs=("logits",), name="missing-classes"))
+        return tuple(results)
 
     def copied(self, samples: Measured, reference: Measured) -> Score:
         """Share of the samples that are training images."""
@@ -75,7 +75,7 @@ class Watch:
             unit="share",
             reference=0.0,
             note=f"{finding.text}; {numbers['held-out images']:,} held-out images",
-            interval=tuple(numbers["interval"]) if finding.found else None,
+            interval=tuple(numbers["interval"]) if finding.detected else None,
             basis={key: numbers[key] for key in ("training images", "held-out images")},
         )
 

@@ -64,13 +64,13 @@ def extractor(
 
 
 def _own(name: str, device: str, weights: str | None) -> Extractor:
-    found = registered()
-    if name not in found:
-        names = (*NAMES, *found)
+    extractors = registered()
+    if name not in extractors:
+        names = (*NAMES, *extractors)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UserError(f"--extractor {name}: {hint}Known extractors: {', '.join(names)}")
-    made = found[name](weights)
+    made = extractors[name](weights)
     if not isinstance(made, Extractor):
         raise UserError(
             f"--extractor {name}: its function gave {type(made).__name__}, not an Extractor: "

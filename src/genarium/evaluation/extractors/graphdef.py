@@ -109,7 +109,7 @@ def constants(path: Path) -> dict[str, Tensor]:
 
     Raises UserError if the file is not such a graph.
     """
-    found: dict[str, Tensor] = {}
+    results: dict[str, Tensor] = {}
     try:
         if path.stat().st_size > LARGEST:
             raise Malformed(f"larger than {LARGEST >> 20} MiB")
@@ -121,7 +121,7 @@ def constants(path: Path) -> dict[str, Tensor]:
                     for tensor in _messages(entry, 2, 8):  # AttrValue.tensor
                         value = _tensor(tensor)
                         if value is not None:
-                            found[_text(node, 1)] = value
+                            results[_text(node, 1)] = value
     except OSError as error:
         raise UserError(f"--weights {path}: {(error.strerror or str(error)).lower()}") from None
     except unreadable() as error:
@@ -129,4 +129,4 @@ def constants(path: Path) -> dict[str, Tensor]:
         raise UserError(
             f"--weights {path}: not a whole frozen graph ({reason}); get it again"
         ) from None
-    return found
+    return results

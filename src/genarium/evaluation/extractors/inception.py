@@ -48,10 +48,10 @@ def resize_tf1(images: Tensor, side: int = SIDE) -> Tensor:
         at = torch.arange(side, dtype=torch.float32) * scale
         low = at.long()
         high = (low + 1).clamp(max=size - 1).to(images.device)
-        share = (at - low).to(images.device).view(-1, *[1] * (3 - dim))
+        weight = (at - low).to(images.device).view(-1, *[1] * (3 - dim))
         low = low.to(images.device)
         left, right = images.index_select(dim, low), images.index_select(dim, high)
-        images = left + (right - left) * share
+        images = left + (right - left) * weight
     return images
 
 
@@ -226,8 +226,8 @@ class Mixed(nn.Module):
         return [self.get_submodule(end.name)(x) for end in tower.ends] or [x]
 
     def forward(self, x: Tensor) -> Tensor:
-        found = [self.rest(pooled(x, tower.pool), tower) for tower in self.towers]
-        return torch.cat([part for parts in found for part in parts], dim=1)
+        outputs = [self.rest(pooled(x, tower.pool), tower) for tower in self.towers]
+        return torch.cat([part for parts in outputs for part in parts], dim=1)
 
 
 class Inception(nn.Module):

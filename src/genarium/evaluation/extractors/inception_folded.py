@@ -79,11 +79,11 @@ class Fused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = iter(self.heads(x).split(self.sizes, dim=1) if self.sizes else ())
-        found = []
+        outputs = []
         for tower in self.block.towers:
             if _at_head(tower):
                 begun = F.relu(pooled(next(parts), tower.pool))
-                found += self.block.rest(begun, tower, done=1)
+                outputs += self.block.rest(begun, tower, done=1)
             else:
-                found += self.block.rest(pooled(x, tower.pool), tower)
-        return torch.cat(found, dim=1)
+                outputs += self.block.rest(pooled(x, tower.pool), tower)
+        return torch.cat(outputs, dim=1)

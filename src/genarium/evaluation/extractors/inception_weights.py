@@ -42,7 +42,7 @@ def from_graph(constants: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     TensorFlow stores a convolution as [height, width, in, out], the last layer as [in, out].
     """
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     names: dict[str, tuple[str, tuple[int, ...]]] = {
         "fc.weight": ("softmax/weights", (1, 0)),
         "fc.bias": ("softmax/biases", (0,)),
@@ -53,8 +53,8 @@ def from_graph(constants: Mapping[str, Tensor]) -> dict[str, Tensor]:
             names[f"{ours}.bn.{key}"] = (f"{scope}/batchnorm/{name}", (0,))
     for ours, (name, order) in names.items():
         if name in constants and constants[name].ndim == len(order):
-            found[ours] = constants[name].permute(order).contiguous()
-    return found
+            weights[ours] = constants[name].permute(order).contiguous()
+    return weights
 
 
 def read(path: Path) -> dict[str, Tensor]:

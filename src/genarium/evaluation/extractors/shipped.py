@@ -94,5 +94,5 @@ def stacked(device: str) -> Extractor:
 
 def card(name: str) -> dict[str, object]:
     """What is known of a shipped extractor: accuracy, training data and digests, command."""
-    found: dict[str, object] = json.loads((WEIGHTS / f"{name}.json").read_text())
-    return found
+    record: dict[str, object] = json.loads((WEIGHTS / f"{name}.json").read_text())
+    return record

@@ -14,14 +14,14 @@ BINS = 20
 def binned(values: Tensor, bins: int = BINS) -> Tensor:
     """Each column of [N,D] as whole numbers 0 .. bins-1: equal steps from its least to its largest
     value; columns that hold at most `bins` different values become the numbers of those."""
-    found = []
+    results = []
     for column in values.double().unbind(1):
         known, inverse = column.unique(return_inverse=True)
         if len(known) > bins:
             low, high = column.min(), column.max()
             inverse = ((column - low) / (high - low) * bins).long().clamp(max=bins - 1)
-        found.append(inverse)
-    return torch.stack(found, 1)
+        results.append(inverse)
+    return torch.stack(results, 1)
 
 
 def entropy(values: Tensor) -> Tensor:
@@ -39,14 +39,14 @@ def mutual_information(codes: Tensor, factors: Tensor, bins: int = BINS) -> Tens
     if len(codes) != len(factors):
         raise ValueError(f"{len(codes)} codes for {len(factors)} images")
     z, v = binned(codes, bins), binned(factors, bins)
-    found = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
+    result = torch.zeros(z.shape[1], v.shape[1], dtype=torch.float64)
     for d, latent in enumerate(z.unbind(1)):
         for a, factor in enumerate(v.unbind(1)):
             joint = latent * (int(factor.max()) + 1) + factor
             raw = entropy(latent) + entropy(factor) - entropy(joint)
             filled = (len(latent.unique()) - 1) * (len(factor.unique()) - 1)
-            found[d, a] = (raw - filled / (2 * len(z))).clamp(min=0.0)
-    return found
+            result[d, a] = (raw - filled / (2 * len(z))).clamp(min=0.0)
+    return result
 
 
 def mutual_information_gaps(codes: Tensor, factors: Tensor, bins: int = BINS) -> Tensor:

@@ -154,11 +154,11 @@ def frechet_infinity(
         if whole is None:
             y = reference[torch.randperm(len(reference), generator=generator)[:size]]
         values.append(frechet_distance(*statistics(x), *(whole or statistics(y))))
-    found, inverse = torch.tensor(values, dtype=torch.float64), 1 / sizes.double()
+    measured, inverse = torch.tensor(values, dtype=torch.float64), 1 / sizes.double()
     design = torch.stack([torch.ones_like(inverse), inverse], dim=1)
     solver = torch.linalg.pinv(design)  # [2,points]: the line of least squares
-    line = solver @ found
-    left = found - design @ line
+    line = solver @ measured
+    left = measured - design @ line
     # residuals shrink by their leverage; without that the spread would come out too small
     left = left / (1 - (design @ solver).diagonal())
     return Extrapolated(line[0].item(), (solver[0] * left).square().sum().sqrt().item())
@@ -182,11 +182,11 @@ def frechet_influence(features1: Tensor, features2: Tensor) -> tuple[Tensor, Ten
     gap = mean1 - mean2
     x, y = x - mean1, y - mean2
     root1, root2 = _root_terms(x, y)
-    found = []
+    results = []
     for rows, move, root in ((x, gap, root1), (y, -gap, root2)):
         change = 2 * (rows @ move) + rows.square().sum(dim=1) - root
-        found.append((change - change.mean()) / (len(rows) * (len(rows) - 1)) ** 0.5)
-    return found[0], found[1]
+        results.append((change - change.mean()) / (len(rows) * (len(rows) - 1)) ** 0.5)
+    return results[0], results[1]
 
 
 def _root_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,14 +236,14 @@ def _sandwich(factor: Tensor, cov: Tensor) -> Tensor:
     """
     if not _triangular(factor):
         return factor.T @ cov @ factor
-    found = torch.zeros_like(factor)
+    result = torch.zeros_like(factor)
     starts = range(0, len(factor), COLUMNS)
     right = [cov[:, j:] @ factor[j:, j : j + COLUMNS] for j in starts]
     for i in starts:
         left = factor[i:, i : i + COLUMNS].T
         for j, columns in zip(range(0, i + 1, COLUMNS), right):
-            found[i : i + COLUMNS, j : j + COLUMNS] = left @ columns[i:]
-    return found
+            result[i : i + COLUMNS, j : j + COLUMNS] = left @ columns[i:]
+    return result
 
 
 def _triangular(factor: Tensor) -> bool:

@@ -40,5 +40,5 @@ def inception_score(
         # xlogy takes 0 ln 0 as 0; where the marginal is 0, so is every p.
         divergence = torch.xlogy(part, part) - torch.xlogy(part, marginal)
         scores.append(divergence.sum(dim=1).mean().exp())
-    found = torch.stack(scores)
-    return found.mean().item(), found.std(correction=0).item()
+    result = torch.stack(scores)
+    return result.mean().item(), result.std(correction=0).item()

@@ -44,8 +44,8 @@ def kid(x: Tensor, y: Tensor, *, subsets: int = 100, size: int = 1000, seed: int
     for _ in range(subsets):
         one, other = (torch.randperm(len(f), generator=generator)[:size] for f in (x, y))
         values.append(mmd2(x[one], y[other]))
-    found = torch.tensor(values, dtype=torch.float64)
-    return Kid(found.mean().item(), found.std(correction=0).item())
+    estimates = torch.tensor(values, dtype=torch.float64)
+    return Kid(estimates.mean().item(), estimates.std(correction=0).item())
 
 
 def mmd2(x: Tensor, y: Tensor) -> float:
@@ -68,13 +68,13 @@ def influence(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if min(n, m) < 3:
         raise ValueError(f"leaving one out needs 3 images in either set, not {min(n, m)}")
     (xx, _), (yy, _), (xy, yx) = _row_sums(x, x), _row_sums(y, y), _row_sums(x, y)
-    found = []
+    results = []
     for own, cross, size, other in ((xx, xy, n, m), (yy, yx, m, n)):
         within = (own.sum() - 2 * own) / ((size - 1) * (size - 2))
         across = (cross.sum() - cross) / ((size - 1) * other)
         left_out = within - 2 * across
-        found.append((left_out.mean() - left_out) * ((size - 1) / size) ** 0.5)
-    return found[0], found[1]
+        results.append((left_out.mean() - left_out) * ((size - 1) / size) ** 0.5)
+    return results[0], results[1]
 
 
 def _row_sums(x: Tensor, y: Tensor, block: int = 2048) -> tuple[Tensor, Tensor]:

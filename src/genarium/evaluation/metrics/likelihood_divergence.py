@@ -112,11 +112,11 @@ def _surprise(centres: Tensor, known: Tensor, rows: Tensor, asked: Tensor, scale
     centres = scale(centres)
     variance = _fitted(_Distances(known, rows, scale, centres), STEPS)
     a, b = _coefficients(variance, centres.shape[1])
-    found = []
+    results = []
     for _, squared in _Distances(asked, torch.arange(len(asked)), scale, centres):
         top, relative = _relative(squared, a, b)
-        found.append(top + relative.sum(dim=1).log())
-    return -torch.cat(found) / centres.shape[1]
+        results.append(top + relative.sum(dim=1).log())
+    return -torch.cat(results) / centres.shape[1]
 
 
 def widths(centres: Tensor, fit: Tensor, steps: int = STEPS) -> Tensor:

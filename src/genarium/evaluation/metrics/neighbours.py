@@ -80,7 +80,7 @@ def k_nearest_squared(
                 search.take(low, one, other)
                 if itself and one != other:
                     search.take(low.T, other, one)
-    return _best(q, c, *search.found(), k)
+    return _best(q, c, *search.nearest(), k)
 
 
 @dataclass(frozen=True)
@@ -246,12 +246,12 @@ def _farthest(rows: Tensor, centre: Tensor) -> float:
 
 def _scaled(rows: Tensor, centre: Tensor, scale: float) -> Tensor:
     """(row - centre) · scale in float32: two roundings a number, whatever the rows are."""
-    found = torch.empty(rows.shape, dtype=torch.float32)
+    result = torch.empty(rows.shape, dtype=torch.float32)
     for start, part in enumerate(rows.split(512)):
         if scale > 1e30:  # beyond the range of float32, or nearly
             part = part.double()
-        found[512 * start : 512 * start + len(part)] = (part - centre) * scale
-    return found
+        result[512 * start : 512 * start + len(part)] = (part - centre) * scale
+    return result
 
 
 class _Search:
@@ -289,7 +289,7 @@ class _Search:
         column = part[which] * self.part + place
         self.pairs.append((row[which] + one.start, column + other.start, values[which, place]))
 
-    def found(self) -> tuple[Tensor, Tensor]:
+    def nearest(self) -> tuple[Tensor, Tensor]:
         """(query, corpus row) of the pairs that are still possible."""
         row, column, low = (torch.cat(parts) for parts in zip(*self.pairs))
         still = low <= self.best[row, -1]  # the bound has fallen since some were taken in

@@ -69,18 +69,18 @@ def fid_infinity(samples: Measured, reference: Measured) -> Score:
     """FID extrapolated to infinitely many images."""
     name = f"FID∞ ({samples.extractor.name})"
     try:
-        found = frechet_infinity(samples.pool, reference.pool)
+        estimate = frechet_infinity(samples.pool, reference.pool)
     except ValueError as reason:
         raise Undefined(f"{name}: {reason}") from None
     std, careful, shared = _frechet_error(samples, reference)
-    whole = math.hypot(std, found.std)
+    whole = math.hypot(std, estimate.std)
     return Score(
         name,
-        found.value,
+        estimate.value,
         whole,
         better="lower",
         note=f"a line over 1/N, up to {samples.count:,} images, at 1/N = 0",
-        interval=_of_distance(found.value, math.hypot(careful, found.std), unbiased=True),
+        interval=_of_distance(estimate.value, math.hypot(careful, estimate.std), unbiased=True),
         shared=shared,
     )
 
@@ -140,7 +140,7 @@ def kid_score(samples: Measured, reference: Measured) -> Score:
     count, other = samples.count, reference.count
     if min(count, other) < 2:
         raise Undefined(f"{name}: it needs at least 2 images, not {min(count, other)}")
-    found = kid(samples.pool, reference.pool)
+    estimate = kid(samples.pool, reference.pool)
     size = min(1000, count, other)
     note = "unbiased at any count; "
     note += f"100 subsets of {size:,}" if size < max(count, other) else "all images at once"
@@ -151,12 +151,12 @@ def kid_score(samples: Measured, reference: Measured) -> Score:
         ours, theirs, careful = _error(influence, x, y)
         ours, theirs = ours * (len(x) / count) ** 0.5, theirs * (len(y) / other) ** 0.5
         careful *= max(len(x) / count, len(y) / other) ** 0.5
-        drawing = found.std**2 / 100  # of the subsets
+        drawing = estimate.std**2 / 100  # of the subsets
         std = (ours.square().sum() + theirs.square().sum() + drawing).sqrt().item()
         shared = theirs
-        interval = _of_distance(found.value, math.hypot(careful, drawing**0.5), unbiased=True)
+        interval = _of_distance(estimate.value, math.hypot(careful, drawing**0.5), unbiased=True)
     return Score(
-        name, found.value, std, better="lower", note=note, interval=interval, shared=shared
+        name, estimate.value, std, better="lower", note=note, interval=interval, shared=shared
     )
 
 
@@ -232,14 +232,14 @@ def _overlap_of_parts(x: Tensor, y: Tensor) -> Tensor | None:
     """
     if min(len(x), len(y)) // PARTS <= K_DENSITY:
         return None
-    found = []
+    results = []
     for seed in range(PARTITIONS):
         orders = [
             torch.randperm(len(f), generator=torch.Generator().manual_seed(seed)) for f in (x, y)
         ]
         pairs = zip(*(f[order].tensor_split(PARTS) for f, order in zip((x, y), orders)))
-        found.append([manifold(a, b, k=K, k_density=K_DENSITY).means() for a, b in pairs])
-    values = torch.tensor(found, dtype=torch.float64)
+        results.append([manifold(a, b, k=K, k_density=K_DENSITY).means() for a, b in pairs])
+    values = torch.tensor(results, dtype=torch.float64)
     scale = (PARTITIONS * PARTS * (PARTS - 1)) ** 0.5
     small = 1 + torch.tensor(SMALL, dtype=torch.float64) / (min(len(x), len(y)) // PARTS)
     return small * (values - values.mean(dim=1, keepdim=True)) / scale
@@ -303,5 +303,5 @@ def _once(samples: Measured, reference: Measured, compute: Callable[[], T], key:
     place = (key, id(reference))
     if place not in samples.memo:
         samples.memo[place] = compute()
-    found: T = samples.memo[place]
-    return found
+    result: T = samples.memo[place]
+    return result

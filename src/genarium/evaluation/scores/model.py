@@ -245,11 +245,11 @@ def clustering(
     """
     if not isinstance(model, Clusters) or len(heldout) < 2:
         return []
-    found = []
+    results = []
     for done, part in batches(heldout, context["batch"], device_of(model)):
-        found.append(model.memberships(part).cpu())
+        results.append(model.memberships(part).cpu())
         report("cluster", done, len(heldout))
-    memberships = torch.cat(found)
+    memberships = torch.cat(results)
     groups = memberships.shape[1]
     information = _mean_over(
         "group information",

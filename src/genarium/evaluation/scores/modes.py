@@ -128,11 +128,11 @@ def mixture_metrics(mixture: Mapping[str, Any]) -> tuple[Metric, ...]:
     def mode(images: Tensor) -> Tensor:
         return assign(from_uint8(images).flatten(1).double() * scale, centres, sigma)
 
-    def found(measured: Measured) -> ModeScores:
+    def modes_of(measured: Measured) -> ModeScores:
         return label_modes(measured.per_image["mode"], len(centres))
 
     def quality(samples: Measured, reference: Measured) -> Score:
-        share = found(samples).high_quality
+        share = modes_of(samples).high_quality
         return Score(
             "high quality",
             share,
@@ -140,13 +140,13 @@ def mixture_metrics(mixture: Mapping[str, Any]) -> tuple[Metric, ...]:
             better="higher",
             unit="share",
             note=f"within {RADIUS:g} σ of the nearest centre",
-            reference=found(reference).high_quality,
+            reference=modes_of(reference).high_quality,
             interval=wilson(share, samples.count),
         )
 
     within = f"a sample within {RADIUS:g} σ counts"
-    kl = _divergence(found, f"those within {RADIUS:g} σ")
-    scores = (_captured(found, within), quality, kl, _missing(found))
+    kl = _divergence(modes_of, f"those within {RADIUS:g} σ")
+    scores = (_captured(modes_of, within), quality, kl, _missing(modes_of))
     return tuple(Metric(score, {"mode": mode}, on_features=False) for score in scores)
 
 
@@ -158,7 +158,7 @@ def stacked_metrics(stacked: Mapping[str, Any]) -> tuple[Metric, ...]:
     channels, classes = int(stacked["channels"]), int(stacked["classes"])
     places = torch.tensor([classes**c for c in reversed(range(channels))])
 
-    def found(measured: Measured) -> ModeScores:
+    def modes_of(measured: Measured) -> ModeScores:
         extractor = measured.extractor
         if extractor.outputs != channels * classes:
             raise Undefined(
@@ -168,9 +168,10 @@ def stacked_metrics(stacked: Mapping[str, Any]) -> tuple[Metric, ...]:
         guess = measured.logits.view(-1, channels, classes).argmax(dim=2)
         return label_modes((guess * places).sum(dim=1), classes**channels)
 
-    kl = _divergence(found, "modes as read")
+    kl = _divergence(modes_of, "modes as read")
     return tuple(
-        Metric(score) for score in (_captured(found, "read by the classifier"), kl, _missing(found))
+        Metric(score)
+        for score in (_captured(modes_of, "read by the classifier"), kl, _missing(modes_of))
     )
 
 
@@ -180,13 +181,13 @@ ASKED_BY: dict[str, Callable[[Mapping[str, Any]], tuple[Metric, ...]]] = {
 }
 """The fact of a data set's `info` that asks for metrics, and what makes them of it."""
 
-Found = Callable[[Measured], ModeScores]
+ModesOf = Callable[[Measured], ModeScores]
 Scored = Callable[[Measured, Measured], Score | None]
 
 
-def _captured(found: Found, words: str) -> Scored:
+def _captured(modes_of: ModesOf, words: str) -> Scored:
     def captured(samples: Measured, reference: Measured) -> Score:
-        ours, theirs = found(samples), found(reference)
+        ours, theirs = modes_of(samples), modes_of(reference)
         # the jackknife's: without one sample there is a mode less if it was alone in it
         alone = int((ours.counts == 1).sum())
         std = (alone * (1 - alone / samples.count)) ** 0.5
@@ -205,9 +206,9 @@ def _captured(found: Found, words: str) -> Scored:
     return captured
 
 
-def _divergence(found: Found, words: str) -> Scored:
+def _divergence(modes_of: ModesOf, words: str) -> Scored:
     def divergence(samples: Measured, reference: Measured) -> Score:
-        ours, theirs = found(samples), found(reference)
+        ours, theirs = modes_of(samples), modes_of(reference)
         if ours.kl is None:
             raise Undefined(f"KL of modes: no {samples.name} belongs to a mode")
         chance = (ours.modes - 1) / (2 * samples.count)
@@ -231,7 +232,7 @@ def _divergence(found: Found, words: str) -> Scored:
     return divergence
 
 
-def _missing(found: Found) -> Scored:
+def _missing(modes_of: ModesOf) -> Scored:
     """The verdict on modes that are not there, left in the findings of the samples too.
 
     Modes are told apart without a classifier, or by one whose few slips only make the verdict more
@@ -239,7 +240,7 @@ def _missing(found: Found) -> Scored:
     """
 
     def missing(samples: Measured, reference: Measured) -> Score | None:
-        ours = found(samples)
+        ours = modes_of(samples)
         if not int(ours.counts.sum()):  # as the KL says
             return None
         even, right = torch.ones(ours.modes), torch.zeros(ours.modes, ours.modes)

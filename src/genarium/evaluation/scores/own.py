@@ -60,10 +60,10 @@ def metric(
 
     def wrap(function: F) -> F:
         def score(samples: Measured, reference: Measured) -> Score | None:
-            found = function(samples, reference)
-            if found is None or isinstance(found, Score):
-                return found
-            return Score(name, float(found), better=better, unit=unit)
+            value = function(samples, reference)
+            if value is None or isinstance(value, Score):
+                return value
+            return Score(name, float(value), better=better, unit=unit)
 
         made = Metric(
             score,

@@ -84,8 +84,8 @@ def classes_found(samples: Measured, reference: Measured) -> Score | None:
     if not samples.extractor.classes:
         return None
     ours, theirs = samples.histogram().double(), reference.histogram().double()
-    value = int(_found(ours, theirs).item())
-    again = _found(_redrawn(ours), theirs)
+    value = int(_represented(ours, theirs).item())
+    again = _represented(_redrawn(ours), theirs)
     low, high = (again.quantile(q).item() for q in (0.025, 0.975))
     return Score(
         "classes found",
@@ -103,35 +103,35 @@ def class_entropy(samples: Measured, reference: Measured) -> Score | None:
     """-Σ p ln p of the class shares among the recognised images."""
     if not samples.extractor.classes:
         return None
-    found = []
+    results = []
     for each in (samples, reference):
         counts = each.histogram().double()
         if not counts.sum():
             raise Undefined(f"class entropy: no {each.name} image was recognised")
         share = counts / counts.sum()
-        found.append(max(0.0, -torch.xlogy(share, share).sum().item()))
+        results.append(max(0.0, -torch.xlogy(share, share).sum().item()))
     # H is the mean of -ln p of the class of an image; its derivative is that too
     counts = samples.histogram().double()
     total, known = counts.sum(), int((counts > 0).sum())
     surprise = -(counts.clamp(min=1) / total).log()
-    spread = ((counts * surprise.square()).sum() / total - found[0] ** 2).clamp(min=0)
+    spread = ((counts * surprise.square()).sum() / total - results[0] ** 2).clamp(min=0)
     # of even classes the first order is 0 and the second all there is; it is skewed to low values
     skew = (known - 1) / (2 * total.item())
     variance = spread.item() / total.item() + skew / total.item()
     std = (variance * total.item() / max(1.0, total.item() - known)) ** 0.5
     return Score(
         "class entropy",
-        found[0],
+        results[0],
         std,
         better="higher",
-        interval=(max(0.0, found[0] - Z * std - skew), found[0] + Z * std),
+        interval=(max(0.0, results[0] - Z * std - skew), results[0] + Z * std),
         unit="nats",
         note=f"recognised images only; ln {len(samples.extractor.classes)} if classes are even",
-        reference=found[1],
+        reference=results[1],
     )
 
 
-def _found(ours: Tensor, theirs: Tensor) -> Tensor:
+def _represented(ours: Tensor, theirs: Tensor) -> Tensor:
     """Classes that hold a tenth of their share, of counts [...,K] against counts [K]."""
     expected = theirs / theirs.sum().clamp(min=1) * ours.sum(dim=-1, keepdim=True)
     return ((ours > 0) & (ours >= 0.1 * expected)).sum(dim=-1).double()
@@ -145,8 +145,8 @@ def _redrawn(counts: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     place = torch.rand(DRAWS, total, generator=generator, dtype=torch.float64) * total
     drawn = torch.searchsorted(counts.cumsum(0), place.flatten(), right=True).view(DRAWS, total)
-    found = torch.zeros(DRAWS, len(counts), dtype=torch.float64)
-    return found.scatter_add_(1, drawn.clamp(max=len(counts) - 1), torch.ones_like(place))
+    result = torch.zeros(DRAWS, len(counts), dtype=torch.float64)
+    return result.scatter_add_(1, drawn.clamp(max=len(counts) - 1), torch.ones_like(place))
 
 
 def sharpness_score(samples: Measured, reference: Measured) -> Score:

@@ -61,19 +61,19 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts; without `shared`."""
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shared"}
+        result = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "shared"}
         interval = None if self.interval is None else list(self.interval)
-        return {**found, "basis": dict(self.basis), "interval": interval}
+        return {**result, "basis": dict(self.basis), "interval": interval}
 
 
 def differences(a: Score, b: Score) -> list[str]:
     """What differs in the basis of two scores, in words; empty if they may be compared."""
-    found = [f"score {a.name} against {b.name}"] if a.name != b.name else []
+    reasons = [f"score {a.name} against {b.name}"] if a.name != b.name else []
     for key in sorted({*a.basis, *b.basis}):
         left, right = a.basis.get(key, "unknown"), b.basis.get(key, "unknown")
         if left != right:
-            found.append(f"{key} {left} against {right}")
-    return found
+            reasons.append(f"{key} {left} against {right}")
+    return reasons
 
 
 @dataclass(repr=False)
@@ -178,10 +178,10 @@ def require_comparable(a: Scores, b: Scores, name: str, labels: tuple[str, str])
     if one is None or other is None:
         missing = labels[0] if one is None else labels[1]
         raise UserError(f"{missing} has no score {name!r}; evaluate it with one that both have")
-    found = differences(one, other)
-    if found:
+    reasons = differences(one, other)
+    if reasons:
         raise UserError(
-            f"{name} of {labels[0]} and {labels[1]} cannot be compared ({'; '.join(found)}); "
+            f"{name} of {labels[0]} and {labels[1]} cannot be compared ({'; '.join(reasons)}); "
             "evaluate both the same way"
         )
 

@@ -59,7 +59,7 @@ def translations(
         generator = torch.Generator().manual_seed(seed)
         target = wanted if paired else None
         try:
-            found = _run(model, direction, given, target, ours, generator, batch, report)
+            result = _run(model, direction, given, target, ours, generator, batch, report)
         except Undefined as reason:
             warnings.append(f"left out the scores of {direction}: {reason}")
             continue
@@ -77,7 +77,7 @@ def translations(
         warnings += [f"{direction}: {words}" for words in (*mixed, *undefined)]
         note = f"{len(given):,} {split} images"
         rows += [replace(row, name=f"{direction} {row.name}") for row in scored]
-        rows += [_error(f"{direction} {name}", *values, note, basis) for name, values in found]
+        rows += [_error(f"{direction} {name}", *values, note, basis) for name, values in result]
     return rows
 
 

@@ -57,9 +57,9 @@ def verdict(a: Score, b: Score, labels: tuple[str, str]) -> Verdict:
     different bases are not compared, and those without a direction have no better.
     """
     name = a.name
-    found = differences(a, b)
-    if found:
-        return Verdict(name, *labels, why=f"not measured alike: {'; '.join(found)}")
+    reasons = differences(a, b)
+    if reasons:
+        return Verdict(name, *labels, why=f"not measured alike: {'; '.join(reasons)}")
     if a.better is None:
         return Verdict(name, *labels, why="neither high nor low is better")
     if a.std is None or b.std is None:

@@ -46,7 +46,7 @@ from genarium.nn.distributions import bits_per_dim, per_image
 from genarium.recipes import PositiveFloat
 
 
-class Told(nn.Module):
+class Conditioned(nn.Module):
     """A conditional network with its labels [B] filled in: what a sampler can run."""
 
     def __init__(self, network: nn.Module, labels: Tensor | None):
@@ -210,11 +210,13 @@ class Autoregressive(Model):
         for start in range(0, n, chunk):
             mine = slice(start, start + chunk)
             kept = None if given is None else Given(*(t[mine] for t in given))
-            told = Told(self.network, None if labels is None else labels[mine].to(weight.device))
+            conditioned = Conditioned(
+                self.network, None if labels is None else labels[mine].to(weight.device)
+            )
             draw = sample_naive if naive else self.draw
             choose = tempered(self.head, temperature)
             shown = part_of(progress, start, len(noise[mine]), n)
-            parts.append(draw(told, noise[mine], choose, self._embed, kept, shown))
+            parts.append(draw(conditioned, noise[mine], choose, self._embed, kept, shown))
         return torch.cat(parts) if parts else noise.long()
 
     def walk(self, symbols: Tensor, choose: Choose, labels: Tensor | None = None) -> Tensor:
@@ -226,8 +228,10 @@ class Autoregressive(Model):
         """
         self._expect(labels)
         weight = next(self.parameters())
-        told = Told(self.network, None if labels is None else labels.to(weight.device))
-        return self.draw(told, symbols.to(weight), choose, self._embed, None).cpu()
+        conditioned = Conditioned(
+            self.network, None if labels is None else labels.to(weight.device)
+        )
+        return self.draw(conditioned, symbols.to(weight), choose, self._embed, None).cpu()
 
     draw = staticmethod(sample_wavefront)
     """The fast sampler of the architecture; it must give the images of `sample_naive`."""
@@ -258,9 +262,9 @@ def drawn_bits(images: Tensor) -> Tensor:
     independent.
     """
     generator = torch.Generator()
-    found = []
+    results = []
     for image in images.cpu():
         generator.manual_seed(zlib.crc32(image.contiguous().numpy().tobytes()))
-        found.append(torch.rand(image.shape, generator=generator) * 255 < image)
-    bits = torch.stack(found) if found else torch.zeros(images.shape)
+        results.append(torch.rand(image.shape, generator=generator) * 255 < image)
+    bits = torch.stack(results) if results else torch.zeros(images.shape)
     return bits.long().to(images.device)

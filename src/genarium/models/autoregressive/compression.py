@@ -75,13 +75,13 @@ def decompress(model: Autoregressive, data: bytes, condition: Condition = None) 
         coded = data[place + 4 : place + 4 + size]
         place += 4 + size
         parts.append(_decode(model, coded, blank, labels))
-    found = torch.cat(parts) if parts else torch.zeros(0, *model.spec.shape, dtype=torch.int64)
-    if _sum(found) != checksum:
+    result = torch.cat(parts) if parts else torch.zeros(0, *model.spec.shape, dtype=torch.int64)
+    if _sum(result) != checksum:
         raise UserError(
             "the images do not come back: the file is damaged, the model is not the one that wrote "
             "it, or this machine rounds otherwise than the one that wrote it"
         )
-    return found
+    return result
 
 
 def _encode(model: Autoregressive, levels: Tensor, labels: Tensor | None) -> bytes:
@@ -116,7 +116,7 @@ def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor |
 
     def choose(outputs: Tensor, symbols: Tensor) -> Tensor:
         nonlocal state
-        found = []
+        results = []
         for edges in _edges(model, outputs):
             slot = state & mask
             level = int(edges.searchsorted(slot, side="right")) - 1
@@ -124,8 +124,8 @@ def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor |
             state = (end - start) * (state >> PRECISION) + slot - start
             if state < LOW:
                 state = (state << WORD) + next(words, 0)
-            found.append(level)
-        return torch.tensor(found, dtype=torch.int64, device=symbols.device)
+            results.append(level)
+        return torch.tensor(results, dtype=torch.int64, device=symbols.device)
 
     return model.walk(blank, choose, labels)
 

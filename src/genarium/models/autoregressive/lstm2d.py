@@ -103,15 +103,15 @@ class RowLSTM(Recurrent):
         _, width, batch, _ = gates.shape
         rows = gates.flatten(1, 2)  # [H, W·B, 4h]: a column is B lines
         h, c = (start.expand(width * batch, -1) for start in self.start)
-        found = []
+        results = []
         for row in rows.unbind():
             above = F.pad(h, (0, 0, batch, batch))
             for tap, weight in enumerate(self.state):
                 seen = above[tap * batch : (tap + width) * batch]
                 row = torch.addmm(row, seen, weight)
             h, c = lstm_cell(row, c)
-            found.append(h)
-        return torch.stack(found).unflatten(1, (width, batch))
+            results.append(h)
+        return torch.stack(results).unflatten(1, (width, batch))
 
 
 class DiagonalBiLSTM(Recurrent):
@@ -161,7 +161,7 @@ class DiagonalBiLSTM(Recurrent):
         h_start, c_start = self.start[:, :, None, None].expand(-1, -1, 1, batch, -1).unbind(1)
         above, beside = self.state.unbind(1)
         rows = [_rows(step, height, width) for step in range(height + width - 1)]
-        found: list[Tensor] = []
+        results: list[Tensor] = []
         h = c = h_start[:, :0]
         for (low, high), own in zip(rows, gates.split([b - a for a, b in rows], 1), strict=True):
             # The diagonal before, from row low - 1 to row high - 1. Its first row may have been
@@ -173,8 +173,8 @@ class DiagonalBiLSTM(Recurrent):
             sums = torch.baddbmm(own.flatten(1, 2), h[:, :-1].flatten(1, 2), above)
             sums = torch.baddbmm(sums, h[:, 1:].flatten(1, 2), beside)
             h, c = lstm_cell(sums.view_as(own), c)
-            found.append(h)
-        return torch.cat(found, dim=1)
+            results.append(h)
+        return torch.cat(results, dim=1)
 
 
 def _rows(step: int, height: int, width: int) -> tuple[int, int]:
@@ -277,11 +277,11 @@ class _Scans:
         """The states of the row that has just been completed, from the right end to the left."""
         sums = self.gates[..., self.restore] + self.right @ self.right_above
         h, c = (start.expand(self.front.batch, -1) for start in self.start[1])
-        found = []
+        results = []
         for own in reversed(sums.unbind()):
             h, c = lstm_cell(torch.addmm(own, h, self.right_beside), c)
-            found.append(h)
-        self.right = self.moved = torch.stack(found[::-1])
+            results.append(h)
+        self.right = self.moved = torch.stack(results[::-1])
 
 
 def _by_colour(gates: int, colours: int) -> Tensor:

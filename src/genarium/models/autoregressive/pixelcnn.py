@@ -264,6 +264,6 @@ def pixelcnn(
         conditional=conditional,
         dilation=dilation,
     )
-    told = head_of(output, levels, components)
-    network = {"plain": PlainNet, "gated": GatedNet}[net](spec, told.outputs, sizes)
-    return PixelCNN(spec, network, told, Optim("adam", lr=lr), sizes.classes)
+    output_head = head_of(output, levels, components)
+    network = {"plain": PlainNet, "gated": GatedNet}[net](spec, output_head.outputs, sizes)
+    return PixelCNN(spec, network, output_head, Optim("adam", lr=lr), sizes.classes)

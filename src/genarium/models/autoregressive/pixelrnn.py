@@ -122,9 +122,9 @@ def _build(
     sizes = sizes_of(
         spec, blocks=layers, width=width, head=head, position=position, conditional=conditional
     )
-    told = head_of(output, levels, components)
-    network = RecurrentNet(spec, told.outputs, sizes, scan)
-    return PixelRNN(spec, network, told, Optim("adam", lr=lr), sizes.classes)
+    output_head = head_of(output, levels, components)
+    network = RecurrentNet(spec, output_head.outputs, sizes, scan)
+    return PixelRNN(spec, network, output_head, Optim("adam", lr=lr), sizes.classes)
 
 
 @recipe(

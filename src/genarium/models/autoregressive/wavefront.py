@@ -116,7 +116,7 @@ class _Run(NamedTuple):
 
     start: int
     number: int
-    apart: int
+    stride: int
 
 
 class _Columns:
@@ -173,19 +173,19 @@ class _Columns:
 
     def _places(self, step: int) -> list[_Run]:
         """Where in the past an input of row 0 and this step is written."""
-        found = []
+        results = []
         for index, row in enumerate(self.conv.rows):
             slot = (step - self.front.lag * row - self.reach) % self.ring
             place = -row * self.line + slot * self.slot + index * self.conv.in_channels
-            found.append(place)
+            results.append(place)
             if slot < self.span - 1:  # stands behind the end of the ring too
-                found.append(place + self.ring * self.slot)
+                results.append(place + self.ring * self.slot)
         runs: list[_Run] = []
-        for place in sorted(found):
+        for place in sorted(results):
             if runs:
-                start, number, apart = runs[-1]
-                if number == 1 or place == start + number * apart:
-                    runs[-1] = _Run(start, number + 1, place - start if number == 1 else apart)
+                start, number, stride = runs[-1]
+                if number == 1 or place == start + number * stride:
+                    runs[-1] = _Run(start, number + 1, place - start if number == 1 else stride)
                     continue
             runs.append(_Run(place, 1, 0))
         return runs
@@ -228,7 +228,7 @@ class _Columns:
         """[number, pixels, channels]: the places `run` of pixels from `row` on."""
         return self.past.as_strided(
             (run.number, pixels, channels),
-            (run.apart, self.record, 1),
+            (run.stride, self.record, 1),
             run.start + row * self.line + colour * self.run,
         )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from genarium.models.gan.composition import Decay
-from genarium.models.gan.regularizer_names import TrickName
+from genarium.models.gan.regularizer_names import RegularizerName
 from genarium.recipes import PositiveFloat, PositiveInt, Probability
-from genarium.signatures import Help
+from genarium.signatures import Flag, Help
 
 Latent = Annotated[PositiveInt, Help("size of the noise, drawn from N(0, I).")]
 Width = Annotated[
@@ -32,12 +32,13 @@ Packing = Annotated[
     PositiveInt,
     Help("images that the discriminator judges at once (PacGAN); 2 recovers dropped modes."),
 ]
-Tricks = Annotated[
-    tuple[TrickName, ...],
+Regularizers = Annotated[
+    tuple[RegularizerName, ...],
     Help(
         "additions to the training, separated by commas, each with its settings behind a colon: "
         "diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside), "
         "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "
         "weight-clipping:LIMIT; without, those of docs/adversarial.md."
     ),
+    Flag(was="tricks"),
 ]

@@ -13,23 +13,28 @@ from genarium.models.conditioning import Conditioning
 from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
 from genarium.models.gan.networks.packing import Packed
 from genarium.models.gan.networks.residual import ResidualDiscriminator, ResidualGenerator
-from genarium.models.gan.regularizer_names import TRICKS, TrickName, mixes_images, tricks_of
+from genarium.models.gan.regularizer_names import (
+    REGULARIZERS,
+    RegularizerName,
+    mixes_images,
+    regularizers_of,
+)
 from genarium.models.gan.rules import ObjectiveName, objective_of
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, Norm
 from genarium.nn.norm import BatchNorm2d
 
 __all__ = [
     "ARCHITECTURES",
-    "TRICKS",
+    "REGULARIZERS",
     "ArchitectureName",
     "Decay",
     "ObjectiveName",
-    "TrickName",
+    "RegularizerName",
     "adam",
     "mixes_images",
     "networks",
     "objective_of",
-    "tricks_of",
+    "regularizers_of",
 ]
 
 Shape = tuple[int, int, int]
@@ -80,11 +85,11 @@ def networks(
     its logit has one; a critic's must not, for a difference of scores gives it no gradient.
     packing: images that the discriminator judges at once.
     """
-    told = conditioning if conditioning is not None else Conditioning()
+    condition = conditioning if conditioning is not None else Conditioning()
     chosen = ARCHITECTURES[architecture]
     width = chosen.width if width is None else width
     norm: Norm | None = BatchNorm2d if batch_norm else None
-    generator = chosen.generator(latent + told.size, spec.shape, width)
+    generator = chosen.generator(latent + condition.size, spec.shape, width)
 
     def discriminator(shape: Shape) -> Any:
         made: Any = chosen.discriminator(shape, width, norm)
@@ -92,5 +97,5 @@ def networks(
             made.score.register_parameter("bias", None)
         return made
 
-    seen = (spec.channels + told.channels, spec.height, spec.width)
+    seen = (spec.channels + condition.channels, spec.height, spec.width)
     return generator, Packed(seen, packing, discriminator) if packing > 1 else discriminator(seen)

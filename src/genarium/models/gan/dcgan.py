@@ -13,15 +13,15 @@ from genarium.models.gan.arguments import (
     Latent,
     LearningRate,
     Packing,
+    Regularizers,
     Smoothing,
-    Tricks,
     Width,
 )
 from genarium.models.gan.composition import (
     adam,
     mixes_images,
     networks,
-    tricks_of,
+    regularizers_of,
 )
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import LeastSquares, NonSaturating
@@ -44,18 +44,18 @@ def dcgan(
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
     packing: Packing = 1,
-    tricks: Tricks = (),
+    regularizers: Regularizers = (),
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
     generator, discriminator = networks(
-        "dcgan", spec, latent, width, batch_norm=mixes_images(tricks), packing=packing
+        "dcgan", spec, latent, width, batch_norm=mixes_images(regularizers), packing=packing
     )
     return GAN(
         spec,
         generator,
         discriminator,
         NonSaturating(smoothing),
-        tricks=tricks_of(tricks),
+        regularizers=regularizers_of(regularizers),
         optimizers=(adam(lr, beta1),) * 2,
     )
 
@@ -76,12 +76,12 @@ def cgan(
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
-    tricks: Tricks = (),
+    regularizers: Regularizers = (),
 ) -> GAN:
     """Conditional GAN: the class label joins the input of both players; DCGAN's networks."""
     labels = Labels(len(spec.classes))
     generator, discriminator = networks(
-        "dcgan", spec, latent, width, conditioning=labels, batch_norm=mixes_images(tricks)
+        "dcgan", spec, latent, width, conditioning=labels, batch_norm=mixes_images(regularizers)
     )
     return GAN(
         spec,
@@ -89,7 +89,7 @@ def cgan(
         discriminator,
         NonSaturating(smoothing),
         conditioning=labels,
-        tricks=tricks_of(tricks),
+        regularizers=regularizers_of(regularizers),
         optimizers=(adam(lr, beta1),) * 2,
     )
 

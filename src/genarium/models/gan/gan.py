@@ -1,10 +1,10 @@
 """Generative adversarial networks (Goodfellow et al. 2014), as axes that compose.
 
-    GAN(spec, generator, discriminator, objective, conditioning, tricks, critic_steps)
+    GAN(spec, generator, discriminator, objective, conditioning, regularizers, critic_steps)
 
 generator, discriminator: networks. objective: two pure functions of the discriminator's logits
 (`objectives`). conditioning: what else the generator is told, and how the discriminator sees it.
-tricks: named losses, an augmentation, a hook after an update. Layers that help (minibatch
+regularizers: named losses, an augmentation, a hook after an update. Layers that help (minibatch
 discrimination, virtual batch norm) are part of the networks.
 
     B batch · Z latent size · S size of the condition · F features of the discriminator
@@ -56,10 +56,10 @@ class Judged(NamedTuple):
     logits: Tensor
 
 
-class Trick(nn.Module):
-    """An addition to the game; this base class adds nothing. Override what the trick needs.
+class Regularizer(nn.Module):
+    """An addition to adversarial training; this base class adds nothing. Override what is needed.
 
-    flag: its name in `--tricks`, for errors. real_gradient: whether it differentiates the
+    flag: its name in `--regularizers`, for errors. real_gradient: whether it differentiates the
     discriminator by the real images. The rest is what `rules` decides by: slope: whether it keeps
     the discriminator Lipschitz. own_gradient: whether it needs each logit to depend on its own
     images alone. mixes: whether it lets a logit depend on the whole batch. augments: whether it
@@ -94,10 +94,10 @@ class Trick(nn.Module):
 
 
 class Turn:
-    """One player's turn as conditioning and tricks see it. What nobody asks for is not computed.
+    """One player's turn as conditioning and regularizers see it; computes only what is asked for.
 
     batch: the images and this turn's noise. code: conditions [B,S]. fake: generated images.
-    metrics: detached scalars that a trick adds to the log.
+    metrics: detached scalars that a regularizer adds to the log.
     """
 
     def __init__(self, gan: GAN, batch: Batch, code: Tensor, fake: Tensor):
@@ -107,24 +107,24 @@ class Turn:
     @cached_property
     def real(self) -> Tensor:
         """The real images, [B,C,H,W] on [-1, 1]."""
-        wanted = any(trick.real_gradient for trick in self.gan.each_trick())
+        wanted = any(regularizer.real_gradient for regularizer in self.gan.each_regularizer())
         return self.batch.signed().requires_grad_(wanted and torch.is_grad_enabled())
 
     @property
     def discriminator(self) -> Discriminator:
-        """The game's discriminator."""
+        """The GAN's discriminator."""
         return cast(Discriminator, self.gan.discriminator)
 
     def judge(self, images: Tensor) -> Judged:
         """One pass of the discriminator over images [B,C,H,W] with this turn's conditions."""
-        for trick in self.gan.each_trick():
-            images = trick.augment(images, self)
+        for regularizer in self.gan.each_regularizer():
+            images = regularizer.augment(images, self)
         features = self.discriminator.features(self.gan.conditioning.join(images, self.code))
         return Judged(features, self.score(features, self.code))
 
     def score(self, features: Tensor, code: Tensor) -> Tensor:
         """The discriminator's logits [B] of features [B,F] under conditions [B,S]."""
-        return self.discriminator.head(self.gan.conditioning.tell(features, code))
+        return self.discriminator.head(self.gan.conditioning.condition(features, code))
 
     # Real and fake go through in two passes: batch norm keeps their statistics apart. Its running
     # statistics, by which images are read after training, are those of real images alone.
@@ -132,7 +132,7 @@ class Turn:
     @cached_property
     def of_real(self) -> Judged:
         """The discriminator on the real images."""
-        if any(trick.augments for trick in self.gan.each_trick()):
+        if any(regularizer.augments for regularizer in self.gan.each_regularizer()):
             return self.unrecorded(self.real)
         return self.judge(self.real)
 
@@ -189,7 +189,7 @@ class GAN(Model):
     """A generator and a discriminator that train each other. Samples; has no likelihood.
 
     generator, discriminator: modules that are a `Generator` and a `Discriminator`.
-    objective: see `objectives`. conditioning, tricks: see above. critic_steps: turns of the
+    objective: see `objectives`. conditioning, regularizers: see above. critic_steps: turns of the
     discriminator for each one of the generator. optimizers: of the discriminator and of the
     generator. Raises UserError for parts that cannot act together (`rules`).
 
@@ -206,7 +206,7 @@ class GAN(Model):
         objective: Objective | None = None,
         *,
         conditioning: Conditioning | None = None,
-        tricks: Sequence[Trick] = (),
+        regularizers: Sequence[Regularizer] = (),
         critic_steps: int = 1,
         optimizers: tuple[Optim, Optim] = (ADAM, ADAM),
     ):
@@ -214,11 +214,12 @@ class GAN(Model):
         self.spec = spec
         self.generator = generator
         self.discriminator = discriminator
-        self.pack = getattr(discriminator, "pack", 1)
+        self.group_size = getattr(discriminator, "group_size", 1)
         self.objective: Objective = objective if objective is not None else NonSaturating()
         self.conditioning = conditioning if conditioning is not None else Conditioning()
-        self.tricks = nn.ModuleList(tricks)
-        self.conditional, self.codes = self.conditioning.classes, self.conditioning.codes
+        self.tricks = nn.ModuleList(regularizers)  # a name in checkpoints: it stays
+        self.conditional = self.conditioning.classes
+        self.latent_codes = self.conditioning.latent_codes
         self.latent = cast(Generator, generator).inputs - self.conditioning.size
         # Networks that read the condition back train with the discriminator, whose trunk they use.
         readers = ("conditioning",) if [*self.conditioning.parameters()] else ()
@@ -227,12 +228,12 @@ class GAN(Model):
             Phase("generator", ("generator",), optimizers[1]),
         )
         rules.check(self)
-        for trick in self.each_trick():
-            trick.prepare(self)
+        for regularizer in self.each_regularizer():
+            regularizer.prepare(self)
 
-    def each_trick(self) -> Iterator[Trick]:
-        """The tricks, in order."""
-        return (cast(Trick, trick) for trick in self.tricks)
+    def each_regularizer(self) -> Iterator[Regularizer]:
+        """The regularizers, in order."""
+        return (cast(Regularizer, regularizer) for regularizer in self.tricks)
 
     def _turn(self, batch: Batch, code: Tensor) -> Turn:
         z = torch.cat([batch.noise.normal(self.latent), code.detach()], 1)
@@ -254,8 +255,8 @@ class GAN(Model):
         losses = {"discriminator": self.objective.discriminator_loss(real, fake)}
         losses |= self.conditioning.losses(turn)
         self.conditioning.observe(turn)
-        for trick in self.each_trick():
-            losses |= trick.discriminator_losses(turn)
+        for regularizer in self.each_regularizer():
+            losses |= regularizer.discriminator_losses(turn)
         metrics = {
             "d_real": self.objective.output(real.detach()).mean(),
             "d_fake": self.objective.output(fake.detach()).mean(),
@@ -264,7 +265,7 @@ class GAN(Model):
 
     def _generator_turn(self, batch: Batch) -> Step:
         code = self.conditioning.of_generator(batch)
-        with unrecorded(self.generator) if self.conditioning.apart else nullcontext():
+        with unrecorded(self.generator) if self.conditioning.interpolated else nullcontext():
             turn = self._turn(batch, code)
         real = None
         if self.objective.sees_real:
@@ -272,19 +273,19 @@ class GAN(Model):
                 real = turn.of_real.logits
         losses = {"generator": self.objective.generator_loss(real, turn.of_fake.logits)}
         losses |= self.conditioning.losses(turn)
-        for trick in self.each_trick():
-            losses |= trick.generator_losses(turn)
+        for regularizer in self.each_regularizer():
+            losses |= regularizer.generator_losses(turn)
         return Step(losses, turn.metrics)
 
     def after(self, phase: str) -> None:
-        for trick in self.each_trick():
-            trick.after(self, phase)
+        for regularizer in self.each_regularizer():
+            regularizer.after(self, phase)
 
     @property
-    def numbers(self) -> list[int]:
-        """The columns of a code that are numbers to walk along, not parts of a category."""
+    def continuous_columns(self) -> list[int]:
+        """The columns of a code that are continuous, not parts of a category."""
         size = self.latent + self.conditioning.size
-        return [*range(self.latent), *range(size - self.conditioning.numbers, size)]
+        return [*range(self.latent), *range(size - self.conditioning.continuous_codes, size)]
 
     # -- capabilities -------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def improved_gan(
         generator,
         DCGANDiscriminator(spec.shape, width),
         NonSaturating(smoothing),
-        tricks=[
+        regularizers=[
             MinibatchDiscrimination(kernels, kernel_size),
             FeatureMatching(feature_matching, alone=False),
         ],

@@ -15,8 +15,15 @@ from torch import Tensor
 
 from genarium.contract import Spec, from_uint8
 from genarium.errors import UserError
-from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Tricks, Width
-from genarium.models.gan.composition import adam, mixes_images, tricks_of
+from genarium.models.gan.arguments import (
+    Beta1,
+    Latent,
+    LearningRate,
+    Regularizers,
+    Smoothing,
+    Width,
+)
+from genarium.models.gan.composition import adam, mixes_images, regularizers_of
 from genarium.models.gan.gan import GAN, Discriminator
 from genarium.models.gan.invariance import Invariance
 from genarium.models.gan.latent_codes import Codes
@@ -44,7 +51,7 @@ class InfoGAN(GAN):
         judged = from_uint8(images).to(next(self.parameters()).device)
         features = cast(Discriminator, self.discriminator).features(judged)
         *logits, means = self.conditioning.read(features)
-        return [*(found.float().softmax(1) for found in logits), means.float()]
+        return [*(logit.float().softmax(1) for logit in logits), means.float()]
 
     def memberships(self, images: Tensor) -> Tensor:
         """uint8 [B,C,H,W] -> q(c|x) of the first category, [B,k]."""
@@ -77,7 +84,7 @@ def infogan(
     generator_lr: PositiveFloat = 1e-3,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
-    tricks: Tricks = (),
+    regularizers: Regularizers = (),
 ) -> InfoGAN:
     """InfoGAN: a category and numbers that the images must keep readable; DCGAN's networks.
 
@@ -100,22 +107,25 @@ def infogan(
     if not continuous:
         weight_of_none = (continuous_weight, 0.1)
         refuse_unused("there are no continuous codes", continuous_weight=weight_of_none)
-    norm = BatchNorm2d if mixes_images(tricks) else None
+    norm = BatchNorm2d if mixes_images(regularizers) else None
     discriminator = DCGANDiscriminator(spec.shape, width, norm, hidden)
-    told = Codes(
+    codes = Codes(
         discriminator.outputs,
         categories,
         continuous,
         weight=weight,
         continuous_weight=continuous_weight,
     )
-    generator = DCGANGenerator(latent + told.size, spec.shape, width, hidden=hidden)
+    generator = DCGANGenerator(latent + codes.size, spec.shape, width, hidden=hidden)
     return InfoGAN(
         spec,
         generator,
         discriminator,
         NonSaturating(smoothing),
-        conditioning=told,
-        tricks=[*tricks_of(tricks), *([Invariance(invariance)] if invariance else [])],
+        conditioning=codes,
+        regularizers=[
+            *regularizers_of(regularizers),
+            *([Invariance(invariance)] if invariance else []),
+        ],
         optimizers=(adam(lr, beta1), adam(generator_lr, beta1)),
     )

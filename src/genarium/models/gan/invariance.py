@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genarium.contract import Noise
-from genarium.models.gan.gan import GAN, Trick, Turn
+from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.latent_codes import Codes
 from genarium.nn.norm import global_mean, unrecorded
 
@@ -60,7 +60,7 @@ def agreement(ours: Tensor, theirs: Tensor) -> Tensor:
     return (joint * (joint / (single[:, None] * single[None])).log()).sum()
 
 
-class Invariance(Trick):
+class Invariance(Regularizer):
     """The loss above, summed over the categories; its metrics are their mutual informations.
 
     For a game that is told `Codes`. weight: λ.
@@ -82,7 +82,7 @@ class Invariance(Trick):
         with unrecorded(codes.reader):
             pairs = zip(codes.read(turn.of_real.features), codes.read(copies.features))
         for number, (ours, theirs) in zip(range(len(codes.categories)), pairs):
-            told = agreement(ours.float().softmax(1), theirs.float().softmax(1))
-            losses[f"invariance{number}"] = -self.weight * told
-            turn.metrics[f"agreement{number}"] = told.detach()
+            agreed = agreement(ours.float().softmax(1), theirs.float().softmax(1))
+            losses[f"invariance{number}"] = -self.weight * agreed
+            turn.metrics[f"agreement{number}"] = agreed.detach()
         return losses

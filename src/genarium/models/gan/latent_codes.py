@@ -54,7 +54,7 @@ class Codes(Conditioning):
             )
         self.categories, self.continuous = tuple(categories), continuous
         self.size = sum(categories) + continuous
-        self.codes, self.numbers = len(categories) + continuous, continuous
+        self.latent_codes, self.continuous_codes = len(categories) + continuous, continuous
         self.weight, self.continuous_weight = weight, continuous_weight
         self.reader = nn.Sequential(
             nn.Linear(features, hidden, bias=False),
@@ -91,27 +91,27 @@ class Codes(Conditioning):
 
     def read(self, features: Tensor) -> list[Tensor]:
         """Logits [B,k] of each category, then the means [B, continuous], of features [B,F]."""
-        found: Tensor = self.reader(features)
-        return list(found.split([*self.categories, self.continuous], 1))
+        result: Tensor = self.reader(features)
+        return list(result.split([*self.categories, self.continuous], 1))
 
     def losses(self, turn: Turn) -> dict[str, Tensor]:
         """L_I, term by term, on this turn's fake images."""
         with unrecorded(self.reader):
             *logits, means = self.read(turn.of_fake.features)
         *onehots, numbers = turn.code.split([*self.categories, self.continuous], 1)
-        found = {
+        result = {
             f"code{number}": self.weight * functional.cross_entropy(guess.float(), truth)
             for number, (guess, truth) in enumerate(zip(logits, onehots))
         }
         if self.continuous:
             error = (numbers - means.float()).square().sum(1).mean()
-            found["continuous"] = self.continuous_weight * 0.5 * error
-        return found
+            result["continuous"] = self.continuous_weight * 0.5 * error
+        return result
 
     @torch.no_grad()
     def observe(self, turn: Turn) -> None:
         """Moves the running statistics towards those of the batch's real images, as they are."""
-        if any(trick.augments for trick in turn.gan.each_trick()):
+        if any(regularizer.augments for regularizer in turn.gan.each_regularizer()):
             features = turn.discriminator.features(turn.batch.signed())
         else:
             features = turn.of_real.features.detach()

@@ -1,4 +1,4 @@
-"""Objectives of the adversarial game: two pure functions each, of the discriminator's logits.
+"""Objectives of adversarial training: two pure functions each, of the discriminator's logits.
 
     l_r, l_f [B]  logits of real and of fake images · σ the logistic function · s the smoothing
     softplus(l) = ln(1 + eˡ), so -ln σ(l) = softplus(-l) and -ln(1 - σ(l)) = softplus(l)
@@ -117,8 +117,8 @@ class Wasserstein(Objective):
     """The earth mover's distance as its dual sees it (Arjovsky et al. 2017, equation 2).
 
     L_D = E[l_f] - E[l_r];  L_G = -E[l_f]. The logits are scores without bounds: -L_D estimates
-    K·W₁(data, samples) as far as the critic is kept K-Lipschitz, by the trick `WeightClipping`
-    or `GradientPenalty`; alone it has no minimum.
+    K·W₁(data, samples) as far as the critic is kept K-Lipschitz, by the regularizer
+    `WeightClipping` or `GradientPenalty`; alone it has no minimum.
     """
 
     differences: ClassVar[bool] = True

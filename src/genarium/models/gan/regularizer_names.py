@@ -1,8 +1,8 @@
-"""Tricks by name with their settings: what `--tricks` says.
+"""Regularizers by name with their settings: what `--regularizers` says.
 
     NAME, NAME:VALUE or NAME:VALUE:VALUE       r1   r1:10   minibatch-discrimination:50:3
 
-A setting that is left out has the default of the trick's class.
+A setting that is left out has the default of the regularizer's class.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator
 
 from genarium.errors import UserError
-from genarium.models.gan.gan import Trick
+from genarium.models.gan.gan import Regularizer
 from genarium.models.gan.regularizers import (
     POLICIES,
     R1,
@@ -29,8 +29,9 @@ from genarium.models.gan.regularizers import (
 
 
 class Setting(NamedTuple):
-    """One setting of a trick. name: the argument of its class. read: its text as a value; raises
-    ValueError. wanted: what errors and the documentation call such a text. default: as text."""
+    """One setting of a regularizer. name: the argument of its class. read: its text as a value;
+    raises ValueError. wanted: what errors and the documentation call such a text. default: as a
+    text."""
 
     name: str
     read: Callable[[str], Any]
@@ -39,9 +40,9 @@ class Setting(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A trick's class and its settings in the order in which they are written."""
+    """A regularizer's class and its settings in the order in which they are written."""
 
-    make: Callable[..., Trick]
+    make: Callable[..., Regularizer]
     settings: tuple[Setting, ...] = ()
 
 
@@ -74,7 +75,7 @@ def _weight(default: str) -> Setting:
     return Setting("weight", _above_zero, "a number above 0", default)
 
 
-TRICKS: dict[str, Named] = {
+REGULARIZERS: dict[str, Named] = {
     "diffaugment": Named(
         DiffAugment,
         (
@@ -106,49 +107,49 @@ TRICKS: dict[str, Named] = {
 
 
 def _read(text: str) -> tuple[Named, dict[str, Any], list[str]]:
-    """The trick that a text names, its settings as values and as texts."""
+    """The regularizer that a text names, its settings as values and as texts."""
     name, *given = text.split(":")
-    if name not in TRICKS:
-        near = difflib.get_close_matches(name, TRICKS, n=1)
-        known = f"choose {', '.join(map(repr, sorted(TRICKS)))}"
-        raise UserError(f"--tricks {text}: {f'did you mean {near[0]}?' if near else known}")
-    found = TRICKS[name]
-    if len(given) > len(found.settings):
-        some = ":".join(setting.name.upper() for setting in found.settings)
+    if name not in REGULARIZERS:
+        near = difflib.get_close_matches(name, REGULARIZERS, n=1)
+        known = f"choose {', '.join(map(repr, sorted(REGULARIZERS)))}"
+        raise UserError(f"--regularizers {text}: {f'did you mean {near[0]}?' if near else known}")
+    entry = REGULARIZERS[name]
+    if len(given) > len(entry.settings):
+        some = ":".join(setting.name.upper() for setting in entry.settings)
         takes = f"write {name}:{some}" if some else "it has no setting"
-        raise UserError(f"--tricks {text}: {takes}")
+        raise UserError(f"--regularizers {text}: {takes}")
     values: dict[str, Any] = {}
-    texts = [setting.default for setting in found.settings]
-    for number, (setting, value) in enumerate(zip(found.settings, given)):
+    texts = [setting.default for setting in entry.settings]
+    for number, (setting, value) in enumerate(zip(entry.settings, given)):
         try:
             values[setting.name] = setting.read(value)
         except (ValueError, KeyError):
             raise UserError(
-                f"--tricks {text}: {setting.name} {value!r}: give {setting.wanted}"
+                f"--regularizers {text}: {setting.name} {value!r}: give {setting.wanted}"
             ) from None
         texts[number] = value
-    return found, values, texts
+    return entry, values, texts
 
 
 def written_out(text: str) -> str:
-    """A trick's name with all of its settings, as a run keeps it; UserError for what it is not."""
+    """A regularizer's name with all of its settings, as a run keeps it. UserError if unknown."""
     _, _, texts = _read(text)
     return ":".join([text.split(":")[0], *texts])
 
 
-TrickName = Annotated[str, AfterValidator(written_out)]
-"""A value of `--tricks`."""
+RegularizerName = Annotated[str, AfterValidator(written_out)]
+"""A value of `--regularizers`."""
 
 
-def tricks_of(names: Sequence[TrickName]) -> list[Trick]:
-    """The tricks of these names."""
-    found = []
+def regularizers_of(names: Sequence[RegularizerName]) -> list[Regularizer]:
+    """The regularizers of these names."""
+    results = []
     for name in names:
         named, values, _ = _read(name)
-        found.append(named.make(**values))
-    return found
+        results.append(named.make(**values))
+    return results
 
 
-def mixes_images(names: Sequence[TrickName]) -> bool:
+def mixes_images(names: Sequence[RegularizerName]) -> bool:
     """Whether the discriminator may use batch norm: not under a penalty of an image's gradient."""
-    return not any(trick.own_gradient for trick in tricks_of(names))
+    return not any(regularizer.own_gradient for regularizer in regularizers_of(names))

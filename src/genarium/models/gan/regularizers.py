@@ -1,4 +1,6 @@
-"""Tricks of the adversarial game; each is one object for `GAN(tricks=...)`, and they compose.
+"""Regularizers, augmentations and normalizations of adversarial training.
+
+Each is one object for `GAN(regularizers=...)`, and they compose.
 
 B batch · C channels · H, W pixels · F features of the discriminator · D its logit (a score)
 """
@@ -13,22 +15,22 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from genarium.errors import UserError
-from genarium.models.gan.gan import GAN, Trick, Turn
+from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.networks.minibatch import MinibatchScore
 from genarium.nn.norm import global_mean
 
 
-def _gradients(logits: Tensor, images: Tensor, pack: int) -> Tensor:
+def _gradients(logits: Tensor, images: Tensor, group_size: int) -> Tensor:
     """∇D(X_i) of each logit by its own images, [B/m, m·C·H·W], itself differentiable.
 
     X_i: one image, or the m images of a pack, all their values as one vector. It is the gradient
     of the logits' sum as long as no logit depends on another's images.
     """
-    (found,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return found.float().unflatten(0, (-1, pack)).flatten(1)
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.float().unflatten(0, (-1, group_size)).flatten(1)
 
 
-class WeightClipping(Trick):
+class WeightClipping(Regularizer):
     """Keeps the critic Lipschitz by a box for its weights (Arjovsky et al. 2017).
 
     After each of the critic's updates, every parameter is clamped to [-limit, limit].
@@ -48,7 +50,7 @@ class WeightClipping(Trick):
                 parameter.clamp_(-self.limit, self.limit)
 
 
-class GradientPenalty(Trick):
+class GradientPenalty(Regularizer):
     """Keeps the critic's slope at 1 between data and samples (Gulrajani et al. 2017).
 
     λ·E[(‖∇D(x̂)‖₂ - 1)²] at x̂ = αx + (1-α)G(z), one α ~ U(0, 1) a logit. Where the critic judges
@@ -65,15 +67,15 @@ class GradientPenalty(Trick):
         self.weight = weight
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        pack = turn.gan.pack
-        mix = turn.batch.noise.uniform(1, 1, 1)[::pack].repeat_interleave(pack, 0)
+        group_size = turn.gan.group_size
+        mix = turn.batch.noise.uniform(1, 1, 1)[::group_size].repeat_interleave(group_size, 0)
         real = turn.real.detach()
         between = torch.lerp(turn.fake.detach().to(real.dtype), real, mix).requires_grad_()
-        norms = _gradients(turn.unrecorded(between).logits, between, pack).norm(dim=1)
+        norms = _gradients(turn.unrecorded(between).logits, between, group_size).norm(dim=1)
         return {"gradient_penalty": self.weight * (norms - 1).square().mean()}
 
 
-class R1(Trick):
+class R1(Regularizer):
     """Flattens the discriminator at the data (Mescheder et al. 2018): ½γ·E[‖∇D(x)‖²].
 
     Of packs it is the squared norm over all of a pack's values, and the mean over packs. weight: γ;
@@ -88,11 +90,11 @@ class R1(Trick):
         self.weight = weight
 
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
-        gradients = _gradients(turn.of_real.logits, turn.real, turn.gan.pack)
+        gradients = _gradients(turn.of_real.logits, turn.real, turn.gan.group_size)
         return {"r1": 0.5 * self.weight * gradients.square().sum(1).mean()}
 
 
-class SpectralNorm(Trick):
+class SpectralNorm(Regularizer):
     """Divides each of the discriminator's weights by its largest singular value (Miyato et al.
     2018), found by one power iteration a call; a convolution's is that of its flattened kernel.
     """
@@ -106,7 +108,7 @@ class SpectralNorm(Trick):
                 spectral_norm(module)
 
 
-class FeatureMatching(Trick):
+class FeatureMatching(Regularizer):
     """The generator matches the mean features of the data (Salimans et al. 2016, 3.1).
 
     ‖E f(x) - E f(G(z))‖² over the discriminator's last hidden layer, means over the global batch.
@@ -124,11 +126,11 @@ class FeatureMatching(Trick):
     def generator_losses(self, turn: Turn) -> dict[str, Tensor]:
         with torch.no_grad():
             wanted = global_mean(turn.of_real.features.float())
-        found = global_mean(turn.of_fake.features.float())
-        return {self.name: self.weight * (wanted - found).square().sum()}
+        result = global_mean(turn.of_fake.features.float())
+        return {self.name: self.weight * (wanted - result).square().sum()}
 
 
-class MinibatchDiscrimination(Trick):
+class MinibatchDiscrimination(Regularizer):
     """The discriminator sees how alike a batch is; see `genarium.models.gan.networks.minibatch`."""
 
     flag = "minibatch-discrimination"
@@ -148,7 +150,7 @@ class MinibatchDiscrimination(Trick):
         inner.score = score
 
 
-class DiffAugment(Trick):
+class DiffAugment(Regularizer):
     """The same kinds of random change for real and fake images (Zhao et al. 2020).
 
     The discriminator of a small data set can no longer know its images by heart, and since the

@@ -1,6 +1,6 @@
-"""Which parts of the adversarial game act together. The one place where a combination is refused.
+"""Which parts of adversarial training act together. The one place where a combination is refused.
 
-`check` looks at the parts themselves, so it holds for games made in Python too; `objective_of` at
+`check` looks at the parts themselves, so it holds for GANs made in Python too; `objective_of` at
 what only the recipes' arguments say. A combination is refused where the sum would not be what its
 parts' papers define, or where one of them would do nothing.
 
@@ -18,7 +18,7 @@ from genarium.models.gan.objectives import OBJECTIVES, Minimax, Objective
 from genarium.recipes import refuse
 
 if TYPE_CHECKING:
-    from genarium.models.gan.gan import GAN, Trick
+    from genarium.models.gan.gan import GAN, Regularizer
 
 if TYPE_CHECKING:
     ObjectiveName: TypeAlias = str
@@ -26,17 +26,17 @@ else:
     ObjectiveName = Literal[tuple(OBJECTIVES)]
 
 
-def _named(*tricks: Trick) -> str:
-    return f"--tricks {','.join(trick.flag for trick in tricks)}"
+def _named(*regularizers: Regularizer) -> str:
+    return f"--regularizers {','.join(regularizer.flag for regularizer in regularizers)}"
 
 
 def objective_of(
-    name: ObjectiveName, smoothing: float = 0.0, tricks: Sequence[Trick] = ()
+    name: ObjectiveName, smoothing: float = 0.0, regularizers: Sequence[Regularizer] = ()
 ) -> Objective:
     """The objective of that name.
 
     Raises UserError for a smoothing that it has no use for, or one that has no minimum with these
-    tricks.
+    regularizers.
     """
     kind: Any = OBJECTIVES[name]
     if "smoothing" in kind.__dataclass_fields__:
@@ -48,36 +48,37 @@ def objective_of(
         f"--objective {name} has none: leave it out",
     )
     refuse(
-        kind.unbounded and not any(trick.slope or trick.own_gradient for trick in tricks),
+        kind.unbounded
+        and not any(regularizer.slope or regularizer.own_gradient for regularizer in regularizers),
         f"--objective {name}: the critic's loss has no minimum unless its slope is bounded: "
-        "add --tricks gradient-penalty, weight-clipping, spectral-norm or r1",
+        "add --regularizers gradient-penalty, weight-clipping, spectral-norm or r1",
     )
-    found: Objective = kind()
-    return found
+    chosen: Objective = kind()
+    return chosen
 
 
 def check(gan: GAN) -> None:
     """Raise UserError, one line with the reason, for parts that cannot act together."""
-    tricks = list(gan.each_trick())
-    _check_pairs(tricks)
-    _check_networks(gan, tricks)
-    for trick in tricks:
+    regularizers = list(gan.each_regularizer())
+    _check_pairs(regularizers)
+    _check_networks(gan, regularizers)
+    for regularizer in regularizers:
         refuse(
-            trick.replaces and type(gan.objective) is Minimax,
-            f"--objective minimax {_named(trick)}: it differs from non-saturating in the "
+            regularizer.replaces and type(gan.objective) is Minimax,
+            f"--objective minimax {_named(regularizer)}: it differs from non-saturating in the "
             f"generator's loss alone, which feature matching replaces: leave one of them out, or "
-            "add feature matching's loss to it by --tricks feature-matching:1:beside",
+            "add feature matching's loss to it by --regularizers feature-matching:1:beside",
         )
         refuse(
-            trick.augments and gan.spec.planar,
-            f"{_named(trick)}: it moves and hides pixels, and these data are points of the plane: "
-            "leave it out",
+            regularizer.augments and gan.spec.planar,
+            f"{_named(regularizer)}: it moves and hides pixels, and these data are points of the "
+            "plane: leave it out",
         )
 
 
-def _check_pairs(tricks: Sequence[Trick]) -> None:
-    for number, second in enumerate(tricks):
-        for first in tricks[:number]:
+def _check_pairs(regularizers: Sequence[Regularizer]) -> None:
+    for number, second in enumerate(regularizers):
+        for first in regularizers[:number]:
             both = _named(first, second)
             refuse(
                 bool(first.flag) and first.flag == second.flag,
@@ -104,18 +105,18 @@ def _check_pairs(tricks: Sequence[Trick]) -> None:
             )
 
 
-def _check_networks(gan: GAN, tricks: Sequence[Trick]) -> None:
+def _check_networks(gan: GAN, regularizers: Sequence[Regularizer]) -> None:
     normed = any(isinstance(module, _BatchNorm) for module in gan.discriminator.modules())
-    for trick in tricks:
+    for regularizer in regularizers:
         refuse(
-            trick.own_gradient and normed,
-            f"{_named(trick)}: it is about the gradient of an image's own logit, and with batch "
-            "norm in the discriminator each logit depends on the whole batch: make the "
+            regularizer.own_gradient and normed,
+            f"{_named(regularizer)}: it is about the gradient of an image's own logit, and with "
+            "batch norm in the discriminator each logit depends on the whole batch: make the "
             "discriminator with norm=None",
         )
         refuse(
-            trick.mixes and gan.conditioning.at_head,
-            f"{_named(trick)}: it replaces the layers that read the text, leave it out",
+            regularizer.mixes and gan.conditioning.at_head,
+            f"{_named(regularizer)}: it replaces the layers that read the text, leave it out",
         )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
@@ -123,7 +124,7 @@ def _check_networks(gan: GAN, tricks: Sequence[Trick]) -> None:
         "add real images under wrong texts: take another",
     )
     refuse(
-        gan.pack > 1 and gan.conditioning.of_features,
-        f"--packing {gan.pack}: {type(gan.conditioning).__name__} are read from the features of "
-        "single images, and a pack has one set of features: leave it out",
+        gan.group_size > 1 and gan.conditioning.of_features,
+        f"--packing {gan.group_size}: {type(gan.conditioning).__name__} are read from the features "
+        "of single images, and a group has one set of features: leave it out",
     )

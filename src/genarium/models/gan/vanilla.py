@@ -1,10 +1,10 @@
 """The GAN of 2014 (Goodfellow et al.), and with its arguments any combination of the axes.
 
-Fully connected networks in the non-saturating game. `--architecture`, `--objective` and `--tricks`
-change one axis each: `--architecture dcgan --objective wasserstein --tricks gradient-penalty` is
-WGAN-GP on DCGAN's networks, batch norm left out of the critic, but for Adam's settings, which the
-recipe `wgan-gp` has. Adam, no dropout and He's start values are not the paper's: it has SGD at .1
-with momentum, and dropout in the discriminator.
+Fully connected networks with the non-saturating objective. `--architecture`, `--objective` and
+`--regularizers` change one axis each: `--architecture dcgan --objective wasserstein --regularizers
+gradient-penalty` is WGAN-GP on DCGAN's networks, batch norm left out of the critic, but for Adam's
+settings, which the recipe `wgan-gp` has. Adam, no dropout and He's start values are not the
+paper's: it has SGD at .1 with momentum, and dropout in the discriminator.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from genarium.models.gan.arguments import (
     LearningRate,
     OwnWidth,
     Packing,
+    Regularizers,
     Smoothing,
-    Tricks,
 )
 from genarium.models.gan.composition import (
     ArchitectureName,
@@ -26,7 +26,7 @@ from genarium.models.gan.composition import (
     mixes_images,
     networks,
     objective_of,
-    tricks_of,
+    regularizers_of,
 )
 from genarium.models.gan.gan import GAN
 from genarium.recipes import PositiveInt, recipe
@@ -44,7 +44,7 @@ def gan(
     *,
     architecture: ArchitectureName = "dense",
     objective: ObjectiveName = "non-saturating",
-    tricks: Tricks = (),
+    regularizers: Regularizers = (),
     latent: Latent = 100,
     width: OwnWidth = None,
     critic_steps: PositiveInt | None = None,
@@ -56,30 +56,30 @@ def gan(
     """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
 
     architecture: the pair of networks.
-    objective: what the players minimise; wasserstein wants a trick that bounds the
+    objective: what the players minimise; wasserstein wants a regularizer that bounds the
         critic's slope, relativistic compares each real image with a fake one.
     critic_steps: turns of the discriminator for each one of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
     """
-    optim, added = adam(lr, beta1), tricks_of(tricks)
-    game = objective_of(objective, smoothing, added)
+    optim, added = adam(lr, beta1), regularizers_of(regularizers)
+    loss = objective_of(objective, smoothing, added)
     if critic_steps is None:
-        critic_steps = 5 if game.unbounded else 1
+        critic_steps = 5 if loss.unbounded else 1
     generator, discriminator = networks(
         architecture,
         spec,
         latent,
         width,
-        batch_norm=mixes_images(tricks),
-        score_bias=not game.differences,
+        batch_norm=mixes_images(regularizers),
+        score_bias=not loss.differences,
         packing=packing,
     )
     return GAN(
         spec,
         generator,
         discriminator,
-        game,
-        tricks=added,
+        loss,
+        regularizers=added,
         critic_steps=critic_steps,
         optimizers=(optim, optim),
     )

@@ -46,7 +46,7 @@ def wgan(
         generator,
         critic,
         Wasserstein(),
-        tricks=[WeightClipping(clip_weights)],
+        regularizers=[WeightClipping(clip_weights)],
         critic_steps=critic_steps,
         optimizers=(optim, optim),
     )
@@ -87,7 +87,7 @@ def wgan_gp(
         generator,
         critic,
         Wasserstein(),
-        tricks=[GradientPenalty(penalty)],
+        regularizers=[GradientPenalty(penalty)],
         critic_steps=critic_steps,
         optimizers=(optim, optim),
     )

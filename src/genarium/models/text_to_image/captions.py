@@ -14,7 +14,7 @@ from torch.nn import functional
 from genarium.contract import Attribute, Batch, Noise
 from genarium.errors import UserError
 from genarium.models.conditioning import Rows
-from genarium.models.gan.gan import Trick, Turn
+from genarium.models.gan.gan import Regularizer, Turn
 from genarium.models.text_to_image.encoders import FrozenEncoder, TextEncoder
 from genarium.nn.norm import gather_rows
 
@@ -42,8 +42,9 @@ def _equal(rows: Tensor, others: Tensor) -> Tensor:
 class Captions(Rows):
     """The embedding φ(t) of each image's caption t; S is the encoder's E.
 
-    The discriminator is told at its last map, not at its input (`tell`). An encoder that learns
-    does so in the discriminator's turn, by the scores of right and wrong texts and by `contrast`.
+    The discriminator gets it at its last map, not at its input (`condition`). An encoder that
+    learns does so in the discriminator's turn, by the scores of right and wrong texts and by
+    `contrast`.
 
     length: T of the data's rows. encoder: a `TextEncoder` that learns, or a `FrozenEncoder`.
     features: F; 0 for no contrastive loss. interpolation: the share of the generator's turns whose
@@ -80,8 +81,8 @@ class Captions(Rows):
                 f"--weights {self.encoder.name}: other weights than those this run was trained "
                 "with: restore them"
             )
-        found: Tensor = self.encoder(rows)
-        return found
+        result: Tensor = self.encoder(rows)
+        return result
 
     def of_batch(self, batch: Batch) -> Tensor:
         batch.extra.pop(BESIDE, None)
@@ -99,14 +100,14 @@ class Captions(Rows):
             rows = batch.extra[NAME]
             code = self.encoded(rows)
             batch.extra.pop(BESIDE, None)
-            self.apart = float(batch.noise.shared_uniform(1)) < self.interpolation
-            if not self.apart:
+            self.interpolated = float(batch.noise.shared_uniform(1)) < self.interpolation
+            if not self.interpolated:
                 return code
             beside = others(batch.noise)
             batch.extra[BESIDE] = gather_rows(rows.float())[beside]
             return torch.lerp(code, gather_rows(code)[beside], 0.5)
 
-    def tell(self, features: Tensor, code: Tensor) -> Tensor:
+    def condition(self, features: Tensor, code: Tensor) -> Tensor:
         """[B,F] and [B,S] -> [B,F+S]: the head lays the text over the map that F is."""
         return torch.cat([features, code.to(features)], 1)
 
@@ -151,7 +152,7 @@ class Captions(Rows):
         return 0.5 * (cross_entropy(by_image, target) + cross_entropy(by_text, target))
 
 
-class MatchingAware(Trick):
+class MatchingAware(Regularizer):
     """The discriminator must also tell a real image under a wrong text (GAN-CLS).
 
     With s_r, s_w, s_f its outputs on (real image, right text), (real image, wrong text) and

@@ -84,7 +84,7 @@ def pieces(text: bytes, shortest: int = 3, longest: int = 6) -> list[list[bytes]
 
     text: UTF-8. Capitals are read as small letters.
     """
-    found = []
+    results = []
     for word in text.decode(errors="replace").lower().encode().split():
         marked = b"<" + word + b">"
         runs = [
@@ -92,8 +92,8 @@ def pieces(text: bytes, shortest: int = 3, longest: int = 6) -> list[list[bytes]
             for size in range(shortest, min(longest, len(marked) - 1) + 1)
             for start in range(len(marked) - size + 1)
         ]
-        found.append([marked, *runs])
-    return found
+        results.append([marked, *runs])
+    return results
 
 
 class SubwordEncoder(TextEncoder):
@@ -117,10 +117,10 @@ class SubwordEncoder(TextEncoder):
         self._known: dict[bytes, tuple[Tensor, Tensor]] = {}
 
     def forward(self, rows: Tensor) -> Tensor:
-        found = [self._pieces(text) for text in texts_of(rows)]
-        places = torch.tensor([0, *(len(numbers) for numbers, _ in found)])[:-1].cumsum(0)
-        numbers = torch.cat([numbers for numbers, _ in found]).to(rows.device)
-        weights = torch.cat([weights for _, weights in found]).to(rows.device)
+        results = [self._pieces(text) for text in texts_of(rows)]
+        places = torch.tensor([0, *(len(numbers) for numbers, _ in results)])[:-1].cumsum(0)
+        numbers = torch.cat([numbers for numbers, _ in results]).to(rows.device)
+        weights = torch.cat([weights for _, weights in results]).to(rows.device)
         with torch.autocast(rows.device.type, enabled=False):
             total = self.table(numbers, places.to(rows.device), weights)
             return functional.layer_norm(total, (self.outputs,))
@@ -160,6 +160,6 @@ class FrozenEncoder:
             if len(self._known) + len(new) > KEPT:
                 self._known.clear()
                 new = {key: number for number, key in enumerate(keys)}
-            found = self.network(table[list(new.values())]).float()
-            self._known.update(zip(new, found))
+            result = self.network(table[list(new.values())]).float()
+            self._known.update(zip(new, result))
         return torch.stack([self._known[key] for key in keys]).to(rows.device)

@@ -24,7 +24,7 @@ from genarium.nn.dcgan import Norm, initialize, map_channels, map_sizes
 from genarium.nn.norm import BatchNorm2d
 from genarium.nn.patches import ConvTranspose2d
 
-TOLD = 128
+CONTEXT = 128
 """Numbers of the hidden layer from which every gain and offset is read."""
 
 
@@ -45,7 +45,7 @@ def places(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Modulated(nn.Module):
-    """ReLU((1 + γ)·norm(x) + β + β_x·u + β_y·v): [B,F,h,w], [B,TOLD] -> as x.
+    """ReLU((1 + γ)·norm(x) + β + β_x·u + β_y·v): [B,F,h,w], [B,CONTEXT] -> as x.
 
     γ, β, β_x and β_y of each channel are linear in what is told, u and v are the `places` of the
     map's pixels. An offset that rises along a direction is 0 on a line, wherever the condition puts
@@ -56,10 +56,10 @@ class Modulated(nn.Module):
     def __init__(self, channels: int, norm: Norm):
         super().__init__()
         self.norm = norm(channels)
-        self.choose = nn.Linear(TOLD, 4 * channels)
+        self.choose = nn.Linear(CONTEXT, 4 * channels)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        gain, offset, across, down = self.choose(told)[:, :, None, None].chunk(4, 1)
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        gain, offset, across, down = self.choose(context)[:, :, None, None].chunk(4, 1)
         height, width = x.shape[2:]
         u, v = places(height, width, offset)
         offset = offset + across * u + down * v
@@ -67,7 +67,7 @@ class Modulated(nn.Module):
 
 
 class FusionMap(nn.Module):
-    """What is told, a 3×3 convolution, and what is told again: [B,F,h,w], [B,TOLD] -> as x."""
+    """What is told, a 3×3 convolution, and what is told again: [B,F,h,w], [B,CONTEXT] -> as x."""
 
     def __init__(self, channels: int, norm: Norm):
         super().__init__()
@@ -75,8 +75,8 @@ class FusionMap(nn.Module):
         self.same = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.after = Modulated(channels, norm)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        return self.after(self.same(self.before(x, told)), told)
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        return self.after(self.same(self.before(x, context)), context)
 
 
 class FusionStage(nn.Module):
@@ -89,8 +89,8 @@ class FusionStage(nn.Module):
         )
         self.larger = FusionMap(outputs, norm)
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        return self.larger(self.up(x), told)
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        return self.larger(self.up(x), context)
 
 
 class FusionGenerator(nn.Module):
@@ -112,7 +112,10 @@ class FusionGenerator(nn.Module):
         self.inputs = inputs
         self.start = (maps[-1], *sizes[-1])
         self.told = nn.Sequential(
-            nn.Linear(inputs, TOLD), nn.LeakyReLU(0.2), nn.Linear(TOLD, TOLD), nn.LeakyReLU(0.2)
+            nn.Linear(inputs, CONTEXT),
+            nn.LeakyReLU(0.2),
+            nn.Linear(CONTEXT, CONTEXT),
+            nn.LeakyReLU(0.2),
         )
         self.project = nn.Linear(inputs, maps[-1] * sizes[-1][0] * sizes[-1][1], bias=False)
         self.first = FusionMap(maps[-1], norm)
@@ -126,10 +129,10 @@ class FusionGenerator(nn.Module):
                 layer.reset_parameters()
 
     def forward(self, z: Tensor) -> Tensor:
-        told = self.told(z)
-        x = self.first(self.project(z).unflatten(1, self.start), told)
+        context = self.told(z)
+        x = self.first(self.project(z).unflatten(1, self.start), context)
         for stage in self.stages:
-            x = stage(x, told)
+            x = stage(x, context)
         return torch.tanh(self.image(x))
 
 

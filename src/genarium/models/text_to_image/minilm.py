@@ -61,8 +61,8 @@ def _normed(inputs: int, outputs: int) -> nn.ModuleDict:
 
 
 def _added(x: Tensor, inner: Tensor, layers: nn.ModuleDict) -> Tensor:
-    found: Tensor = layers["LayerNorm"](x + layers["dense"](inner))
-    return found
+    result: Tensor = layers["LayerNorm"](x + layers["dense"](inner))
+    return result
 
 
 class Layer(nn.Module):
@@ -145,9 +145,9 @@ class SentenceEncoder(TextEncoder):
         self.tokenizer.enable_padding()
 
     def forward(self, rows: Tensor) -> Tensor:
-        found = self.tokenizer.encode_batch([text_of(row) for row in rows.tolist()])
-        tokens = torch.tensor([each.ids for each in found], device=rows.device)
-        inside = torch.tensor([each.attention_mask for each in found], device=rows.device)
+        result = self.tokenizer.encode_batch([text_of(row) for row in rows.tolist()])
+        tokens = torch.tensor([each.ids for each in result], device=rows.device)
+        inside = torch.tensor([each.attention_mask for each in result], device=rows.device)
         embedded: Tensor = self.network(tokens, inside.bool())
         return embedded
 

@@ -18,8 +18,15 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Spec, Step
 from genarium.errors import UserError
-from genarium.models.gan.arguments import Beta1, Latent, LearningRate, Smoothing, Tricks, Width
-from genarium.models.gan.composition import adam, mixes_images, tricks_of
+from genarium.models.gan.arguments import (
+    Beta1,
+    Latent,
+    LearningRate,
+    Regularizers,
+    Smoothing,
+    Width,
+)
+from genarium.models.gan.composition import adam, mixes_images, regularizers_of
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import NonSaturating
 from genarium.models.text_to_image.captions import NAME, Captions, MatchingAware
@@ -116,7 +123,7 @@ class TextHead(nn.Module):
 class TextToImage(GAN):
     """A GAN that is told captions: `Captions` with `MatchingAware`."""
 
-    told = NAME
+    conditioned_on = NAME
 
     def step(self, batch: Batch, phase: str) -> Step:
         # Of an image's captions [B,K,T] one is drawn for this turn.
@@ -169,7 +176,7 @@ def text_to_image(
     generator_lr: NonNegativeFloat = 0.0,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
-    tricks: Tricks = (),
+    regularizers: Regularizers = (),
 ) -> TextToImage:
     """Text to image: draws what a caption says; a discriminator that must read the caption too.
 
@@ -201,11 +208,11 @@ def text_to_image(
     reader = encoder_of(encoder, weights, embedding)
     sizes = map_sizes(spec.height, spec.width)
     start = (*sizes[-1], map_channels(sizes, spec.channels, width)[-1])
-    norm: Norm | None = BatchNorm2d if mixes_images(tricks) else None
+    norm: Norm | None = BatchNorm2d if mixes_images(regularizers) else None
     make_generator, make_discriminator = NETWORKS[architecture]
     discriminator = make_discriminator(spec.shape, width, norm)
     discriminator.score = TextHead(start, reader.outputs, compressed, norm)
-    told = Captions(
+    conditioning = Captions(
         spec.caption_bytes, reader, discriminator.outputs if contrast else 0, interpolation
     )
     drawing = make_generator(latent + compressed, spec.shape, width)
@@ -214,7 +221,10 @@ def text_to_image(
         TextGenerator(latent, reader.outputs, compressed, drawing),
         discriminator,
         NonSaturating(smoothing),
-        conditioning=told,
-        tricks=[MatchingAware(contrast, candidates, generator_contrast), *tricks_of(tricks)],
+        conditioning=conditioning,
+        regularizers=[
+            MatchingAware(contrast, candidates, generator_contrast),
+            *regularizers_of(regularizers),
+        ],
         optimizers=(adam(lr, beta1), adam(generator_lr or lr, beta1)),
     )

@@ -76,7 +76,7 @@ class ImagePool(nn.Module):
             return images
         rows = gather_rows(images.float().contiguous())
         draws = noise.shared_uniform(len(rows), 2).tolist()
-        found, held = [], int(self.held)
+        results, held = [], int(self.held)
         for image, (keep, place) in zip(rows, draws):
             if held < self.size:
                 self.images[held] = image
@@ -84,9 +84,9 @@ class ImagePool(nn.Module):
             elif keep < 0.5:
                 row = int(place * self.size)
                 image, self.images[row] = self.images[row].clone(), image
-            found.append(image)
+            results.append(image)
         self.held.fill_(held)
-        return torch.stack(found)[noise.rows]
+        return torch.stack(results)[noise.rows]
 
 
 class CycleGAN(Model):
@@ -98,7 +98,7 @@ class CycleGAN(Model):
     enlarged before a crop. optim: of all.
     """
 
-    unaligned = ("b",)  # row i of A must not meet the same image of B each time
+    unpaired = ("b",)  # row i of A must not meet the same image of B each time
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class CycleGAN(Model):
         )
         self._made: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
 
-    # The game ------------------------------------------------------------------------------
+    # Training ------------------------------------------------------------------------------
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses above, of both generators or of both discriminators."""
@@ -147,8 +147,8 @@ class CycleGAN(Model):
         losses: dict[str, Tensor] = {}
         with frozen(self.discriminator_a), frozen(self.discriminator_b):
             for name, judge, fake in (
-                ("game_a2b", self.discriminator_b, fake_b),
-                ("game_b2a", self.discriminator_a, fake_a),
+                ("adversarial_a2b", self.discriminator_b, fake_b),
+                ("adversarial_b2a", self.discriminator_a, fake_a),
             ):
                 # the objective has ½ before each square, the paper has none in the generators'
                 losses[name] = 2 * self.objective.generator_loss(None, judge(fake))
@@ -195,8 +195,8 @@ class CycleGAN(Model):
     ) -> Tensor:
         """uint8 [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is left to chance."""
         network = self.a2b if chosen(direction, self.directions) == "a2b" else self.b2a
-        found: Tensor = network(from_uint8(images.to(device_of(network))))
-        return found.float()
+        result: Tensor = network(from_uint8(images.to(device_of(network))))
+        return result.float()
 
 
 @recipe(

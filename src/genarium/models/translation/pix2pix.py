@@ -86,7 +86,7 @@ class Pix2Pix(Model):
             self.phases += (Phase("discriminator", ("discriminator",), optim),)
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
 
-    # The game ------------------------------------------------------------------------------
+    # Training ------------------------------------------------------------------------------
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses above, of one player."""
@@ -110,7 +110,7 @@ class Pix2Pix(Model):
         if self.gan:
             with frozen(self.discriminator):
                 logits = self.discriminator(torch.cat([x, fake], 1))
-            losses["game"] = self.gan * self.objective.generator_loss(None, logits)
+            losses["adversarial"] = self.gan * self.objective.generator_loss(None, logits)
             self._made = (x, y, fake.detach())
         return Step(losses, {"error": error.detach() / 2})
 
@@ -145,8 +145,8 @@ class Pix2Pix(Model):
         device = device_of(self.generator)
         noisy = self.dropout and self.test_dropout
         draw = random_numbers(len(images), generator, device) if noisy else None
-        found: Tensor = self.generator(from_uint8(images.to(device)), draw)
-        return found.float()
+        result: Tensor = self.generator(from_uint8(images.to(device)), draw)
+        return result.float()
 
 
 @recipe(

@@ -33,12 +33,12 @@ class RowNoise(Noise):
 
     def part(self, rows: slice) -> RowNoise:
         """The same generators, of these rows only."""
-        found = RowNoise(0, None, self.device)
-        found.generators = self.generators[rows]
-        return found
+        result = RowNoise(0, None, self.device)
+        result.generators = self.generators[rows]
+        return result
 
 
-class Middle(Noise):
+class DeterministicNoise(Noise):
     """No chance at all: every uniform number is its middle, every normal one its mean.
 
     What a likelihood makes of an image without drawing: its likeliest bits, the centres of its

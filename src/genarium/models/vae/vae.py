@@ -35,7 +35,7 @@ from genarium.contract import (
 from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
-from genarium.models.vae.row_noise import Middle, RowNoise
+from genarium.models.vae.row_noise import DeterministicNoise, RowNoise
 from genarium.nn import distributions as dist
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
@@ -45,7 +45,7 @@ from genarium.recipes import NonNegativeFloat, recipe, refuse_unused
 PIXELS_AT_ONCE = 2**19
 """Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
 
-LOUDNESS = 10.0
+CONDITION_SCALE = 10.0
 """Factor of the condition where it enters the decoder. A one-hot label beside many latents is
 learnt so slowly that the latents come to carry the class, and samples then ignore the label."""
 
@@ -117,19 +117,19 @@ class VAE(Model):
         self.samples = samples
         self.conditioning = conditioning if conditioning is not None else Conditioning()
         self.conditional = self.conditioning.classes
-        self.told = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
+        self.conditioned_on = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
         self.density = likelihood.density
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
         self.started: Tensor
         self._asked = False
         self.phases = (Phase("vae", optim=optim or Optim()),)
 
-    # The game ------------------------------------------------------------------------------
+    # Training ------------------------------------------------------------------------------
 
     def infer(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """q(z|x,y) of images on [−1, 1] and conditions [B,S]."""
-        found = self.encoder(x) if y is None else self.encoder(x, y)
-        return Posterior(*found.chunk(2, dim=1))
+        result = self.encoder(x) if y is None else self.encoder(x, y)
+        return Posterior(*result.chunk(2, dim=1))
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """What p(x|z,y) is made of, [B, outputs·C, H, W], for latents [B,D]."""
@@ -138,7 +138,7 @@ class VAE(Model):
     def _decoded(self, z: Tensor) -> Tensor:
         """The decoder's output for codes [B, D + S]."""
         if self.conditioning.size:
-            z = torch.cat([z[:, : self.latent], LOUDNESS * z[:, self.latent :]], 1)
+            z = torch.cat([z[:, : self.latent], CONDITION_SCALE * z[:, self.latent :]], 1)
         output: Tensor = self.decoder(z)
         return output
 
@@ -247,14 +247,15 @@ class VAE(Model):
 
     def _possible(self, condition: Condition, noise: RowNoise) -> list[Tensor | None]:
         """The conditions [B,S] of `condition`: one, or that of every class where none is given."""
-        n, told = len(noise.generators), self.conditioning
-        if isinstance(told, Rows):
-            return [told.filled(condition, noise.uniform(1)[:, 0]).to(noise.device)]
+        n, conditioning = len(noise.generators), self.conditioning
+        if isinstance(conditioning, Rows):
+            return [conditioning.filled(condition, noise.uniform(1)[:, 0]).to(noise.device)]
         if condition is None and self.conditional:
-            labels = torch.arange(told.size).view(-1, 1).expand(-1, n)
-            return [told.draw(n, own, None).to(noise.device) for own in labels]
-        y = told.draw(n, condition, None).to(noise.device)  # refuses a class it does not know
-        return [y if told.size else None]
+            labels = torch.arange(conditioning.size).view(-1, 1).expand(-1, n)
+            return [conditioning.draw(n, own, None).to(noise.device) for own in labels]
+        # refuses a class it does not know
+        y = conditioning.draw(n, condition, None).to(noise.device)
+        return [y if conditioning.size else None]
 
     def _bound(
         self, target: Tensor, k: int, noise: Noise, rows: int, y: Tensor | None = None
@@ -315,13 +316,13 @@ class VAE(Model):
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
         """uint8 [B,C,H,W] -> q(z|x,y); grey values stand for expected bits.
 
-        Without a condition y is what the model makes of the images (see `_told`).
+        Without a condition y is what the model makes of the images (see `_condition_for`).
         """
-        return self.infer(from_uint8(images), self._told(images, condition))
+        return self.infer(from_uint8(images), self._condition_for(images, condition))
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
-        y = self._told(images, condition)
+        y = self._condition_for(images, condition)
         mean = self.infer(from_uint8(images), y).mean
         return mean if y is None else torch.cat([mean, y], 1)
 
@@ -341,7 +342,7 @@ class VAE(Model):
 
         Needs class labels as its condition. Nothing is drawn: an image always gets one answer.
         """
-        noise = Middle(0, len(images), device=images.device)
+        noise = DeterministicNoise(0, len(images), device=images.device)
         target = self.likelihood.target(Batch(images, noise=noise))
         bounds = []
         for label in range(self.conditioning.size):
@@ -351,23 +352,23 @@ class VAE(Model):
             bounds.append(log_likelihood - kl.sum(1))
         return torch.stack(bounds, 1).argmax(1)
 
-    def _told(self, images: Tensor, condition: Condition) -> Tensor | None:
+    def _condition_for(self, images: Tensor, condition: Condition) -> Tensor | None:
         """The condition [B,S] to encode images with.
 
         Not given, it is the class that explains the image best (`classify`), or for a model that
         is told rows their mean over the rows it keeps.
         """
-        told, n = self.conditioning, len(images)
+        conditioning, n = self.conditioning, len(images)
         if condition is None and self.conditional:
             condition = self.classify(images)
-        if condition is None and isinstance(told, Rows):
-            return told.mean().to(images.device).expand(n, -1)
-        y = told.draw(n, condition, None).to(images.device)
-        return y if told.size else None
+        if condition is None and isinstance(conditioning, Rows):
+            return conditioning.mean().to(images.device).expand(n, -1)
+        y = conditioning.draw(n, condition, None).to(images.device)
+        return y if conditioning.size else None
 
     @property
-    def numbers(self) -> list[int]:
-        """The columns of a code that are numbers to walk along: the latents."""
+    def continuous_columns(self) -> list[int]:
+        """The columns of a code that are continuous: the latents."""
         return list(range(self.latent))
 
 
@@ -402,16 +403,16 @@ def build(
         refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
     likelihood = dist.likelihood_of(decoder, spec)
     out = (likelihood.outputs * spec.channels, spec.height, spec.width)
-    told = conditioning.size if conditioning is not None else 0
+    beside = conditioning.size if conditioning is not None else 0
     encoder_net: nn.Module
     decoder_net: nn.Module
     units = (hidden,) * layers
     if net == "conv":
-        encoder_net = ConvEncoder(spec.shape, 2 * latent, width, units, told)
-        decoder_net = ConvDecoder(latent + told, out, width, units)
+        encoder_net = ConvEncoder(spec.shape, 2 * latent, width, units, beside)
+        decoder_net = ConvDecoder(latent + beside, out, width, units)
     else:
-        encoder_net = DenseEncoder(spec.shape, 2 * latent, units, activation, told)
-        decoder_net = DenseDecoder(latent + told, out, units, activation)
+        encoder_net = DenseEncoder(spec.shape, 2 * latent, units, activation, beside)
+        decoder_net = DenseDecoder(latent + beside, out, units, activation)
     return VAE(
         spec,
         encoder_net,

@@ -56,8 +56,8 @@ class Encoder(nn.Module):
         initialize(self.trunk.score)
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.trunk.score(self.trunk.features(images))
-        return found
+        result: Tensor = self.trunk.score(self.trunk.features(images))
+        return result
 
 
 class VAEGAN(Model):
@@ -88,7 +88,7 @@ class VAEGAN(Model):
             Phase(name, (name,), optim) for name in ("discriminator", "encoder", "decoder")
         )
 
-    # The game ------------------------------------------------------------------------------
+    # Training ------------------------------------------------------------------------------
 
     def step(self, batch: Batch, phase: str) -> Step:
         """The losses above, of one player; gradients land on that player alone."""
@@ -112,8 +112,8 @@ class VAEGAN(Model):
         """L_f, [] nats an image, and the discriminator's features of `rebuilt` [B,F]."""
         with torch.no_grad():
             wanted = self.discriminator.features(x).float()
-        found = self.discriminator.features(rebuilt)
-        return 0.5 * (found.float() - wanted).square().sum(1).mean(), found
+        features = self.discriminator.features(rebuilt)
+        return 0.5 * (features.float() - wanted).square().sum(1).mean(), features
 
     def _encoder_turn(self, batch: Batch) -> Step:
         x = batch.signed()
@@ -130,10 +130,10 @@ class VAEGAN(Model):
         rebuilt, sampled = self.decoder(z), self.decoder(batch.noise.normal(self.latent))
         with frozen(self.discriminator):
             features, of_rebuilt = self._features_loss(x, rebuilt)
-            game = softplus(-self.discriminator.head(of_rebuilt).float()).mean()
-            game = game + softplus(-self.discriminator(sampled).float()).mean()
+            adversarial = softplus(-self.discriminator.head(of_rebuilt).float()).mean()
+            adversarial = adversarial + softplus(-self.discriminator(sampled).float()).mean()
         mse = ((rebuilt.detach().float() - x) / 2).square().mean()
-        return Step({"features": self.gamma * features, "game": game}, {"mse": mse})
+        return Step({"features": self.gamma * features, "adversarial": adversarial}, {"mse": mse})
 
     def _discriminator_turn(self, batch: Batch) -> Step:
         x = batch.signed()

@@ -15,27 +15,29 @@ class Packed(nn.Module):
     """A discriminator of packs: images [B,C,H,W] -> [B/m, m·C, H, W], B/m logits.
 
     A generator that drops modes makes packs that are too alike, which shows in one pack where
-    single images would all pass. pack: m. make: gives the discriminator for (m·C, H, W).
+    single images would all pass. group_size: m. make: gives the discriminator for (m·C, H, W).
     """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
-        pack: int,
+        group_size: int,
         make: Callable[[tuple[int, int, int]], Any],
     ):
         super().__init__()
-        self.pack = pack
-        self.network = make((shape[0] * pack, *shape[1:]))
+        self.group_size = group_size
+        self.network = make((shape[0] * group_size, *shape[1:]))
         self.outputs: int = self.network.outputs
 
     def features(self, images: Tensor) -> Tensor:
         """Features of each pack, [B/m, `outputs`]."""
-        if len(images) % self.pack:
-            raise ValueError(f"{len(images)} images are no whole number of packs of {self.pack}")
-        packs: Tensor = images.unflatten(0, (-1, self.pack)).flatten(1, 2)
-        found: Tensor = self.network.features(packs)
-        return found
+        if len(images) % self.group_size:
+            raise ValueError(
+                f"{len(images)} images are no whole number of packs of {self.group_size}"
+            )
+        packs: Tensor = images.unflatten(0, (-1, self.group_size)).flatten(1, 2)
+        result: Tensor = self.network.features(packs)
+        return result
 
     def head(self, features: Tensor) -> Tensor:
         """Logits [B/m] of features [B/m, `outputs`]."""

@@ -66,6 +66,6 @@ def reflect(x: Tensor, by: int) -> Tensor:
     """x [B,C,H,W] -> [B,C,H+2P,W+2P] with P = `by`; the rim mirrors what lies behind the edge."""
     lies = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
     if lies and not torch.compiler.is_compiling():  # a compiler writes its own kernel
-        found: Tensor = _Padded.apply(x.permute(0, 2, 3, 1), by)
-        return found.permute(0, 3, 1, 2)
+        result: Tensor = _Padded.apply(x.permute(0, 2, 3, 1), by)
+        return result.permute(0, 3, 1, 2)
     return nn.functional.pad(x, (by,) * 4, mode="reflect")

@@ -54,10 +54,10 @@ def depth_for(height: int, width: int, depth: int = 0) -> int:
         )
     if depth:
         return depth
-    found = SHALLOWEST
-    while found < DEEPEST and not (height % 2 ** (found + 1) or width % 2 ** (found + 1)):
-        found += 1
-    return found
+    result = SHALLOWEST
+    while result < DEEPEST and not (height % 2 ** (result + 1) or width % 2 ** (result + 1)):
+        result += 1
+    return result
 
 
 class UNet(nn.Module):

@@ -1,4 +1,4 @@
-"""Each trick in closed form, and that it acts on the player that it should."""
+"""Each regularizer in closed form, and that it acts on the player that it should."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
-from genarium.models.gan.composition import TRICKS
-from genarium.models.gan.gan import GAN, Trick, Turn
+from genarium.models.gan.composition import REGULARIZERS
+from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.networks.dense import DenseGenerator
 from genarium.models.gan.objectives import Wasserstein
 from genarium.models.gan.regularizers import (
@@ -55,9 +55,11 @@ def batch(seed: int = 0, n: int = 6, shape: tuple[int, int, int] = (1, 4, 4)) ->
     return Batch(images, None, Noise(seed, n))
 
 
-def game(critic: nn.Module, *tricks: Trick) -> GAN:
+def gan_of(critic: nn.Module, *regularizers: Regularizer) -> GAN:
     torch.manual_seed(0)
-    return GAN(SPEC, DenseGenerator(3, SPEC.shape, 8), critic, Wasserstein(), tricks=tricks)
+    return GAN(
+        SPEC, DenseGenerator(3, SPEC.shape, 8), critic, Wasserstein(), regularizers=regularizers
+    )
 
 
 def test_wasserstein_is_a_difference_of_means() -> None:
@@ -76,7 +78,7 @@ def test_wasserstein_is_a_difference_of_means() -> None:
 def test_gradient_penalty_of_a_linear_critic() -> None:
     """∇D = w everywhere: λ(‖w‖ - 1)², whose gradient is 2λ(‖w‖ - 1)·w/‖w‖."""
     critic = Linear()
-    loss = game(critic, GradientPenalty(7.0)).step(batch(), "discriminator").losses
+    loss = gan_of(critic, GradientPenalty(7.0)).step(batch(), "discriminator").losses
     weight = critic.score.weight.detach()
     norm = weight.norm()
     torch.testing.assert_close(loss["gradient_penalty"], 7 * (norm - 1) ** 2)
@@ -85,8 +87,8 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
 
 
 def test_gradient_penalty_is_each_images_own_between_data_and_samples() -> None:
-    model = game(Quadratic(), GradientPenalty(1.0))
-    found = model.step(batch(), "discriminator").losses["gradient_penalty"]
+    model = gan_of(Quadratic(), GradientPenalty(1.0))
+    loss = model.step(batch(), "discriminator").losses["gradient_penalty"]
     b = batch()
     with torch.no_grad():
         fake = model.generator(b.noise.normal(3))
@@ -95,21 +97,21 @@ def test_gradient_penalty_is_each_images_own_between_data_and_samples() -> None:
     # the share may be of either end: its law is the same
     other = (1 - mix) * from_uint8(b.images) + mix * fake
     expected = [(x.flatten(1).norm(dim=1) - 1).square().mean() for x in (between, other)]
-    assert min(abs(found - e) for e in expected) < 1e-5
+    assert min(abs(loss - e) for e in expected) < 1e-5
     assert len(mix.unique()) == 6
 
 
 def test_r1_is_the_squared_slope_at_the_data() -> None:
     linear = Linear()
-    found = game(linear, R1(3.0)).step(batch(), "discriminator").losses["r1"]
-    torch.testing.assert_close(found, 1.5 * linear.score.weight.square().sum())
-    found = game(Quadratic(), R1(2.0)).step(batch(), "discriminator").losses["r1"]
+    loss = gan_of(linear, R1(3.0)).step(batch(), "discriminator").losses["r1"]
+    torch.testing.assert_close(loss, 1.5 * linear.score.weight.square().sum())
+    loss = gan_of(Quadratic(), R1(2.0)).step(batch(), "discriminator").losses["r1"]
     expected = from_uint8(batch().images).flatten(1).square().sum(1).mean()
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(loss, expected)
 
 
 def test_weight_clipping_holds_the_critic_only_and_after_its_own_turn() -> None:
-    model = game(Linear(), WeightClipping(0.01))
+    model = gan_of(Linear(), WeightClipping(0.01))
     before = model.discriminator.score.weight.clone()
     model.after("generator")
     assert torch.equal(model.discriminator.score.weight, before)
@@ -121,7 +123,9 @@ def test_weight_clipping_holds_the_critic_only_and_after_its_own_turn() -> None:
 def test_spectral_norm_brings_every_weight_to_one() -> None:
     torch.manual_seed(0)
     critic = DCGANDiscriminator((1, 16, 16), 4, norm=None)
-    model = GAN(Spec(1, 16, 16), DCGANGenerator(3, (1, 16, 16), 2), critic, tricks=[SpectralNorm()])
+    model = GAN(
+        Spec(1, 16, 16), DCGANGenerator(3, (1, 16, 16), 2), critic, regularizers=[SpectralNorm()]
+    )
     for seed in range(100):
         critic(torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(seed)))
     model.eval()
@@ -137,7 +141,7 @@ def test_spectral_norm_brings_every_weight_to_one() -> None:
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_feature_matching_is_the_distance_of_the_means(alone: bool) -> None:
-    model = game(Linear(), FeatureMatching(2.0, alone=alone))
+    model = gan_of(Linear(), FeatureMatching(2.0, alone=alone))
     losses = model.step(batch(), "generator").losses
     b = batch()
     fake = model.generator(b.noise.normal(3))
@@ -158,7 +162,7 @@ def test_minibatch_discrimination_never_mixes_real_and_fake() -> None:
         Spec(1, 16, 16),
         DCGANGenerator(3, (1, 16, 16), 2),
         critic,
-        tricks=[MinibatchDiscrimination(5, 3)],
+        regularizers=[MinibatchDiscrimination(5, 3)],
     )
 
     def judged(noise: int, change: bool = False) -> tuple[Tensor, Tensor]:
@@ -193,15 +197,15 @@ def test_translation_moves_whole_pixels_and_zeros_come_in() -> None:
     moved = DiffAugment(["translation"]).augment(images, turn)
     seen = set()
     for x, y in zip(images, moved):
-        found = []
+        results = []
         for down in range(-2, 3):
             for right in range(-2, 3):
                 rolled = torch.zeros(1, 20, 20)
                 rolled[:, 2 + down : 18 + down, 2 + right : 18 + right] = x
                 if torch.equal(rolled[:, 2:18, 2:18], y):
-                    found.append((down, right))
-        assert len(found) == 1
-        seen.add(found[0])
+                    results.append((down, right))
+        assert len(results) == 1
+        seen.add(results[0])
     assert len(seen) > 12
 
 
@@ -232,14 +236,14 @@ def test_color_changes_brightness_saturation_contrast_within_the_papers_bounds()
 
 def test_augmentation_lets_gradients_through_and_draws_anew() -> None:
     turn, images = turn_of(0)
-    trick = DiffAugment()
+    regularizer = DiffAugment()
     x = images.requires_grad_()
-    first, second = trick.augment(x, turn), trick.augment(x, turn)
+    first, second = regularizer.augment(x, turn), regularizer.augment(x, turn)
     assert not torch.equal(first, second)
     first.sum().backward()
     assert (x.grad.flatten(1).abs().sum(1) > 0).all()
     again, _ = turn_of(0)
-    assert torch.equal(trick.augment(images, again), first)
+    assert torch.equal(regularizer.augment(images, again), first)
 
 
 def test_unknown_policy_is_named() -> None:
@@ -255,11 +259,11 @@ def test_two_processes_augment_their_rows_as_one_would() -> None:
     torch.testing.assert_close(DiffAugment().augment(images[4:], half), full[4:])
 
 
-@pytest.mark.parametrize("name", sorted(TRICKS))
-def test_every_trick_by_name_trains(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(REGULARIZERS))
+def test_every_regularizer_by_name_trains(name: str) -> None:
     from tests.conftest import make_trainer, tiny_dataset
 
-    trainer = make_trainer("gan", tiny_dataset(), arguments={"tricks": (name,), "width": 10})
+    trainer = make_trainer("gan", tiny_dataset(), arguments={"regularizers": (name,), "width": 10})
     assert len(trainer.model.tricks) == 1
     trainer.fit()
     assert all(bool(p.isfinite().all()) for p in trainer.model.parameters())
@@ -271,7 +275,7 @@ def test_every_trick_by_name_trains(name: str) -> None:
 class PackLinear(Linear):
     """D(X) = ¼·Σ of all 32 values of a pack of two images: its slope is ¼√32 = √2."""
 
-    pack, outputs = 2, 32
+    group_size, outputs = 2, 32
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,20 +294,20 @@ class PackQuadratic(PackLinear):
 
 
 def test_penalties_of_a_pack_are_of_the_whole_packs_gradient() -> None:
-    found = game(PackLinear(), GradientPenalty(10.0)).step(batch(), "discriminator").losses
-    assert found["gradient_penalty"].item() == pytest.approx(10 * (2**0.5 - 1) ** 2, rel=1e-4)
-    found = game(PackLinear(), R1(2.0)).step(batch(), "discriminator").losses
-    assert found["r1"].item() == pytest.approx(2.0, rel=1e-5)
+    losses = gan_of(PackLinear(), GradientPenalty(10.0)).step(batch(), "discriminator").losses
+    assert losses["gradient_penalty"].item() == pytest.approx(10 * (2**0.5 - 1) ** 2, rel=1e-4)
+    losses = gan_of(PackLinear(), R1(2.0)).step(batch(), "discriminator").losses
+    assert losses["r1"].item() == pytest.approx(2.0, rel=1e-5)
 
 
 def test_a_pack_is_mixed_as_one() -> None:
     """One α for all images of a pack: at x̂ = αX + (1-α)G, ‖∇D‖ is the pack's length."""
-    model = game(PackQuadratic(), GradientPenalty(1.0))
-    found = model.step(batch(), "discriminator").losses["gradient_penalty"]
+    model = gan_of(PackQuadratic(), GradientPenalty(1.0))
+    loss = model.step(batch(), "discriminator").losses["gradient_penalty"]
     b = batch()
     with torch.no_grad():
         fake = model.generator(b.noise.normal(3))
     mix = b.noise.uniform(1, 1, 1)[::2].repeat_interleave(2, 0)
     between = mix * from_uint8(b.images) + (1 - mix) * fake
     norms = between.flatten(1).unflatten(0, (-1, 2)).flatten(1).norm(dim=1)
-    torch.testing.assert_close(found, (norms - 1).square().mean())
+    torch.testing.assert_close(loss, (norms - 1).square().mean())

@@ -40,9 +40,9 @@ def test_nothing_is_best_alone_or_among_equals() -> None:
 
 def test_numbers_without_direction_are_kept_only_with_a_reference() -> None:
     rows = [Score("sharpness", 2.0, reference=1.0), Score("parameters", 5.0)]
-    found = columns([report("sample", scores=scores(*rows))])
-    assert [c.name for c in found] == ["sharpness"]
-    assert found[0].best == frozenset()
+    result = columns([report("sample", scores=scores(*rows))])
+    assert [c.name for c in result] == ["sharpness"]
+    assert result[0].best == frozenset()
 
 
 def test_images_of_another_shape_are_not_compared() -> None:
@@ -91,6 +91,6 @@ def test_runs_on_images_of_another_shape_get_no_verdict() -> None:
     row = Score(FID, 1.0, 0.1, "lower")
     small = report("sample", scores=scores(row))
     large = report("sample", on=data(spec=Spec(1, 16, 16)), scores=scores(row))
-    (found,) = verdicts([small, large])
-    assert found.words == "cannot tell"
-    assert "1x8x8 against 1x16x16" in found.evidence
+    (result,) = verdicts([small, large])
+    assert result.words == "cannot tell"
+    assert "1x8x8 against 1x16x16" in result.evidence
