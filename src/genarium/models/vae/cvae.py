@@ -12,7 +12,8 @@ from genarium.errors import UserError
 from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.conditioning import Conditioning, Labels, Rows
 from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
-from genarium.models.vae.vae import VAE, build
+from genarium.models.vae.model import VAE
+from genarium.models.vae.vae import build
 from genarium.recipes import recipe
 
 

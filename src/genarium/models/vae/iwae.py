@@ -5,7 +5,8 @@ from __future__ import annotations
 from genarium.contract import Spec
 from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.vae.arguments import Activation, Layers, Pixels
-from genarium.models.vae.vae import VAE, build
+from genarium.models.vae.model import VAE
+from genarium.models.vae.vae import build
 from genarium.recipes import PositiveInt, recipe
 
 

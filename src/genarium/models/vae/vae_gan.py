@@ -40,7 +40,7 @@ from genarium.models.arguments import Latent
 from genarium.models.gan.arguments import Beta1
 from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
-from genarium.models.vae.vae import Prior, scaled
+from genarium.models.vae.prior import Prior, scaled
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
 from genarium.nn.distributions import kl_standard_normal, reparametrize
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
