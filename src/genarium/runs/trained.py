@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -60,7 +61,8 @@ class Trained(Summary):
     """A trained model and its run folder: what `train` and `load` give.
 
     model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
-    checkpoint's. data, accept_changes: see `data_at`.
+    checkpoint's. settings: how it samples, None for the model's own way (`with_settings`). data,
+    accept_changes: see `data_at`.
 
     Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
     when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
@@ -94,6 +96,7 @@ class Trained(Summary):
         checkpoints.load_weights(self.model, saved.ema or saved.model, where)
         self.model.to(device).eval()
         self.capabilities = capabilities(self.model)
+        self.settings: Settings | None = None
         self._dataset: Dataset | None = None
         self.data_at(data, accept_changes)
 
@@ -108,6 +111,22 @@ class Trained(Summary):
                 f"{self.path} is a {self.recipe.name}, which cannot {capability}: it can "
                 f"{', '.join(self.capabilities)}"
             )
+
+    def with_settings(self, settings: Mapping[str, Any] | Settings | None) -> Trained:
+        """This run, sampling so wherever it draws: {"temperature": 0.8}; the model is shared.
+
+        settings: those that the model declares (`Model.settings`); UserError for others. None or
+        none of them: as before.
+        """
+        found = copy.copy(self)
+        found.settings = sampling.settings_of(self, settings) or self.settings
+        return found
+
+    @property
+    def label(self) -> str:
+        """The name in tables and on pages: with its settings, where they are not the defaults."""
+        how = str(self.settings) if self.settings is not None else ""
+        return f"{self.name} ({how})" if how else self.name
 
     @property
     def device(self) -> torch.device:
@@ -130,7 +149,8 @@ class Trained(Summary):
         condition: a class name or number for all images, or [n] labels; for a model with a
         learned code also what `code` gives. text: a caption or several, for a model that is told
         captions: n images of each, one caption's after another's. settings: of the sampler, those
-        that the model declares (`Model.settings`): {"temperature": 0.8}. progress: True shows a bar
+        that the model declares (`Model.settings`): {"temperature": 0.8}; None: the run's own
+        (`with_settings`). progress: True shows a bar
         on stderr; a function is called with how much is done, and of how much.
         """
         self.can("sample")
@@ -141,7 +161,7 @@ class Trained(Summary):
             n = len(condition)
         n = inputs.count(n, "sample: n")
         labels = self.labels(condition, n)
-        asked = sampling.settings_of(self, settings)
+        asked = sampling.settings_of(self, settings) or self.settings
         torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = []
@@ -174,8 +194,10 @@ class Trained(Summary):
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         prior, parts = cast(HasPrior, self.model).prior, []
         for rows, own in _chunks(n, labels):
-            # `condition` is asked of the prior only where the model is conditional
-            asked = {} if own is None else {"condition": own}
+            # only what there is to say: not every prior knows both
+            asked: dict[str, Any] = {} if own is None else {"condition": own}
+            if self.settings is not None:
+                asked["settings"] = self.settings
             parts.append(prior(rows.stop - rows.start, generator, **asked).cpu())
         return torch.cat(parts) if parts else torch.empty(0, 0)
 
@@ -299,9 +321,10 @@ class Trained(Summary):
         generator = torch.Generator().manual_seed(derive(seed, "complete"))
         kept = inputs.mask(keep, "complete: keep", pixels)
         complete, parts = cast(Completes, self.model).complete, []
+        how = {} if self.settings is None else {"settings": self.settings}
         for mine, own in _chunks(len(pixels), labels):
             some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
-            drawn = complete(some, mask, condition=own, generator=generator)
+            drawn = complete(some, mask, condition=own, generator=generator, **how)
             parts.append(drawn.cpu())
         return torch.cat(parts)
 

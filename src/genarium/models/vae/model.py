@@ -224,7 +224,7 @@ class VAE(Model):
 
         The mean of p(x|z) by default, as is the custom; pixels="draw" draws the pixels as well.
         """
-        z = scaled(self.prior(n, generator, condition=condition), self.latent, settings)
+        z = self.prior(n, generator, condition=condition, settings=settings)
         output = self._decoded(z)
         if pixels == "draw":
             return self.likelihood.draw(output, RowNoise(n, generator, z.device))
@@ -236,12 +236,17 @@ class VAE(Model):
         generator: torch.Generator | None = None,
         *,
         condition: Condition = None,
+        settings: Prior | None = None,
     ) -> Tensor:
-        """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
+        """n codes [n, D + S]: N(0, T²·I), then what `condition` asks for, else draws of its prior.
+
+        settings: of the temperature T, 1 by default.
+        """
         at = generator.device if generator is not None else torch.device("cpu")
         z = torch.randn(n, self.latent, generator=generator, device=at)
         y = self.conditioning.draw(n, condition, generator)
-        return torch.cat([z, y.to(at)], 1).to(next(self.parameters()).device)
+        z = torch.cat([z, y.to(at)], 1).to(next(self.parameters()).device)
+        return scaled(z, self.latent, settings)
 
     @torch.no_grad()
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
