@@ -23,6 +23,7 @@ from genarium.signatures import Field, argument_help, check, dataclass_fields, f
 
 if TYPE_CHECKING:
     from genarium.contract import Progress, Settings
+    from genarium.runs.opened import OpenedRun
     from genarium.runs.trained import Trained
 
 BASE = "Settings"
@@ -101,7 +102,7 @@ def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
         yield told if progress else None
 
 
-def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Settings | None:
+def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> Settings | None:
     """What was given, checked, as the settings of the run's model; None where nothing was.
 
     Raises UserError for a setting that this model does not declare, and for a wrong value.
@@ -126,13 +127,13 @@ def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Set
     return kind(**{name: check(fields[name], value) for name, value in given.items()})
 
 
-def fields_of(run: Trained) -> dict[str, Field]:
+def fields_of(run: OpenedRun) -> dict[str, Field]:
     """The settings that the run's model declares, by name."""
     kind = run.model.settings
     return {} if kind is None else {f.name: f for f in dataclass_fields("sampler", kind)}
 
 
-def _known(run: Trained) -> str:
+def _known(run: OpenedRun) -> str:
     known = " and ".join(f.flag for f in fields_of(run).values())
     has = f"{known} only" if known else "no settings"
     return f"{run.path} is a {run.recipe.name}, whose sampler has {has}"
