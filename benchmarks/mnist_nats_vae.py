@@ -34,7 +34,7 @@ from torch import Tensor
 import genarium
 from genarium.errors import UserError
 from genarium.models.vae.iwae import iwae
-from genarium.models.vae.vae import VAE
+from genarium.models.vae.model import VAE
 from genarium.recipes import PositiveFloat, PositiveInt, recipe
 from genarium.training import allocator
 from genarium.training.order import derive

@@ -11,7 +11,7 @@ from _lab import evaluating, generator_of, load, make, score, sheet, trainer_of
 
 from genarium.contract import Optim, to_uint8
 from genarium.evaluation.metrics.sharpness import sharpness
-from genarium.models.vae.vae import VAE
+from genarium.models.vae.model import VAE
 from genarium.models.vae.vae_gan import Encoder
 from genarium.nn.dcgan import DCGANGenerator
 from genarium.nn.distributions import Gaussian

@@ -12,11 +12,12 @@ from _lab import generator_of
 from _planted import blurred, digits, noised, one_a_class
 from torch import Tensor
 
+from genarium.evaluation.diagnostics.data_copying import data_copying
 from genarium.evaluation.diagnostics.watch import Watch
 from genarium.evaluation.evaluate import evaluate_images
 from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.extractors.extractor import Extractor
-from genarium.evaluation.metrics.memorization import authenticity, data_copying, nearest_gap
+from genarium.evaluation.metrics.memorization import authenticity, nearest_gap
 from genarium.evaluation.scores.registry import choose
 
 METRICS = "fid,kid,precision,recall,density,coverage,is,recognised,class-entropy,sharpness,fld"

@@ -69,13 +69,10 @@ def test_losses_are_finite_scalars_and_gradients_land_on_the_phase(
 ) -> None:
     data = tiny_dataset(channels)
     trainer = make_trainer(name, data)
-    for number, player in enumerate(trainer.players):
+    for player in trainer.players:
         for parameter in trainer.model.parameters():
             parameter.grad = None
-        for parameter in player.parameters:
-            parameter.requires_grad_(True)
-        for parameter in trainer._idle[number]:
-            parameter.requires_grad_(False)
+        player.alone()
         batch = trainer.batch_of(player.phase.name, 0)
         result = trainer.model.step(batch, player.phase.name)
         assert result.losses

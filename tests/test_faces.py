@@ -42,7 +42,7 @@ def test_modules_are_reached_and_wrong_names_refused() -> None:
     import genarium
 
     assert genarium.nn.conv.ConvEncoder is genarium.nn.ConvEncoder
-    assert genarium.models.vae.vae.VAE is genarium.models.VAE
+    assert genarium.models.vae.model.VAE is genarium.models.VAE
     with pytest.raises(AttributeError, match=r"'genarium.models' has no attribute 'Nothing'"):
         genarium.models.Nothing  # noqa: B018
 

@@ -90,6 +90,32 @@ def test_no_two_files_import_each_other() -> None:
     assert not circle
 
 
+METRICS = PACKAGE / "evaluation" / "metrics"
+PURE = {"torch", "genarium.evaluation.metrics", *sys.stdlib_module_names}
+"""What metrics may import: they are functions on tensors, and read no image and no model."""
+
+
+def impure(source: str, module: str) -> list[str]:
+    """What a metric imports beside torch, the standard library and other metrics."""
+    names = imported(source, module)
+    return sorted(n for n in names if not any(f"{n}.".startswith(f"{pure}.") for pure in PURE))
+
+
+@pytest.mark.parametrize("file", sorted(METRICS.glob("*.py")), ids=lambda file: file.stem)
+def test_metrics_import_torch_alone(file: Path) -> None:
+    module = f"genarium.evaluation.metrics.{file.stem}"
+    assert impure(file.read_text(encoding="utf-8"), module) == []
+
+
+def test_the_rule_of_metrics_sees_imports_in_functions() -> None:
+    source = (
+        "import math\nfrom torch import Tensor\ndef f():\n    from sklearn.cluster import KMeans"
+    )
+    assert impure(source, "genarium.evaluation.metrics.a") == ["sklearn.cluster.KMeans"]
+    assert impure("from ..images import Images", "genarium.evaluation.metrics.a") != []
+    assert impure("from .grey import to_grey", "genarium.evaluation.metrics.a") == []
+
+
 @pytest.mark.parametrize(
     ("source", "module", "wrong"),
     [

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 import pytest
+from annotated_types import Gt
 
 from genarium import recipes
 from genarium.contract import Spec
 from genarium.errors import UserError
 from genarium.recipes import Recipe, recipe
-from genarium.runs.configuration import resolve
+from genarium.runs.configuration import recipe_fields, resolve
+from genarium.signatures import Default, Help, check
 from genarium.training.options import TrainOptions
 
 FAMILIES = {
@@ -35,6 +37,36 @@ FAMILIES = {
     },
     "hybrid": {"vae-gan"},
 }
+
+
+class Shared(TypedDict):
+    """What several recipes take."""
+
+    width: Annotated[int, Gt(0), Help("channels."), Default(3)]
+    net: Annotated[Literal["a", "b"], Help("which."), Default("a")]
+
+
+def test_arguments_of_a_group_are_arguments() -> None:
+    @recipe(tiny={"width": 1})
+    def grouped(spec: Spec, *, own: int = 1, **shared: Unpack[Shared]) -> Any:
+        """One of mine.
+
+        net: this one's own words.
+        """
+        return {"own": own, **shared}
+
+    spec = Spec(1, 4, 4)
+    assert grouped.defaults() == {"own": 1, "width": 3, "net": "a"}
+    assert grouped(spec) == {"own": 1, "width": 3, "net": "a"}
+    assert grouped(spec, width=2, own=5) == {"own": 5, "width": 2, "net": "a"}
+    fields = {field.name: field for field in recipe_fields(grouped)}
+    assert fields["width"].help == "channels."
+    assert fields["net"].help == "this one's own words."
+    with pytest.raises(UserError, match="--width 0: give a number above 0"):
+        check(fields["width"], 0)
+    with pytest.raises(TypeError, match="recipe grouped has no argument 'widht'"):
+        grouped(spec, widht=2)
+
 
 OWN = '''
 from genarium import Spec, recipe

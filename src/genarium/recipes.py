@@ -37,6 +37,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium import plugins
 from genarium.errors import UserError
+from genarium.signatures import parameters_of
 
 if TYPE_CHECKING:
     from genarium.contract import Model, Spec
@@ -112,9 +113,8 @@ class Recipe:
 
     def parameters(self) -> dict[str, inspect.Parameter]:
         """The configurable arguments (all but the Spec), annotations resolved."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
-        result = list(inspect.signature(self.function).parameters.values())[1:]
-        return {p.name: p.replace(annotation=hints[p.name]) for p in result}
+        (_, *result) = parameters_of(self.function).items()
+        return dict(result)
 
     def defaults(self) -> dict[str, Any]:
         return {name: p.default for name, p in self.parameters().items()}
@@ -125,7 +125,12 @@ class Recipe:
         return kind
 
     def __call__(self, spec: Spec, **arguments: Any) -> Model:
-        return self.function(spec, **arguments)
+        # a group's names and defaults are not the function's own
+        known = self.defaults()
+        for name in arguments:
+            if name not in known:
+                raise TypeError(f"recipe {self.name} has no argument {name!r}")
+        return self.function(spec, **{**known, **arguments})
 
 
 def recipe(
@@ -150,7 +155,8 @@ def recipe(
         defaults = {"batch": batch, "steps": steps, **(training or {})}
         made = Recipe(function, taxonomy(family), dict(tiny), paper, needs, defaults)
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-            if parameter.default is inspect.Parameter.empty:
+            grouped = parameter.kind is inspect.Parameter.VAR_KEYWORD
+            if parameter.default is inspect.Parameter.empty and not grouped:
                 raise TypeError(f"recipe {made.name}: argument {name!r} needs a default")
         _registered[made.name] = made
         return made

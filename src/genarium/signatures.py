@@ -103,6 +103,44 @@ class Field:
         return check(self, value, shown or self.shown)
 
 
+@dataclass(frozen=True)
+class Default:
+    """The default of an argument of a group, carried by its type; see `parameters_of`."""
+
+    value: Any
+
+
+def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a function by name, their annotations resolved.
+
+    Functions that share many arguments name them once, as a group: a TypedDict whose types carry
+    their defaults. In place of `**group` stand its arguments, by keyword:
+
+        class Layers(TypedDict):
+            width: Annotated[Width, Default(32)]
+
+        def vae(spec: Spec, *, beta: Beta = 1.0, **layers: Unpack[Layers]) -> VAE: ...
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    results = {}
+    for parameter in inspect.signature(function).parameters.values():
+        group = _group(hints.get(parameter.name))
+        if group is None:
+            results[parameter.name] = parameter.replace(annotation=hints[parameter.name])
+            continue
+        for name, kind in typing.get_type_hints(group, include_extras=True).items():
+            (default,) = (note.value for note in _notes(kind) if isinstance(note, Default))
+            results[name] = inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
+    return results
+
+
+def _group(kind: Any) -> Any:
+    """The TypedDict of Unpack[TypedDict], None of any other type."""
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Unpack else None
+
+
 def flag_of(name: str) -> str:
     """The flag of an argument: `log_every` is --log-every."""
     # `from` cannot be a Python name

@@ -75,7 +75,8 @@ class Verb:
             if p.name == "progress":
                 continue
             if p.kind is p.VAR_KEYWORD:
-                results |= _of_samplers() if p.name == SAMPLER else {}
+                # what the verb itself calls so (the `steps` of a walk) stays its own
+                results = (_of_samplers() if p.name == SAMPLER else {}) | results
                 continue
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch

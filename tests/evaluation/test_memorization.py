@@ -10,12 +10,8 @@ from scipy.stats import mannwhitneyu
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from genarium.evaluation.metrics.memorization import (
-    authenticity,
-    data_copying,
-    mann_whitney_z,
-    nearest_gap,
-)
+from genarium.evaluation.diagnostics.data_copying import data_copying
+from genarium.evaluation.metrics.memorization import authenticity, mann_whitney_z, nearest_gap
 
 
 def points(n: int, seed: int, dims: int = 4) -> Tensor:

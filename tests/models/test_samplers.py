@@ -23,7 +23,8 @@ from genarium.errors import UserError
 from genarium.models.autoregressive.autoregressive import Autoregressive, Temperature
 from genarium.models.autoregressive.heads import Head, LogisticMixture, Softmax, tempered
 from genarium.models.gan.gan import GAN, Truncation, truncated
-from genarium.models.vae.vae import VAE, Prior
+from genarium.models.vae.model import VAE
+from genarium.models.vae.prior import Prior
 from genarium.runs import sampling
 from genarium.runs.building import build
 from tests.conftest import tiny_spec

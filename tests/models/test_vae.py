@@ -9,8 +9,9 @@ from torch import Tensor
 from genarium import contract
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.vae import vae as module
-from genarium.models.vae.vae import VAE, active_units, vae
+from genarium.models.vae import bounds as module
+from genarium.models.vae.model import VAE, active_units
+from genarium.models.vae.vae import vae
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 
@@ -110,7 +111,7 @@ def test_importance_weights_give_the_exact_likelihood_of_a_linear_model():
         bounds = {}
         for k in (1, 5000):
             noise = module.RowNoise(6, seeded(0), torch.device("cpu"))
-            bounds[k] = model._bound(x.view(6, 1, 1, 4), k, noise, rows=1000)
+            bounds[k] = module.of_part(model, x.view(6, 1, 1, 4), k, noise, 1000, None)
     torch.testing.assert_close(bounds[5000], truth, atol=0.1, rtol=0)
     assert (bounds[1].mean() < truth.mean() - 0.1).item()
 

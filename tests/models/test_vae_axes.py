@@ -10,10 +10,11 @@ from torch import Tensor
 from genarium.contract import Attribute, Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.conditioning import Labels, Rows
-from genarium.models.vae import vae as module
+from genarium.models.vae import model as module
 from genarium.models.vae.cvae import cvae
 from genarium.models.vae.iwae import iwae
-from genarium.models.vae.vae import VAE, vae
+from genarium.models.vae.model import VAE
+from genarium.models.vae.vae import vae
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
 

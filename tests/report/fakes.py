@@ -154,6 +154,7 @@ class Run:
     rows: Sequence[Mapping[str, Any]] = ()
     config: dict[str, Any] = field(default_factory=lambda: {"training": {"seed": 7}})
     about: dict[str, Any] = field(default_factory=dict)
+    settings: Any = None
 
     def __post_init__(self) -> None:
         self.about = {
@@ -161,6 +162,10 @@ class Run:
             "versions": {"genarium": "0.1.0", "torch": "2.13.0", "python": "3.11.7"},
             **self.about,
         }
+
+    @property
+    def label(self) -> str:
+        return self.name
 
     @property
     def spec(self) -> Spec:

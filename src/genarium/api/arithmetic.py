@@ -81,6 +81,7 @@ def arithmetic(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Sum:
     """Add and subtract the mean codes of groups of images.
 
@@ -100,11 +101,14 @@ def arithmetic(
     added, taken = _several(plus), _several(minus)
     if not added:
         raise UserError("arithmetic: name what to add, as --plus 1,2,3 --minus 4,5,6 --plus 7,8,9")
-    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    trained = that_decodes(
+        run, step, device, data=data, accept_changes=accept_changes, settings=sampler
+    )
     named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
     pairs = zip_longest([("+", g) for g in added], [("-", g) for g in taken])
     given = [term for pair in pairs for term in pair if term is not None]
     terms = [(sign, named("--plus" if sign == "+" else "--minus", group)) for sign, group in given]
+    named.expect_samples(sampler)
     result = analogy(*([g.codes for s, g in terms if s == sign] for sign in "+-"))
     some = [
         group.codes[:SHOWN] if group.originals is None else group.originals[:SHOWN]

@@ -69,8 +69,11 @@ def compare(
     seed: Seed = 0,
     device: Device = "auto",
     progress: Callable[[str], None] | bool = False,
+    **sampler: Any,
 ) -> Comparison:
     """Compare trained models on one self-contained HTML page.
+
+    A setting of the sampler is that of each model that has it.
 
     n: images drawn a model for the scores; the page shows the first of them
     metrics: all, or some, as for `evaluate`
@@ -82,12 +85,13 @@ def compare(
     """
     from genarium.report.compare import gathered
     from genarium.runs.loading import opened, several
+    from genarium.runs.sampling import each_with_its_own
 
+    trained = [
+        opened(run, None, device, data=data, accept_changes=accept_changes) for run in several(runs)
+    ]
     reports = gathered(
-        [
-            opened(run, None, device, data=data, accept_changes=accept_changes)
-            for run in several(runs)
-        ],
+        each_with_its_own(trained, sampler),
         n=n,
         seed=seed,
         title=title,

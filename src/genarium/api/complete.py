@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -22,6 +22,8 @@ from genarium.errors import UserError
 from genarium.verbs import Flag, verb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from genarium.contract import Spec
@@ -32,7 +34,8 @@ class Completions(Picture):
     """Completed images.
 
     originals: uint8 [n,C,H,W]. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. images: the
-    completions, [n,draws,C,H,W] float32 on [-1, 1].
+    completions, [n,draws,C,H,W] float32 on [-1, 1]. settings: how they were drawn, where that is
+    not the model's own way.
     """
 
     NAME: ClassVar[str] = "completions.png"
@@ -42,6 +45,7 @@ class Completions(Picture):
     images: Tensor
     run: str
     kept: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -57,10 +61,12 @@ class Completions(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         n, draws = self.images.shape[:2]
-        return {"run": self.run, "n": n, "draws": draws, "keep": self.kept}
+        result = {"run": self.run, "n": n, "draws": draws, "keep": self.kept}
+        return {**result, "settings": dict(self.settings)} if self.settings else result
 
     def text(self) -> str:
-        return f"{len(self.images)} images, {self.images.shape[1]} completions each"
+        how = "".join(f", {name} {value}" for name, value in self.settings.items())
+        return f"{len(self.images)} images, {self.images.shape[1]} completions each{how}"
 
 
 @verb("images", out="FILE.png: original | kept | completions (default: RUN/completions.png)")
@@ -76,6 +82,7 @@ def complete(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Completions:
     """Keep part of images and draw the rest.
 
@@ -87,7 +94,7 @@ def complete(
     from genarium.runs.loading import opened
     from genarium.runs.selection import pictures
 
-    trained = opened(run, step, device, data=data, accept_changes=accept_changes)
+    trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
     trained.can("complete")
     mask = _mask(keep, trained.spec) if isinstance(keep, str | Path) else keep
     originals = pictures(trained, "test:0-15" if images is None else images, "images")
@@ -95,7 +102,8 @@ def complete(
     drawn = trained.complete(originals.repeat_interleave(draws, 0), each, seed, condition)
     kept = str(keep) if isinstance(keep, str | Path) else "a mask"
     drawn = drawn.unflatten(0, (len(originals), draws))
-    return of_run(Completions(originals, mask, drawn, str(trained.path), kept), trained)
+    used = trained.settings.changed() if trained.settings is not None else {}
+    return of_run(Completions(originals, mask, drawn, str(trained.path), kept, used), trained)
 
 
 def _mask(text: str | Path, spec: Spec) -> Tensor:

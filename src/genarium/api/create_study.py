@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Gt
 
 from genarium.api._results import Result
-from genarium.api._types import AcceptChanges, Count, Named, Runs, Seed, Source
+from genarium.api._types import AcceptChanges, Count, Device, Named, Runs, Seed, Source
 from genarium.study.manifest import Mode, Scaling
 from genarium.verbs import Flag, verb
 
@@ -56,8 +56,12 @@ def create_study(
     scaling: Scaling = "pixelated",
     title: str = "",
     seed: Seed = 0,
+    device: Device = "auto",
+    **sampler: Any,
 ) -> Study:
     """Draw the pictures of a study from runs and from real data.
+
+    A setting of the sampler is that of each model that has it.
 
     runs: run folders: the models.
     data: real pictures: its test split, read as the first run's data were (default: these).
@@ -87,5 +91,7 @@ def create_study(
         scaling=scaling,
         title=title,
         seed=seed,
+        device=device,
+        settings=sampler,
     )
     return Study(Path(out), manifest)

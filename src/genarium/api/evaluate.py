@@ -67,6 +67,7 @@ def evaluate(
     weights: Weights | None = None,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Evaluation:
     """Score a trained model, or images against others.
 
@@ -83,6 +84,7 @@ def evaluate(
     from genarium.evaluation import plan
     from genarium.runs import sources
     from genarium.runs.loading import opened
+    from genarium.runs.sampling import expect_none
     from genarium.runs.trained import Trained
 
     choice: dict[str, Any] = {"metrics": metrics, "extractor": extractor, "weights": weights}
@@ -95,15 +97,20 @@ def evaluate(
             raise UserError("evaluate: say with --against what to score these images against")
         if not sources.is_run(run) and sources.exists(run):
             raise UserError(f"{run} is no run folder: to score images, say --against REFERENCE")
-        trained = opened(run, step, device, data=data, accept_changes=accept_changes)
-        result = plan.of_data(trained.dataset(), n=n, seed=seed, **choice).score(trained.model)
+        trained = opened(
+            run, step, device, data=data, accept_changes=accept_changes, settings=sampler
+        )
+        planned = plan.of_data(trained.dataset(), n=n, seed=seed, **choice)
+        result = planned.score(trained.model, settings=trained.settings)
         return _evaluation(result, _about(trained), _title(trained))
     if data is not None or accept_changes:
         flag = f"--data {_shown(data)}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: with --against the run's own data are not read: leave it out")
     if step is not None and not sources.is_run(run):
         raise UserError(f"--step {step}: {_shown(run)} is no run folder")
-    ours = opened(run, step, device) if sources.is_run(run) else run
+    if not sources.is_run(run):
+        expect_none(sampler, f"{_shown(run)} is no run folder, so nothing is sampled")
+    ours = opened(run, step, device, settings=sampler) if sources.is_run(run) else run
     theirs = opened(against, None, device) if sources.is_run(against) else against
     options = _options((ours, theirs), size, fit)
     reference = sources.images(theirs, "--against", n, seed, options)
@@ -119,6 +126,7 @@ def evaluate(
         data=reference.data,
         train=known,
         n=n,
+        settings=ours.settings if isinstance(ours, Trained) else None,
         **choice,
     )
     about, title = {"images": _shown(run)}, _shown(run)
@@ -152,7 +160,7 @@ def _about(trained: Trained) -> dict[str, str]:
 
 
 def _title(trained: Trained) -> str:
-    return f"{trained.name}: {trained.recipe.name} at step {trained.step}"
+    return f"{trained.label}: {trained.recipe.name} at step {trained.step}"
 
 
 def _shown(given: Any) -> str:

@@ -83,6 +83,7 @@ def interpolate(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Interpolation:
     """Walk between codes.
 
@@ -100,7 +101,9 @@ def interpolate(
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
 
-    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    trained = that_decodes(
+        run, step, device, data=data, accept_changes=accept_changes, settings=sampler
+    )
     if (start is None) != (end is None):
         given, missing = ("--from", "--to") if end is None else ("--to", "--from")
         raise UserError(f"{given} {_name(end if start is None else start)}: give {missing} as well")
@@ -111,6 +114,7 @@ def interpolate(
         rows = min(ROWS, n // 2)
         start, end = named.first(0, rows), named.first(rows, rows)
     first, last = named("--from", start), named("--to", end)
+    named.expect_samples(sampler)
     a, b = first.rows, last.rows
     if len(a) != len(b) and 1 not in (len(a), len(b)):
         raise UserError(

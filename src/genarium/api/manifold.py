@@ -77,6 +77,7 @@ def manifold(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Plane:
     """Draw what two numbers of the code do together.
 
@@ -91,9 +92,12 @@ def manifold(
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
 
-    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    trained = that_decodes(
+        run, step, device, data=data, accept_changes=accept_changes, settings=sampler
+    )
     named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
     first = named("--from", named.first(0, 1) if start is None else start).rows[:1]
+    named.expect_samples(sampler)
     size = first.shape[1]
     across, up = dimensions
     if size < 2 or max(across, up) >= size or across == up:

@@ -25,7 +25,7 @@ class Samples(Picture):
     """New images.
 
     images: [n,C,H,W] float32 on [-1, 1]. captions: what they were asked to show, rows of n.
-    settings: how they were sampled, as given; empty: in the model's own way.
+    settings: how they were sampled, where that is not the model's own way.
     """
 
     NAME: ClassVar[str] = "samples.png"
@@ -91,22 +91,18 @@ def sample(
     text: draw what this says, n images of it; once or several times, a row each.
     """
     from genarium.runs.loading import opened
-    from genarium.runs.sampling import settings_of
 
     asked = {"--class": condition, "--code": code, "--text": text}
     given = [flag for flag, value in asked.items() if value is not None]
     if len(given) > 1:
         count = "two" if len(given) == 2 else "three"
         raise UserError(f"{' and '.join(given)}: give one of the {count}")
-    trained = opened(run, step, device)
+    trained = opened(run, step, device, settings=sampler)
     captions = (text,) if isinstance(text, str) else tuple(text or ())
     many = n or (EACH if captions else N)
     wanted = condition if code is None else trained.code(code, many)
-    settings = settings_of(trained, sampler)
-    images = trained.sample(
-        many, seed, wanted, text=captions or None, settings=settings, progress=progress
-    )
+    images = trained.sample(many, seed, wanted, text=captions or None, progress=progress)
     columns = many if captions else None
-    used = {name: getattr(settings, name) for name in sampler}
+    used = trained.settings.changed() if trained.settings is not None else {}
     made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture, used)
     return of_run(made, trained)

@@ -97,6 +97,7 @@ def traverse(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Traversal:
     """Move codes along a dimension or a found direction.
 
@@ -118,17 +119,22 @@ def traverse(
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
 
-    trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
+    trained = that_decodes(
+        run, step, device, data=data, accept_changes=accept_changes, settings=sampler
+    )
     if toward and dimension is not None:
         raise UserError("--dimension and --toward exclude each other: give one of them")
     if classes and (toward or dimension is not None or range):
         raise UserError("--classes goes by itself: leave out --dimension, --toward, --range")
     named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
     if classes:
-        return of_run(_classes(trained, named, classes, start), trained)
+        made = _classes(trained, named, classes, start)
+        named.expect_samples(sampler)
+        return of_run(made, trained)
     low, high = range or ((-1.0, 1.0) if toward else (-3.0, 3.0))
     values = torch.linspace(low, high, steps)
     codes, what, rows = _walk(named, dimension, toward, start, values)
+    named.expect_samples(sampler)
     images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
     effect = (images.float() / 255).var(1, correction=0).flatten(1).mean(1).tolist()
     result = Traversal(images, codes, what, values.tolist(), str(trained.path))

@@ -112,8 +112,12 @@ class HasPrior(Protocol):
         generator: torch.Generator | None = None,
         *,
         condition: Condition = None,
+        settings: Settings | None = None,
     ) -> Tensor:
-        """n draws from the prior of the codes, [n,D] float32."""
+        """n draws from the prior of the codes, [n,D] float32.
+
+        settings: as for `sample`, in a model that declares some: those that its codes follow.
+        """
         ...
 
 
@@ -153,9 +157,10 @@ class Completes(Protocol):
         *,
         condition: Condition = None,
         generator: torch.Generator | None = None,
+        settings: Settings | None = None,
     ) -> Tensor:
         """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]: kept where `keep` (bool, [H,W] or
-        [B,1 or C,H,W]) is true, drawn elsewhere."""
+        [B,1 or C,H,W]) is true, drawn elsewhere. settings: as for `sample`."""
         ...
 
 
@@ -227,14 +232,15 @@ def draw(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """`model.sample`, with the settings and the progress where there are any.
+    """`model.sample`, with the condition, the settings and the progress where there are any.
 
     A model that can say how far it is declares the argument `progress`.
     """
-    further: dict[str, Any] = {} if settings is None else {"settings": settings}
+    further: dict[str, Any] = {"condition": condition, "settings": settings}
+    further = {name: value for name, value in further.items() if value is not None}
     if progress is not None and "progress" in inspect.signature(model.sample).parameters:
         further["progress"] = progress
-    drawn: Tensor = model.sample(n, condition=condition, generator=generator, **further)
+    drawn: Tensor = model.sample(n, generator=generator, **further)
     return drawn
 
 

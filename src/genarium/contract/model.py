@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -59,10 +59,20 @@ class Settings:
     """How a model samples: the base of what a model class declares as its `settings`.
 
     A subclass is a small frozen dataclass. Its fields, typed as a recipe's arguments are (checked,
-    with a default that changes nothing), become flags of `genarium sample`; the `name: text` lines
-    of its docstring are their help. Those of all models are read from the source, unimported, so
-    name this class as its only base.
+    with a default that changes nothing), become flags of every verb that samples; the `name: text`
+    lines of its docstring are their help. Those of all models are read from the source, unimported,
+    so name this class as its only base.
     """
+
+    def changed(self) -> dict[str, Any]:
+        """What is not at its default, by name."""
+        values = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
+        return {name: value for name, value, default in values if value != default}
+
+    def __str__(self) -> str:
+        """What is not at its default, as labels say it: "truncation 0.7"; "" if nothing."""
+        shown = self.changed().items()
+        return ", ".join(f"{n} {v:g}" if isinstance(v, float) else f"{n} {v}" for n, v in shown)
 
 
 class Model(nn.Module):

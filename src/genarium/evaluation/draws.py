@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.contract import Settings, draw
 from genarium.evaluation.scores.score import standard_error
 
 BATCH = 256
@@ -26,11 +27,18 @@ class Draws:
 
     seed: of the generator. conditions: what is asked for, gone through in turn, [M] class labels or
     [M,A] rows; None leaves it to the model. keep: the first samples that `first` gives later.
-    count: samples so far.
+    settings: how the model samples, None for its own way. count: samples so far.
     """
 
-    def __init__(self, model: Any, seed: int, conditions: Tensor | None = None, keep: int = 0):
-        self.model, self.keep = model, keep
+    def __init__(
+        self,
+        model: Any,
+        seed: int,
+        conditions: Tensor | None = None,
+        keep: int = 0,
+        settings: Settings | None = None,
+    ):
+        self.model, self.keep, self.settings = model, keep, settings
         self.count = 0
         self._conditions = conditions
         self._generator = torch.Generator().manual_seed(seed)
@@ -41,9 +49,14 @@ class Draws:
     def draw(self, size: int) -> Tensor:
         """The next samples, floats [size,C,H,W] as the model gives them."""
         asked = self.asked(self.count, self.count + size)
-        given = {} if asked is None else {"condition": asked}
         begin = _now()
-        drawn: Tensor = self.model.sample(size, generator=self._generator, **given)
+        drawn = draw(
+            self.model,
+            size,
+            condition=asked,
+            generator=self._generator,
+            settings=self.settings,
+        )
         self._times.append((size, _now() - begin))
         missing = self.keep - self.count
         if missing > 0:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import TRANSLATED, Model, Samples
+from genarium.contract import TRANSLATED, Model, Samples, Settings
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.draws import Draws, conditions_for
@@ -36,7 +36,7 @@ from genarium.evaluation.scores.model import (
     sample_into,
 )
 from genarium.evaluation.scores.registry import METRICS
-from genarium.evaluation.scores.score import Score, Scores, Undefined
+from genarium.evaluation.scores.score import Score, Scores, Undefined, sampled_with
 from genarium.evaluation.scores.translation import translations
 
 
@@ -105,7 +105,8 @@ def evaluate_model(
             except Undefined as reason:
                 warnings.append(f"left out the scores of samples: {reason}")
             else:
-                rows += [*_scores(ours, theirs, metrics, context, warnings), speed]
+                given = draws.settings
+                rows += [*_scores(ours, theirs, metrics, context, warnings, given), speed]
                 findings += ours.findings
         for part in (likelihood, reconstruction, latents):
             try:
@@ -149,12 +150,13 @@ def evaluate_images(
     progress: Progress | None = None,
     split: str = "test",
     metrics: Sequence[Metric] = METRICS,
+    settings: Settings | None = None,
 ) -> Scores:
     """Score plain images against reference images: uint8 [N,C,H,W], or anything that is `Images`.
 
     Sizes may differ, between the sets and within one: the extractor resizes each image. The larger
-    set is thinned to the size of the smaller, and both to `n` if given. Other arguments and errors
-    as in `evaluate_model`.
+    set is thinned to the size of the smaller, and both to `n` if given. settings: how a model that
+    the images are of sampled them. Other arguments and errors as in `evaluate_model`.
     """
     chosen = _extractor(extractor, reference)
     images, given = as_images(images), as_images(reference)
@@ -175,7 +177,7 @@ def evaluate_images(
         )
     _add_train(theirs, train, chosen, metrics, batch, report, warnings)
     context = _context(chosen, theirs)
-    rows = _scores(ours, theirs, metrics, context, warnings)
+    rows = _scores(ours, theirs, metrics, context, warnings, settings)
     return Scores(rows, context, warnings, list(ours.findings))
 
 
@@ -189,12 +191,16 @@ def _scores(
     metrics: Sequence[Metric],
     context: dict[str, Any],
     warnings: list[str],
+    settings: Settings | None,
 ) -> list[Score]:
     """The rows of samples against the reference; adds to context and warnings."""
     fitting, mixed = suited(metrics, ours, theirs)
-    rows, undefined = score_all(ours, theirs, fitting, _basis(context, ours.count))
+    basis = _basis(context, ours.count) | sampled_with(settings)
+    rows, undefined = score_all(ours, theirs, fitting, basis)
     warnings += [*mixed, *undefined]
     context["samples"] = ours.count
+    if settings is not None and settings.changed():
+        context["settings"] = settings.changed()
     if ours.extractor.classes and any("logits" in metric.needs for metric in metrics):
         context["classes"] = class_counts(ours, theirs)
     return rows

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genarium.contract import Model, Samples, Spec
+from genarium.contract import Model, Samples, Settings, Spec
 from genarium.evaluation.diagnostics import watch
 from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
@@ -50,14 +50,22 @@ class Plan:
     n: int = N
     seed: int = 0
 
-    def draws(self, model: Model, keep: int = 0) -> Draws:
-        """The samples that are scored, in their order; the first `keep` can be seen afterwards."""
-        return draws_of(self.dataset, model, self.n, self.seed, keep)
+    def draws(self, model: Model, keep: int = 0, settings: Settings | None = None) -> Draws:
+        """The samples that are scored, in their order; the first `keep` can be seen afterwards.
+
+        settings: how the model samples, None for its own way.
+        """
+        return draws_of(self.dataset, model, self.n, self.seed, keep, settings)
 
     def score(
-        self, model: Model, draws: Draws | None = None, progress: Progress | None = None
+        self,
+        model: Model,
+        draws: Draws | None = None,
+        progress: Progress | None = None,
+        settings: Settings | None = None,
     ) -> Scores:
-        """The scores of a model. draws: what `draws` gave, unused yet."""
+        """The scores of a model. draws: what `draws` gave, unused yet, with settings of its own;
+        else settings: how the model samples."""
         data = self.dataset
         return evaluate_model(
             model,
@@ -72,18 +80,25 @@ class Plan:
             metrics=self.metrics if isinstance(model, Samples) else self.basic,
             second=None if data.spec.second is None else data.test.domain("b"),
             paired=data.spec.paired,
-            draws=draws or self.draws(model),
+            draws=draws or self.draws(model, settings=settings),
             progress=progress,
         )
 
 
-def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 0) -> Draws:
+def draws_of(
+    dataset: Any,
+    model: Model,
+    n: int = N,
+    seed: int = 0,
+    keep: int = 0,
+    settings: Settings | None = None,
+) -> Draws:
     """The samples of a model of this data set that a seed stands for; see `Plan.draws`."""
     rows = _conditions(dataset, model)
     if rows is not None:
         at = thinned(len(rows), n)
         rows = rows if at is None else rows[at]
-    return Draws(model, seed, conditions_for(model, rows), keep)
+    return Draws(model, seed, conditions_for(model, rows), keep, settings)
 
 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
@@ -134,12 +149,13 @@ def score_images(
     metrics: str | None = None,
     extractor: str | Extractor | None = None,
     weights: str | None = None,
+    settings: Settings | None = None,
 ) -> Scores:
     """Score images against reference images; no model is needed.
 
     split: what to call the reference. data: the data set that it is of, whose extractor is taken
-    then. train: training images, for scores that see copying. n: of either side at most. The rest
-    as for `of_data`.
+    then. train: training images, for scores that see copying. n: of either side at most. settings:
+    how a model that the images are of sampled them. The rest as for `of_data`.
     """
     chosen = choose(metrics)
     if extractor is None:
@@ -159,4 +175,5 @@ def score_images(
         n=n,
         split=split,
         metrics=(*chosen, *(watcher.metrics() if watcher else ())),
+        settings=settings,
     )

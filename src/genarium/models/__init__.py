@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from genarium.models.translation.networks.resnet import ResnetTranslator as ResnetTranslator
     from genarium.models.translation.networks.unet import UNet as UNet
     from genarium.models.translation.pix2pix import Pix2Pix as Pix2Pix
-    from genarium.models.vae.vae import VAE as VAE
-    from genarium.models.vae.vae import Prior as Prior
+    from genarium.models.vae.model import VAE as VAE
+    from genarium.models.vae.prior import Prior as Prior
     from genarium.models.vae.vae_gan import VAEGAN as VAEGAN
 
 __getattr__, __dir__, __all__ = lazy.exports(__name__, __file__)

@@ -74,9 +74,9 @@ def collect(
     seed = plan.seed if plan else seed
     say = progress or (lambda part: None)
     model, test, able = trained.model, dataset.test.images, trained.capabilities
-    recipe, config = trained.recipe, trained.config
+    recipe, config, settings = trained.recipe, trained.config, trained.settings
     report = ModelReport(
-        name=trained.name,
+        name=trained.label,
         recipe=recipe.name,
         summary=recipe.doc.split("\n", 1)[0],
         paper=recipe.paper,
@@ -86,6 +86,7 @@ def collect(
         parameters=sum(p.numel() for p in model.parameters()),
         data=describe_data(dataset),
         seed=seed,
+        settings=settings.changed() if settings is not None else {},
         config=config,
         about=trained.about,
         history=list(trained.history()),
@@ -94,7 +95,11 @@ def collect(
     chosen = choose(dataset.test, seed)
     planar = dataset.spec.planar
     n = max(n, POINTS) if planar else n
-    draws = plan.draws(model, n) if plan else draws_of(dataset, model, seed=seed, keep=n)
+    draws = (
+        plan.draws(model, n, settings)
+        if plan
+        else draws_of(dataset, model, seed=seed, keep=n, settings=settings)
+    )
     if scores is None and plan is not None:
         say("scores")
         scores = plan.score(model, draws)
@@ -131,7 +136,9 @@ def collect(
             report.translations = of_split(model, dataset.test, chosen[:TRANSLATED], seed)
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
-            report.interpolations = interpolations_of(model, able, test[chosen[: 2 * ROWS]], seed)
+            report.interpolations = interpolations_of(
+                model, able, test[chosen[: 2 * ROWS]], seed, settings
+            )
     return report
 
 

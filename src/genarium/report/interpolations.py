@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.contract import Settings
 from genarium.drawing.images import as_uint8
 from genarium.latent import interpolate
 from genarium.report.records import Interpolations
@@ -18,11 +19,18 @@ from genarium.report.records import Interpolations
 ROWS, STEPS = 4, 9
 
 
-def interpolations_of(model: Any, able: Sequence[str], test: Tensor, seed: int) -> Interpolations:
+def interpolations_of(
+    model: Any,
+    able: Sequence[str],
+    test: Tensor,
+    seed: int,
+    settings: Settings | None = None,
+) -> Interpolations:
     """Walks between codes: of test images where the model encodes, else of draws of its prior.
 
     able: the model's capabilities, "decode" and one of "encode" and "prior" among them.
     test: uint8 [2R,C,H,W]; image i of the first half walks to image i of the second.
+    settings: of the draws, as the model declares them.
     """
     ends: Tensor | None = None
     if "encode" in able:
@@ -34,7 +42,8 @@ def interpolations_of(model: Any, able: Sequence[str], test: Tensor, seed: int) 
         codes = interpolate(first, second, STEPS, "linear")
     else:
         generator = torch.Generator().manual_seed(seed)
-        draws = model.prior(2 * ROWS, generator=generator)
+        how = {} if settings is None else {"settings": settings}
+        draws = model.prior(2 * ROWS, generator=generator, **how)
         kind = "spherical"
         noise = getattr(model, "latent", None)  # a condition goes straight
         codes = interpolate(draws[:ROWS], draws[ROWS:], STEPS, noise=noise)

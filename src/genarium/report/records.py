@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
-from genarium.contract import Spec
+from genarium.contract import Settings, Spec
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores.score import Scores
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Trained(Protocol):
     """What a report needs of a trained run; `genarium.load` gives one.
 
-    config: its settings by section. about: the data, versions and hardware it was trained with.
+    label: its name in the report. config: its settings by section. about: the data, versions and
+    hardware it was trained with. settings: how it samples, None for the model's own way.
     """
 
     @property
@@ -31,6 +32,10 @@ class Trained(Protocol):
     def recipe(self) -> Any: ...
     @property
     def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def settings(self) -> Settings | None: ...
     @property
     def config(self) -> Mapping[str, Any]: ...
     @property
@@ -110,6 +115,7 @@ class ModelReport:
     parameters: int
     data: Data
     seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the sampler, if not the default
     config: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     about: Mapping[str, Any] = field(default_factory=dict)

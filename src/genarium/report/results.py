@@ -48,6 +48,7 @@ def _run(report: ModelReport) -> dict[str, Any]:
         "density": report.density,
         "parameters": report.parameters,
         "seed": report.seed,
+        "settings": report.settings,
         "shape": report.data.shape,
         "manifest": report.data.manifest,
         "config": report.config,

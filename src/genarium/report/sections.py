@@ -78,6 +78,7 @@ def _sample_card(report: ModelReport) -> Markup:
     tail = rows(
         {
             "Recipe": report.recipe,
+            "Sampler": ", ".join(f"{name} {v}" for name, v in report.settings.items()) or None,
             "Parameters": f"{report.parameters:,}",
             "Trained": duration(cost.seconds) if cost.seconds is not None else None,
             "Images seen": f"{cost.images:,}" if cost.images else None,

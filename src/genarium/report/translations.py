@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genarium.drawing.images import as_uint8, grid, promote
 from genarium.report.records import Pairs
-from genarium.runs.trained import translate_in_parts
+from genarium.runs.parts import translate_in_parts
 
 ACROSS = 12  # cells in a row of a sheet
 

@@ -11,16 +11,17 @@ class:star+colour:red   of images with both; class:!star: of images without it
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genarium.errors import UserError
-from genarium.runs import inputs, labelled
+from genarium.runs import inputs, labelled, sampling
 from genarium.runs.selection import NUMBERS, given, numbers
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Groups:
         if code is not None and condition is not None:
             raise UserError("--class and --code: give one of the two")
         self.condition = condition if code is None else trained.code(code, n)
+        self._drawn = False
         trained.labels(self.condition, 1)  # refuses --class before anything is computed
 
     @property
@@ -105,8 +107,14 @@ class Groups:
         if "encode" in self.trained.capabilities:
             images = labelled.images(self.trained, self.dataset, where, text)
             return Group(self.trained.encode(images), images, average=True)
+        self._drawn = True
         codes = labelled.samples(self.trained, self.seed, where, text)
         return Group(codes, average=True)
+
+    def expect_samples(self, sampler: Mapping[str, Any]) -> None:
+        """Raise UserError for settings of a sampler where no name was that of samples."""
+        if not self._drawn:
+            sampling.expect_none(sampler, "no name is that of samples")
 
     def images(self, where: str, text: str) -> Tensor:
         """Images by name, uint8 [n,C,H,W]: test:NUMBERS, a file or a folder."""
@@ -121,6 +129,7 @@ class Groups:
                 f"{self.trained.recipe.name}: name test images, as test:{text}"
             )
         rows = numbers(where, text, self.n, "samples", "more with -n, as in `genarium sample`")
+        self._drawn = True
         return Group(self.trained.codes(self.n, self.seed, self.condition)[rows])
 
     def _of_images(self, where: str, images: Tensor) -> Group:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genarium.errors import UserError
@@ -44,22 +44,23 @@ def opened(
     *,
     data: Data | None = None,
     accept_changes: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Trained:
     """`run` itself if it is loaded, else what lies at the path; arguments as for `load`.
 
-    A loaded run stays on its device. Raises UserError for another step of it: that asks for the
-    folder.
+    settings: how it is to sample, see `Trained.with_settings`. A loaded run stays on its device.
+    Raises UserError for another step of it: that asks for the folder.
     """
     if not isinstance(run, Trained):
         path = inputs.path(run, "run")
-        return load(path, step, device, data=data, accept_changes=accept_changes)
-    if step is not None and step != run.step:
+        run = load(path, step, device, data=data, accept_changes=accept_changes)
+    elif step is not None and step != run.step:
         raise UserError(
             f"--step {step}: this run is loaded at step {run.step}: give its folder instead"
         )
-    if data is not None or accept_changes:
+    elif data is not None or accept_changes:
         run.data_at(data, accept_changes)
-    return run
+    return run.with_settings(settings) if settings else run
 
 
 def several(

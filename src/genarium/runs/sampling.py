@@ -1,14 +1,14 @@
 """How a model samples: the settings that model classes declare, as flags and as checked values.
 
 A model class names a small frozen dataclass, its `settings`; the fields are what one may set. The
-flags of `genarium sample` are those of all models, since the command reads them before it knows the
-run: from the source, unimported. What the run's own model does not declare is then refused.
+flags of the verbs that sample are those of all models, since the command reads them before it knows
+the run: from the source, unimported. What the run's own model does not declare is then refused.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,10 +19,11 @@ from genarium import plugins
 from genarium.data.progress import bar
 from genarium.errors import UserError
 from genarium.recipes import MODELS
-from genarium.signatures import argument_help, check, dataclass_fields
+from genarium.signatures import Field, argument_help, check, dataclass_fields, flag_of
 
 if TYPE_CHECKING:
     from genarium.contract import Progress, Settings
+    from genarium.runs.opened import OpenedRun
     from genarium.runs.trained import Trained
 
 BASE = "Settings"
@@ -101,7 +102,7 @@ def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
         yield report if progress else None
 
 
-def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Settings | None:
+def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> Settings | None:
     """What was given, checked, as the settings of the run's model; None where nothing was.
 
     Raises UserError for a setting that this model does not declare, and for a wrong value.
@@ -118,14 +119,41 @@ def settings_of(run: Trained, given: Mapping[str, Any] | Settings | None) -> Set
                 f"sampler takes {wanted}"
             )
         given = {name: getattr(given, name) for name in given.__dataclass_fields__}
-    fields = {} if kind is None else {f.name: f for f in dataclass_fields("sampler", kind)}
+    fields = fields_of(run)
     for name, value in given.items():
         if name not in fields:
-            flag = "--" + name.replace("_", "-")
-            known = " and ".join(f.flag for f in fields.values())
-            raise UserError(
-                f"{flag} {value}: {run.path} is a {run.recipe.name}, whose sampler has "
-                f"{f'{known} only' if known else 'no settings'}: leave it out"
-            )
+            raise UserError(f"{flag_of(name)} {value}: {_known(run)}: leave it out")
     assert kind is not None
     return kind(**{name: check(fields[name], value) for name, value in given.items()})
+
+
+def fields_of(run: OpenedRun) -> dict[str, Field]:
+    """The settings that the run's model declares, by name."""
+    kind = run.model.settings
+    return {} if kind is None else {f.name: f for f in dataclass_fields("sampler", kind)}
+
+
+def _known(run: OpenedRun) -> str:
+    known = " and ".join(f.flag for f in fields_of(run).values())
+    has = f"{known} only" if known else "no settings"
+    return f"{run.path} is a {run.recipe.name}, whose sampler has {has}"
+
+
+def each_with_its_own(runs: Sequence[Trained], given: Mapping[str, Any]) -> list[Trained]:
+    """The runs, each sampling with those of the settings that its model declares.
+
+    So a comparison of a GAN and a VAE may have a truncation for the one and a temperature for the
+    other. Raises UserError for a setting that none of them declares.
+    """
+    for name, value in given.items():
+        if not any(name in fields_of(run) for run in runs):
+            has = "; ".join(dict.fromkeys(map(_known, runs)))
+            raise UserError(f"{flag_of(name)} {value}: {has}: leave it out")
+    mine = ({n: v for n, v in given.items() if n in fields_of(run)} for run in runs)
+    return [run.with_settings(own) if own else run for run, own in zip(runs, mine)]
+
+
+def expect_none(given: Mapping[str, Any], reason: str) -> None:
+    """Raise UserError for settings where nothing is sampled; reason: why that is so."""
+    for name, value in given.items():
+        raise UserError(f"{flag_of(name)} {value}: {reason}: leave it out")

@@ -70,7 +70,7 @@ def images(
     set. Raises UserError for what does not exist.
     """
     if isinstance(source, Trained):
-        return Named(source.name, samples(source, n or DRAWN, seed))
+        return Named(source.label, samples(source, n or DRAWN, seed))
     if callable(source):
         draw = source  # for mypy: `source` is known to be a function here only
 
@@ -100,7 +100,7 @@ def images(
 def samples(trained: Trained, n: int, seed: int) -> Images:
     """The samples of a run that are scored on its own data too."""
     trained.can("sample")
-    draws = Draws(trained.model, seed, conditions_for(trained.model))
+    draws = Draws(trained.model, seed, conditions_for(trained.model), settings=trained.settings)
 
     def draw(count: int) -> Tensor:
         with torch.inference_mode():

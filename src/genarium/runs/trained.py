@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genarium import recipes
 from genarium.contract import (
-    TRANSLATED,
     Completes,
     Decodes,
     HasElbo,
     HasLogProb,
     HasPrior,
-    Model,
     Progress,
     Settings,
-    Spec,
-    capabilities,
     draw,
     from_uint8,
     part_of,
 )
-from genarium.data import DataOptions
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
-from genarium.recipes import Recipe
 from genarium.runs import conditions, inputs, sampling
 from genarium.runs import selection as given
-from genarium.runs.building import build, own_data
 from genarium.runs.conditions import Condition
-from genarium.runs.configuration import current
-from genarium.runs.folder import RunFolder, spec_from_dict
-from genarium.runs.summary import Summary
-from genarium.training import checkpoint as checkpoints
-from genarium.training import log
+from genarium.runs.opened import OpenedRun
+from genarium.runs.parts import CHUNK, asked_of, chunks, translate_in_parts
 from genarium.training.order import derive
-
-if TYPE_CHECKING:
-    from genarium.data import Dataset
-
-CHUNK = 256
-"""Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
 
 Images = inputs.Pictures | str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]]
 """What the methods below take as images; see `genarium.runs.selection.pictures`."""
@@ -57,64 +40,15 @@ POOL = 512
 """Draws of the prior among which an inversion looks for its starts."""
 
 
-class Trained(Summary):
+class Trained(OpenedRun):
     """A trained model and its run folder: what `train` and `load` give.
 
-    model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
-    checkpoint's. data, accept_changes: see `data_at`.
-
-    Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
-    when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
-    path or name (fitted as the run's data were); `genarium.runs.inputs` has the rules. They may lie
-    on any device; results are on the CPU. What does not fit is a `UserError`.
+    See `OpenedRun` for its attributes. Images are given to its methods as uint8 [N,C,H,W], as
+    floats on [-1, 1] (rounded as samples are when they are saved), as arrays [N,H,W,C], [N,H,W] or
+    [N,C,H,W], as pictures of Pillow, or by a path or name (fitted as the run's data were);
+    `genarium.runs.inputs` has the rules. They may lie on any device; results are on the CPU. What
+    does not fit is a `UserError`.
     """
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        step: int | None = None,
-        device: str = "cpu",
-        *,
-        data: Dataset | str | os.PathLike[str] | None = None,
-        accept_changes: bool = False,
-    ):
-        self.folder = folder
-        self.path = folder.path
-        self.name = folder.path.resolve().name
-        stored = folder.config()
-        self.recipe: Recipe = recipes.get(stored.recipe)
-        self._config = current(stored, self.recipe)
-        self.config = self._config.to_dict()
-        self.about = folder.about()
-        self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
-        self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
-        saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
-        self.step = saved.step
-        arguments = self._config.arguments
-        self.model: Model = build(self.recipe, self.spec, arguments, seed=0, stored=True)
-        where = f"{folder.checkpoints / f'{saved.step:08d}'}"
-        checkpoints.load_weights(self.model, saved.ema or saved.model, where)
-        self.model.to(device).eval()
-        self.capabilities = capabilities(self.model)
-        self._dataset: Dataset | None = None
-        self.data_at(data, accept_changes)
-
-    def __repr__(self) -> str:
-        can = ", ".join(self.capabilities)
-        return f"<{self.name}: {self.recipe.name} at step {self.step}; can {can}>"
-
-    def can(self, capability: str) -> None:
-        """Raise a `UserError` unless the model has this capability."""
-        if capability not in self.capabilities:
-            raise UserError(
-                f"{self.path} is a {self.recipe.name}, which cannot {capability}: it can "
-                f"{', '.join(self.capabilities)}"
-            )
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.model.parameters()).device
 
     @torch.no_grad()
     def sample(
@@ -132,7 +66,8 @@ class Trained(Summary):
         condition: a class name or number for all images, or [n] labels; for a model with a
         learned code also what `code` gives. text: a caption or several, for a model that is told
         captions: n images of each, one caption's after another's. settings: of the sampler, those
-        that the model declares (`Model.settings`): {"temperature": 0.8}. progress: True shows a bar
+        that the model declares (`Model.settings`): {"temperature": 0.8}; None: the run's own
+        (`with_settings`). progress: True shows a bar
         on stderr; a function is called with how much is done, and of how much.
         """
         self.can("sample")
@@ -143,12 +78,12 @@ class Trained(Summary):
             n = len(condition)
         n = inputs.count(n, "sample: n")
         labels = self.labels(condition, n)
-        asked = sampling.settings_of(self, settings)
+        asked = sampling.settings_of(self, settings) or self.settings
         torch.empty(n, *self.spec.shape)  # what has no room is known before anything is drawn
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         parts = []
         with sampling.shown(progress, n) as report:
-            for rows, own in _chunks(n, labels):
+            for rows, own in chunks(n, labels):
                 count = rows.stop - rows.start
                 some = draw(
                     self.model,
@@ -175,23 +110,13 @@ class Trained(Summary):
         labels = self.labels(condition, n)
         generator = torch.Generator().manual_seed(derive(seed, "sample"))
         prior, parts = cast(HasPrior, self.model).prior, []
-        for rows, own in _chunks(n, labels):
-            # `condition` is asked of the prior only where the model is conditional
-            asked = {} if own is None else {"condition": own}
+        for rows, own in chunks(n, labels):
+            # only what there is to say: not every prior knows both
+            asked: dict[str, Any] = {} if own is None else {"condition": own}
+            if self.settings is not None:
+                asked["settings"] = self.settings
             parts.append(prior(rows.stop - rows.start, generator, **asked).cpu())
         return torch.cat(parts) if parts else torch.empty(0, 0)
-
-    @property
-    def mixture(self) -> Mapping[str, Any] | None:
-        """The Gaussians that the data were drawn from, None where that is not how they are made."""
-        settings: Mapping[str, Any] | None = self.about["data"].get("info", {}).get("mixture")
-        return settings
-
-    @property
-    def noise(self) -> int | None:
-        """How many leading columns of a code are noise, None for all: a GAN's condition follows."""
-        size = getattr(self.model, "latent", None)
-        return size if isinstance(size, int) else None
 
     def invert(
         self,
@@ -273,15 +198,15 @@ class Trained(Summary):
 
         condition: of the images, for a conditional model; else it finds the class by itself.
         """
-        return self._by_chunks("reconstruct", images, condition)
+        return self._bychunks("reconstruct", images, condition)
 
-    def _by_chunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
+    def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)
         pixels = given.pictures(self, images, f"{capability}: images")
         method, labels = getattr(self.model, capability), self.labels(condition, len(pixels))
         parts = [
-            method(pixels[rows].to(self.device), **_asked(own, self.device)).cpu()
-            for rows, own in _chunks(len(pixels), labels)
+            method(pixels[rows].to(self.device), **asked_of(own, self.device)).cpu()
+            for rows, own in chunks(len(pixels), labels)
         ]
         return torch.cat(parts)
 
@@ -301,9 +226,10 @@ class Trained(Summary):
         generator = torch.Generator().manual_seed(derive(seed, "complete"))
         kept = inputs.mask(keep, "complete: keep", pixels)
         complete, parts = cast(Completes, self.model).complete, []
-        for mine, own in _chunks(len(pixels), labels):
+        how = {} if self.settings is None else {"settings": self.settings}
+        for mine, own in chunks(len(pixels), labels):
             some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
-            drawn = complete(some, mask, condition=own, generator=generator)
+            drawn = complete(some, mask, condition=own, generator=generator, **how)
             parts.append(drawn.cpu())
         return torch.cat(parts)
 
@@ -358,7 +284,7 @@ class Trained(Summary):
         labels = self.labels(condition, len(pixels))
         generator = torch.Generator().manual_seed(derive(seed, "score"))
         parts = []
-        for mine, own in _chunks(len(pixels), labels):
+        for mine, own in chunks(len(pixels), labels):
             some = pixels[mine].to(self.device)
             own = None if own is None else own.to(self.device)
             if exact:
@@ -371,7 +297,7 @@ class Trained(Summary):
     @torch.no_grad()
     def encode(self, images: Images, condition: Condition = None) -> Tensor:
         """Images [B,C,H,W] -> codes [B,D] float32; condition as for `reconstruct`."""
-        return self._by_chunks("encode", images, condition)
+        return self._bychunks("encode", images, condition)
 
     @torch.no_grad()
     def decode(self, z: Tensor | NDArray[np.floating]) -> Tensor:
@@ -387,68 +313,3 @@ class Trained(Summary):
         if {"sample", "prior", "decode"} <= {*self.capabilities}:
             return self.codes(1).shape[1]
         return self.encode(torch.zeros(1, *self.spec.shape, dtype=torch.uint8)).shape[1]
-
-    def history(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl."""
-        return log.read(self.folder.metrics)
-
-    def data_at(
-        self, data: Dataset | str | os.PathLike[str] | None, accept_changes: bool = False
-    ) -> None:
-        """Say where the run's own data are now; None: where they were at training.
-
-        data: the path or name, or the `Dataset` itself. accept_changes: take them with a warning
-        where their manifest is another than at training; else `dataset` refuses them.
-        """
-        self._place, self._accept = data, accept_changes
-        self._dataset = None
-
-    def dataset(self, progress: bool = False) -> Dataset:
-        """The data that the run was trained on, with their splits; read at the first call.
-
-        They are known by their manifest. Raises UserError where they are not there, or changed.
-        """
-        if self._dataset is None:
-            self._dataset = own_data(
-                self.folder,
-                self._config,
-                self._place,
-                accept_changes=self._accept,
-                progress=progress,
-            )
-        return self._dataset
-
-    def data_options(self, **changes: Any) -> DataOptions:
-        """How to read other images as the run's data were: size, channels, and all that was set.
-
-        changes: other settings, by name.
-        """
-        policy = {k: v for k, v in self.config["data"].items() if k not in ("source", "from_dir")}
-        if self.spec.binarized == "static":
-            policy["binarize"] = "static"  # of a set that comes so, too
-        policy |= {"size": f"{self.spec.height}x{self.spec.width}", "channels": self.spec.channels}
-        return DataOptions(**(policy | changes))
-
-
-def translate_in_parts(
-    model: Any, images: Tensor, direction: str | None, generator: torch.Generator | None
-) -> Tensor:
-    """`model.translate` of any number of images, `TRANSLATED` at a time; on the CPU."""
-    device = next((p.device for p in model.parameters()), images.device)
-    parts = [
-        model.translate(some.to(device), direction=direction, generator=generator).cpu()
-        for some in images.split(TRANSLATED)
-    ]
-    return torch.cat(parts)
-
-
-def _asked(condition: Tensor | None, device: torch.device) -> dict[str, Tensor]:
-    """The argument `condition`, only where there is one: not every model knows it."""
-    return {} if condition is None else {"condition": condition.to(device)}
-
-
-def _chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:
-    """Rows 0 .. n-1 in runs of at most CHUNK, each with its labels if there are any."""
-    for start in range(0, n, CHUNK):
-        rows = slice(start, min(start + CHUNK, n))
-        yield rows, None if labels is None else labels[rows]

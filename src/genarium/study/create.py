@@ -12,8 +12,9 @@ import random
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from genarium.data.names import shown as as_shown
 from genarium.errors import UserError
 from genarium.runs import inputs
 from genarium.runs.loading import opened, several
+from genarium.runs.sampling import each_with_its_own
 from genarium.runs.selection import dataset_for
 from genarium.runs.trained import Trained
 from genarium.study import store
@@ -59,6 +61,8 @@ def create(
     scaling: Scaling = "pixelated",
     title: str = "",
     seed: int = 0,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Draw a study's pictures and write its folder `out`, whole or not at all.
 
@@ -67,14 +71,16 @@ def create(
     n: pictures drawn of each model, and as many real ones for each. show: how many of the n one
     participant sees (default: 20, in the timed mode 50; all, if n is less). practice: pictures
     of the practice round, half of them real. checks: attention checks a participant. scaling:
-    how small pictures are enlarged, alike for real and generated ones.
+    how small pictures are enlarged, alike for real and generated ones. settings: of the sampler,
+    for each model that declares them.
 
     Raises UserError when runs differ in picture size, cannot sample, make points of the plane,
     or when the test split has too few pictures.
     """
-    trained = [opened(run, accept_changes=accept_changes) for run in several(runs)]
+    trained = [opened(run, device=device, accept_changes=accept_changes) for run in several(runs)]
     if not trained:
         raise UserError("no runs: name the models under study")
+    trained = each_with_its_own(trained, settings or {})
     if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in title) or len(title) > LONGEST:
         raise UserError(
             f"--title {title[:40]!r}: give one line of Unicode text, of {LONGEST} signs at most"
@@ -155,7 +161,7 @@ def _names(trained: Sequence[Trained]) -> list[str]:
     """The runs' names; a number behind those that are there twice."""
     names: list[str] = []
     for run in trained:
-        plain = as_shown(run.name)  # of a folder, whose name may be no text
+        plain = as_shown(run.label)  # of a folder, whose name may be no text
         name, number = plain, 1
         while name in names:
             number += 1

@@ -42,6 +42,14 @@ class Meter:
         for name, value in result.metrics.items():
             self._means.add(f"metrics {phase}/{name}", value)
 
+    def expect_finite(self, loss: Tensor, result: Step, phase: str) -> None:
+        """Raise NonFinite where the summed loss of a turn is no number, on any process."""
+        # on a GPU reading the loss each turn would stall it: there the log's means are checked
+        bad = self.engine.device.type == "cpu" and not math.isfinite(loss.item())
+        if self.engine.any(int(bad)):
+            names = [k for k, v in result.losses.items() if not bool(v.isfinite().all())]
+            raise NonFinite(f"loss {phase}/{names[0] if names else 'of another process'}")
+
     def rate(self, step: int, seconds: float) -> float:
         """Images a second since the last row."""
         before_step, before_seconds = self._logged

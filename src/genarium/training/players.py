@@ -56,6 +56,7 @@ class Player:
     """One phase at work: the parameters it updates, in a fixed order, and their optimizer.
 
     The optimizer sees each parameter as `laid_out`; `state` and `load` speak of it as it is.
+    idle: the parameters of the others, which rest meanwhile.
     """
 
     def __init__(self, model: Model, phase: Phase):
@@ -69,6 +70,8 @@ class Player:
             raise UserError(f"phase {phase.name!r} of {type(model).__name__} has no parameters")
         self.names = list(named)
         self.parameters = list(named.values())
+        mine = {id(p) for p in self.parameters}
+        self.idle = [p for p in model.parameters() if p.requires_grad and id(p) not in mine]
         # Shapes do not tell which are turned round: [F,3,3,3] is so either way.
         self._last = [is_channels_last(p) for p in self.parameters]
         self._seen = [
@@ -76,6 +79,13 @@ class Player:
             for p, last in zip(self.parameters, self._last)
         ]
         self.optimizer = make_optimizer(phase.optim, self._seen)
+
+    def alone(self) -> None:
+        """Ask for gradients of this player's parameters and of no others."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        for parameter in self.idle:
+            parameter.requires_grad_(False)
 
     def learning_rate(self, factor: float) -> None:
         for group in self.optimizer.param_groups:

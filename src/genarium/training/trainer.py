@@ -9,7 +9,6 @@ that never stopped.
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections.abc import Callable
@@ -63,10 +62,7 @@ class Trainer:
         self.model = model.to(self.engine.device)
         if options.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        learnable = [p for p in model.parameters() if p.requires_grad]
         self.players = [Player(model, phase) for phase in model.phases]
-        mine = [{id(p) for p in player.parameters} for player in self.players]
-        self._idle = [[p for p in learnable if id(p) not in ids] for ids in mine]
         self.ema = Ema(model, options.ema) if options.ema else None
         if options.compile:
             for net in model.children():
@@ -120,7 +116,7 @@ class Trainer:
         with seeded(seed, self.engine.device), self.engine.autocast():
             result: Step = self.model(batch, phase.name)
         loss = torch.stack([v.float() for v in result.losses.values()]).sum()
-        self._expect_finite(loss, result, phase.name)
+        self.meter.expect_finite(loss, result, phase.name)
         player.zero_grad()
         loss.backward()
         self.engine.average(player.parameters)
@@ -130,13 +126,6 @@ class Trainer:
         player.step()
         self.model.after(phase.name)
         return result
-
-    def _expect_finite(self, loss: Tensor, result: Step, phase: str) -> None:
-        # on a GPU reading the loss each turn would stall it: there the log's means are checked
-        bad = self.engine.device.type == "cpu" and not math.isfinite(loss.item())
-        if self.engine.any(int(bad)):
-            names = [k for k, v in result.losses.items() if not bool(v.isfinite().all())]
-            raise NonFinite(f"loss {phase}/{names[0] if names else 'of another process'}")
 
     def one_step(self) -> None:
         """Every player's turns once."""
@@ -148,10 +137,7 @@ class Trainer:
                 continue
             player.learning_rate(factor)
             if several:
-                for parameter in player.parameters:
-                    parameter.requires_grad_(True)
-                for parameter in self._idle[number]:
-                    parameter.requires_grad_(False)
+                player.alone()
             for turn in range(phase.repeat):
                 self.meter.take(phase.name, self.play(number, turn))
         if self.ema is not None:

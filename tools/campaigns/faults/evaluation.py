@@ -309,6 +309,10 @@ FAULTS = (
             "return (distance < own[position]).double().mean().item()",
             "the share of copies",
         ),
+    ),
+    *of(
+        "evaluation/diagnostics/data_copying.py",
+        MEMORIZATION,
         (
             "data copying: weights",
             "total += len(theirs) / len(test) * z",

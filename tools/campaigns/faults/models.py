@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faults.fault import of
 
-VAE = "models/vae/vae.py"
+VAE = "models/vae/model.py"
 BY_HAND = "tests/models/test_losses_by_hand.py"
 VAE_TESTS = (BY_HAND, "tests/models/test_vae_axes.py", "tests/models/test_vae.py")
 FREE = "weighed = global_mean(kl).clamp(min=self.free_bits).sum()"

@@ -110,12 +110,14 @@ FAULTS = (
             "pass\n",
             "gradients add up over the steps",
         ),
+    ),
+    *of(
+        "training/players.py",
+        TRAINER,
         (
             "gradients: idle players",
-            "for parameter in self._idle[number]:\n                    "
-            "parameter.requires_grad_(False)",
-            "for parameter in self._idle[number]:\n                    "
-            "parameter.requires_grad_(True)",
+            "for parameter in self.idle:\n            parameter.requires_grad_(False)",
+            "for parameter in self.idle:\n            parameter.requires_grad_(True)",
             "the other players' weights get gradients",
         ),
     ),

@@ -1,11 +1,10 @@
-"""Published measures of memorization, as functions of features.
+"""A published measure of memorization, as a function of features.
 
-    Meehan, Chaudhuri & Dasgupta 2020, A non-parametric test to detect data-copying: `data_copying`
     Alaa et al. 2022, How faithful is your synthetic data?: `authenticity`
 
-and `nearest_gap`, the plain comparison of nearest neighbours. None of them takes the place of
-`copying`: a blurred or a merely poor sampler moves the first two, and few held-out images blind
-the last. docs/copying.md shows how often each is right.
+and `nearest_gap`, the plain comparison of nearest neighbours. Neither takes the place of the
+finding `copying`: a blurred or a merely poor sampler moves the first, and few held-out images blind
+the other. docs/copying.md shows how often each is right.
 
 Shapes: n samples · m test images · N training images · D features
 """
@@ -68,40 +67,6 @@ def _to_others(rows: Tensor, i: int) -> Tensor:
     squared = (rows.double() - rows[i].double()).flatten(1).square().sum(dim=1)
     squared[i] = torch.inf
     return squared.min().sqrt()
-
-
-def data_copying(
-    samples: Tensor, train: Tensor, test: Tensor, *, cells: int = 5, least: int = 20, seed: int = 0
-) -> float:
-    """C_T: how much nearer samples lie to training images than test images do, in standard errors.
-
-    In each k-means cell of the training images with at least `least` samples and one test image,
-    the Mann-Whitney U of d(sample, train) over d(test, train), as a z-score; averaged by the share
-    of test images in the cell. Far below 0: copying, or samples smoother than images are. Far
-    above 0: samples unlike the training images.
-
-    samples [n,D], train [N,D], test [m,D]: features. cells: of k-means, seeded by `seed`.
-    Raises ValueError where no cell qualifies.
-    """
-    from sklearn.cluster import KMeans
-
-    cells = min(cells, len(train))
-    means = KMeans(cells, n_init=3, random_state=seed).fit(train.float().numpy())
-    place, test_place, train_place = (
-        torch.from_numpy(means.predict(rows.float().numpy())) for rows in (samples, test, train)
-    )
-    total, weights = 0.0, 0.0
-    for cell in range(cells):
-        mine, theirs = samples[place == cell], test[test_place == cell]
-        if len(mine) < least or not len(theirs):
-            continue
-        corpus = train[train_place == cell]
-        z = mann_whitney_z(nearest(mine, corpus)[0], nearest(theirs, corpus)[0])
-        total += len(theirs) / len(test) * z
-        weights += len(theirs) / len(test)
-    if not weights:
-        raise ValueError(f"no cell holds {least} samples and a test image")
-    return total / weights
 
 
 def mann_whitney_z(a: Tensor, b: Tensor) -> float:

@@ -23,9 +23,16 @@ from genarium.contract import (
 )
 from genarium.evaluation.draws import Draws
 from genarium.evaluation.images import Images
-from genarium.evaluation.metrics.likelihood import bits_per_dim, png_bytes
+from genarium.evaluation.metrics.likelihood import bits_per_dim
 from genarium.evaluation.scores.measured import Measured
-from genarium.evaluation.scores.score import Score, Undefined, standard_error, student
+from genarium.evaluation.scores.png import png_bytes
+from genarium.evaluation.scores.score import (
+    Score,
+    Undefined,
+    sampled_with,
+    standard_error,
+    student,
+)
 
 ACTIVE = 0.01
 """Least variance of a posterior mean over the images at which a latent counts as active."""
@@ -69,7 +76,12 @@ def sample_into(
         unit="images/s",
         note=f"batch {batch}, {device}, {threads} threads"
         + (", first batch not counted" if draws.batches > 1 else ", one batch"),
-        basis={"batch": batch, "device": device, "threads": threads},
+        basis={
+            "batch": batch,
+            "device": device,
+            "threads": threads,
+            **sampled_with(draws.settings),
+        },
     )
 
 

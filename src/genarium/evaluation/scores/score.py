@@ -15,8 +15,13 @@ from genarium.evaluation.diagnostics.finding import Finding
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genarium.contract import Settings
+
 Z = 1.959964  # standard errors to either side of a 95 % interval
 HEADS = ("score", "value", "95 % interval", "reference", "unit", "note")
+SETTINGS = "sampler settings"
+"""The key of a basis under which settings of the sampler stand; absent, they are the model's own
+defaults, as in every score of before there were any."""
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
 
@@ -70,10 +75,16 @@ def differences(a: Score, b: Score) -> list[str]:
     """What differs in the basis of two scores, in words; empty if they may be compared."""
     reasons = [f"score {a.name} against {b.name}"] if a.name != b.name else []
     for key in sorted({*a.basis, *b.basis}):
-        left, right = a.basis.get(key, "unknown"), b.basis.get(key, "unknown")
+        absent = "default" if key == SETTINGS else "unknown"
+        left, right = a.basis.get(key, absent), b.basis.get(key, absent)
         if left != right:
             reasons.append(f"{key} {left} against {right}")
     return reasons
+
+
+def sampled_with(settings: Settings | None) -> dict[str, str | int]:
+    """What the settings of a sampler add to the basis of the scores of its samples."""
+    return {SETTINGS: str(settings)} if settings is not None and settings.changed() else {}
 
 
 @dataclass(repr=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from annotated_types import Ge, Le
 
+from genarium.models.arguments import LearningRate
 from genarium.models.autoregressive.heads import HeadName
 from genarium.recipes import PositiveInt
-from genarium.signatures import Help
+from genarium.signatures import Default, Help
 
 Levels = Annotated[
     int,
@@ -35,3 +36,16 @@ Position = Annotated[
 Conditional = Annotated[
     bool, Help("tell the network the class: p(x|y) instead of p(x); needs labels.")
 ]
+
+
+class Common(TypedDict):
+    """What all of them take."""
+
+    levels: Annotated[Levels, Default(256)]
+    output: Annotated[Output, Default("softmax")]
+    components: Annotated[Components, Default(10)]
+    width: Annotated[Width, Default(32)]
+    head: Annotated[HeadWidth, Default(32)]
+    position: Annotated[Position, Default(True)]
+    conditional: Annotated[Conditional, Default(False)]
+    lr: Annotated[LearningRate, Default(3e-3)]

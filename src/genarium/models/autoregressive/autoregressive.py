@@ -166,6 +166,7 @@ class Autoregressive(Model):
         *,
         condition: Condition = None,
         generator: torch.Generator | None = None,
+        settings: Temperature | None = None,
     ) -> Tensor:
         """uint8 [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
 
@@ -176,7 +177,11 @@ class Autoregressive(Model):
         kept = self.quantize(images)
         given = Given(kept, keep.to(images.device).expand_as(kept))
         drawn = self.sample_levels(
-            len(images), condition=condition, generator=generator, given=given
+            len(images),
+            condition=condition,
+            generator=generator,
+            given=given,
+            temperature=1.0 if settings is None else settings.temperature,
         )
         return from_levels(drawn, self.levels)
 

@@ -13,7 +13,7 @@ Shapes: B batch · C colours · L grey levels · O outputs a pixel and colour
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -22,16 +22,7 @@ from torch import Tensor, nn
 
 from genarium.contract import Optim, Spec
 from genarium.errors import UserError
-from genarium.models.arguments import LearningRate
-from genarium.models.autoregressive.arguments import (
-    Components,
-    Conditional,
-    HeadWidth,
-    Levels,
-    Output,
-    Position,
-    Width,
-)
+from genarium.models.autoregressive.arguments import Common
 from genarium.models.autoregressive.autoregressive import Autoregressive
 from genarium.models.autoregressive.heads import head_of
 from genarium.models.autoregressive.masked import ClassBias, MaskedConv2d, PixelBias
@@ -50,24 +41,16 @@ class Sizes(NamedTuple):
     classes: int
 
 
-def sizes_of(
-    spec: Spec,
-    *,
-    blocks: int,
-    width: int,
-    head: int,
-    position: bool,
-    conditional: bool,
-    dilation: int = 1,
-) -> Sizes:
+def sizes_of(spec: Spec, common: Common, *, blocks: int, dilation: int = 1) -> Sizes:
     """A recipe's arguments as sizes: channels rounded up to a multiple of the colours.
 
     Raises UserError for a conditional network of data without labels.
     """
-    c, classes = spec.channels, len(spec.classes) if conditional else 0
-    if conditional and not classes:
+    c, classes = spec.channels, len(spec.classes) if common["conditional"] else 0
+    if common["conditional"] and not classes:
         raise UserError("--conditional needs class labels and the data have none: leave it out")
-    return Sizes(blocks, -(-width // c) * c, -(-head // c) * c, dilation, position, classes)
+    width, head = (-(-size // c) * c for size in (common["width"], common["head"]))
+    return Sizes(blocks, width, head, dilation, common["position"], classes)
 
 
 class ResidualBlock(nn.Module):
@@ -236,16 +219,9 @@ def pixelcnn(
     spec: Spec,
     *,
     net: Literal["plain", "gated"] = "plain",
-    levels: Levels = 256,
-    output: Output = "softmax",
-    components: Components = 10,
     blocks: Annotated[int, Ge(0)] = 8,
-    width: Width = 32,
-    head: HeadWidth = 32,
     dilation: Annotated[int, Ge(1)] = 8,
-    position: Position = True,
-    conditional: Conditional = False,
-    lr: LearningRate = 3e-3,
+    **common: Unpack[Common],
 ) -> PixelCNN:
     """Autoregressive model with masked convolutions; exact likelihood, exact fast sampling.
 
@@ -255,15 +231,7 @@ def pixelcnn(
     """
     if net == "gated":
         refuse_unused("gated layers see everything before a pixel", dilation=(dilation, 8))
-    sizes = sizes_of(
-        spec,
-        blocks=blocks,
-        width=width,
-        head=head,
-        position=position,
-        conditional=conditional,
-        dilation=dilation,
-    )
-    output_head = head_of(output, levels, components)
+    sizes = sizes_of(spec, common, blocks=blocks, dilation=dilation)
+    output_head = head_of(common["output"], common["levels"], common["components"])
     network = {"plain": PlainNet, "gated": GatedNet}[net](spec, output_head.outputs, sizes)
-    return PixelCNN(spec, network, output_head, Optim("adam", lr=lr), sizes.classes)
+    return PixelCNN(spec, network, output_head, Optim("adam", lr=common["lr"]), sizes.classes)

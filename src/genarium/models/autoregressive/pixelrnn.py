@@ -19,25 +19,16 @@ row but the last, in which the scan from the right follows. In both every state 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
 from genarium.contract import Optim, Spec
-from genarium.models.arguments import LearningRate
-from genarium.models.autoregressive.arguments import (
-    Components,
-    Conditional,
-    HeadWidth,
-    Levels,
-    Output,
-    Position,
-    Width,
-)
+from genarium.models.autoregressive.arguments import Common
 from genarium.models.autoregressive.autoregressive import Autoregressive
-from genarium.models.autoregressive.heads import HeadName, head_of
+from genarium.models.autoregressive.heads import head_of
 from genarium.models.autoregressive.lstm2d import DiagonalBiLSTM, MaskedLine, RowLSTM
 from genarium.models.autoregressive.masked import MaskedConv2d
 from genarium.models.autoregressive.pixelcnn import Place, Sizes, sizes_of
@@ -106,25 +97,12 @@ class PixelRNN(Autoregressive):
 
 
 def _build(
-    scan: type[RowLSTM] | type[DiagonalBiLSTM],
-    spec: Spec,
-    *,
-    levels: int,
-    output: HeadName,
-    components: int,
-    layers: int,
-    width: int,
-    head: int,
-    position: bool,
-    conditional: bool,
-    lr: float,
+    scan: type[RowLSTM] | type[DiagonalBiLSTM], spec: Spec, layers: int, common: Common
 ) -> PixelRNN:
-    sizes = sizes_of(
-        spec, blocks=layers, width=width, head=head, position=position, conditional=conditional
-    )
-    output_head = head_of(output, levels, components)
+    sizes = sizes_of(spec, common, blocks=layers)
+    output_head = head_of(common["output"], common["levels"], common["components"])
     network = RecurrentNet(spec, output_head.outputs, sizes, scan)
-    return PixelRNN(spec, network, output_head, Optim("adam", lr=lr), sizes.classes)
+    return PixelRNN(spec, network, output_head, Optim("adam", lr=common["lr"]), sizes.classes)
 
 
 @recipe(
@@ -137,34 +115,15 @@ def _build(
 def row_lstm(
     spec: Spec,
     *,
-    levels: Levels = 256,
-    output: Output = "softmax",
-    components: Components = 10,
     layers: Annotated[int, Ge(0)] = 7,
-    width: Width = 32,
-    head: HeadWidth = 32,
-    position: Position = True,
-    conditional: Conditional = False,
-    lr: LearningRate = 3e-3,
+    **common: Unpack[Common],
 ) -> PixelRNN:
     """PixelRNN whose LSTMs go from row to row; exact likelihood, exact fast sampling.
 
     layers: LSTM layers.
     width: channels of the features (rounded up to a multiple of the colours); LSTMs have half.
     """
-    return _build(
-        RowLSTM,
-        spec,
-        levels=levels,
-        output=output,
-        components=components,
-        layers=layers,
-        width=width,
-        head=head,
-        position=position,
-        conditional=conditional,
-        lr=lr,
-    )
+    return _build(RowLSTM, spec, layers, common)
 
 
 @recipe(
@@ -177,31 +136,12 @@ def row_lstm(
 def diagonal_bilstm(
     spec: Spec,
     *,
-    levels: Levels = 256,
-    output: Output = "softmax",
-    components: Components = 10,
     layers: Annotated[int, Ge(0)] = 7,
-    width: Width = 32,
-    head: HeadWidth = 32,
-    position: Position = True,
-    conditional: Conditional = False,
-    lr: LearningRate = 3e-3,
+    **common: Unpack[Common],
 ) -> PixelRNN:
     """PixelRNN whose LSTMs go along both diagonals; exact likelihood, exact sampling.
 
     layers: LSTM layers, each with a scan from the left and one from the right.
     width: channels of the features (rounded up to a multiple of the colours); LSTMs have half.
     """
-    return _build(
-        DiagonalBiLSTM,
-        spec,
-        levels=levels,
-        output=output,
-        components=components,
-        layers=layers,
-        width=width,
-        head=head,
-        position=position,
-        conditional=conditional,
-        lr=lr,
-    )
+    return _build(DiagonalBiLSTM, spec, layers, common)

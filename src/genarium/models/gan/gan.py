@@ -295,13 +295,19 @@ class GAN(Model):
         generator: torch.Generator | None = None,
         *,
         condition: Condition = None,
+        settings: Truncation | None = None,
     ) -> Tensor:
-        """n codes [n, Z+S]: noise N(0, I), then what `condition` asks for, else its own prior."""
+        """n codes [n, Z+S]: noise N(0, I), truncated as `settings` say; then what `condition` asks
+        for, else its own prior."""
         # Drawn where `generator` lives (the CPU by default): the same numbers on every device.
         at = generator.device if generator is not None else torch.device("cpu")
         noise = torch.randn(n, self.latent, generator=generator, device=at)
         code = self.conditioning.draw(n, condition, generator)
-        return torch.cat([noise, code.to(at)], 1).to(next(self.parameters()).device)
+        codes = torch.cat([noise, code.to(at)], 1).to(next(self.parameters()).device)
+        if settings is None or settings.truncation is None:
+            return codes
+        noise = truncated(codes[:, : self.latent], settings.truncation)
+        return torch.cat([noise, codes[:, self.latent :]], 1)
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes [B, Z+S] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
@@ -318,9 +324,6 @@ class GAN(Model):
         settings: Truncation | None = None,
     ) -> Tensor:
         """n new images [n,C,H,W] on [-1, 1], with the running statistics in evaluation mode."""
-        codes = self.prior(n, generator, condition=condition)
-        if settings is not None and settings.truncation is not None:
-            noise = truncated(codes[:, : self.latent], settings.truncation)
-            codes = torch.cat([noise, codes[:, self.latent :]], 1)
+        codes = self.prior(n, generator, condition=condition, settings=settings)
         # In pieces, so that ten thousand samples need no more memory than a training batch.
         return torch.cat([self.decode(z) for z in codes.split(256)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 from annotated_types import Gt
 
 from genarium.models import arguments as shared
 from genarium.recipes import NonNegativeFloat
-from genarium.signatures import Help
+from genarium.signatures import Default, Help
 
 Pixels = Annotated[
     Literal["bernoulli", "gaussian", "logistic"],
@@ -30,3 +30,16 @@ FreeBits = Annotated[
     NonNegativeFloat,
     Help("nats a latent may carry before its KL costs anything, against unused latents."),
 ]
+
+
+class Networks(TypedDict):
+    """What all of them take: encoder, decoder, code and learning rate."""
+
+    net: Annotated[shared.Net, Default("conv")]
+    decoder: Annotated[Pixels, Default("bernoulli")]
+    latent: Annotated[shared.Latent, Default(16)]
+    width: Annotated[shared.ConvWidth, Default(16)]
+    hidden: Annotated[shared.Hidden, Default(256)]
+    layers: Annotated[Layers, Default(4)]
+    activation: Annotated[Activation, Default("relu")]
+    lr: Annotated[shared.LearningRate, Default(2e-3)]

@@ -7,12 +7,14 @@ say) when the label is changed.
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from genarium.contract import Attribute, Spec
 from genarium.errors import UserError
-from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.conditioning import Conditioning, Labels, Rows
-from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
-from genarium.models.vae.vae import VAE, build
+from genarium.models.vae.arguments import Beta, FreeBits, Networks
+from genarium.models.vae.model import VAE
+from genarium.models.vae.vae import build
 from genarium.recipes import recipe
 
 
@@ -44,16 +46,9 @@ def cvae(
     spec: Spec,
     *,
     condition: str = "class",
-    net: Net = "conv",
-    decoder: Pixels = "bernoulli",
-    latent: Latent = 16,
-    width: ConvWidth = 16,
-    hidden: Hidden = 256,
-    layers: Layers = 4,
-    activation: Activation = "relu",
     beta: Beta = 1.0,
     free_bits: FreeBits = 0.0,
-    lr: LearningRate = 2e-3,
+    **networks: Unpack[Networks],
 ) -> VAE:
     """Conditional VAE: draws the class that is asked for, and changes it while the code stays.
 
@@ -62,14 +57,7 @@ def cvae(
     """
     return build(
         spec,
-        net,
-        decoder,
-        latent=latent,
-        width=width,
-        hidden=hidden,
-        layers=layers,
-        activation=activation,
-        lr=lr,
+        networks,
         conditioning=conditioning_of(spec, condition),
         beta=beta,
         free_bits=free_bits,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from genarium.contract import Spec
-from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
-from genarium.models.vae.arguments import Activation, Layers, Pixels
-from genarium.models.vae.vae import VAE, build
+from genarium.models.vae.arguments import Networks
+from genarium.models.vae.model import VAE
+from genarium.models.vae.vae import build
 from genarium.recipes import PositiveInt, recipe
 
 
@@ -20,28 +22,10 @@ def iwae(
     spec: Spec,
     *,
     samples: PositiveInt = 5,
-    net: Net = "conv",
-    decoder: Pixels = "bernoulli",
-    latent: Latent = 16,
-    width: ConvWidth = 16,
-    hidden: Hidden = 256,
-    layers: Layers = 4,
-    activation: Activation = "relu",
-    lr: LearningRate = 2e-3,
+    **networks: Unpack[Networks],
 ) -> VAE:
     """Importance weighted autoencoder: a VAE trained on the bound of several draws a code.
 
     samples: draws of the code an image; the decoder's work grows with it. 1 is the VAE.
     """
-    return build(
-        spec,
-        net,
-        decoder,
-        latent=latent,
-        width=width,
-        hidden=hidden,
-        layers=layers,
-        activation=activation,
-        lr=lr,
-        samples=samples,
-    )
+    return build(spec, networks, samples=samples)

@@ -1,415 +1,42 @@
-"""Variational autoencoders: a code with a known prior, and a true bound on the likelihood.
-
-    Kingma & Welling 2014, Auto-Encoding Variational Bayes
-    Sohn, Lee & Yan 2015, the conditional VAE: labels in p(x|z,y) and q(z|x,y)
-    Higgins et al. 2017, beta-VAE
-    Kingma et al. 2016, free bits
-    Burda, Grosse & Salakhutdinov 2016, Importance Weighted Autoencoders
-    Alemi et al. 2018, Fixing a Broken ELBO (the names distortion and rate)
-
-Shapes: B batch · C channels · H, W pixels · D latent size · S size of the condition · k importance
-samples
-"""
+"""The variational autoencoder as a recipe, and what builds it, the conditional and the
+importance-weighted one (`model.py` has the class and its losses)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Unpack
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from genarium.contract import (
-    Batch,
-    Condition,
-    Model,
-    Noise,
-    Optim,
-    Phase,
-    Posterior,
-    Settings,
-    Spec,
-    Step,
-    from_uint8,
-)
-from genarium.models.arguments import ConvWidth, Hidden, Latent, LearningRate, Net
-from genarium.models.conditioning import Conditioning, Rows
-from genarium.models.vae.arguments import Activation, Beta, FreeBits, Layers, Pixels
-from genarium.models.vae.row_noise import DeterministicNoise, RowNoise
+from genarium.contract import Optim, Spec
+from genarium.models.conditioning import Conditioning
+from genarium.models.vae.arguments import Beta, FreeBits, Networks
+from genarium.models.vae.model import VAE as VAE
 from genarium.nn import distributions as dist
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.nn.norm import global_mean
-from genarium.recipes import NonNegativeFloat, recipe, refuse_unused
-
-PIXELS_AT_ONCE = 2**19
-"""Decoded pixels held at once by `elbo`, so that k = 5000 needs no more memory than k = 1."""
-
-CONDITION_SCALE = 10.0
-"""Factor of the condition where it enters the decoder. A one-hot label beside many latents is
-learnt so slowly that the latents come to carry the class, and samples then ignore the label."""
-
-
-@dataclass(frozen=True)
-class Prior(Settings):
-    """How a VAE samples.
-
-    temperature: of a VAE: factor of the prior's deviation, z ~ N(0, T²·I); below 1 codes lie
-        nearer the middle.
-    """
-
-    temperature: NonNegativeFloat = 1.0
-
-
-def scaled(z: Tensor, latent: int, settings: Prior | None) -> Tensor:
-    """Codes [n, D + S] with their D = `latent` draws of N(0, I) times the temperature."""
-    if settings is None or settings.temperature == 1.0:
-        return z
-    return torch.cat([settings.temperature * z[:, :latent], z[:, latent:]], 1)
-
-
-class VAE(Model):
-    """A latent Gaussian model p(z) p(x|z,y) with an amortised posterior q(z|x,y).
-
-    Minimises distortion + β·rate, the mean over the batch of
-        distortion = −E_q[ln p(x|z,y)]  (one reparametrised draw, summed over pixels) and
-        rate       = Σ_d max(λ, KL_d),  KL_d = E_x[½ (μ_d² + σ_d² − 1 − ln σ_d²)],
-    both in nats, KL_d that of latent d over the global batch and λ the free bits. At β = 1 and
-    λ = 0 that is the negative ELBO; the metric `elbo` is the true bound −distortion − Σ_d KL_d at
-    any β and λ.
-
-    samples: k > 1 minimises −ln (1/k) Σᵢ p(x, zᵢ|y)/q(zᵢ|x,y) instead, the importance-weighted
-    bound; its gradient is plain backpropagation through the reparametrised zᵢ (Burda et al.,
-    section 3). β and λ belong to the ELBO and have to be 1 and 0 there.
-
-    encoder: [B,C,H,W] on [−1, 1] (and conditions [B,S]) -> [B, 2·latent], the means and then the
-    log variances. decoder: [B, latent + S] -> [B, likelihood.outputs·C, H, W]. conditioning: what
-    y is; nothing by default. A code z [B, D + S] is all that the decoder needs: the D latents,
-    then the condition.
-    """
-
-    settings = Prior
-
-    def __init__(
-        self,
-        spec: Spec,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        likelihood: dist.Likelihood,
-        *,
-        latent: int,
-        beta: float = 1.0,
-        free_bits: float = 0.0,
-        samples: int = 1,
-        conditioning: Conditioning | None = None,
-        optim: Optim | None = None,
-    ):
-        super().__init__()
-        if samples > 1 and (beta != 1.0 or free_bits):
-            raise ValueError("beta and free bits belong to the ELBO: leave them at 1 and 0")
-        self.spec = spec
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihood
-        self.latent = latent
-        self.beta = beta
-        self.free_bits = free_bits
-        self.samples = samples
-        self.conditioning = conditioning if conditioning is not None else Conditioning()
-        self.conditional = self.conditioning.classes
-        self.conditioned_on = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
-        self.density = likelihood.density
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self.started: Tensor
-        self._asked = False
-        self.phases = (Phase("vae", optim=optim or Optim()),)
-
-    # Training ------------------------------------------------------------------------------
-
-    def infer(self, x: Tensor, y: Tensor | None = None) -> Posterior:
-        """q(z|x,y) of images on [−1, 1] and conditions [B,S]."""
-        result = self.encoder(x) if y is None else self.encoder(x, y)
-        return Posterior(*result.chunk(2, dim=1))
-
-    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """What p(x|z,y) is made of, [B, outputs·C, H, W], for latents [B,D]."""
-        return self._decoded(z if y is None else torch.cat([z, y], 1))
-
-    def _decoded(self, z: Tensor) -> Tensor:
-        """The decoder's output for codes [B, D + S]."""
-        if self.conditioning.size:
-            z = torch.cat([z[:, : self.latent], CONDITION_SCALE * z[:, self.latent :]], 1)
-        output: Tensor = self.decoder(z)
-        return output
-
-    def terms(
-        self, target: Tensor, noise: Noise, y: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Posterior]:
-        """ln p(x|z) of one draw z ~ q(z|x), [B] nats; the KL of each latent, [B,D] nats; q."""
-        q = self.infer(self.likelihood.signed(target), y)
-        z = dist.reparametrize(*q, noise.normal(self.latent))
-        log_likelihood = self.likelihood.log_prob(self.generate(z, y), target)
-        return log_likelihood, dist.kl_standard_normal(*q), q
-
-    def log_weights(
-        self, target: Tensor, eps: Tensor, q: Posterior, y: Tensor | None = None
-    ) -> Tensor:
-        """ln p(x, z|y) − ln q(z|x,y), [B] nats, of the draws z = μ + σ·eps from q."""
-        z = dist.reparametrize(*q, eps)
-        # ln p(z) − ln q(z|x): with eps at hand no square has to be divided by a small variance.
-        prior = 0.5 * (eps.square() + q.log_variance - z.square()).sum(1)
-        return self.likelihood.log_prob(self.generate(z, y), target) + prior
-
-    def step(self, batch: Batch, phase: str) -> Step:
-        y = self.conditioning.of_batch(batch) if self.conditioning.size else None
-        target = self.likelihood.target(batch)
-        if self.training and not self._asked:
-            self._start(target)
-        if self.samples > 1:
-            return self._importance_weighted(target, batch.noise, y)
-        log_likelihood, kl, q = self.terms(target, batch.noise, y)
-        distortion, rate = -log_likelihood.mean(), kl.sum(1).mean()
-        weighed = rate
-        if self.free_bits:
-            weighed = global_mean(kl).clamp(min=self.free_bits).sum()
-        metrics = {
-            "elbo": -distortion.detach() - rate.detach(),
-            "reconstruction": -distortion.detach(),
-            "kl": rate.detach(),
-            "active_units": active_units(q.mean.detach()),
-        }
-        return Step({"distortion": distortion, "rate": self.beta * weighed}, metrics)
-
-    @torch.no_grad()
-    def _start(self, target: Tensor) -> None:
-        """Let a dense decoder begin at the mean of the first batch (as Burda et al. do)."""
-        self._asked = True  # the buffer is for runs that are resumed; reading it would stall a GPU
-        if not self.started and isinstance(self.decoder, DenseDecoder):
-            bias = self.decoder.layers[-1].bias
-            assert isinstance(bias, Tensor)
-            bias.copy_(self.likelihood.start(global_mean(target.float())).flatten())
-        self.started.fill_(True)
-
-    def _importance_weighted(self, target: Tensor, noise: Noise, y: Tensor | None) -> Step:
-        k = self.samples
-        q = self.infer(self.likelihood.signed(target), y)
-        eps = noise.normal(k, self.latent).flatten(0, 1)
-
-        def each(x: Tensor) -> Tensor:  # [B, ...] -> [B·k, ...], the copies side by side
-            return x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
-
-        weights = self.log_weights(
-            each(target), eps, Posterior(*map(each, q)), None if y is None else each(y)
-        ).view(-1, k)
-        bound = dist.importance_weighted_bound(weights, dim=1).mean()
-        metrics = {
-            "bound": bound.detach(),
-            "elbo": weights.detach().mean(),  # of k draws each, the KL estimated too
-            "kl": dist.kl_standard_normal(*q).detach().sum(1).mean(),
-            "active_units": active_units(q.mean.detach()),
-        }
-        return Step({"bound": -bound}, metrics)
-
-    # Likelihood ----------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def elbo(
-        self,
-        images: Tensor,
-        condition: Condition = None,
-        *,
-        k: int = 1,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """The k-sample importance-weighted bound on ln p(x|y), [B] nats (see `density`), float64.
-
-        images: [B,C,H,W] uint8. k = 1 is the ELBO (one draw, KL in closed form); k > 1 is
-        ln (1/k) Σᵢ p(x, zᵢ)/q(zᵢ|x). What is random in the target (binarization, dequantization)
-        is drawn once an image, from `generator` like z; an image's numbers do not depend on how
-        the images were cut into batches.
-
-        Without a condition a model of class labels bounds ln p(x), p(x) = Σ_y p(x|y)/K, at the
-        cost of K passes; one that is told rows of an extra tensor takes y from their prior.
-        """
-        noise = RowNoise(len(images), generator, images.device)
-        rows = max(1, PIXELS_AT_ONCE // self.spec.dims)
-        group = max(1, rows // k)
-        bounds = []
-        for start in range(0, len(images), group):
-            mine = slice(start, start + group)
-            part = noise.part(mine)
-            target = self.likelihood.target(Batch(images[mine], noise=part))
-            asked = None if condition is None else condition[mine]
-            each = [self._bound(target, k, part, rows, y) for y in self._possible(asked, part)]
-            # ln Σ_y p(x|y)/K: the mixture over all labels where none was given
-            bounds.append(dist.importance_weighted_bound(torch.stack(each)))
-        return torch.cat(bounds) if bounds else images.new_empty(0, dtype=torch.float64)
-
-    def _possible(self, condition: Condition, noise: RowNoise) -> list[Tensor | None]:
-        """The conditions [B,S] of `condition`: one, or that of every class where none is given."""
-        n, conditioning = len(noise.generators), self.conditioning
-        if isinstance(conditioning, Rows):
-            return [conditioning.filled(condition, noise.uniform(1)[:, 0]).to(noise.device)]
-        if condition is None and self.conditional:
-            labels = torch.arange(conditioning.size).view(-1, 1).expand(-1, n)
-            return [conditioning.draw(n, own, None).to(noise.device) for own in labels]
-        # refuses a class it does not know
-        y = conditioning.draw(n, condition, None).to(noise.device)
-        return [y if conditioning.size else None]
-
-    def _bound(
-        self, target: Tensor, k: int, noise: Noise, rows: int, y: Tensor | None = None
-    ) -> Tensor:
-        if k == 1:
-            log_likelihood, kl, _ = self.terms(target, noise, y)
-            return log_likelihood.double() - kl.double().sum(1)
-        q = self.infer(self.likelihood.signed(target), y)
-        eps = noise.normal(k, self.latent).flatten(0, 1)
-        owner = torch.arange(len(target), device=eps.device).repeat_interleave(k)
-        weights = [
-            self.log_weights(
-                target[i],
-                part,
-                Posterior(q.mean[i], q.log_variance[i]),
-                None if y is None else y[i],
-            )
-            for part, i in zip(eps.split(rows), owner.split(rows))
-        ]
-        return dist.importance_weighted_bound(torch.cat(weights).view(-1, k), dim=1)
-
-    # Codes and samples ---------------------------------------------------------------------
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Condition = None,
-        generator: torch.Generator | None = None,
-        settings: Prior | None = None,
-        pixels: Literal["mean", "draw"] = "mean",
-    ) -> Tensor:
-        """n new images, [n,C,H,W] float32 on [−1, 1], decoded from draws of the prior.
-
-        The mean of p(x|z) by default, as is the custom; pixels="draw" draws the pixels as well.
-        """
-        z = scaled(self.prior(n, generator, condition=condition), self.latent, settings)
-        output = self._decoded(z)
-        if pixels == "draw":
-            return self.likelihood.draw(output, RowNoise(n, generator, z.device))
-        return self.likelihood.mean(output)
-
-    def prior(
-        self,
-        n: int,
-        generator: torch.Generator | None = None,
-        *,
-        condition: Condition = None,
-    ) -> Tensor:
-        """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
-        at = generator.device if generator is not None else torch.device("cpu")
-        z = torch.randn(n, self.latent, generator=generator, device=at)
-        y = self.conditioning.draw(n, condition, generator)
-        return torch.cat([z, y.to(at)], 1).to(next(self.parameters()).device)
-
-    @torch.no_grad()
-    def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
-        """uint8 [B,C,H,W] -> q(z|x,y); grey values stand for expected bits.
-
-        Without a condition y is what the model makes of the images (see `_condition_for`).
-        """
-        return self.infer(from_uint8(images), self._condition_for(images, condition))
-
-    def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
-        y = self._condition_for(images, condition)
-        mean = self.infer(from_uint8(images), y).mean
-        return mean if y is None else torch.cat([mean, y], 1)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """Codes [B, D + S] -> the mean of p(x|z,y), [B,C,H,W] float32 on [−1, 1]; differentiable
-        in z."""
-        return self.likelihood.mean(self._decoded(z))
-
-    @torch.no_grad()
-    def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
-        return self.decode(self.encode(images, condition))
-
-    @torch.no_grad()
-    def classify(self, images: Tensor) -> Tensor:
-        """The class y with the largest bound on ln p(x|y) at the posterior mean, [B] int64.
-
-        Needs class labels as its condition. Nothing is drawn: an image always gets one answer.
-        """
-        noise = DeterministicNoise(0, len(images), device=images.device)
-        target = self.likelihood.target(Batch(images, noise=noise))
-        bounds = []
-        for label in range(self.conditioning.size):
-            labels = torch.full((len(images),), label)
-            y = self.conditioning.draw(len(images), labels, None).to(images.device)
-            log_likelihood, kl, _ = self.terms(target, noise, y)
-            bounds.append(log_likelihood - kl.sum(1))
-        return torch.stack(bounds, 1).argmax(1)
-
-    def _condition_for(self, images: Tensor, condition: Condition) -> Tensor | None:
-        """The condition [B,S] to encode images with.
-
-        Not given, it is the class that explains the image best (`classify`), or for a model that
-        is told rows their mean over the rows it keeps.
-        """
-        conditioning, n = self.conditioning, len(images)
-        if condition is None and self.conditional:
-            condition = self.classify(images)
-        if condition is None and isinstance(conditioning, Rows):
-            return conditioning.mean().to(images.device).expand(n, -1)
-        y = conditioning.draw(n, condition, None).to(images.device)
-        return y if conditioning.size else None
-
-    @property
-    def continuous_columns(self) -> list[int]:
-        """The columns of a code that are continuous: the latents."""
-        return list(range(self.latent))
-
-
-def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
-    """How many latents follow the image: Var_x(E_q[z_d]) > threshold, a float scalar.
-
-    means: [B,D] posterior means of B images. Source: Burda et al. 2016, section 5.
-    """
-    return (means.var(0, correction=0) > threshold).sum().float()
+from genarium.recipes import recipe, refuse_unused
 
 
 def build(
-    spec: Spec,
-    net: Net,
-    decoder: Pixels,
-    *,
-    latent: int,
-    width: int,
-    hidden: int,
-    layers: int,
-    activation: Activation,
-    lr: float,
-    conditioning: Conditioning | None = None,
-    **axes: float,
+    spec: Spec, networks: Networks, *, conditioning: Conditioning | None = None, **axes: float
 ) -> VAE:
     """A VAE from the arguments that the recipes share; axes: `beta`, `free_bits`, `samples`."""
-    if net == "conv":
+    latent, activation = networks["latent"], networks["activation"]
+    if networks["net"] == "conv":
         refuse_unused("it is of --net dense alone", activation=(activation, "relu"))
     else:
-        refuse_unused("it is of --net conv alone", width=(width, 16))
+        refuse_unused("it is of --net conv alone", width=(networks["width"], 16))
     if not axes.get("beta", 1.0):
         refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
-    likelihood = dist.likelihood_of(decoder, spec)
+    likelihood = dist.likelihood_of(networks["decoder"], spec)
     out = (likelihood.outputs * spec.channels, spec.height, spec.width)
     beside = conditioning.size if conditioning is not None else 0
     encoder_net: nn.Module
     decoder_net: nn.Module
-    units = (hidden,) * layers
-    if net == "conv":
-        encoder_net = ConvEncoder(spec.shape, 2 * latent, width, units, beside)
-        decoder_net = ConvDecoder(latent + beside, out, width, units)
+    units = (networks["hidden"],) * networks["layers"]
+    if networks["net"] == "conv":
+        encoder_net = ConvEncoder(spec.shape, 2 * latent, networks["width"], units, beside)
+        decoder_net = ConvDecoder(latent + beside, out, networks["width"], units)
     else:
         encoder_net = DenseEncoder(spec.shape, 2 * latent, units, activation, beside)
         decoder_net = DenseDecoder(latent + beside, out, units, activation)
@@ -420,7 +47,7 @@ def build(
         likelihood,
         latent=latent,
         conditioning=conditioning,
-        optim=Optim(lr=lr),
+        optim=Optim(lr=networks["lr"]),
         **axes,  # type: ignore[arg-type]
     )
 
@@ -435,28 +62,9 @@ def build(
 def vae(
     spec: Spec,
     *,
-    net: Net = "conv",
-    decoder: Pixels = "bernoulli",
-    latent: Latent = 16,
-    width: ConvWidth = 16,
-    hidden: Hidden = 256,
-    layers: Layers = 4,
-    activation: Activation = "relu",
     beta: Beta = 1.0,
     free_bits: FreeBits = 0.0,
-    lr: LearningRate = 2e-3,
+    **networks: Unpack[Networks],
 ) -> VAE:
     """Variational autoencoder: a smooth code, a Gaussian prior, a bound on the likelihood."""
-    return build(
-        spec,
-        net,
-        decoder,
-        latent=latent,
-        width=width,
-        hidden=hidden,
-        layers=layers,
-        activation=activation,
-        lr=lr,
-        beta=beta,
-        free_bits=free_bits,
-    )
+    return build(spec, networks, beta=beta, free_bits=free_bits)

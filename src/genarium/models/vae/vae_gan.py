@@ -40,7 +40,7 @@ from genarium.models.arguments import Latent
 from genarium.models.gan.arguments import Beta1
 from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
-from genarium.models.vae.vae import Prior, scaled
+from genarium.models.vae.prior import Prior, scaled
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
 from genarium.nn.distributions import kl_standard_normal, reparametrize
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
@@ -158,12 +158,13 @@ class VAEGAN(Model):
         generator: torch.Generator | None = None,
         *,
         condition: Condition = None,
+        settings: Prior | None = None,
     ) -> Tensor:
-        """n draws from N(0, I), [n,D] float32."""
+        """n draws from N(0, T²·I), [n,D] float32; `settings` have the temperature T."""
         unconditional(condition)
         at = generator.device if generator is not None else torch.device("cpu")
         z = torch.randn(n, self.latent, generator=generator, device=at)
-        return z.to(next(self.parameters()).device)
+        return scaled(z.to(next(self.parameters()).device), self.latent, settings)
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes [B,D] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
@@ -180,7 +181,7 @@ class VAEGAN(Model):
         settings: Prior | None = None,
     ) -> Tensor:
         """n new images [n,C,H,W] on [-1, 1], decoded from draws of the prior."""
-        codes = scaled(self.prior(n, generator, condition=condition), self.latent, settings)
+        codes = self.prior(n, generator, condition=condition, settings=settings)
         return torch.cat([self.decode(z) for z in codes.split(256)])
 
     @torch.no_grad()
