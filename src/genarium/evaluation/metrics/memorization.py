@@ -4,7 +4,7 @@
     Alaa et al. 2022, How faithful is your synthetic data?: `authenticity`
 
 and `nearest_gap`, the plain comparison of nearest neighbours. None of them takes the place of
-`copying`: a blurred or a merely poor sampler moves the first two, and few held-out images blind
+`copying`: a blurred or a merely poor sampler moves the first two, and few held-out images weaken
 the last. docs/copying.md shows how often each is right.
 
 Shapes: n samples · m test images · N training images · D features

@@ -229,7 +229,8 @@ class VAE(Model):
         the images were cut into batches.
 
         Without a condition a model of class labels bounds ln p(x), p(x) = Σ_y p(x|y)/K, at the
-        cost of K passes; one that is told rows of an extra tensor takes y from their prior.
+        cost of K passes; one that is conditioned on rows of an extra tensor takes y from their
+        prior.
         """
         noise = RowNoise(len(images), generator, images.device)
         rows = max(1, PIXELS_AT_ONCE // self.spec.dims)
@@ -356,7 +357,7 @@ class VAE(Model):
         """The condition [B,S] to encode images with.
 
         Not given, it is the class that explains the image best (`classify`), or for a model that
-        is told rows their mean over the rows it keeps.
+        is conditioned on rows their mean over the rows it keeps.
         """
         conditioning, n = self.conditioning, len(images)
         if condition is None and self.conditional:
