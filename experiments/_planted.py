@@ -1,4 +1,4 @@
-"""Samplers whose faults are known: they replay, damage, leave out or repeat real digits."""
+"""Samplers whose faults are known: they copy, damage, leave out or repeat real digits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def blurred(images: Tensor, side: int) -> Tensor:
 
 
 def changed(images: Tensor, how: str, noise: float) -> Tensor:
-    """Digits as a sampler might replay them, `how` one of CHANGES."""
+    """Digits as a sampler might copy them, `how` one of CHANGES."""
     if how == "shifted":
         return F.pad(images, (1, 0, 1, 0))[..., :-1, :-1]  # a pixel down and to the right
     if how == "noised":

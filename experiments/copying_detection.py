@@ -1,4 +1,4 @@
-"""A sampler that replays training images is found out, and an honest one is not accused."""
+"""A sampler that copies training images is detected, and a control is no false positive."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def searched(s: Settings) -> tuple[Lookalikes, dict[str, Lookalikes], Tensor]:
         how: pool.nearest(changed(images[sources], how, s.noise), 14, proposed=14)
         for how in CHANGES
     }
-    # honest, but smoother than real images; what one is a blurred version of is not in the pool
+    # no copies, but smoother than real images; what one is a blurred version of is not in the pool
     own = torch.arange(len(images))
     copies["smooth"] = pool.nearest(blurred(images, 3), 14, proposed=14, own=own)
     return real, copies, sources
@@ -74,7 +74,7 @@ def measure(seed: int, s: Settings) -> Measured:
 
     for trial in range(s.trials):
         generator = generator_of(seed, f"trial {trial}")
-        # who is trained on, held out and honestly sampled is drawn anew each time
+        # who is trained on, held out and sampled is drawn anew each time
         order = torch.randperm(s.images, generator=generator)
         control, rest = order[: s.samples], order[s.samples :]
         there = torch.ones(s.images, dtype=torch.bool)
@@ -90,7 +90,7 @@ def measure(seed: int, s: Settings) -> Measured:
 
         own, labels = numbered(own), trained[there]
         truth = among(real, control, there)
-        note("honest", numbered(truth), own, labels, trial)
+        note("control", numbered(truth), own, labels, trial)
         smooth = among(copies["smooth"], control, there)
         note("smooth", numbered(smooth), own, labels, trial)
         usable = trained[sources].nonzero().flatten()
@@ -98,15 +98,15 @@ def measure(seed: int, s: Settings) -> Measured:
             for percent in PERCENT:
                 count = s.samples * percent // 100
                 drawn = usable[torch.randint(len(usable), (count,), generator=generator)]
-                replayed = among(copies[how], drawn, there)
+                copied = among(copies[how], drawn, there)
                 kept = Lookalikes(truth.distance[count:], truth.index[count:])
-                mixed = together(replayed, kept)
+                mixed = together(copied, kept)
                 note(f"{how}_{percent}", numbered(mixed), own, labels, trial)
     rate = {key: sum(result) / len(result) for key, result in alarms.items()}
     light = [rate[f"{how}_{p}"] for how in CHANGES for p in PERCENT if p >= 20]
     numbers = {
         "worst_detection": min(light),
-        "false_alarms": rate["honest"],
+        "false_alarms": rate["control"],
         "false_alarms_smooth": rate["smooth"],
         "exact_5": rate["exact_5"],
         "exact_1": rate["exact_1"],
@@ -121,7 +121,7 @@ def measure(seed: int, s: Settings) -> Measured:
 
 def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    rows = ("honest", "smooth", *CHANGES)
+    rows = ("control", "smooth", *CHANGES)
     table = torch.full((len(rows), len(PERCENT)), torch.nan)
     for i, row in enumerate(rows):
         for j, percent in enumerate(PERCENT):
@@ -156,19 +156,19 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
 
 CLAIM = Claim(
     name="copying_detection",
-    title="Copies of training images are found, honest samples are not accused",
+    title="Copies of training images are detected, with few false positives",
     paper="after Meehan, Chaudhuri & Dasgupta 2020",
     setup="14,000 digits, in each of 34 trials a seed divided anew: 12,000 trained on, 1,000 held "
-    "out, 1,000 honest samples, of which a part is replaced by training images as they are, moved "
+    "out, 1,000 control samples, of which a part is replaced by training images as they are, moved "
     "by a pixel, with noise of 20 grey levels, of less contrast, or blurred by a 3x3 mean. Smooth: "
-    "honest samples, all blurred.",
+    "control samples, all blurred.",
     criteria=(
         Criterion(
-            "Of samplers that copy 20 % or more, changed or not, at least 95 % are found out",
+            "Of samplers that copy 20 % or more, changed or not, at least 95 % are detected",
             (Bound("worst_detection", at_least=0.95, each=False),),
         ),
         Criterion(
-            "At most 5 % of honest samplers are accused",
+            "At most 5 % of control samplers are false positives",
             (
                 Bound("false_alarms", at_most=0.05, each=False),
                 Bound("false_alarms_smooth", at_most=0.05, each=False),

@@ -1,4 +1,4 @@
-"""A sampler that leaves classes out or repeats itself is found out, and an honest one is not."""
+"""A sampler that leaves classes out or repeats itself is detected, and a control is not."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def measure(seed: int, s: Settings) -> Measured:
             result = dropping(counts, expected, confusion, NAMES)
             exact[count].append(float(set(result.missing) == set(gone.tolist())))
             alarm[count].append(float(result.detected))
-    repeated: dict[str, list[float]] = {"honest": [], "one a class": [], "one a class, noised": []}
+    repeated: dict[str, list[float]] = {"control": [], "one a class": [], "one a class, noised": []}
     for trial in range(s.repeat_trials):
         generator = generator_of(seed, f"repeats {trial}")
         order = torch.randperm(s.images, generator=generator)
@@ -58,7 +58,7 @@ def measure(seed: int, s: Settings) -> Measured:
         control = images[order[-s.repeat_samples :]]
         rows = one_a_class(images, labels, s.repeat_samples, generator)
         for name, samples in (
-            ("honest", control),
+            ("control", control),
             ("one a class", images[rows]),
             ("one a class, noised", noised(images[rows], s.noise, trial)),
         ):
@@ -68,7 +68,7 @@ def measure(seed: int, s: Settings) -> Measured:
         "false_alarms": sum(alarm[0]) / s.trials,
         "one_dropped": sum(alarm[1]) / s.trials,
         "repeats_found": min(sum(repeated[k]) for k in list(repeated)[1:]) / s.repeat_trials,
-        "repeats_false": sum(repeated["honest"]) / s.repeat_trials,
+        "repeats_false": sum(repeated["control"]) / s.repeat_trials,
     }
     result = {k: sum(v) / len(v) for k, v in repeated.items()}
     return Measured(numbers, {"exact": numbers["right_1"], "repeats": result})
@@ -89,7 +89,7 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     rates = [
         100 * sum(m.curves["repeats"][k] for m in measured.values()) / len(measured) for k in names
     ]
-    bars = right.bar(["honest", "one image\na class", "the same,\nnoised"], rates, color="C1")
+    bars = right.bar(["control", "one image\na class", "the same,\nnoised"], rates, color="C1")
     right.bar_label(bars, fmt="%.0f %%")
     right.set(ylabel='trials that say "repeats itself", %', ylim=(0, 112))
     right.set_title(f"{s.repeat_trials * len(measured)} trials each, {s.repeat_samples:,} samples")
@@ -108,7 +108,7 @@ CLAIM = Claim(
             (Bound("one_dropped", at_least=0.95), Bound("right_1", at_least=0.95)),
         ),
         Criterion(
-            "At most 5 % of samplers of all classes are accused",
+            "At most 5 % of samplers of all classes are false positives",
             (Bound("false_alarms", at_most=0.05, each=False),),
         ),
         Criterion(

@@ -51,7 +51,7 @@ def measure(seed: int, s: Settings) -> Measured:
     results = [values[str(size)] for size in s.sizes]
     numbers = {
         "in_order": float(all(v == sorted(v) and len({*v}) == len(v) for v in results)),
-        "honest": max(abs(v[0]) for v in results),
+        "control": max(abs(v[0]) for v in results),
         "rise_20": min(v[SHARES.index(20)] - v[0] for v in results),
         "all_copied": min(v[-1] for v in results),
         "all_noised": min(values[f"{size} noised"][0] for size in s.sizes),
@@ -84,10 +84,10 @@ CLAIM = Claim(
             "The more copies, the higher, at every step and size",
             (Bound("in_order", at_least=1),),
         ),
-        Criterion("Without copies it is within 4 of 0", (Bound("honest", at_most=4),)),
+        Criterion("Without copies it is within 4 of 0", (Bound("control", at_most=4),)),
         Criterion("Nothing but copies is above 10,000", (Bound("all_copied", at_least=1e4),)),
         Criterion(
-            "Nothing but noised copies is above honest samples",
+            "Nothing but noised copies is above control samples",
             (Bound("all_noised", at_least=4),),
         ),
     ),

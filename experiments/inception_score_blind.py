@@ -13,7 +13,7 @@ from _planted import digits, features
 from genarium.evaluation.diagnostics.findings import Originals
 from genarium.evaluation.metrics.inception_score import inception_score
 
-SAMPLERS = ("honest", "copier", "one a class")
+SAMPLERS = ("control", "copier", "one a class")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def measure(seed: int, s: Settings) -> Measured:
     sure = logits[train].softmax(1)
     best = train[sure.argmax(0)]
     rows = {
-        "honest": control,
+        "control": control,
         "copier": train[torch.randperm(len(train), generator=generator)[: s.samples]],
         "one a class": best[torch.arange(s.samples) % 10],
     }
@@ -51,8 +51,8 @@ def measure(seed: int, s: Settings) -> Measured:
         numbers[f"copying_{key}"] = float(copying.detected)
         numbers[f"repeats_{key}"] = float(repeats.detected)
         verdicts[name] = [copying.text, repeats.text]
-    numbers["copier_gain"] = numbers["is_copier"] - numbers["is_honest"]
-    numbers["one_gain"] = numbers["is_one_a_class"] - numbers["is_honest"]
+    numbers["copier_gain"] = numbers["is_copier"] - numbers["is_control"]
+    numbers["one_gain"] = numbers["is_one_a_class"] - numbers["is_control"]
     shown = {name: images[chosen[:30]] for name, chosen in rows.items()}
     return Measured(numbers, {"verdicts": verdicts}, shown)
 
@@ -72,12 +72,12 @@ CLAIM = Claim(
     name="inception_score_blind",
     title="The Inception Score is blind to copying and to repeats",
     paper="Barratt & Sharma 2018",
-    setup="1,000 samples each of an honest sampler (real digits that nobody trained on), of one "
-    "that replays 1,000 of 12,000 training images, and of one that knows the training image a "
+    setup="1,000 samples each of a control sampler (real digits that nobody trained on), of one "
+    "that copies 1,000 of 12,000 training images, and of one that knows the training image a "
     "class that the classifier is surest of.",
     criteria=(
         Criterion(
-            "A copier has at least the honest sampler's Inception Score, less .2",
+            "A copier has at least the control sampler's Inception Score, less .2",
             (Bound("copier_gain", at_least=-0.2),),
         ),
         Criterion(
@@ -85,12 +85,12 @@ CLAIM = Claim(
             (Bound("one_gain", at_least=0.1),),
         ),
         Criterion(
-            "The verdicts catch both and spare the honest sampler",
+            "The verdicts detect both and have no false positive",
             (
                 Bound("copying_copier", at_least=1),
                 Bound("repeats_one_a_class", at_least=1),
-                Bound("copying_honest", at_most=0),
-                Bound("repeats_honest", at_most=0),
+                Bound("copying_control", at_most=0),
+                Bound("repeats_control", at_most=0),
             ),
         ),
     ),

@@ -114,7 +114,7 @@ CLAIM = Claim(
             (Bound("non_saturating_left", at_least=0.1, unit="of the largest"),),
         ),
         Criterion(
-            "So after the same number of steps the minimax game has the worse samples.",
+            "So after the same number of steps the minimax objective has the worse samples.",
             (Bound("fid_ratio", at_least=1.25, unit="times the FID of non-saturating"),),
         ),
     ),

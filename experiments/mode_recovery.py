@@ -98,8 +98,8 @@ CLAIM = Claim(
     title="Minibatch discrimination and feature matching recover dropped modes",
     paper="Salimans et al. 2016, sections 3.1 and 3.2",
     setup="ring8, small fully connected networks (128 and 64 units, 2 codes), 3,000 steps of 64 "
-    "points; each regularizer alone in the same game. 2,500 samples; a mode counts with one sample "
-    "within 3 sigma. recovered: share of the modes that the plain GAN drops. "
+    "points; each regularizer alone in the same set-up. 2,500 samples; a mode counts with one "
+    "sample within 3 sigma. recovered: share of the modes that the plain GAN drops. "
     "An earlier set-up (grid25, 2,000 steps of 128) hit almost no mode with any of the three and "
     "was dropped after one seed.",
     criteria=(

@@ -64,7 +64,7 @@ CLAIM = Claim(
     name="paired_vs_unpaired",
     title="Translation with and without pairs",
     paper="Zhu et al. 2017",
-    setup="Outlined shapes to filled ones at 32 px: pix2pix, told which belong together, and "
+    setup="Outlined shapes to filled ones at 32 px: pix2pix, with the pairs, and "
     "CycleGAN, which draws both sides of the same set by themselves; as many steps and images. "
     "L1 to the right answer, and how often a judge of true pictures names shape and colour.",
     criteria=(

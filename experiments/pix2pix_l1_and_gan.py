@@ -20,7 +20,7 @@ from _translation import (
     translate,
 )
 
-KINDS = {"l1": 0.0, "gan": 1.0}  # weight of the game
+KINDS = {"l1": 0.0, "gan": 1.0}  # weight of the adversarial loss
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ CLAIM = Claim(
     "share of that of the targets; a judge trained on true pictures names the shape, as FCN-score "
     "names classes; off_palette is how far a shape's colour is from the nearest of the eight.",
     criteria=(
-        Criterion("With the game the pictures are sharper", (Bound("sharper", 1.2),)),
+        Criterion("With the adversarial loss the pictures are sharper", (Bound("sharper", 1.2),)),
         Criterion(
-            "With the game a shape's colour is nearer to one that exists",
+            "With the adversarial loss a shape's colour is nearer to one that exists",
             (Bound("nearer", at_most=0.8, unit="of L1's distance"),),
         ),
         Criterion(
@@ -98,7 +98,7 @@ CLAIM = Claim(
             (Bound("error_ratio", at_least=1.0, unit="times L1's error"),),
         ),
         Criterion(
-            "The judge reads the shape at least as often in the pictures of the game",
+            "The judge reads the shape at least as often in the pictures with the adversarial loss",
             (Bound("shape_gain", at_least=0.0),),
         ),
     ),

@@ -96,7 +96,7 @@ CLAIM = Claim(
             (Bound("gain", at_least=0.05),),
         ),
         Criterion(
-            "With it the place, x and y, is told by one latent each",
+            "With it the place, x and y, is encoded by one latent each",
             (Bound("beta_place", at_least=0.3),),
         ),
     ),

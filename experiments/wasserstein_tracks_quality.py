@@ -1,4 +1,4 @@
-"""The Wasserstein critic's loss follows the quality of the samples; a non-saturating game's not."""
+"""A Wasserstein critic's loss follows the samples' quality; a non-saturating GAN's does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from _lab import load, make, sample, score, train, trainer_of
 
 from genarium.training.trainer import Trainer
 
-# Per game: what its discriminator's loss says of the distance between data and samples. Up to
+# Per model: what its discriminator's loss says of the distance between data and samples. Up to
 # constants -L_D estimates the Wasserstein distance or (twice) the Jensen-Shannon divergence.
 SETUPS = {"wgan": "WGAN, clipped", "wgan_gp": "WGAN-GP", "dcgan": "non-saturating"}
 
@@ -136,7 +136,7 @@ CLAIM = Claim(
             (Bound("wgan_rho", at_least=0.8, unit="rank correlation"),),
         ),
         Criterion(
-            "Neither the discriminator's nor the generator's loss of the non-saturating game does.",
+            "Neither the discriminator's nor the generator's loss of the non-saturating GAN does.",
             (Bound("dcgan_best_rho", at_most=0.5, unit="the larger rank correlation"),),
         ),
     ),

@@ -33,7 +33,7 @@ FAULTS = (
     ("100 % copied, noised", "copy noised", 100),
     ("one image a class", "one", 0),
 )
-NOTICED = 4.0  # standard deviations among honest samplers
+NOTICED = 4.0  # standard deviations among control samplers
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
     """Sizes of the experiment."""
 
     samples: int = 500
-    controls: int = 8  # honest samplers: how much a score varies where nothing is wrong
+    controls: int = 8  # control samplers: how much a score varies where nothing is wrong
     train: int = 5000
     heldout: int = 1000
     images: int = 14_000
@@ -106,7 +106,7 @@ def measure(seed: int, s: Settings) -> Measured:
     shift: dict[str, dict[str, float]] = {}
     for label, kind, strength in FAULTS:
         values = score(faulty(kind, strength))
-        # a verdict that never moves among honest samplers has no spread: any move counts
+        # a verdict that never moves among control samplers has no spread: any move counts
         shift[label] = {
             name: (values[name] - centre[name]) / max(spread[name], 1e-3 + 0.01 * abs(centre[name]))
             for name in names
@@ -166,7 +166,7 @@ def draw(figure: Any, measured: dict[int, Measured], s: Settings) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_title(
-        f"change of each score in standard deviations of honest samplers; bold: {NOTICED:g} or more"
+        f"change of each score in standard deviations of controls; bold: {NOTICED:g} or more"
     )
 
 
@@ -176,7 +176,7 @@ CLAIM = Claim(
     paper="after Xu et al. 2018 and Stein et al. 2023",
     setup="500 real digits that nobody trained on, damaged, robbed of classes or replaced by "
     "training images, scored against 500 test images and 5,000 training images. Noticed: the score "
-    "is 4 standard deviations or more from the mean of 8 honest samplers.",
+    "is 4 standard deviations or more from the mean of 8 control samplers.",
     criteria=(
         Criterion(
             "FID notices strong blur, noise and three dropped classes",

@@ -170,7 +170,7 @@ def verb(
     --out, for a verb whose result can be saved. notes: what the help ends with. settings: for a
     verb that takes `**settings`: which, given the words of the command line behind its name.
     processes: for a verb that several processes may do together: called with the arguments before
-    they start, so that mistakes are told once.
+    they start, so that mistakes are reported once.
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,4 +1,4 @@
-"""Class labels and learned codes: what each network is told, and how samples are asked for."""
+"""Class labels and learned codes: what each network gets, and how samples are asked for."""
 
 from __future__ import annotations
 

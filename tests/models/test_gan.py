@@ -1,4 +1,4 @@
-"""The adversarial game: losses in closed form, turns that touch their own player, DCGAN's rules."""
+"""Adversarial training: losses in closed form, turns that touch their own player, DCGAN's rules."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SPEC = Spec(1, 8, 8)
 
 
 class Conditioned(nn.Module):
-    """An encoder that says of image i what it is told: means [B,D], all variances 1."""
+    """An encoder that gives for image i what it was made with: means [B,D], all variances 1."""
 
     def __init__(self, means: Tensor):
         super().__init__()
@@ -105,7 +105,7 @@ class Asked(nn.Module):
 
 
 class Judge(nn.Module):
-    """Logits are the sum of the features it is told of, and the features those of the image."""
+    """Logits are the sum of the features it gets, and the features those of the image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Judge(nn.Module):
 
 
 class Head(Labels):
-    """The classes are told beside the features, and not as planes."""
+    """The classes come beside the features, and not as planes."""
 
     def join(self, images: Tensor, code: Tensor) -> Tensor:
         return images
@@ -147,7 +147,7 @@ def test_a_generator_is_trained_on_codes_that_lie_as_those_of_samples(phase: str
         assert not torch.equal(z[:, :2], z[:, :2].round())
 
 
-def test_what_is_told_beside_the_features_reaches_the_logits() -> None:
+def test_a_condition_beside_the_features_reaches_the_logits() -> None:
     """Real images are 1: the logit is 4, and 14 for the three whose class is not the first."""
     model, batch = conditional(Head(3))
     step = model.step(batch, "discriminator")

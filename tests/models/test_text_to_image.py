@@ -250,7 +250,7 @@ def test_images_that_show_their_interpolated_texts_have_the_least_contrast() -> 
         )
 
 
-def test_a_later_turn_is_not_told_of_the_texts_in_between() -> None:
+def test_a_later_turn_does_not_see_the_texts_in_between() -> None:
     conditioning = tiny(interpolation=1.0).conditioning
     batch = batch_of(*"abcd")
     conditioning.of_generator(batch)
@@ -464,7 +464,7 @@ def test_the_report_shows_test_captions_and_says_them(run: Path) -> None:
         (["--text", "  "], "--text is empty"),
         (["--text", "x" * 200], "200 bytes long"),
         (["--text", "a", "--class", "star"], "--class and --text: give one of the two"),
-        (["--class", "star"], "is told captions: ask with --text"),
+        (["--class", "star"], "is conditioned on captions: use --text"),
     ],
 )
 def test_a_wrong_text_is_one_line(
@@ -476,14 +476,14 @@ def test_a_wrong_text_is_one_line(
     assert errors.count("\n") == 1
 
 
-def test_a_model_that_is_told_no_captions_says_so(
+def test_a_model_without_captions_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(tmp_path / "run")
     small = ["--width", "4", "--latent", "3", "--steps", "1", "--batch", "8", "--quiet"]
     assert main(["train", "dcgan", "--data", "digits", *small, "--out", out]) == 0
     assert main(["sample", out, "--text", "a red circle"]) == 2
-    assert "is a dcgan that is not told captions" in capsys.readouterr().err
+    assert "is a dcgan that is not conditioned on captions" in capsys.readouterr().err
 
 
 def test_data_without_captions_are_refused() -> None:

@@ -333,7 +333,7 @@ def test_a_condition_may_leave_attributes_to_chance():
     assert 0.2 < free[:, 0].mean() < 0.8
     with pytest.raises(UserError, match="shape 7"):
         model.prior(1, condition=torch.tensor([[7.0, 0.0]]))
-    with pytest.raises(UserError, match="told 2 numbers"):
+    with pytest.raises(UserError, match="conditioned on 2 numbers"):
         model.prior(1, condition=torch.zeros(1, 3))
 
 
@@ -354,12 +354,12 @@ def test_the_rows_seen_survive_averaged_weights_and_a_checkpoint():
     assert torch.equal(ema.state["conditioning.seen"], conditioning.seen)
 
 
-def test_the_data_must_have_what_a_model_is_told():
+def test_the_data_must_have_what_a_model_is_conditioned_on():
     with pytest.raises(UserError, match="--condition sound: the data have class, attributes, cap"):
         conditional("sound")
     with pytest.raises(UserError, match="--condition class: the data have no labels"):
         conditional("class", Spec(1, 8, 8))
 
 
-def test_a_label_model_is_told_by_the_same_piece_as_a_gan():
+def test_a_label_model_is_conditioned_by_the_same_piece_as_a_gan():
     assert isinstance(conditional().conditioning, Labels)

@@ -148,5 +148,5 @@ def test_a_pack_is_judged_as_one_image_of_more_channels() -> None:
     packs = torch.stack([images[0:3, 0], images[3:6, 0]])
     torch.testing.assert_close(network(images), network.network(packs))
     assert network(images).shape == (2,)
-    with pytest.raises(ValueError, match=r"4 images .* packs of 3"):
+    with pytest.raises(ValueError, match=r"4 images .* groups of 3"):
         network(images[:4])

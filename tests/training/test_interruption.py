@@ -185,7 +185,7 @@ def test_a_stderr_that_is_closed_full_or_gone(tmp_path: Path, redirected: str) -
 
 
 class Dropping(Players):
-    """A game whose loss depends on the global generator."""
+    """Players whose loss depends on the global generator."""
 
     def step(self, batch: Batch, phase: str) -> Step:
         first = torch.rand(())

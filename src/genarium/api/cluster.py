@@ -1,4 +1,4 @@
-"""Groups in the codes, scored by classes that they were not told."""
+"""Groups in the codes, found without labels and scored by them."""
 
 from __future__ import annotations
 

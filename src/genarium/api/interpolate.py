@@ -1,4 +1,4 @@
-"""Walks between codes."""
+"""Interpolations between codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROWS = 6
 
 @dataclass(repr=False)
 class Interpolation(Picture):
-    """Walks between codes, a row each.
+    """Interpolations between codes, a row each.
 
     images: uint8 [rows,steps,C,H,W]. codes: [rows,steps,D]. kind: spherical or linear. ends: the
     images whose codes a row begins and ends with, uint8 [rows,2,C,H,W], where they were given.
@@ -63,10 +63,11 @@ class Interpolation(Picture):
 
     def text(self) -> str:
         rows, steps = self.images.shape[:2]
-        return f"{rows} {self.kind} walks of {steps} steps, {self.names[0]} to {self.names[1]}"
+        ends = f"{self.names[0]} to {self.names[1]}"
+        return f"{rows} {self.kind} interpolations of {steps} steps, {ends}"
 
 
-@verb("latent", out="FILE.png: a walk a row (default: RUN/interpolate.png)", notes=GROUP)
+@verb("latent", out="FILE.png: an interpolation a row (default: RUN/interpolate.png)", notes=GROUP)
 def interpolate(
     run: Run,
     *,
@@ -85,12 +86,12 @@ def interpolate(
     device: Device = "auto",
     **sampler: Any,
 ) -> Interpolation:
-    """Walk between codes.
+    """Interpolate between codes.
 
     run: a run folder whose model decodes.
-    start: where the walks begin.
-    end: where they end, as many or one (default: 6 walks between samples).
-    steps: images a walk, ends included.
+    start: where the interpolations begin.
+    end: where they end, as many or one (default: 6 between samples).
+    steps: images a row, ends included.
     linear: straight lines (default: spherical where the codes have a prior).
     seed: of the samples that numbers name.
     """
@@ -110,7 +111,7 @@ def interpolate(
     named = Groups(trained, n=n, seed=seed, condition=condition, code=code, invert=invert)
     if start is None or end is None:
         if n < 2:
-            raise UserError(f"-n {n}: a walk needs two samples")
+            raise UserError(f"-n {n}: an interpolation needs two samples")
         rows = min(ROWS, n // 2)
         start, end = named.first(0, rows), named.first(rows, rows)
     first, last = named("--from", start), named("--to", end)

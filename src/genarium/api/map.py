@@ -86,7 +86,7 @@ def map(
     run: a run folder whose model encodes.
     method: principal components, t-SNE, or one beside the other.
     n: test images, at most.
-    perplexity: neighbours that t-SNE minds.
+    perplexity: of t-SNE, about how many neighbours count.
     seed: of t-SNE.
     progress: show on stderr how far reading is.
     """

@@ -34,7 +34,7 @@ class Likelihoods(Picture):
 
     names, images, nats: of each image as it was given, those of `against` behind the first `own`.
     images are uint8 [N,C,H,W], nats [N]. density: what it is the density of. exact: False for a
-    lower bound by k importance samples. against: what was given to be told apart, or ().
+    lower bound by k importance samples. against: what was given to be distinguished, or ().
     """
 
     NAME: ClassVar[str] = "scores.csv"
@@ -152,7 +152,7 @@ def score(
 
     run: a run folder whose model has a likelihood.
     images: image files, folders of them, test, or test:NUMBERS (default: test).
-    against: other images, or a data set (its test split): how well the score tells the two apart
+    against: other images, or a data set (its test split): how well the score separates the two
         (AUROC).
     from_dir: official files of the set of --against.
     condition: as images of this class: ln p(x|y).

@@ -86,7 +86,7 @@ def resolved(
 
 
 def _how_read(dataset: Dataset) -> dict[str, Any]:
-    """The settings under which a `Dataset` was loaded, as far as it tells."""
+    """The settings under which a `Dataset` was loaded, as far as it has them."""
     policy = dataset.info.get("policy", {})
     given = {k: policy[k] for k in ("fit", "background", "binarize") if policy.get(k)}
     if "size" in policy:

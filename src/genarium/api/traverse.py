@@ -104,7 +104,7 @@ def traverse(
     run: a run folder whose model decodes.
     dimension: this number of the code, a row for each code of --from; all: each in turn, of one
         code (default).
-    toward: instead: along the difference between the means of two groups (a turn vector).
+    toward: instead: along the difference between the means of two groups (the paper's turn vector).
     classes: instead: every class in turn while the code stays, for a conditional model (or every
         value of the attribute that it is conditioned on).
     start: the codes to move (default: the first samples, or test images).
@@ -148,7 +148,7 @@ def _walk(
     """Codes [R,S,D], what they run along, and the name of each row."""
     import torch
 
-    from genarium.latent import traverse as walk
+    from genarium.latent import traverse as moved
     from genarium.latent import turn_vector
 
     one = not toward and dimension in (None, "all")
@@ -157,20 +157,20 @@ def _walk(
     if toward:
         a, b = (named("--toward", group) for group in toward)
         names = [group if isinstance(group, str) else "given codes" for group in toward]
-        codes = walk(first.rows, turn_vector(a.codes, b.codes), values)
+        codes = moved(first.rows, turn_vector(a.codes, b.codes), values)
         return codes, f"{names[0]} to {names[1]}", _names(codes)
     size = first.codes.shape[1]
     middle, unit = named.scale(size)
     if one:
-        # a category is no number: its columns are not walked
+        # the columns of a category are not traversed
         some = getattr(named.trained.model, "continuous_columns", range(size))
-        each = [walk(first.rows[:1], d, middle[d] + unit[d] * values) for d in some]
+        each = [moved(first.rows[:1], d, middle[d] + unit[d] * values) for d in some]
         return torch.cat(each), "every dimension", [str(d) for d in some]
     text = str(dimension)
     if not text.isdecimal() or int(text) >= size:
         raise UserError(f"--dimension {text}: say 0 to {size - 1}, or all")
     d = int(text)
-    codes = walk(first.rows, d, middle[d] + unit[d] * values)
+    codes = moved(first.rows, d, middle[d] + unit[d] * values)
     return codes, f"dimension {d}", _names(codes)
 
 

@@ -43,15 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser, command: Sequence[str]) -> No
 
 
 def is_first() -> bool:
-    """Whether this is the process that speaks for all."""
+    """Whether this is the process that prints for all."""
     return world.rank() == 0
 
 
 def several(asked: int | None, command: Sequence[str]) -> int | None:
     """The exit status of a training in several processes; None where this one shall train.
 
-    Called when the command line was found to be good, so that its mistakes are told once. Raises
-    UserError for a launch that is not what was asked for.
+    Called when the command line was found to be good, so that its mistakes are reported once.
+    Raises UserError for a launch that is not what was asked for.
     """
     there = world.size()
     if there == 1:
@@ -141,7 +141,7 @@ def _explain(
         cause = signal.Signals(-status).name
         say(f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`")
         return 128 - status
-    # a mistake or a signal that all have met is told by the first
+    # a mistake or a signal that all have met is reported by the first
     if text is not None and not (status == first and status != 1):
         text.seek(0)
         for line in text.read().decode(errors="replace").splitlines():

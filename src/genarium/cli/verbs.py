@@ -130,7 +130,7 @@ def _help(field: Field) -> str:
     is_setting = field.section != "verb"
     if isinstance(default, bool) and is_setting:
         default = "yes" if default else "no"
-    if field.required or default in (None, "", False) or "(default" in text:
+    if field.required or default in (None, "", False, ()) or "(default" in text:
         return text
     shown = ",".join(map(str, default)) if isinstance(default, (tuple, list)) else default
     return f"{text} (default: {shown})" if text else f"default: {shown}"

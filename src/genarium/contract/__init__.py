@@ -1,7 +1,7 @@
 """What every family shares: batches, players' turns, one obligation, and the capabilities.
 
-Training is a game of one or more players. A `Phase` is one player's turn: which sub-modules it
-updates, how often, and with which optimizer. The trainer drives any game through `Model.step`;
+A model has one or more players. A `Phase` is one player's turn: which sub-modules it
+updates, how often, and with which optimizer. The trainer drives all of them through `Model.step`;
 it never names a model. What else a model can do (sample, give a likelihood, encode ...) it says
 by having the method: `capabilities` holds runtime-checkable protocols of one method each, and no
 capability is ever faked.

@@ -113,7 +113,7 @@ def _expect_uint8(images: Tensor, where: str) -> None:
 
 def dequantize(levels: Tensor, n: int) -> Tensor:
     """Grey levels 0 .. n-1 -> floats on [-1, 1], evenly spaced, the end levels on the end points:
-    what a network is told of a level. An image of levels is `from_levels`."""
+    what a network gets of a level. An image of levels is `from_levels`."""
     return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0
 
 

@@ -19,7 +19,7 @@ from genarium.errors import UserError
 
 Condition = Tensor | None
 """[n] int64 class labels; [n, codes] float values of a learned code or [n, A] of the extra tensor
-that the model is `conditioned_on` (NaN leaves one to chance); or None for unconditional."""
+that the model is `conditioned_on` (NaN: drawn at random); or None for unconditional."""
 
 Progress = Callable[[int, int], None]
 """Called with how much is done, and of how much."""
@@ -245,7 +245,7 @@ def draw(
 
 
 def part_of(progress: Progress | None, start: int, rows: int, n: int) -> Progress | None:
-    """Progress of images start .. start + rows - 1 of n, told as that of all n."""
+    """Progress of images start .. start + rows - 1 of n, reported as that of all n."""
     if progress is None:
         return None
     whole = progress

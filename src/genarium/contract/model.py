@@ -76,7 +76,7 @@ class Settings:
 
 
 class Model(nn.Module):
-    """A generative model: networks plus the game that trains them.
+    """A generative model: networks and the losses that train them.
 
     Subclasses set `phases` and `spec` and write `step`: no backward and no optimizer in there.
     """

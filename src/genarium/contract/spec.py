@@ -1,4 +1,4 @@
-"""What a model is told about the data."""
+"""What a model knows about the data."""
 
 from __future__ import annotations
 

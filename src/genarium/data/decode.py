@@ -1,7 +1,7 @@
 """One image file, whatever is in it: to upright 8-bit pixels, or to a reason why not.
 
-Only a full decode tells a whole file from a truncated one, so every file is decoded whole. What
-a file claims to be (its suffix) does not count; only the formats of `FORMATS` are tried.
+Only a full decode distinguishes a whole file from a truncated one, so every file is decoded whole.
+What a file claims to be (its suffix) does not count; only the formats of `FORMATS` are tried.
 
 Memory for one file is bounded, and decided by its header before a pixel is decoded: its own bytes
 and 12 bytes a pixel (the picture and two converted copies) are at most `MEMORY`, its pixels at most

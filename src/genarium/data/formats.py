@@ -1,7 +1,7 @@
 """What Pillow does not say of a picture by itself: how its pixels are stored, and what it drops.
 
 Pillow gives a TIFF of six channels as three, a 16-bit TIFF whose 0 is white as a negative, and a
-16-bit colour picture by its upper 8 bits. Here stands how that is found out from the header.
+16-bit colour picture by its upper 8 bits. This file reads that from the header.
 """
 
 from __future__ import annotations

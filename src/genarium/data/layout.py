@@ -113,7 +113,7 @@ def _depth(paths: list[list[str]]) -> tuple[int | None, str]:
 
 
 def _divided(paths: list[list[str]], depth: int) -> tuple[bool, str]:
-    """Whether the folders at a level are splits; what is wrong where that cannot be told."""
+    """Whether the folders at a level are splits; what is wrong where that is undecided."""
     tops = [path[depth].lower() if len(path) > depth + 1 else "" for path in paths]
     named = {top for top in tops if top in SPLIT_NAMES}
     present = {SPLIT_NAMES[top] for top in named}

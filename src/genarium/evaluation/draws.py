@@ -94,7 +94,7 @@ class Draws:
         return len(self._times)
 
     def rate(self) -> tuple[float, float | None]:
-        """Samples a second, and its standard error over the batches; the first also pays for
+        """Samples a second, and its standard error over the batches; the first also includes
         allocation and does not count if there are others."""
         warm = self._times[1:] or self._times
         images, seconds = sum(size for size, _ in warm), sum(spent for _, spent in warm)

@@ -1,4 +1,4 @@
-"""Clusters in codes, and how well they agree with classes that nobody told them.
+"""Clusters in codes, and how well they agree with classes that they do not use.
 
     Lloyd 1982 (k-means) · Dempster, Laird & Rubin 1977 (mixtures by EM)
     Hubert & Arabie 1985 (ARI) · Kuhn 1955 (the assignment) · Xie et al. 2016 (accuracy)

@@ -68,15 +68,15 @@ def traverse(codes: Tensor, along: int | Tensor, values: Tensor | Sequence[float
     if codes.ndim != 2 or steps.ndim != 1:
         raise ValueError(f"codes must be [n,D] and values [V], not {list(codes.shape)}")
     size = codes.shape[1]
-    walk = codes[:, None].repeat(1, len(steps), 1)
+    path = codes[:, None].repeat(1, len(steps), 1)
     if isinstance(along, Tensor):
         if along.shape != (size,):
             raise ValueError(f"the direction has shape {list(along.shape)}, the codes {size}")
-        return walk + steps[:, None] * along
+        return path + steps[:, None] * along
     if not 0 <= along < size:
         raise ValueError(f"dimension {along}: the codes have 0 .. {size - 1}")
-    walk[:, :, along] = steps
-    return walk
+    path[:, :, along] = steps
+    return path
 
 
 def quantiles(count: int) -> Tensor:

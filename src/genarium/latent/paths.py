@@ -63,7 +63,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
 def interpolate(
     a: Tensor, b: Tensor, steps: int, kind: Kind = "spherical", *, noise: int | None = None
 ) -> Tensor:
-    """Walks of evenly spaced steps from a to b, both included: [n,D] and [n,D] -> [n,steps,D].
+    """Paths of evenly spaced steps from a to b, both included: [n,D] and [n,D] -> [n,steps,D].
 
     kind: "spherical" suits a Gaussian prior, "linear" codes without one. noise: only the first
     `noise` columns follow `kind` and the rest go linearly; the code of a conditional GAN is
@@ -74,7 +74,7 @@ def interpolate(
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(f"codes must be two [n,D], not {list(a.shape)} and {list(b.shape)}")
     if steps < 2:
-        raise ValueError(f"steps is {steps}: a walk has at least 2, its ends")
+        raise ValueError(f"steps is {steps}: a path has at least 2, its ends")
     if kind not in ("spherical", "linear"):
         raise ValueError(f"kind is {kind!r}: choose spherical or linear")
     cut = a.shape[1] if noise is None else noise

@@ -59,7 +59,7 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "Implicit density",
         "The generator turns noise into images and never says how probable an image is: there is "
         "no likelihood, neither exact nor a bound, and an empty cell in the table means just "
-        "that. Only samples can be judged. The losses are those of a game: neither player's "
+        "that. Only samples can be judged. The losses are adversarial: neither player's "
         "falls to zero while both learn, a falling loss is not progress in the pictures, and a "
         "discriminator's loss near zero means that the generator has stopped learning from it. "
         "Look for samples that repeat (mode collapse) and for samples too close to training "

@@ -1,4 +1,4 @@
-"""What the rows of a run's metrics.jsonl tell: curves, stability, cost."""
+"""What follows from the rows of a run's metrics.jsonl: curves, stability, cost."""
 
 from __future__ import annotations
 

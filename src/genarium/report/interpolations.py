@@ -1,6 +1,6 @@
-"""Walks between codes.
+"""Interpolations between codes.
 
-Shapes: R walks · S steps · D latent size · C, H, W an image
+Shapes: R interpolations · S steps · D latent size · C, H, W an image
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def interpolations_of(
     seed: int,
     settings: Settings | None = None,
 ) -> Interpolations:
-    """Walks between codes: of test images where the model encodes, else of draws of its prior.
+    """Interpolations between codes: of test images where the model encodes, else of draws of its
+    prior.
 
     able: the model's capabilities, "decode" and one of "encode" and "prior" among them.
-    test: uint8 [2R,C,H,W]; image i of the first half walks to image i of the second.
+    test: uint8 [2R,C,H,W]; from image i of the first half to image i of the second.
     settings: of the draws, as the model declares them.
     """
     ends: Tensor | None = None

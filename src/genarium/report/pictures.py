@@ -78,9 +78,10 @@ def _padded(panels: Pairs, start: int, columns: int) -> list[Tensor]:
 
 
 def interpolation_grid(interpolations: Interpolations) -> Tensor:
-    """The walks as rows; the test images at their ends, where there are any, set a little apart.
+    """The interpolations as rows; the test images at their ends, where there are any, set a little
+    apart.
 
-    Points: all of the walks in a plot over the ends.
+    Points: all of them in a plot over the ends.
     """
     if planar(interpolations.images.flatten(0, 1)):
         ends = None if interpolations.ends is None else interpolations.ends.flatten(0, 1)

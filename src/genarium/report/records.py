@@ -94,7 +94,8 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Interpolations:
-    """uint8 images [R,S,C,H,W]: R walks of S steps. ends: test images [R,2,C,H,W] or None."""
+    """uint8 images [R,S,C,H,W]: R interpolations of S steps. ends: test images [R,2,C,H,W] or
+    None."""
 
     images: Tensor
     kind: str  # "linear" between codes of test images, or "spherical" between draws of the prior

@@ -207,7 +207,7 @@ def _below(panels: Pairs) -> str:
 
 
 def interpolations(reports: Reports) -> Markup | None:
-    """Walks between codes."""
+    """Interpolations between codes."""
     content = []
     for report in reports:
         lines = report.interpolations
@@ -219,7 +219,9 @@ def interpolations(reports: Reports) -> Markup | None:
             else "Great circles between two draws of the prior."
         )
         count, steps = lines.images.shape[:2]
-        alt = f"{count} walks of {steps} steps in the code space of {report.name}. {note}"
+        alt = (
+            f"{count} interpolations of {steps} steps in the latent space of {report.name}. {note}"
+        )
         content.append(_card(report.name, picture(interpolation_grid(lines), alt), lead(note)))
     if not content:
         return None
@@ -251,7 +253,7 @@ def learning(reports: Reports) -> Markup | None:
     if not content:
         return None
     text = (
-        "Smoothed, with the logged values faint behind. The curves of one model tell whether it "
+        "Smoothed, with the logged values faint behind. The curves of one model show whether it "
         "still learns; the losses of different models are on different scales."
     )
     return join(lead(text), cards(content, "26rem"), stability_table(reports))

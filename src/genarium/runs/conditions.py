@@ -24,8 +24,9 @@ def labels(run: Trained, condition: Condition, n: int) -> Tensor | None:
     """A condition as [n] class labels; UserError for a class that the model does not know.
 
     condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
-    A learned code [n, codes] (see `code`) passes as it is. For a model that is told attributes
-    it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of them.
+    A learned code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
+    attributes it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of
+    them.
     """
     if condition is None:
         return None
@@ -82,7 +83,7 @@ def _of_attributes(run: Trained, condition: Tensor | int | str, n: int) -> Tenso
         return condition
     columns = {column.name: (i, column) for i, column in enumerate(run.spec.attributes)}
     if run.model.conditioned_on == "captions":
-        raise UserError(f"--class {condition}: {run.path} is told captions: ask with --text")
+        raise UserError(f"--class {condition}: {run.path} is conditioned on captions: use --text")
     if run.model.conditioned_on != "factors" or not columns:
         raise UserError(
             f"--class {condition}: {run.path} is conditioned on the vector "
@@ -114,11 +115,12 @@ def _of_attributes(run: Trained, condition: Tensor | int | str, n: int) -> Tenso
 def text(run: Trained, captions: str | Sequence[str], n: int = 1) -> Tensor:
     """Captions as a condition of n images each, [len(captions)·n, T]; see `sample`.
 
-    Raises UserError for a model that is not told captions, and for an empty or a long one.
+    Raises UserError for a model that is not conditioned on captions, and for an empty or a long
+    one.
     """
     if run.model.conditioned_on != "captions":
         raise UserError(
-            f"--text: {run.path} is a {run.recipe.name} that is not told captions: leave "
+            f"--text: {run.path} is a {run.recipe.name} that is not conditioned on captions: leave "
             "--text away, or train text-to-image"
         )
     rows, longest = [], run.spec.caption_bytes

@@ -62,8 +62,8 @@ def _mask(trained: Trained, dataset: Dataset, where: str, name: str, value: str)
 
 
 def samples(trained: Trained, seed: int, where: str, text: str) -> Tensor:
-    """Codes [n,D] of samples of "class:7": asked for where the model is told classes, else
-    recognised by the shipped classifier of the run's data."""
+    """Codes [n,D] of samples of "class:7": asked for where the model is conditioned on classes,
+    else recognised by the shipped classifier of the run's data."""
     kind, _, value = text.partition(":")
     if kind != "class" or "prior" not in trained.capabilities:
         raise UserError(f"{where}: {trained.path} does not encode, so only class:NAME is known")
@@ -88,7 +88,7 @@ def recognised(trained: Trained, seed: int) -> tuple[tuple[str, ...], Tensor, Te
     if not judge.classes:
         raise UserError(
             f"class:NAME: no classifier here knows the classes of {name}, and {trained.path} is "
-            "not told them: name samples by number"
+            "not conditioned on them: name samples by number"
         )
     codes = trained.codes(DRAWN, seed)
     sure, label = judge(to_uint8(trained.decode(codes))).logits.softmax(1).max(1)

@@ -86,7 +86,7 @@ def _fields(tree: ast.Module) -> Iterator[Declared]:
 
 @contextmanager
 def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
-    """What to tell of the progress of n images: True is a bar on stderr, False nothing."""
+    """How the progress of n images is reported: True is a bar on stderr, False nothing."""
     if not isinstance(progress, bool):
         yield progress
         return

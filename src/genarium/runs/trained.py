@@ -64,7 +64,8 @@ class Trained(OpenedRun):
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
         condition: a class name or number for all images, or [n] labels; for a model with a
-        learned code also what `code` gives. text: a caption or several, for a model that is told
+        learned code also what `code` gives. text: a caption or several, for a model that is
+        conditioned on
         captions: n images of each, one caption's after another's. settings: of the sampler, those
         that the model declares (`Model.settings`): {"temperature": 0.8}; None: the run's own
         (`with_settings`). progress: True shows a bar
@@ -155,15 +156,17 @@ class Trained(OpenedRun):
         """A condition as [n] class labels; UserError for a class that the model does not know.
 
         condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
-        A learned code [n, codes] (see `code`) passes as it is. For a model that is told attributes
-        it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of them.
+        A learned code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
+        attributes it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of
+        them.
         """
         return conditions.labels(self, condition, n)
 
     def text(self, captions: str | Sequence[str], n: int = 1) -> Tensor:
         """Captions as a condition of n images each, [len(captions)·n, T]; see `sample`.
 
-        Raises UserError for a model that is not told captions, and for an empty or a long one.
+        Raises UserError for a model that is not conditioned on captions, and for an empty or a long
+        one.
         """
         return conditions.text(self, captions, n)
 

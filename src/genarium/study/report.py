@@ -277,7 +277,7 @@ def _meaning(results: Results) -> Markup:
     entries = {
         "Fakes taken for real": "of the answers to a model's pictures, how many said real.",
         "Human error, HYPE∞": "the mean of that and of real pictures taken for fake: the error "
-        "over as many fakes as reals. 50 %: people cannot tell the two apart. Above it: the "
+        "over as many fakes as reals. 50 %: people cannot distinguish the two. Above it: the "
         "fakes look more real than real pictures do.",
         "Interval": "95 %, bootstrap over participants and pictures: what to expect of other "
         "people and other pictures of the same kind. It is wide with few of either.",

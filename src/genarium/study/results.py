@@ -182,7 +182,7 @@ class Results:
         return sorted(mine, key=lambda rate: (rate.share, rate.picture.row))[:most]
 
     def verdicts(self) -> list[str]:
-        """For each two models, whose fakes are taken for real more often, if that can be told."""
+        """For each two models, whose fakes are taken for real more often, if that is decided."""
         results = []
         for (a, b), (value, low, high) in self.rates.difference.items():
             better, worse = (b, a) if value < 0 else (a, b)

@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Judgements:
-    """Answers to pictures. participant, picture: [A] any integers that tell them apart. model:
+    """Answers to pictures. participant, picture: [A] any integers that identify them. model:
     [A], `REAL` for real pictures. wrong: [A] bool, fakes taken for real and reals for fakes."""
 
     participant: NDArray[np.int64]

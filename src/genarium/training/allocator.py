@@ -1,7 +1,7 @@
-"""glibc's allocator, told to keep its memory.
+"""glibc's allocator, set to keep its memory.
 
 By default glibc maps every large buffer afresh and gives it back when freed, so each step of a
-training pays for zeroed pages again. Kept memory makes training on a CPU 1.1 to 1.8 times as
+training waits for zeroed pages again. Kept memory makes training on a CPU 1.1 to 1.8 times as
 fast; the price is that a process holds its largest footprint until it ends. It changes no number.
 
 The command does this for itself at the start of the verbs that compute, and says so in run.json.
@@ -24,7 +24,7 @@ _state = SYSTEM
 
 
 def keep_memory() -> str:
-    """Tell glibc to keep freed memory; gives what `state` gives. Elsewhere it does nothing."""
+    """Make glibc keep freed memory; gives what `state` gives. Elsewhere it does nothing."""
     global _state
     if os.environ.get("GENARIUM_ALLOCATOR", "") == SYSTEM or platform.libc_ver()[0] != "glibc":
         return _state

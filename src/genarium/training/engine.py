@@ -1,7 +1,7 @@
 """Where a run computes: device, processes (through Hugging Face Accelerate) and precision.
 
 Gradients are averaged by one flat all-reduce of exactly the parameters of the phase, not by
-DDP's hooks: with several players, idle parameters and double backward the hooks need to be told
+DDP's hooks: with several players, idle parameters and double backward the hooks need to know
 what is unused, while one explicit all-reduce is right by construction.
 """
 

@@ -1,4 +1,4 @@
-"""Everything that a training run can be told, beside the recipe's arguments and the data's."""
+"""The settings of a training run, beside the recipe's arguments and the data's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The players of a game: for each phase its parameters, its optimizer and its turn."""
+"""The players of a model: for each phase its parameters, its optimizer and its turn."""
 
 from __future__ import annotations
 

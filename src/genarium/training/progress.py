@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """Told about each step; `row` is given when one was just written to the log."""
+    """Called at each step; `row` is given when one was just written to the log."""
 
     def update(
         self, step: int, budget_used: float, rate: float, row: dict[str, Any] | None

@@ -1,4 +1,4 @@
-"""The one training loop: it plays any game that a `Model` describes and never names a model.
+"""The one training loop: it trains any players that a `Model` describes and never names a model.
 
 Everything random in a run is a pure function of (seed, step, phase, turn): the order of the
 images (`Order`), the noise of a turn (`Noise`) and torch's global generator, seeded for each
@@ -84,7 +84,7 @@ class Trainer:
         progress: Progress | None = None,
         on_sample: Callable[[Model, int], None] | None = None,
     ) -> None:
-        """Say where the run's files go and who is told of it.
+        """Say where the run's files go and what is called with it.
 
         folder: gets checkpoints/ and metrics.jsonl. on_sample: called with (the model in eval
         mode holding the sampling weights, step).

@@ -1,4 +1,4 @@
-"""Walks, directions and inversion; probes, clusters and tables of codes."""
+"""Interpolations, directions and inversion; probes, clusters and tables of codes."""
 
 from __future__ import annotations
 

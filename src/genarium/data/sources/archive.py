@@ -34,7 +34,7 @@ from genarium.errors import UserError, unreadable
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 ALWAYS_ALLOWED = 1 << 30  # bytes unpacked; beyond it the growth decides
-GROWTH = 100  # images hardly compress, so this is far beyond any honest archive
+GROWTH = 100  # images hardly compress, so this is far beyond any archive of images
 MEMBERS = 2_000_000
 UNPACKED = 3  # raise it when other kinds of members are taken out
 MARKS = (RUN, "config.yaml", OUTPUT, STUDY)  # tell what this program made

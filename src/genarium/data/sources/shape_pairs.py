@@ -50,7 +50,7 @@ def _on_white(n: int, seed: int, split: int) -> Floats:
     """Factors [n,7] of shapes on white.
 
     One background, because instance norm takes the level of an even image away: a network that
-    has it at its first layer could hardly tell black from white.
+    has it at its first layer could hardly separate black from white.
     """
     factors = draw_factors(n, seed, split)
     factors[:, FACTORS.index("background")] = list(BACKGROUNDS).index("white")

@@ -1,4 +1,4 @@
-"""Copying: whether a sampler replays its training images, by comparison with unseen ones.
+"""Copying: whether a model reproduces its training images, by comparison with unseen ones.
 
 Training images and held-out images of the same origin are mixed into one pool, and the image of
 the pool is found that is most alike to each sample (`lookalikes`). Two tests follow; both let a
@@ -16,10 +16,10 @@ samples are no closer to single images than real ones, the closest of all are as
 sampled, so the chance that j samples come before the first of m real images is, with n samples,
 the product of (n - i) / (n + m - i), i < j. Samples that repeat one image count once.
 
-"Copying" is said if either test says so, at 2 % and .5 %: an honest sampler is accused in at most
-2.5 % of cases. The share comes from the ratios: a sampler of copies with share x and else like real
-images has the distribution function x + (1 - x) F(r) where copies are, so x = (G - F) / (1 - F)
-with F of real images, G of the samples.
+Copying is detected if either test rejects, at 2 % and .5 %: a sampler that does not copy is a
+false positive in at most 2.5 % of cases. The share comes from the ratios: a sampler of copies with
+share x and else like real images has the distribution function x + (1 - x) F(r) where copies are,
+so x = (G - F) / (1 - F) with F of real images, G of the samples.
 
 After Meehan, Chaudhuri & Dasgupta 2020, A non-parametric test to detect data-copying, who compare
 d(sample, train) with d(test, train); that takes blur for copying, and the pool does not.
@@ -63,7 +63,7 @@ class Copying:
 
     @property
     def detected(self) -> bool:
-        """Whether it copies: one of the tests says so."""
+        """Whether it copies: one of the tests rejects."""
         return self.p_side <= SIDE_ALPHA or self.p_close <= CLOSE_ALPHA
 
     @property

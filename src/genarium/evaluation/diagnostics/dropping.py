@@ -59,7 +59,7 @@ class Dropping:
             return f"{self.count:,} samples are too few to tell whether a {self.kind} is missing"
         if self.undecided:
             some = self._words(self.undecided)
-            return f"no {self.kind} is missing; too few samples to tell of {some}"
+            return f"no {self.kind} is missing; too few samples for a verdict on {some}"
         return f"no {self.kind} is missing"
 
     def _words(self, classes: tuple[int, ...]) -> str:

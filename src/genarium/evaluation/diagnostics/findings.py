@@ -46,7 +46,9 @@ class Originals:
         small = thumbnails(train)
         side = min(train.shape[-2:])
         if side < LEAST:
-            raise Undefined(f"copying: images of {side} pixels a side are too small to tell apart")
+            raise Undefined(
+                f"copying: images of {side} pixels a side are too small to distinguish copies"
+            )
         shape = (small.shape[1], small.shape[2], small.shape[3])
         thumbs = torch.cat([small, thumbnails(heldout, shape)])
         trained = torch.arange(len(thumbs)) < len(small)

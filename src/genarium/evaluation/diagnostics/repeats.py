@@ -1,7 +1,7 @@
 """Repeats: how many different pictures a sampler draws (the birthday paradox).
 
 Of n draws from S equally likely pictures, S (1 - (1 - 1/S)^n) are different on average; for n much
-smaller than S some n²/2S are repeats. So the repeats R among n samples tell S, the size of the
+smaller than S some n²/2S are repeats. So the repeats R among n samples estimate S, the size of the
 support: none among 1,000 samples says 100,000 or more, and far from all of it must be good.
 
     Arora & Zhang 2017, Do GANs actually learn the distribution? An empirical study

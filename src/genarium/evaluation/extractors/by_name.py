@@ -37,7 +37,7 @@ def extractor(
     """An extractor by name: "digits" (trained on MNIST), "fashion" (Fashion-MNIST).
 
     "fashion-proxy" is the second without its classes: for images of anything else, where its
-    features still tell sets apart but its classes mean nothing. "stacked-digits" is the first on
+    features still distinguish sets but its classes mean nothing. "stacked-digits" is the first on
     each channel of an RGB image. "pixels" takes the pixels themselves and needs the `shape`
     (C, H, W) of the images. The `name` of an extractor ("digits-cnn") is accepted too.
 

@@ -43,6 +43,4 @@ def pixels(shape: tuple[int, ...]) -> Extractor:
         return from_uint8(images)
 
     made = from_module(_Pixels(), name=PIXELS, dims=dims, prepare=prepare, resize=f"none, {words}")
-    return replace(
-        made, caveat="of the pixels themselves: blind to everything but their mean and covariance"
-    )
+    return replace(made, caveat="of the pixels themselves: only their mean and covariance count")

@@ -50,11 +50,12 @@ def mutual_information(codes: Tensor, factors: Tensor, bins: int = BINS) -> Tens
 
 
 def mutual_information_gaps(codes: Tensor, factors: Tensor, bins: int = BINS) -> Tensor:
-    """The gap of each factor, [A] in 0 .. 1: how much more its first latent tells of it than its
-    second, as a share of its entropy. Their mean is the MIG.
+    """The gap of each factor, [A] in 0 .. 1: how much larger its mutual information with the first
+    latent is than with the second, as a share of its entropy. Their mean is the MIG.
 
-    1: one latent tells all of the factor, and no other anything; 0: two tell the same, or none
-    tells. Source: Chen et al. 2018, Isolating Sources of Disentanglement in VAEs, equation 6.
+    1: one latent determines the factor, and the others are independent of it; 0: two have the
+    same information, or none has any. Source: Chen et al. 2018, Isolating Sources of
+    Disentanglement in VAEs, equation 6.
     """
     if codes.shape[1] < 2:
         raise ValueError("a gap needs two latents")

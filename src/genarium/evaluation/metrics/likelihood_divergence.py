@@ -14,8 +14,8 @@ of a mixture of M training images fitted to the others,
 
 0 for samples as good as training images, lower is better. More centres explain more, so both
 mixtures have M: of more samples than half of the training images, so many are drawn at random. (The
-published code keeps all samples there and gives the baseline fewer centres, so that honest samples
-come out below 0.)
+published code keeps all samples there and gives the baseline fewer centres, so that samples without
+copies come out below 0.)
 
 Features are standardised by the mean and deviation of the test images, as published. Here the
 widths are fitted by expectation maximisation, which needs no step size; the published code takes 50

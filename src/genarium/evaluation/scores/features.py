@@ -123,7 +123,7 @@ def _of_distance(value: float, std: float, unbiased: bool) -> tuple[float, float
 
     As Wilson's for a share: all θ with (value - θ)² <= Z² (a θ + b). The estimate of the error
     falls with the value, so an even interval would miss the truth above too often. A value within
-    one error of 0 tells nothing of a, which is then taken as if the value were the error; else b is
+    one error of 0 determines no a, which is then taken as if the value were the error; else b is
     0. unbiased: whether the value of alike sets is about 0, and by chance above it; the lower end
     is then halfway to that of the even interval.
     """
@@ -146,7 +146,7 @@ def kid_score(samples: Measured, reference: Measured) -> Score:
     note += f"100 subsets of {size:,}" if size < max(count, other) else "all images at once"
     std = shared = interval = None
     if min(count, other) > 2:
-        # the variance of a mean falls with the count, so a part of the images tells it
+        # the variance of a mean falls with the count, so a part of the images gives it
         x, y = _some(samples.pool, MOST_PAIRS), _some(reference.pool, MOST_PAIRS)
         ours, theirs, careful = _error(influence, x, y)
         ours, theirs = ours * (len(x) / count) ** 0.5, theirs * (len(y) / other) ** 0.5

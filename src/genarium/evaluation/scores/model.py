@@ -228,7 +228,7 @@ def latents(
             kl.sum(1),
             context,
             unit="nats an image",
-            note=f"what the code tells of an image; most by latent {most}",
+            note=f"information of the code about an image; most by latent {most}",
         ),
         Score(
             "collapsed latents",
@@ -250,7 +250,7 @@ def clustering(
     report: Progress,
 ) -> list[Score]:
     """What a model's groups say of held-out images, and where these have labels, how often they
-    err: a group speaks for the class that is most common in it.
+    err: a group counts as the class that is most common in it.
 
     Which class that is, one random half of the images says, and the other half is scored; then the
     halves change places. So no image votes on its own group's name.
@@ -299,7 +299,7 @@ def group_information(memberships: Tensor) -> Tensor:
 
 
 def cluster_errors(groups: Tensor, labels: Tensor) -> Tensor:
-    """1.0 where an image's group does not speak for its class, else 0.0, [N] float64.
+    """1.0 where an image's group counts as another class, else 0.0, [N] float64.
 
     groups, labels: [N] int64. Each half of the images is scored with the names that the other
     half gives: to every group the class most common in it, the lowest of equals. A group that the

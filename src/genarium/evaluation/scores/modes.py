@@ -8,7 +8,7 @@ A sample of a Gaussian mixture belongs to the mode with the nearest centre, and 
 within 3 σ of it: Euclidean distance |x - μ| < 3 σ, as PacGAN's published code has it. A sample of
 stacked digits belongs to the mode that a classifier reads off its channels. A mode is captured as
 soon as one sample (of high quality) belongs to it. With p the shares of the modes among those
-samples and q those of the data, 1/K each unless told otherwise,
+samples and q those of the data, 1/K each unless given otherwise,
 
     KL(p ‖ q) = Σ_k p_k ln(p_k / q_k)        nats, samples against data, 0 ln 0 = 0
 
@@ -235,7 +235,7 @@ def _divergence(modes_of: ModesOf, words: str) -> Scored:
 def _missing(modes_of: ModesOf) -> Scored:
     """The verdict on modes that are not there, left in the findings of the samples too.
 
-    Modes are told apart without a classifier, or by one whose few slips only make the verdict more
+    Modes are recognised without a classifier, or by one whose few slips only make the verdict more
     careful, so every sample counts as rightly named.
     """
 

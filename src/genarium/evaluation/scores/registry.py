@@ -55,7 +55,7 @@ def classifier_score(samples: Measured, reference: Measured) -> Score | None:
         error,
         better="higher",
         unit=f"1 to {classes}",
-        note=f"{parts} splits, deviation {std:.3g} between them; blind to copying",
+        note=f"{parts} splits, deviation {std:.3g} between them; does not detect copying",
         reference=inception_score(reference.logits, SPLITS)[0],
     )
 

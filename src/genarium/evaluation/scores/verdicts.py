@@ -1,4 +1,4 @@
-"""Which of two scores is better, or that nobody can tell: the difference and its interval.
+"""Which of two scores is better, or that this is undecided: the difference and its interval.
 
 Two models on one reference set share the error that comes from that set, and the shared part takes
 no side. So the variance of a difference is that of both scores less twice their covariance, which
@@ -17,7 +17,7 @@ from genarium.evaluation.scores.score import Score, Z, between, differences, num
 class Verdict:
     """One score of two models, a and b.
 
-    better: the name of the one whose score is better, None if that cannot be told. difference: of
+    better: the name of the one whose score is better, None if that is undecided. difference: of
     the values, a - b, and its 95 % interval; None where they may not be compared or have no error.
     why: the reason where there is no interval.
     """

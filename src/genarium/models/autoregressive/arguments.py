@@ -33,9 +33,7 @@ HeadWidth = Annotated[
 Position = Annotated[
     bool, Help("learn a bias for every pixel after the first layer (the paper has none).")
 ]
-Conditional = Annotated[
-    bool, Help("tell the network the class: p(x|y) instead of p(x); needs labels.")
-]
+Conditional = Annotated[bool, Help("condition on the class: p(x|y) instead of p(x); needs labels.")]
 
 
 class Common(TypedDict):

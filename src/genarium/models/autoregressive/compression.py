@@ -8,7 +8,7 @@ comes from the file. The encoder goes the same way with the choices known, so th
 distribution by the same operations in the same order: they must agree to the last bit.
 
 That holds on one machine with the same version of PyTorch and number of threads, and elsewhere only
-by luck. A check sum in the file tells: what cannot be decoded here is refused, never wrong.
+by chance. A check sum in the file decides: what cannot be decoded here is refused, never wrong.
 
 Shapes: B images · C colours · L grey levels · M choices made at once
 """
@@ -110,7 +110,7 @@ def _encode(model: Autoregressive, levels: Tensor, labels: Tensor | None) -> byt
 
 def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor | None) -> Tensor:
     words = iter(np.frombuffer(coded[: len(coded) // 4 * 4], dtype="<u4").tolist())
-    # A damaged file may end too soon; the check sum tells.
+    # A damaged file may end too soon; the check sum decides.
     state = (next(words, 0) << WORD) + next(words, 0)
     mask = (1 << PRECISION) - 1
 

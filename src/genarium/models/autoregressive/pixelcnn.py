@@ -178,7 +178,8 @@ def _features(into: int, out: int, kernel: int, colours: int, dilation: int = 1)
 
 
 class Place(nn.Module):
-    """What the features are told after the first layer: where the pixel is, and of which class."""
+    """What is added to the features after the first layer: where the pixel is, and of which
+    class."""
 
     def __init__(self, spec: Spec, sizes: Sizes):
         super().__init__()

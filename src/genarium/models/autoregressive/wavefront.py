@@ -266,7 +266,7 @@ def sample_wavefront(
     """Ancestral samples of a causal `network`, the fast way.
 
     noise: [B,C,H,W] uniform on [0, 1), one number for each choice. given: pixels to keep.
-    progress: told of each step of the front.
+    progress: called at each step of the front.
     Returns [B,C,H,W] int64 grey levels: those of `sample_naive` for the same noise, up to
     rounding (a level can flip where the noise is within rounding of a step of the distribution).
     """

@@ -64,7 +64,7 @@ ARCHITECTURES: dict[ArchitectureName, Architecture] = {
 
 
 def adam(lr: float, beta1: float, beta2: float = 0.999) -> Optim:
-    """Adam as these games use it."""
+    """Adam as GANs use it."""
     return Optim("adam", lr=lr, betas=(beta1, beta2))
 
 

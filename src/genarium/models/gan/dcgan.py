@@ -1,7 +1,7 @@
 """Deep convolutional GAN (Radford, Metz & Chintala 2016), also with class labels or least squares.
 
 Two strided convolutional networks (`genarium.nn.dcgan` holds their rules) in the non-saturating
-game. z ~ N(0, I) where the paper draws it uniform on a cube, so that codes interpolate on a sphere.
+GAN. z ~ N(0, I) where the paper draws it uniform on a cube, so that codes interpolate on a sphere.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     GAN(spec, generator, discriminator, objective, conditioning, regularizers, critic_steps)
 
 generator, discriminator: networks. objective: two pure functions of the discriminator's logits
-(`objectives`). conditioning: what else the generator is told, and how the discriminator sees it.
+(`objectives`). conditioning: what the generator is conditioned on, and how the discriminator sees
+it.
 regularizers: named losses, an augmentation, a hook after an update. Layers that help (minibatch
 discrimination, virtual batch norm) are part of the networks.
 
@@ -30,7 +31,7 @@ from genarium.nn.norm import unrecorded
 from genarium.recipes import PositiveFloat
 
 ADAM = Optim("adam", lr=2e-4, betas=(0.5, 0.999))
-"""Radford, Metz & Chintala 2016: at β1 = 0.9 the game oscillates."""
+"""Radford, Metz & Chintala 2016: at β1 = 0.9 training oscillates."""
 
 
 class Generator(Protocol):

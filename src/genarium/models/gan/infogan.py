@@ -1,7 +1,7 @@
 """InfoGAN (Chen et al. 2016): codes that name what varies in the images, found without labels.
 
 The generator's input is noise and a code: a category of ten values, say, and two numbers. A reader
-on the discriminator's features has to tell the code from the image (`conditioning.Codes`), so the
+on the discriminator's features has to infer the code from the image (`conditioning.Codes`), so the
 code must come to mean something visible. Read on real images, its category is a clustering.
 """
 
@@ -40,7 +40,7 @@ from genarium.recipes import (
 
 
 class InfoGAN(GAN):
-    """A GAN told `Codes`; it reads them back from images."""
+    """A GAN with `Codes`, which it infers from images."""
 
     conditioning: Codes
 

@@ -1,7 +1,7 @@
 """Codes that do not change when an image is moved (Ji, Henriques & Vedaldi 2019, IIC).
 
 InfoGAN asks for codes that can be read back, and any even split of the images can: by slant, or by
-how bold a stroke is, as well as by kind. What tells a kind from the rest is that it stays when an
+how bold a stroke is, as well as by kind. A class, unlike the rest, stays when an
 image is turned, slanted, resized or shifted a little. So the reader of a category is asked to say
 the same of a real image x and of a moved copy t(x), and to say as much as it can by that:
 
@@ -63,7 +63,7 @@ def agreement(ours: Tensor, theirs: Tensor) -> Tensor:
 class Invariance(Regularizer):
     """The loss above, summed over the categories; its metrics are their mutual informations.
 
-    For a game that is told `Codes`. weight: λ.
+    For a GAN with `Codes`. weight: λ.
     """
 
     def __init__(self, weight: float = 1.0):

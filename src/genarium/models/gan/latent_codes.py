@@ -1,4 +1,4 @@
-"""Codes that a generator is told and must keep readable (InfoGAN).
+"""Latent codes that can be inferred from the generator's images (InfoGAN).
 
 B batch · F features of the discriminator · S numbers that the generator gets
 """

@@ -49,7 +49,7 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Minimax(Objective):
-    """The game's value as both players' loss (Goodfellow et al. 2014, equation 1).
+    """The minimax value as both players' loss (Goodfellow et al. 2014, equation 1).
 
     L_D = -E[(1-s)·ln σ(l_r) + s·ln(1 - σ(l_r))] - E[ln(1 - σ(l_f))];  L_G = E[ln(1 - σ(l_f))].
     Its generator's gradient vanishes where the discriminator is sure: dL_G/dl_f = -σ(l_f).

@@ -23,7 +23,7 @@ from genarium.nn.norm import global_mean
 def _gradients(logits: Tensor, images: Tensor, group_size: int) -> Tensor:
     """∇D(X_i) of each logit by its own images, [B/m, m·C·H·W], itself differentiable.
 
-    X_i: one image, or the m images of a pack, all their values as one vector. It is the gradient
+    X_i: one image, or the m images of a group, all their values as one vector. It is the gradient
     of the logits' sum as long as no logit depends on another's images.
     """
     (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
@@ -54,9 +54,10 @@ class GradientPenalty(Regularizer):
     """Keeps the critic's slope at 1 between data and samples (Gulrajani et al. 2017).
 
     λ·E[(‖∇D(x̂)‖₂ - 1)²] at x̂ = αx + (1-α)G(z), one α ~ U(0, 1) a logit. Where the critic judges
-    packs (Lin et al. 2018), x̂ is a pack: one α for its m images, and the norm is over the values
-    of all of them, for the distance that is estimated is that of the laws of packs. The critic must
-    not let a logit depend on other images: no batch norm in it, no minibatch discrimination.
+    groups (Lin et al. 2018), x̂ is a group: one α for its m images, and the norm is over the values
+    of all of them, for the distance that is estimated is that of distributions of groups. The
+    critic must not let a logit depend on other images: no batch norm in it, no minibatch
+    discrimination.
     """
 
     flag = "gradient-penalty"
@@ -78,8 +79,8 @@ class GradientPenalty(Regularizer):
 class R1(Regularizer):
     """Flattens the discriminator at the data (Mescheder et al. 2018): ½γ·E[‖∇D(x)‖²].
 
-    Of packs it is the squared norm over all of a pack's values, and the mean over packs. weight: γ;
-    the paper's is 10.
+    Of groups it is the squared norm over all of a group's values, and the mean over groups. weight:
+    γ; the paper's is 10.
     """
 
     flag = "r1"
@@ -143,7 +144,7 @@ class MinibatchDiscrimination(Regularizer):
     def prepare(self, gan: GAN) -> None:
         network = gan.discriminator
         score = MinibatchScore(int(network.outputs), self.kernels, self.size)  # type: ignore[arg-type]
-        # a pack's score stands in the network that judges packs
+        # a group's score stands in the network that judges groups
         inner: Any = getattr(network, "network", network)
         if inner.score.bias is None:  # a difference of scores gives a bias no gradient
             score.score.bias.requires_grad_(False)

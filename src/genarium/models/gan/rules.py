@@ -4,7 +4,7 @@
 what only the recipes' arguments say. A combination is refused where the sum would not be what its
 parts' papers define, or where one of them would do nothing.
 
-    D a logit of the discriminator, a function of one image or of one pack of images
+    D a logit of the discriminator, a function of one image or of one group of images
 """
 
 from __future__ import annotations

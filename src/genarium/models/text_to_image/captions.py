@@ -1,4 +1,4 @@
-"""Captions as a GAN's condition: what both players are told, and the matching-aware discriminator.
+"""Captions as a GAN's condition, for both players, and the matching-aware discriminator.
 
 Reed et al. 2016, Generative Adversarial Text to Image Synthesis (GAN-INT-CLS).
 
@@ -153,7 +153,7 @@ class Captions(Rows):
 
 
 class MatchingAware(Regularizer):
-    """The discriminator must also tell a real image under a wrong text (GAN-CLS).
+    """The discriminator must also reject a real image with a wrong text (GAN-CLS).
 
     With s_r, s_w, s_f its outputs on (real image, right text), (real image, wrong text) and
     (fake image, its text), in the objective's terms -- for the logistic one
@@ -169,7 +169,7 @@ class MatchingAware(Regularizer):
     discriminator never has to look for the rest.
 
     weight: of `Captions.contrast`, 0 for none as in the paper: on real images for the discriminator
-    and the encoder, on fakes for the generator, whose images must then be told apart by their texts
+    and the encoder, on fakes for the generator, whose images must then match their own text best
     (as a code must be by InfoGAN's reader). generator_weight: of the latter, as a share of weight.
     The matching layer sees no fakes in the discriminator's turn, so what the generator wins there
     it may win by what no real image has.

@@ -47,7 +47,7 @@ def places(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
 class Modulated(nn.Module):
     """ReLU((1 + γ)·norm(x) + β + β_x·u + β_y·v): [B,F,h,w], [B,CONTEXT] -> as x.
 
-    γ, β, β_x and β_y of each channel are linear in what is told, u and v are the `places` of the
+    γ, β, β_x and β_y of each channel are linear in the context, u and v are the `places` of the
     map's pixels. An offset that rises along a direction is 0 on a line, wherever the condition puts
     it: a channel can draw a straight edge by itself. All start near 0, where the layer is the norm
     and the ReLU alone.
@@ -67,7 +67,7 @@ class Modulated(nn.Module):
 
 
 class FusionMap(nn.Module):
-    """What is told, a 3×3 convolution, and what is told again: [B,F,h,w], [B,CONTEXT] -> as x."""
+    """The context, a 3×3 convolution, and the context again: [B,F,h,w], [B,CONTEXT] -> as x."""
 
     def __init__(self, channels: int, norm: Norm):
         super().__init__()
@@ -94,7 +94,7 @@ class FusionStage(nn.Module):
 
 
 class FusionGenerator(nn.Module):
-    """Codes [B,D] -> images [B,C,H,W] on (-1, 1); the code is told to every map.
+    """Codes [B,D] -> images [B,C,H,W] on (-1, 1); the code goes into every map.
 
     inputs: D. shape: (C, H, W). width: channels of the map of half the image's sides; each further
     in has twice as many, at most 8 × width, and the last, of the image's own size, has half as
@@ -111,7 +111,7 @@ class FusionGenerator(nn.Module):
         odds = [(h % 2, w % 2) for h, w in sizes[:-1]]
         self.inputs = inputs
         self.start = (maps[-1], *sizes[-1])
-        self.told = nn.Sequential(
+        self.told = nn.Sequential(  # a name in checkpoints: it stays
             nn.Linear(inputs, CONTEXT),
             nn.LeakyReLU(0.2),
             nn.Linear(CONTEXT, CONTEXT),

@@ -121,7 +121,7 @@ class TextHead(nn.Module):
 
 
 class TextToImage(GAN):
-    """A GAN that is told captions: `Captions` with `MatchingAware`."""
+    """A GAN that is conditioned on captions: `Captions` with `MatchingAware`."""
 
     conditioned_on = NAME
 
@@ -184,7 +184,7 @@ def text_to_image(
         need no download) or minilm (a sentence encoder that stays as it is, needs --weights).
     weights: the folder of the sentence encoder's model.safetensors and tokenizer.json, or hub to
         download both (91 MB).
-    architecture: dcgan as in the paper, or fusion: the text is told to every map of the generator,
+    architecture: dcgan as in the paper, or fusion: the text goes into every map of the generator,
         and both networks learn forms sooner; a step costs up to half as much again.
     embedding: numbers of a caption's embedding (not of minilm).
     compressed: numbers that each network makes of the embedding.

@@ -3,7 +3,7 @@
 Two generators, G: A → B and F: B → A, and two discriminators that share no weights. For images a,
 b of the two domains the generators minimise together
 
-    E[(D_B(G(a)) - 1)²] + E[(D_A(F(b)) - 1)²]                        least squares game
+    E[(D_B(G(a)) - 1)²] + E[(D_A(F(b)) - 1)²]                        least squares
     + λ·(E[|F(G(a)) - a|₁] + E[|G(F(b)) - b|₁])                      cycle: λ = 10
     + λ·identity·(E[|G(b) - b|₁] + E[|F(a) - a|₁])                   identity = 0.5
 

@@ -5,8 +5,9 @@ For pairs (x, y), a generator G whose noise z is dropout, and a discriminator D 
     discriminator   ½·(E[-ln D(x, y)] + E[-ln(1 - D(x, G(x, z)))])
     generator       E[-ln D(x, G(x, z))] + λ·E[|y - G(x, z)|₁]      λ = 100, pixels on [-1, 1]
 
-L1 gets the low frequencies right and hedges where several answers are possible; the game makes
-every patch look like one that is real beside its input. D's loss is halved, which slows it.
+L1 gets the low frequencies right and averages where several answers are possible; the adversarial
+loss makes every patch look like one that is real beside its input. D's loss is halved, which slows
+it.
 
 The generator's turn comes first and the discriminator judges the images of that same turn, so each
 image is made once a step. At test time dropout stays on, as in the paper, and batch norm (where
@@ -53,10 +54,10 @@ class Pix2Pix(Model):
     """A U-Net and a PatchGAN that sees its input too. Translates in one direction.
 
     generator: x [B,C,H,W] on [-1, 1], numbers for its dropout -> [B,C',H,W]. discriminator: x and
-    an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the game in the
-    generator's loss; 0 leaves L1 alone, and there is no discriminator. dropout: whether there is
-    any; test_dropout: at test time too. jitter: pixels by which training pairs are enlarged before
-    a crop. optim: of both.
+    an output side by side, [B,C+C',H,W] -> logits [B,1,h,w]. l1: λ. gan: weight of the
+    adversarial loss of the generator; 0 leaves L1 alone, and there is no discriminator. dropout:
+    whether there is any; test_dropout: at test time too. jitter: pixels by which training pairs are
+    enlarged before a crop. optim: of both.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Pix2Pix(Model):
         self.phases = (Phase("generator", ("generator",), optim),)
         if gan:
             if discriminator is None:
-                raise ValueError("a game needs a discriminator")
+                raise ValueError("adversarial training needs a discriminator")
             self.discriminator = discriminator
             self.phases += (Phase("discriminator", ("discriminator",), optim),)
         self._made: tuple[Tensor, Tensor, Tensor] | None = None
@@ -185,7 +186,7 @@ def pix2pix(
     dropout: in the first three layers of the U-Net's way up, the only noise there is.
     test_dropout: keep it when translating, as the paper does; without, there is one answer.
     l1: weight of the mean absolute error, pixels on [-1, 1].
-    gan: weight of the game in the generator's loss; 0: L1 alone, without a discriminator.
+    gan: weight of the adversarial loss of the generator; 0: L1 alone, without a discriminator.
     """
     if not gan:
         none = "with --gan 0 there is no discriminator"

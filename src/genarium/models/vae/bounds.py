@@ -45,14 +45,14 @@ def bound(
 
 def _possible(model: VAE, condition: Condition, noise: RowNoise) -> list[Tensor | None]:
     """The conditions [B,S] of `condition`: one, or that of every class where none is given."""
-    n, told = len(noise.generators), model.conditioning
-    if isinstance(told, Rows):
-        return [told.filled(condition, noise.uniform(1)[:, 0]).to(noise.device)]
+    n, conditioning = len(noise.generators), model.conditioning
+    if isinstance(conditioning, Rows):
+        return [conditioning.filled(condition, noise.uniform(1)[:, 0]).to(noise.device)]
     if condition is None and model.conditional:
-        labels = torch.arange(told.size).view(-1, 1).expand(-1, n)
-        return [told.draw(n, own, None).to(noise.device) for own in labels]
-    y = told.draw(n, condition, None).to(noise.device)  # refuses a class it does not know
-    return [y if told.size else None]
+        labels = torch.arange(conditioning.size).view(-1, 1).expand(-1, n)
+        return [conditioning.draw(n, own, None).to(noise.device) for own in labels]
+    y = conditioning.draw(n, condition, None).to(noise.device)  # refuses a class it does not know
+    return [y if conditioning.size else None]
 
 
 def of_part(

@@ -92,7 +92,7 @@ class VAE(Model):
         self.samples = samples
         self.conditioning = conditioning if conditioning is not None else Conditioning()
         self.conditional = self.conditioning.classes
-        self.told = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
+        self.conditioned_on = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
         self.density = likelihood.density
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
         self.started: Tensor
@@ -204,7 +204,8 @@ class VAE(Model):
         the images were cut into batches.
 
         Without a condition a model of class labels bounds ln p(x), p(x) = Σ_y p(x|y)/K, at the
-        cost of K passes; one that is told rows of an extra tensor takes y from their prior.
+        cost of K passes; one that is conditioned on rows of an extra tensor takes y from their
+        prior.
         """
         return bounds.bound(self, images, condition, k=k, generator=generator)
 
@@ -252,13 +253,13 @@ class VAE(Model):
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
         """uint8 [B,C,H,W] -> q(z|x,y); grey values stand for expected bits.
 
-        Without a condition y is what the model makes of the images (see `_told`).
+        Without a condition y is what the model makes of the images (see `_condition`).
         """
-        return self.infer(from_uint8(images), self._told(images, condition))
+        return self.infer(from_uint8(images), self._condition(images, condition))
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
-        y = self._told(images, condition)
+        y = self._condition(images, condition)
         mean = self.infer(from_uint8(images), y).mean
         return mean if y is None else torch.cat([mean, y], 1)
 
@@ -288,19 +289,19 @@ class VAE(Model):
             bounds.append(log_likelihood - kl.sum(1))
         return torch.stack(bounds, 1).argmax(1)
 
-    def _told(self, images: Tensor, condition: Condition) -> Tensor | None:
+    def _condition(self, images: Tensor, condition: Condition) -> Tensor | None:
         """The condition [B,S] to encode images with.
 
         Not given, it is the class that explains the image best (`classify`), or for a model that
-        is told rows their mean over the rows it keeps.
+        is conditioned on rows their mean over the rows it keeps.
         """
-        told, n = self.conditioning, len(images)
+        conditioning, n = self.conditioning, len(images)
         if condition is None and self.conditional:
             condition = self.classify(images)
-        if condition is None and isinstance(told, Rows):
-            return told.mean().to(images.device).expand(n, -1)
-        y = told.draw(n, condition, None).to(images.device)
-        return y if told.size else None
+        if condition is None and isinstance(conditioning, Rows):
+            return conditioning.mean().to(images.device).expand(n, -1)
+        y = conditioning.draw(n, condition, None).to(images.device)
+        return y if conditioning.size else None
 
     @property
     def continuous_columns(self) -> list[int]:

@@ -9,8 +9,8 @@ metric. Three players, whose losses for images x, codes z ~ q(z|x) and z_p ~ N(0
 
 with x̃ = Dec(z), x_p = Dec(z_p) and L_f = ½ ‖D_l(x) − D_l(x̃)‖², the negative log-likelihood of
 the discriminator's last features D_l under a Gaussian of unit variance, but for its constant. So
-the game's gradient never reaches the encoder, and the reconstruction never moves the
-discriminator, which would make its features blind.
+the adversarial loss gives the encoder no gradient, and the reconstruction gives the discriminator
+none, which would make its features uninformative.
 
 Its decoder has a density of features, not of pixels, so there is no bound on ln p(x) to report.
 
@@ -64,8 +64,8 @@ class VAEGAN(Model):
     """An encoder, a decoder and a discriminator; samples, encodes, and has no likelihood.
 
     encoder: [B,C,H,W] -> [B, 2·latent]. decoder: [B, latent] -> images on [-1, 1]. discriminator:
-    logits [B] = head(features(images)). gamma: weight of the features against the game in the
-    decoder's loss. optim: of all three.
+    logits [B] = head(features(images)). gamma: weight of the features against the adversarial loss
+    in the decoder's loss. optim: of all three.
     """
 
     settings = Prior
@@ -219,7 +219,7 @@ def vae_gan(
     """VAE-GAN: a VAE that compares images in a discriminator's features, so its samples are sharp.
 
     width: channels of the map nearest the image in all three networks (those of DCGAN).
-    gamma: weight of the reconstruction against the game in the decoder's loss; more rebuilds
+    gamma: weight of the reconstruction against the adversarial loss of the decoder; more rebuilds
         better, less looks sharper.
     lr: learning rate of the three players' Adam (the paper has RMSProp at 3e-4).
     """

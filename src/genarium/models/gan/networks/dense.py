@@ -20,7 +20,7 @@ def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
     layer = nn.Linear(inputs, outputs)
     nn.init.normal_(layer.weight, std=math.sqrt(gain / inputs))
     # Biases stay as torch draws them, on ±1/√inputs: at 0 all units would bend at the origin,
-    # and a network of few inputs (points in the plane) could tell little apart elsewhere.
+    # and a network of few inputs (points in the plane) could separate little elsewhere.
     return layer
 
 

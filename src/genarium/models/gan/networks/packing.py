@@ -1,6 +1,6 @@
 """Packing (Lin et al. 2018, PacGAN): the discriminator judges m images at once.
 
-B batch · C image channels · m images of a pack
+B batch · C image channels · m images of a group
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 
 class Packed(nn.Module):
-    """A discriminator of packs: images [B,C,H,W] -> [B/m, m·C, H, W], B/m logits.
+    """A discriminator of groups of images (PacGAN): images [B,C,H,W] -> [B/m, m·C, H, W], B/m
+    logits.
 
-    A generator that drops modes makes packs that are too alike, which shows in one pack where
+    A generator that drops modes makes groups that are too alike, which shows in one group where
     single images would all pass. group_size: m. make: gives the discriminator for (m·C, H, W).
     """
 
@@ -30,13 +31,13 @@ class Packed(nn.Module):
         self.outputs: int = self.network.outputs
 
     def features(self, images: Tensor) -> Tensor:
-        """Features of each pack, [B/m, `outputs`]."""
+        """Features of each group, [B/m, `outputs`]."""
         if len(images) % self.group_size:
             raise ValueError(
-                f"{len(images)} images are no whole number of packs of {self.group_size}"
+                f"{len(images)} images are no whole number of groups of {self.group_size}"
             )
-        packs: Tensor = images.unflatten(0, (-1, self.group_size)).flatten(1, 2)
-        result: Tensor = self.network.features(packs)
+        groups: Tensor = images.unflatten(0, (-1, self.group_size)).flatten(1, 2)
+        result: Tensor = self.network.features(groups)
         return result
 
     def head(self, features: Tensor) -> Tensor:
