@@ -13,6 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 import genarium
+from genarium import verbs
+from genarium.cli import main
 from genarium.contract import Batch, from_uint8, quantize, to_uint8
 from genarium.errors import UserError
 from genarium.runs import inputs
@@ -394,3 +396,44 @@ def test_images_go_to_the_model_s_device(
     monkeypatch.setattr(run.model, does, there)
     assert call(run).device.type == "cpu"
     assert {*asked} == {"meta"}
+
+
+NOTHING_TO_COMPUTE = {
+    "data list",
+    "data prepare",
+    "data show",
+    "models",
+    "study report",
+    "study serve",
+}
+PLACES = {"train": ["vae", "--data", "digits"], "demo": [], "arithmetic": ["RUN", "--plus", "1"]}
+
+
+@pytest.mark.parametrize("name", sorted({*verbs.catalogue()} - NOTHING_TO_COMPUTE))
+def test_every_verb_that_computes_says_where_or_refuses_to(
+    name: str,
+    runs: dict[str, Trained],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A device that is not here: one line before anything is read or written."""
+    absent = "mps" if torch.cuda.is_available() else "cuda"
+    monkeypatch.chdir(tmp_path)
+    before = {*runs["vae"].path.rglob("*")}
+    words = [w.replace("RUN", str(runs["vae"].path)) for w in PLACES.get(name, ["RUN"])]
+    assert main([*name.split(), *words, "--device", absent]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        f"--device {absent} is not available here: leave --device away, or give cpu"
+    )
+    assert not [*tmp_path.iterdir()]
+    assert {*runs["vae"].path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nowhere"])
+def test_a_device_that_is_not_here_is_refused_in_python_too(
+    device: str, runs: dict[str, Trained]
+) -> None:
+    with pytest.raises(UserError, match="is not available here"):
+        genarium.load(runs["vae"].path, device=device)

@@ -76,7 +76,8 @@ class Verb:
                 continue
             if p.kind is p.VAR_KEYWORD:
                 # what the verb itself calls so (the `steps` of a walk) stays its own
-                results = (_of_samplers() if p.name == SAMPLER else {}) | results
+                more = _of_samplers() if p.name == SAMPLER else {}
+                results |= {name: field for name, field in more.items() if name not in results}
                 continue
             kind = p.annotation
             if isinstance(kind, str):  # not get_type_hints: the result's type needs torch

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import genarium
-from genarium import recipes
+from genarium import recipes, verbs
 from genarium.cli import main
 from genarium.contract import Model, capabilities, from_levels
 from genarium.errors import UserError
@@ -263,6 +263,41 @@ def test_settings_that_cannot_act_are_refused(
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(reason, line), line
     assert list(tmp_path.iterdir()) == []
+
+
+OWN = '''
+from dataclasses import dataclass
+from genarium.contract import Settings
+
+@dataclass(frozen=True)
+class Mine(Settings):
+    """How it samples.
+
+    steps: of the sampler.
+    brightness: the grey value.
+    """
+
+    steps: int = 50
+    brightness: float = 0.0
+'''
+
+
+def test_what_a_verb_calls_so_itself_stays_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sampler may have `steps`; those of a walk are its images."""
+    (tmp_path / "own_sampler_with_steps.py").write_text(OWN)
+    monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
+    made = {}
+    for function in (genarium.interpolate, genarium.evaluate):
+        verb = verbs.of(function)
+        made[verb.name] = verbs.Verb(verb.function, verb.name, verb.group, verbs.More()).arguments
+    assert made["interpolate"]["steps"].help == "images a walk, ends included."
+    assert made["interpolate"]["steps"].default == 10
+    assert made["evaluate"]["steps"].help == "of the sampler."
+    assert "brightness" in made["interpolate"]
+    order = [*made["interpolate"]]
+    assert order.index("run") < order.index("device") < order.index("temperature")
 
 
 def test_images_by_themselves_have_no_sampler() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from genarium.api._results import Result
-from genarium.api._types import Named, Seed
+from genarium.api._types import Device, Named, Seed
 from genarium.verbs import Flag, verb
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def demo(
     out: Annotated[Named | None, Flag(metavar="DIR", raw=True)] = None,
     n: Annotated[int, Ge(2)] = 1000,
     seed: Seed = 0,
+    device: Device = "auto",
     progress: bool = False,
 ) -> Demo:
     """Train four families on digits and compare them.
@@ -81,7 +82,9 @@ def demo(
     import genarium
     from genarium.runs import inputs
     from genarium.runs.folder import RunFolder
+    from genarium.training.device import expect_device
 
+    expect_device(device)
     begin = time.monotonic()
     home = next_free(Path("runs") / "demo") if out is None else inputs.path(out, "--out")
     RunFolder.create(home, "demo", "digits")
@@ -94,8 +97,10 @@ def demo(
     for number, (recipe, settings) in enumerate(PROGRAMME.items(), 1):
         note(f"[{number}/{len(PROGRAMME)}] training {recipe}")
         place = home / recipe
-        made = genarium.train(recipe, "digits", out=place, seed=seed, progress=progress, **settings)
-        runs.append(made)
+        run = genarium.train(
+            recipe, "digits", out=place, seed=seed, device=device, progress=progress, **settings
+        )
+        runs.append(run)
     note("scoring and comparing")
     page = home / "report.html"
     comparison = genarium.compare(runs, n=n, seed=seed, title=TITLE)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
-import math
 import re
 import typing
 from typing import Any, NoReturn
 
 from genarium.errors import UserError
-from genarium.signatures import LARGEST
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,42 +73,3 @@ def _flat(value: Any) -> list[Any]:
     """A flag's values, also where it was given several times with several each."""
     many = isinstance(value, (list, tuple))
     return [v for each in value for v in _flat(each)] if many else [value]
-
-
-def positive(flag: str, least: int = 1, most: int = LARGEST) -> Any:
-    """An argparse type: a whole number from `least` to `most`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise UserError(f"{flag} {text!r}: give a whole number") from None
-        if value < least:
-            raise UserError(f"{flag} {text}: give a number of at least {least}")
-        if value > most:
-            raise UserError(f"{flag} {text}: give a number of at most {most}")
-        return value
-
-    return convert
-
-
-seed = positive("--seed", 0, 2**63 - 1)
-"""The argparse type of every --seed."""
-
-
-def real(flag: str, *, least: float = -math.inf, above: float = -math.inf) -> Any:
-    """An argparse type: a finite number of at least `least` and above `above`."""
-
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise UserError(f"{flag} {text!r}: give a number") from None
-        if not math.isfinite(value):
-            raise UserError(f"{flag} {text}: give a finite number")
-        if value < least or value <= above:
-            bound = f"above {above:g}" if value <= above else f"of at least {least:g}"
-            raise UserError(f"{flag} {text}: give a number {bound}")
-        return value
-
-    return convert

@@ -18,13 +18,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Annotated
 
-from genarium.cli.parser import positive
+from annotated_types import Ge
+
 from genarium.cli.streams import say
 from genarium.errors import UserError
+from genarium.signatures import Field, check
 from genarium.training import world
 
+PROCESSES = Field("verb", "processes", Annotated[int, Ge(1)], None)
 GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
 LIFELINE = "GENARIUM_LIFELINE"  # the file descriptor that ends when the starting process does
 GENARIUM = (sys.executable, "-m", "genarium")
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser, command: Sequence[str]) -> No
     parser.add_argument(
         "--processes",
         metavar="N",
-        type=positive("--processes"),
+        type=lambda text: check(PROCESSES, text),
         help="train with N processes on this machine, each with a GPU of its own or on the CPU",
     )
     parser.set_defaults(command=[*command])

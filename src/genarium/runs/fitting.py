@@ -21,6 +21,7 @@ from genarium.runs.folder import RunFolder, hardware, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
 from genarium.training import checkpoint as checkpoints
+from genarium.training.device import expect_device
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
 from genarium.training.progress import Progress, for_terminal
@@ -89,6 +90,7 @@ def go_on(
     recipe = recipes.get(stored.recipe)
     before = current(stored, recipe)
     config = budget.changed(before, recipe, training)
+    expect_device(TrainOptions(**config.training).device)  # before the data are read
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
     if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
         config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))

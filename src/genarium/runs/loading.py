@@ -10,6 +10,7 @@ from genarium.errors import UserError
 from genarium.runs import inputs
 from genarium.runs.folder import RunFolder
 from genarium.runs.trained import Trained
+from genarium.training.device import device_of
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -85,15 +86,3 @@ def of_images(trained: Trained) -> Trained:
     if trained.spec.planar:
         raise UserError(f"{trained.path} makes points of the plane: this verb needs images")
     return trained
-
-
-def device_of(name: str) -> str:
-    """The device that `name` stands for here. Raises UserError for one that is not there."""
-    import torch
-
-    mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    if (name.startswith("cuda") and not torch.cuda.is_available()) or (name == "mps" and not mps):
-        raise UserError(f"--device {name}: there is none here: leave --device away, or give cpu")
-    return name

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from genarium.errors import RunError, UserError
 from genarium.training import world
+from genarium.training.device import expect_device
 from genarium.training.interruption import PEER_GONE
 
 
@@ -34,8 +35,7 @@ class Engine:
     """One process of a run: its `rank` of `world`, device, autocast, averaging of gradients."""
 
     def __init__(self, device: str = "auto", precision: str = "auto"):
-        if device not in ("auto", "cpu") and not _available(device):
-            raise UserError(f"--device {device} is not available here: use --device auto or cpu")
+        expect_device(device)
         self.rank, self.world = 0, world.size()
         cpu = _on_cpu(device)
         if self.world == 1:
@@ -154,12 +154,3 @@ def _accelerator(device: str) -> torch.device:
     if result.type == "mps":
         return result
     return torch.device(result.type, torch.accelerator.current_device_index())
-
-
-def _available(device: str) -> bool:
-    try:
-        # a value, for `meta` has places and none
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError):
-        return False
-    return True

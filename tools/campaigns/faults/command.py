@@ -6,27 +6,25 @@ from faults.fault import of
 
 FAULTS = (
     *of(
-        "cli/parser.py",
+        "signatures.py",
         ("tests/cli/test_flags_by_hand.py",),
         (
-            "flag: least",
-            'if value < least:\n            raise UserError(f"{flag} {text}: give a number of at '
-            'least {least}")',
-            'if value <= least:\n            raise UserError(f"{flag} {text}: give a number of at '
-            'least {least}")',
-            "the least number itself is refused",
-        ),
-        (
-            "flag: finite",
-            "if not math.isfinite(value):",
-            "if math.isnan(value):",
+            "check: finite",
+            "if isinstance(each, float) and not math.isfinite(each):",
+            "if isinstance(each, float) and math.isnan(each):",
             "an infinite number passes",
         ),
         (
-            "flag: bound",
-            "if value < least or value <= above:",
-            "if value < least or value < above:",
-            "a number that has to be above the bound may be on it",
+            "check: largest",
+            "abs(each) > LARGEST and",
+            "abs(each) >= LARGEST and",
+            "the largest number itself is refused",
+        ),
+        (
+            "check: a limit of its own",
+            "and not _limited(setting.type):",
+            "and setting.type is int:",
+            "a number below any is of any size",
         ),
     ),
     *of(

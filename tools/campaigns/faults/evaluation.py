@@ -36,6 +36,8 @@ DETECTED = "return self.p_side <= SIDE_ALPHA or self.p_close <= CLOSE_ALPHA"
 MMD = "return (xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)).item()"
 IS = "divergence = torch.xlogy(part, part) - torch.xlogy(part, marginal)"
 
+SETTINGS = "tests/evaluation/test_sampler_settings.py"
+
 FAULTS = (
     *of(
         "evaluation/metrics/frechet.py",
@@ -468,6 +470,42 @@ FAULTS = (
             "return (a.double() - b.double()).abs().flatten(1).mean(1) / 255",
             "return (a.double() - b.double()).abs().flatten(1).mean(1) / 127.5",
             "errors twice as large",
+        ),
+    ),
+    *of(
+        "evaluation/draws.py",
+        SETTINGS,
+        (
+            "draws: settings",
+            "settings=self.settings,",
+            "settings=None,",
+            "samples are scored that nobody asked for",
+        ),
+    ),
+    *of(
+        "evaluation/scores/score.py",
+        SETTINGS,
+        (
+            "basis: settings",
+            "if settings is not None and settings.changed() else {}",
+            "if False else {}",
+            "scores of unequal settings are compared",
+        ),
+        (
+            "basis: default settings",
+            "if settings is not None and settings.changed() else {}",
+            "if settings is not None else {}",
+            "the default, said aloud, is not the default",
+        ),
+    ),
+    *of(
+        "runs/trained.py",
+        SETTINGS,
+        (
+            "codes: settings",
+            'asked["settings"] = self.settings',
+            "asked |= {}",
+            "codes are not those of the samples",
         ),
     ),
 )
