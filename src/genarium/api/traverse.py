@@ -98,7 +98,7 @@ def traverse(
     step: Step | None = None,
     device: Device = "auto",
 ) -> Traversal:
-    """Move codes along a dimension or a found direction.
+    """Move codes along a dimension or a direction.
 
     run: a run folder whose model decodes.
     dimension: this number of the code, a row for each code of --from; all: each in turn, of one

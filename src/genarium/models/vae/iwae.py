@@ -29,7 +29,7 @@ def iwae(
     activation: Activation = "relu",
     lr: LearningRate = 2e-3,
 ) -> VAE:
-    """Importance weighted autoencoder: a VAE trained on the bound of several draws a code.
+    """Importance weighted autoencoder: a VAE trained on the bound of several importance samples.
 
     samples: draws of the code an image; the decoder's work grows with it. 1 is the VAE.
     """

@@ -447,7 +447,7 @@ def vae(
     free_bits: FreeBits = 0.0,
     lr: LearningRate = 2e-3,
 ) -> VAE:
-    """Variational autoencoder: a smooth code, a Gaussian prior, a bound on the likelihood."""
+    """Variational autoencoder: a latent code with a Gaussian prior, a bound on the likelihood."""
     return build(
         spec,
         net,
