@@ -342,7 +342,7 @@ def test_a_model_that_cannot_decode(fails, verb: str) -> None:
         ("interpolate", "gan", "-n 1", "needs two samples"),
         ("interpolate", "gan", "--steps 1", "--steps '1': give a number of at least 2"),
         ("interpolate", "gan", "--class 3", "not conditional"),
-        ("interpolate", "gan", "--code 3", "no learned code"),
+        ("interpolate", "gan", "--code 3", "no latent code"),
         ("interpolate", "cgan", "--code 3 --class 3", "give one of the two"),
         ("interpolate", "gan", "--out walk.gif", "--out walk.gif: end it in .png"),
         ("interpolate", "gan", "--step 77", "77"),

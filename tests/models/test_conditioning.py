@@ -1,4 +1,4 @@
-"""Class labels and learned codes: what each network gets, and how samples are asked for."""
+"""Class labels and latent codes: what each network gets, and how samples are asked for."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_library_samples_by_class_and_by_code(runs: dict[str, genarium.Trained])
         ("infogan", ["--code", "7"], "--code: value 1 is a category, a whole number 0 to 2"),
         ("infogan", ["--code", "1,inf"], "finite"),
         ("infogan", ["--class", "1"], "--class"),
-        ("dcgan", ["--code", "1"], "no learned code"),
+        ("dcgan", ["--code", "1"], "no latent code"),
         ("cgan", ["--class", "grey"], "--class grey: choose one of dark, light"),
         ("infogan", ["--code", "1", "--class", "0"], "--class and --code"),
     ],

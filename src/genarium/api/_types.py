@@ -92,7 +92,7 @@ AcceptChanges: TypeAlias = Annotated[
 Grid: TypeAlias = Annotated[
     int, Gt(0), Help("samples in the grid that numbers refer to, as for `sample`")
 ]
-Code: TypeAlias = Annotated[str, Help("samples of this learned code, as for `sample`")]
+Code: TypeAlias = Annotated[str, Help("samples with this latent code, as for `sample`")]
 Invert: TypeAlias = Annotated[
     bool, Help("search the codes of images, for a model that does not encode")
 ]

@@ -83,7 +83,7 @@ def denoise(
     step: Step | None = None,
     device: Device = "auto",
 ) -> Denoised:
-    """Clean damaged images.
+    """Denoise damaged images.
 
     images: damaged images: files, folders of them, test, or test:NUMBERS (default: clean ones of
         the test split, damaged as in training).

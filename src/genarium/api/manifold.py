@@ -1,4 +1,4 @@
-"""What two numbers of the code do together."""
+"""A grid of images over two dimensions of the code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(repr=False)
 class Plane(Picture):
-    """A square of images over two numbers of the code.
+    """A square of images over two dimensions of the code.
 
     images: uint8 [side,side,C,H,W], the largest values of the second number in the first row.
     values: those of either number, quantiles of the normal distribution.
@@ -79,11 +79,11 @@ def manifold(
     device: Device = "auto",
     **sampler: Any,
 ) -> Plane:
-    """Draw what two numbers of the code do together.
+    """Draw a grid of images over two dimensions of the code.
 
     run: a run folder whose model decodes.
-    dimensions: two numbers of the code (default: 0 1).
-    start: the code whose other numbers stay (default: the first sample, or test image).
+    dimensions: two of the code (default: 0 1).
+    start: the code whose other dimensions stay (default: the first sample, or test image).
     side: images a side.
     seed: of the samples that numbers name.
     """

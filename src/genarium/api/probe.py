@@ -63,7 +63,7 @@ def probe(
     device: Device = "auto",
     progress: bool = False,
 ) -> Probes:
-    """Say what simple classifiers find in the codes.
+    """Train simple classifiers on the codes, beside pixels and PCA.
 
     run: a run folder whose model encodes.
     labels: labelled training images, the classes balanced, or all.

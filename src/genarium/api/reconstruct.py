@@ -54,7 +54,7 @@ def reconstruct(
     step: Step | None = None,
     device: Device = "auto",
 ) -> Reconstructions:
-    """Send images through a model's code and back.
+    """Encode images and decode them again.
 
     images: image files, folders of them, test, test:NUMBERS or a data set (default: test).
     n: how many, at most.

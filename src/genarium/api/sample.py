@@ -87,8 +87,8 @@ def sample(
 
     run: a run folder; the data are not needed.
     n: how many (default: 64; of each caption 8).
-    code: draw this learned code: 3,0.5,* is category 3, number 0.5, the rest left to chance.
-    text: draw what this says, n images of it; once or several times, a row each.
+    code: with this latent code: 3,0.5,* is category 3, continuous 0.5, the rest drawn at random.
+    text: n images of this caption; once or several times, a row each.
     """
     from genarium.runs.loading import opened
 

@@ -1,4 +1,4 @@
-"""The log-likelihood of each image, the strangest first."""
+"""The log-likelihood of each image, the least likely first."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def score(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> Likelihoods:
-    """Give the log-likelihood of each image, the strangest first.
+    """Give the log-likelihood of each image, the least likely first.
 
     run: a run folder whose model has a likelihood.
     images: image files, folders of them, test, or test:NUMBERS (default: test).

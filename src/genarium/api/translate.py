@@ -115,12 +115,12 @@ def translate(
     step: Step | None = None,
     device: Device = "auto",
 ) -> Translations:
-    """Turn images of one kind into another.
+    """Translate images of one domain into another.
 
     run: a run folder whose model translates.
     images: files, folders of them, test, or test:NUMBERS (default: the first 16 test images).
-    direction: from the first kind of the run's data to the second, or back (default: as trained).
-    seed: of what is left to chance (dropout).
+    direction: from the first domain of the data to the second, or back (default: as trained).
+    seed: of the random numbers (dropout).
     """
     from genarium.runs.loading import opened
     from genarium.runs.selection import named, names_of

@@ -99,7 +99,7 @@ def traverse(
     device: Device = "auto",
     **sampler: Any,
 ) -> Traversal:
-    """Move codes along a dimension or a found direction.
+    """Move codes along a dimension or a direction.
 
     run: a run folder whose model decodes.
     dimension: this number of the code, a row for each code of --from; all: each in turn, of one

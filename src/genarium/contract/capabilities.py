@@ -18,7 +18,7 @@ from genarium.contract.model import Settings
 from genarium.errors import UserError
 
 Condition = Tensor | None
-"""[n] int64 class labels; [n, codes] float values of a learned code or [n, A] of the extra tensor
+"""[n] int64 class labels; [n, codes] float values of a latent code or [n, A] of the extra tensor
 that the model is `conditioned_on` (NaN: drawn at random); or None for unconditional."""
 
 Progress = Callable[[int, int], None]
@@ -197,7 +197,7 @@ class Translates(Protocol):
     ) -> Tensor:
         """uint8 [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other.
 
-        direction: one of the model's `directions`, None for its first. What is left to chance
+        direction: one of the model's `directions`, None for its first. What is random
         comes from `generator`.
         """
         ...

@@ -85,7 +85,7 @@ class Model(nn.Module):
     spec: Spec
     density: str = ""  # what log_prob or elbo is a density of, e.g. "256 grey levels"
     conditional: bool = False  # does `condition` (class labels) mean anything to it?
-    latent_codes: int = 0  # how many values of a learned code `condition` may fix; 0: it has none
+    latent_codes: int = 0  # values of a latent code that `condition` may fix; 0: it has none
     group_size: int = 1  # a process's share of a batch must be a multiple of this
     conditioned_on: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
     unpaired: tuple[str, ...] = ()  # extra tensors that it wants in an order of their own

@@ -1,6 +1,6 @@
 """What a model is conditioned on: class labels, attributes, a vector that goes with an image.
 
-`genarium.models.gan.latent_codes` are codes that a generator must keep readable, and
+`genarium.models.gan.latent_codes` are the latent codes of InfoGAN, and
 `genarium.models.text_to_image.captions` are texts.
 
 B batch · K classes · F features of the discriminator · S numbers that the networks get

@@ -18,9 +18,9 @@ PICTURES = {
 }
 TEXT = (
     "Samples are compared with training images and with held-out ones, which the model never saw, "
-    "moved by up to two pixels, brightness and contrast set aside: who copies is near to the "
-    "former alone. How often these verdicts are right was measured on samplers that copy or leave "
-    "classes out on purpose; the documentation has the table."
+    "shifted by up to two pixels, brightness and contrast normalised: a model that copies is near "
+    "to the former alone. How often these verdicts are right was measured on samplers that copy "
+    "or leave classes out on purpose; the documentation has the table."
 )
 
 

@@ -22,13 +22,13 @@ class Family:
 FAMILIES: dict[tuple[str, ...], Family] = {
     ("nonprobabilistic",): Family(
         "Non-probabilistic",
-        "An autoencoder learns to give an image back through a narrow code. It defines no "
+        "An autoencoder learns to reconstruct an image from a small code. It defines no "
         "distribution over images: there is nothing to sample from and no likelihood to report, "
         "and scores of samples do not apply. Judge it by its reconstructions of test images, "
-        "which it has never seen: what survives is what the code keeps, and blur is what its "
-        "error counts as noise. Interpolations pass through codes that no image was encoded to; "
-        "what looks wrong there is a hole in the code space, and the reason why decoding random "
-        "codes would be no fair sample.",
+        "which it has never seen. They are blurred where the code lacks detail, as the squared "
+        "error prefers a mean. Interpolations pass through codes that no image was encoded to, "
+        "and may decode to images unlike the data; so decoding random codes would not sample "
+        "from any distribution.",
         frozenset({"encode", "decode", "reconstruct"}),
     ),
     ("explicit", "tractable"): Family(
@@ -37,17 +37,17 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "the other, so its likelihood is exact. Bits per dimension, −log₂ p(x) / D averaged "
         "over the test images, is the length of the shortest code that the model allows for one "
         "pixel value: lower is better, and log₂ of the number of grey levels (8 for 256) is what "
-        "knowing nothing costs. Two such figures compare when they are of the same density on "
-        "the same images. A better likelihood does not promise better-looking samples, nor the "
-        "other way round (Theis et al. 2016). Sampling visits the pixels in turn, which is why "
-        "it is slow.",
+        "a uniform distribution has. Two such figures compare when they are of the same density "
+        "on the same images. A better likelihood does not imply better-looking samples, nor the "
+        "other way round (Theis et al. 2016). Sampling is slow, as it draws one pixel after the "
+        "other.",
         frozenset({"log_prob", "sample"}),
     ),
     ("explicit", "approximate"): Family(
         "Explicit density, approximate",
         "The likelihood needs an integral over codes that cannot be computed; training raises a "
         "lower bound on it, the ELBO: ln p(x) ≥ E[ln p(x|z)] − KL(q(z|x) ‖ p(z)). The bits or "
-        "nats in the table are therefore an upper bound on the true cost: the model may be "
+        "nats in the table are therefore an upper bound on the true value: the model may be "
         "better than its figure, never worse, and the gap is how far q(z|x) is from the true "
         "posterior. The decoder's kind decides what is measured: a Bernoulli decoder gives a "
         "density of black-and-white pixels and is not comparable to one over 256 grey levels. "
@@ -57,9 +57,9 @@ FAMILIES: dict[tuple[str, ...], Family] = {
     ),
     ("implicit",): Family(
         "Implicit density",
-        "The generator turns noise into images and never says how probable an image is: there is "
-        "no likelihood, neither exact nor a bound, and an empty cell in the table means just "
-        "that. Only samples can be judged. The losses are adversarial: neither player's "
+        "The generator maps noise to images and defines no computable density: there is no "
+        "likelihood, neither exact nor a bound, and its cells in the table are empty. "
+        " Only samples can be judged. The losses are adversarial: neither player's "
         "falls to zero while both learn, a falling loss is not progress in the pictures, and a "
         "discriminator's loss near zero means that the generator has stopped learning from it. "
         "Look for samples that repeat (mode collapse) and for samples too close to training "
@@ -69,8 +69,8 @@ FAMILIES: dict[tuple[str, ...], Family] = {
     ("hybrid",): Family(
         "Hybrid",
         "The model joins objectives of several families, for example the code of a variational "
-        "autoencoder with the judgement of a discriminator. Its pictures gain from the one and "
-        "its codes from the other, and its losses are on no common scale: each is read by itself.",
+        "autoencoder with the loss of a discriminator, for sharper pictures. Its losses are on "
+        "different scales: read each by itself.",
     ),
     ("yours",): Family(
         "Your recipes",
@@ -84,9 +84,9 @@ CAPABILITIES: dict[str, str] = {
     "log_prob": "It has an exact likelihood: bits per dimension are those of its own density, "
     "and compare with other models of the same density only.",
     "elbo": "It has a lower bound on its likelihood: the figure in the table is an upper bound "
-    "on the true cost.",
+    "on the true value.",
     "reconstruct": "Its reconstructions of test images show what its code keeps.",
-    "translate": "It turns an image of one domain into one of another: each translation is to be "
+    "translate": "It translates an image of one domain into another: each translation is to be "
     "judged beside the image that it was made from.",
 }
 
@@ -114,5 +114,5 @@ def no_samples(taxonomy: Sequence[str], capabilities: Iterable[str]) -> str:
     if tuple(taxonomy[:1]) == ("nonprobabilistic",):
         return "An autoencoder has no distribution to sample from."
     if "translate" in capabilities:
-        return "This model turns given images into others: it draws none from nothing."
+        return "This model translates given images: it does not sample."
     return "This model does not draw images."

@@ -96,9 +96,7 @@ def summary(reports: Sequence[ModelReport]) -> str:
     """One sentence: how many models, on what."""
     count, data = len(reports), reports[0].data
     models = "1 model" if count == 1 else f"{count} models"
-    return (
-        f"{models}, trained on {data.name} and judged alike: by eye, by scores, by what they cost."
-    )
+    return f"{models}, trained on {data.name} and compared by samples, scores and cost."
 
 
 def headline(reports: Sequence[ModelReport], created: str) -> dict[str, str | None]:

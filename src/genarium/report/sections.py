@@ -174,7 +174,7 @@ def reconstructions(reports: Reports) -> Markup | None:
         lines.append(_strip(report.name, note, strip(panels.made, STRIP), alt))
     if not lines:
         return None
-    text = "Test images, which no model was trained on, and what comes back through the code."
+    text = "Test images, which no model was trained on, and their reconstructions."
     return join(lead(text), tag("div", *lines, class_="strips"))
 
 
@@ -226,7 +226,7 @@ def interpolations(reports: Reports) -> Markup | None:
     if not content:
         return None
     text = (
-        "Every picture decodes one code on the way; a good code space changes one thing at a time."
+        "Every picture decodes one code of the path; in a good latent space images change smoothly."
     )
     return join(lead(text), cards(content, "20rem"))
 

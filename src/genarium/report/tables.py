@@ -71,7 +71,7 @@ def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
         rows.append(tag("tr", tag("th", verdict.score, scope="row"), words, *evidence))
     caption = (
         "A run is called better if the 95 % interval of the difference is all on one side of 0. "
-        "Errors that both scores owe to the same test images take no side and are left out. Of "
+        "Errors that both scores have from the same test images cancel in the difference. Of "
         "many such intervals one in twenty misses."
     )
     if len(reports) > 2:

@@ -1,4 +1,4 @@
-"""What a model is asked for: a class, labels, attributes, a learned code, captions."""
+"""What a model is asked for: a class, labels, attributes, a latent code, captions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def labels(run: Trained, condition: Condition, n: int) -> Tensor | None:
     """A condition as [n] class labels; UserError for a class that the model does not know.
 
     condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
-    A learned code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
+    A latent code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
     attributes it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of
     them.
     """
@@ -139,10 +139,10 @@ def text(run: Trained, captions: str | Sequence[str], n: int = 1) -> Tensor:
 
 
 def code(run: Trained, text: str, n: int) -> Tensor:
-    """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+    """A latent code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * draws it at random."""
     most = run.model.latent_codes
     if not most:
-        raise UserError(f"{run.path} has no learned code (InfoGAN has): leave --code away")
+        raise UserError(f"{run.path} has no latent code to fix (InfoGAN has): leave --code away")
     values = [part.strip() for part in text.split(",")]
     if len(values) > most:
         raise UserError(f"--code {text}: {run.path} has {most} values, not {len(values)}")

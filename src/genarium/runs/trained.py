@@ -156,7 +156,7 @@ class Trained(OpenedRun):
         """A condition as [n] class labels; UserError for a class that the model does not know.
 
         condition: a class name or number for all, or [n] labels as a tensor, an array or a list.
-        A learned code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
+        A latent code [n, codes] (see `code`) passes as it is. For a model that is conditioned on
         attributes it is [n,A], NaN where nothing was asked: "shape:star+colour:red" asks for two of
         them.
         """
@@ -171,7 +171,7 @@ class Trained(OpenedRun):
         return conditions.text(self, captions, n)
 
     def code(self, text: str, n: int) -> Tensor:
-        """A learned code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * leaves it to chance."""
+        """A latent code as a condition [n, codes]: "3,0.5" or "3,*,-1"; * draws it at random."""
         return conditions.code(self, text, n)
 
     def relabelled(self, codes: Tensor, condition: Tensor | int | str) -> Tensor:
@@ -251,7 +251,7 @@ class Trained(OpenedRun):
     def translate(self, images: Images, direction: str | None = None, seed: int = 0) -> Tensor:
         """Images [N,C,H,W] of one domain -> those of the other, float32 on [-1, 1].
 
-        direction: "a2b" or "b2a", None for what the model was trained for. What is left to chance
+        direction: "a2b" or "b2a", None for what the model was trained for. What is random
         (dropout) is the same for the same seed.
         """
         self.can("translate")

@@ -130,12 +130,12 @@ def autoencoder(
     output: Literal["sigmoid", "linear"] = "sigmoid",
     lr: LearningRate = 2e-3,
 ) -> Autoencoder:
-    """Autoencoder: squeezes images through a small code and rebuilds them; it cannot sample.
+    """Autoencoder: encodes images as a small code and reconstructs them; it cannot sample.
 
     layers: dense layers between the image (or its smallest map) and the code, each way; 0 with
         --net dense and --output linear is the linear autoencoder, whose best code spans PCA's.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
-    output: sigmoid keeps pixels between black and white, linear leaves them as they come.
+    output: sigmoid keeps pixels between black and white, linear does not bound them.
     """
     encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
     rebuilt = nn.Sigmoid() if output == "sigmoid" else nn.Identity()

@@ -122,7 +122,7 @@ def denoising_autoencoder(
     activation: Activation = "relu",
     lr: LearningRate = 2e-3,
 ) -> DenoisingAutoencoder:
-    """Denoising autoencoder: learns to rebuild images from damaged ones.
+    """Denoising autoencoder: learns to reconstruct images from corrupted ones.
 
     corruption: gaussian noise, masking (pixels to black) or salt-and-pepper (to black or white).
     amount: standard deviation of gaussian noise on [0, 1]; share of the pixels otherwise.

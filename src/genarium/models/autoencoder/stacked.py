@@ -148,7 +148,7 @@ def stacked_autoencoder(
     amount: NonNegativeFloat = 0.25,
     lr: LearningRate = 1e-3,
 ) -> StackedAutoencoder:
-    """Stacked denoising autoencoder: logistic layers learnt one by one, a classifier's start.
+    """Stacked denoising autoencoder: logistic layers trained one by one, to pretrain a classifier.
 
     hidden: units of each layer, and so the size of the code.
     layers: how many.

@@ -228,7 +228,7 @@ def pixelcnn(
 
     net: plain residual blocks, or gated layers with a vertical and a horizontal stack.
     blocks: residual blocks, or gated layers after the first.
-    dilation: the plain blocks look 1, 2, 4 .. pixels far, up to this many, over and over.
+    dilation: dilations of the plain blocks: 1, 2, 4 .. up to this, repeated.
     """
     if net == "gated":
         refuse_unused("gated layers see everything before a pixel", dilation=(dilation, 8))

@@ -12,13 +12,13 @@ from genarium.signatures import Flag, Help
 Latent = Annotated[PositiveInt, Help("size of the noise, drawn from N(0, I).")]
 Width = Annotated[
     PositiveInt,
-    Help("channels of the map nearest the image; each further in has twice as many."),
+    Help("channels of the map nearest the image; each deeper one has twice as many."),
 ]
 OwnWidth = Annotated[
     PositiveInt | None,
     Help("units or channels of the generator; none is the architecture's own (1200, 64, 64)."),
 ]
-CriticSteps = Annotated[PositiveInt, Help("turns of the critic for each one of the generator.")]
+CriticSteps = Annotated[PositiveInt, Help("updates of the critic for each one of the generator.")]
 LearningRate = Annotated[PositiveFloat, Help("learning rate of both players' Adam.")]
 Beta1 = Annotated[
     Decay,
@@ -30,7 +30,7 @@ Smoothing = Annotated[
 ]
 Packing = Annotated[
     PositiveInt,
-    Help("images that the discriminator judges at once (PacGAN); 2 recovers dropped modes."),
+    Help("images that the discriminator judges together (PacGAN), against dropped modes."),
 ]
 Regularizers = Annotated[
     tuple[RegularizerName, ...],
@@ -38,7 +38,7 @@ Regularizers = Annotated[
         "additions to the training, separated by commas, each with its settings behind a colon: "
         "diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside), "
         "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "
-        "weight-clipping:LIMIT; without, those of docs/adversarial.md."
+        "weight-clipping:LIMIT; defaults: docs/adversarial.md."
     ),
     Flag(was="tricks"),
 ]

@@ -190,7 +190,7 @@ class GAN(Model):
     """A generator and a discriminator that train each other. Samples; has no likelihood.
 
     generator, discriminator: modules that are a `Generator` and a `Discriminator`.
-    objective: see `objectives`. conditioning, regularizers: see above. critic_steps: turns of the
+    objective: see `objectives`. conditioning, regularizers: see above. critic_steps: updates of the
     discriminator for each one of the generator. optimizers: of the discriminator and of the
     generator. Raises UserError for parts that cannot act together (`rules`).
 

@@ -86,16 +86,16 @@ def infogan(
     smoothing: Smoothing = 0.0,
     regularizers: Regularizers = (),
 ) -> InfoGAN:
-    """InfoGAN: a category and numbers that the images must keep readable; DCGAN's networks.
+    """InfoGAN: categorical and continuous latent codes learnt without labels; DCGAN's networks.
 
-    categories: values of each category code, separated by commas.
-    continuous: how many numbers, uniform on [-1, 1].
+    categories: values of each categorical code, separated by commas.
+    continuous: how many continuous codes, uniform on [-1, 1].
     hidden: units of a dense layer in both networks, between code or logit and maps; 0 for none.
-    weight: of the categories' information.
-    continuous_weight: of the numbers' information.
-    invariance: weight of reading a real image and its moved copy as the same category, which makes
-        the categories kinds of things more often than ways to write them; 0: off, as in the paper.
-    lr: learning rate of the discriminator and the reader.
+    weight: of the mutual information with the categorical codes.
+    continuous_weight: of the mutual information with the continuous codes.
+    invariance: weight of a loss by which a real image and a transformed copy must have the same
+        category, which makes categories classes more often than styles; 0: off, as in the paper.
+    lr: learning rate of the discriminator and of the network that infers the codes.
     generator_lr: learning rate of the generator.
     """
     if invariance and not categories:

@@ -1,6 +1,6 @@
 """Codes that do not change when an image is moved (Ji, Henriques & Vedaldi 2019, IIC).
 
-InfoGAN asks for codes that can be read back, and any even split of the images can: by slant, or by
+InfoGAN asks for codes that can be inferred, and any even split of the images can: by slant, or by
 how bold a stroke is, as well as by kind. A class, unlike the rest, stays when an
 image is turned, slanted, resized or shifted a little. So the reader of a category is asked to say
 the same of a real image x and of a moved copy t(x), and to say as much as it can by that:

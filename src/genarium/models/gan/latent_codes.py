@@ -17,7 +17,7 @@ from genarium.nn.norm import BatchNorm1d, unrecorded
 
 
 class Codes(Conditioning):
-    """Codes that the generator must keep readable (Chen et al. 2016, InfoGAN).
+    """Latent codes with mutual information between code and image (Chen et al. 2016, InfoGAN).
 
     Codes c: independent categories of the given sizes, uniform, one-hot; then `continuous`
     numbers, uniform on [-1, 1]. A reader q(c|x), two dense layers on the discriminator's

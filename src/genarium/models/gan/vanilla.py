@@ -53,12 +53,12 @@ def gan(
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
 ) -> GAN:
-    """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
+    """Generative adversarial network of 2014, fully connected; arguments choose its parts.
 
     architecture: the pair of networks.
-    objective: what the players minimise; wasserstein wants a regularizer that bounds the
+    objective: the loss of both players; wasserstein needs a regularizer that bounds the
         critic's slope, relativistic compares each real image with a fake one.
-    critic_steps: turns of the discriminator for each one of the generator; none is the objective's
+    critic_steps: updates of the discriminator for each of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
     """
     optim, added = adam(lr, beta1), regularizers_of(regularizers)

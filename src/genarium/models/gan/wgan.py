@@ -71,7 +71,7 @@ def wgan_gp(
     beta1: Beta1 = 0.0,
     beta2: Decay = 0.9,
 ) -> GAN:
-    """Wasserstein GAN with gradient penalty: a critic of slope 1 and without batch norm.
+    """Wasserstein GAN with gradient penalty: a critic of gradient norm 1, without batch norm.
 
     architecture: the pair of networks; residual for 64 pixels and more.
     penalty: weight of the gradient penalty.

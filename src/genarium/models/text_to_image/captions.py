@@ -47,9 +47,9 @@ class Captions(Rows):
     `contrast`.
 
     length: T of the data's rows. encoder: a `TextEncoder` that learns, or a `FrozenEncoder`.
-    features: F; 0 for no contrastive loss. interpolation: the share of the generator's turns whose
-    texts lie halfway between two captions (GAN-INT); the paper adds the loss of such texts to that
-    of the captions, which is a share of ½ up to a factor.
+    features: F; 0 for no contrastive loss. interpolation: the share of the generator's updates
+    whose texts lie halfway between two captions (GAN-INT); the paper adds the loss of such texts to
+    that of the captions, which is a share of ½ up to a factor.
     """
 
     of_features = at_head = True

@@ -178,21 +178,21 @@ def text_to_image(
     smoothing: Smoothing = 0.0,
     regularizers: Regularizers = (),
 ) -> TextToImage:
-    """Text to image: draws what a caption says; a discriminator that must read the caption too.
+    """Text to image: a GAN conditioned on a caption, with a matching-aware discriminator.
 
-    encoder: what reads the captions: characters or subwords (both learn with the discriminator and
+    encoder: of the captions: characters or subwords (both learn with the discriminator and
         need no download) or minilm (a sentence encoder that stays as it is, needs --weights).
     weights: the folder of the sentence encoder's model.safetensors and tokenizer.json, or hub to
         download both (91 MB).
     architecture: dcgan as in the paper, or fusion: the text goes into every map of the generator,
-        and both networks learn forms sooner; a step costs up to half as much again.
+        and both networks learn shapes sooner; a step costs up to half as much again.
     embedding: numbers of a caption's embedding (not of minilm).
-    compressed: numbers that each network makes of the embedding.
-    interpolation: share of the generator's turns whose texts lie halfway between two captions.
+    compressed: size to which each network compresses the embedding.
+    interpolation: share of the generator's updates whose texts lie halfway between two captions.
     candidates: captions of the batch among which the wrong text is the one most like the right;
         1 draws it uniformly, as in the paper.
     contrast: weight of the loss that matches captions and images of a batch.
-    generator_contrast: what of that weight the same loss has for the generator, as a share.
+    generator_contrast: weight of the same loss for the generator, as a share of --contrast.
     lr: learning rate of both players' Adam, and of an encoder that learns.
     generator_lr: learning rate of the generator, if not the same; 0 for the same.
     """

@@ -193,7 +193,7 @@ class CycleGAN(Model):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is left to chance."""
+        """uint8 [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is random."""
         network = self.a2b if chosen(direction, self.directions) == "a2b" else self.b2a
         result: Tensor = network(from_uint8(images.to(device_of(network))))
         return result.float()
@@ -222,12 +222,12 @@ def cyclegan(
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
 ) -> CycleGAN:
-    """CycleGAN: turns images of one kind into another and back, from two sets without pairs.
+    """CycleGAN: translates images of one domain into another and back, from unpaired sets.
 
     width: channels of the generators' first map.
     blocks: residual blocks of the generators; 0: the paper's 6 up to 128 pixels, 9 above.
-    cycle: weight of the way there and back, pixels on [-1, 1]; 0 leaves it out.
-    identity: weight of leaving images of the target domain alone, as a share of the cycle's (so
+    cycle: weight of the cycle loss, L1 of pixels on [-1, 1]; 0 leaves it out.
+    identity: weight of the identity loss on the target domain, as a share of --cycle (so
         without a cycle there is none).
     pool: generated images that each discriminator is shown again at random.
     lr: learning rate of all players' Adam; it falls to 0 over the second half of the budget.

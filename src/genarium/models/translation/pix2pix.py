@@ -176,14 +176,14 @@ def pix2pix(
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
 ) -> Pix2Pix:
-    """pix2pix: turns images into others from pairs of them, by L1 and a conditional GAN.
+    """pix2pix: translates images, learnt from pairs, by L1 and a conditional GAN.
 
     direction: a2b learns to make the second image of a pair from the first, b2a the reverse.
     width: channels of the U-Net's first map; each next has twice as many, at most 8 times.
     depth: how often the U-Net halves the sides; 0: as often as they allow, at most 8 times.
-    norm: instance (a translation is its own) or batch (it depends on those made beside it).
-    skips: maps of the way down join those of the way up; without, everything passes a bottleneck.
-    dropout: in the first three layers of the U-Net's way up, the only noise there is.
+    norm: instance (statistics of one image) or batch (of those translated together).
+    skips: skip connections of the U-Net; without, everything passes the bottleneck.
+    dropout: in the first three layers of the U-Net's decoder, the only noise.
     test_dropout: keep it when translating, as the paper does; without, there is one answer.
     l1: weight of the mean absolute error, pixels on [-1, 1].
     gan: weight of the adversarial loss of the generator; 0: L1 alone, without a discriminator.

@@ -24,11 +24,11 @@ Activation = Annotated[
 ]
 Beta = Annotated[
     NonNegativeFloat,
-    Help("weight of the KL; 1 trains the ELBO, more asks for simpler codes."),
+    Help("weight of the KL; 1 trains the ELBO, more keeps codes nearer to the prior."),
 ]
 FreeBits = Annotated[
     NonNegativeFloat,
-    Help("nats a latent may carry before its KL costs anything, against unused latents."),
+    Help("KL of a latent, in nats, that is not penalised, against unused latents."),
 ]
 
 

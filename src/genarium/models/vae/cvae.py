@@ -50,7 +50,7 @@ def cvae(
     free_bits: FreeBits = 0.0,
     **networks: Unpack[Networks],
 ) -> VAE:
-    """Conditional VAE: draws the class that is asked for, and changes it while the code stays.
+    """Conditional VAE: samples a given class, and changes the class while the latents stay.
 
     condition: class (the labels), attributes (the factors of the data, as `shapes` has them), or
         the name of a vector that goes with each image (an embedding, say).

@@ -24,7 +24,7 @@ def iwae(
     samples: PositiveInt = 5,
     **networks: Unpack[Networks],
 ) -> VAE:
-    """Importance weighted autoencoder: a VAE trained on the bound of several draws a code.
+    """Importance weighted autoencoder: a VAE trained on the bound of several importance samples.
 
     samples: draws of the code an image; the decoder's work grows with it. 1 is the VAE.
     """

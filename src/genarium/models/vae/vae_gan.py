@@ -219,8 +219,8 @@ def vae_gan(
     """VAE-GAN: a VAE that compares images in a discriminator's features, so its samples are sharp.
 
     width: channels of the map nearest the image in all three networks (those of DCGAN).
-    gamma: weight of the reconstruction against the adversarial loss of the decoder; more rebuilds
-        better, less looks sharper.
+    gamma: weight of the reconstruction against the adversarial loss of the decoder; more
+        reconstructs better, less looks sharper.
     lr: learning rate of the three players' Adam (the paper has RMSProp at 3e-4).
     """
     return VAEGAN(
