@@ -56,8 +56,8 @@ def gan(
     """Generative adversarial network of 2014, fully connected; its arguments combine the axes.
 
     architecture: the pair of networks.
-    objective: what the players minimise, also one of your own files; wasserstein wants a trick that bounds the
-        critic's slope, relativistic compares each real image with a fake one.
+    objective: what the players minimise, also one of your own files; wasserstein wants a trick
+        that bounds the critic's slope, relativistic compares each real image with a fake one.
     critic_steps: turns of the discriminator for each one of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
     """
