@@ -68,7 +68,7 @@ def cluster(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Clusters:
     """Find groups in the codes.
 
@@ -83,7 +83,7 @@ def cluster(
     from genarium.runs.encoding import labelled, that_encodes
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, progress)
+    found = labelled(trained, source, bool(progress))
     count = groups or len(found.classes)
     images = found.train[0][:n]
     if count > len(images):

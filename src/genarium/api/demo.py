@@ -71,7 +71,7 @@ def demo(
     out: Annotated[Named | None, Flag(metavar="DIR", raw=True)] = None,
     n: Annotated[int, Ge(2)] = 1000,
     seed: Seed = 0,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Demo:
     """Train four families on digits and compare them.
 

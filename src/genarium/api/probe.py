@@ -61,7 +61,7 @@ def probe(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Probes:
     """Say what simple classifiers find in the codes.
 
@@ -77,7 +77,7 @@ def probe(
 
     count = count_of("--labels", labels)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    found = labelled(trained, source, progress, SPLITS)
+    found = labelled(trained, source, bool(progress), SPLITS)
     rows = chosen("--labels", count, found.train[1], seed)
     images = [found.train[0][rows], found.validation[0], found.test[0]]
     known = [found.train[1][rows], found.validation[1], found.test[1]]

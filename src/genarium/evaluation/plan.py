@@ -134,6 +134,7 @@ def score_images(
     metrics: str | None = None,
     extractor: str | Extractor | None = None,
     weights: str | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
     """Score images against reference images; no model is needed.
 
@@ -159,4 +160,5 @@ def score_images(
         n=n,
         split=split,
         metrics=(*chosen, *(found.metrics() if found else ())),
+        progress=progress,
     )

@@ -123,15 +123,15 @@ class Trained(Summary):
         *,
         text: str | Sequence[str] | None = None,
         settings: Mapping[str, Any] | Settings | None = None,
-        progress: bool | Progress = False,
+        progress: bool | Progress | None = None,
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
         condition: a class name or number for all images, or [n] labels; for a model with a
         learned code also what `code` gives. text: a caption or several, for a model that is told
         captions: n images of each, one caption's after another's. settings: of the sampler, those
-        that the model declares (`Model.settings`): {"temperature": 0.8}. progress: True shows a bar
-        on stderr; a function is called with how much is done, and of how much.
+        that the model declares (`Model.settings`): {"temperature": 0.8}. progress: True shows
+        a bar, None does in a notebook; a function is called with how much is done, of how much.
         """
         self.can("sample")
         if text is not None:
