@@ -155,6 +155,22 @@ def test_a_resumed_run_of_the_family_is_exact(own: Path) -> None:
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_a_metric_by_name_touches_one_file(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The functions of docs/architecture.md under the decorator that it names."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (decorator,) = re.findall(r"`(@metric\([^`]+)`", text)
+    (block,) = re.findall(r"<!-- runnable: contrast.py -->\n```python\n(.*?)```", text, re.DOTALL)
+    functions = block[: block.index("run = ")]
+    assert functions.count("def contrast(") == 1
+    header = "from genarium.evaluation.scores.own import metric\n"
+    made = functions.replace("def contrast(", f"{decorator}\ndef contrast(")
+    (own / "contrast.py").write_text(header + made, encoding="utf-8")
+    genarium("train vae --data digits --width 4 --out runs/vae", *TINY)
+    genarium("evaluate runs/vae -n 32 --metrics contrast")
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("contrast"))
+    assert float(row.split()[1]) > 0
+
+
 def test_an_export_touches_one_file(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(own, "weights.py")
     genarium("train vae --data digits --width 4 --ema 0.5 --out runs/vae", *TINY)

@@ -9,6 +9,7 @@ The rule, for README.md, CONTRIBUTING.md, docs/*.md and experiments/README.md:
   the library: its verb and flags exist, each value is one of its flag's type, the recipe and its
   settings resolve, --out has an ending that the verb can write. Names in capitals stand for
   something of the reader's: N, S for a number, RECIPE for vae.
+- A file of Python that a page names is there.
 - Each block of Python compiles, what it imports of `genarium` is there, each `genarium.x.y` can be
   reached, and a verb is called with arguments that it has.
 
@@ -189,6 +190,16 @@ def test_blocks_say_their_language_and_no_section_stands_twice(page: Path) -> No
         above = title if level == "##" else above
         seen[f"{above}/{title}" if len(level) > 2 else title] += 1
     assert [title for title, times in seen.items() if times > 1] == []
+
+
+@pages
+def test_each_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").partition("\n### Before\n")[0]  # of an old checkout
+    known = {str(file) for file in ROOT.rglob("*.py")}
+    own = {*re.findall(r"<!-- runnable: (\S+) -->", text)}
+    named = {*re.findall(r"`([\w/]+\.py)`", text)} - own
+    lost = [name for name in named if not any(file.endswith(f"/{name}") for file in known)]
+    assert lost == []
 
 
 @pages

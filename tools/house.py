@@ -165,7 +165,8 @@ RULE = """\
 Of a VAE on digits, `genarium evaluate RUN -n 64`, traced. A function counts where an argument or
 its result carries the run or images (a loaded run, its model, a data set or a split, images, or an
 object that holds one), in the order of first calls; the model's own functions do not count. A row
-is a file, for as long as the way stays in it. `tools/house.py` has the rule in full."""
+is a file, for as long as the way stays in it. `tools/house.py` has the rule in full. A count by
+hand of the main functions alone, before, had 31 functions in 16 files and 15 returns."""
 
 
 def main() -> None:
