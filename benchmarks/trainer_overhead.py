@@ -71,15 +71,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     recipe = recipes.get(args.recipe)
+    batch = recipe.training["batch"]
     data = load("digits")
     images, spec = data.train.images, data.spec
     hand = build(recipe, spec, {}, 0).to(memory_format=torch.channels_last)
     trainer = Trainer(
         build(recipe, spec, {}, 0),
         TrainingData(images),
-        TrainOptions(steps=1, batch=recipe.batch, device="cpu"),
+        TrainOptions(steps=1, batch=batch, device="cpu"),
     )
-    by_hand(hand, images, recipe.batch, 10)
+    by_hand(hand, images, batch, 10)
     by_trainer(trainer, 10)
     ratios = []
     for number in range(args.rounds):
@@ -87,14 +88,14 @@ def main() -> None:
         seconds = [0.0, 0.0]
         for which in order:
             if which == 0:
-                seconds[0] = by_hand(hand, images, recipe.batch, args.steps)
+                seconds[0] = by_hand(hand, images, batch, args.steps)
             else:
                 seconds[1] = by_trainer(trainer, args.steps)
         ratios.append(seconds[1] / seconds[0])
-        rate = [args.steps * recipe.batch / s for s in seconds]
+        rate = [args.steps * batch / s for s in seconds]
         print(f"by hand {rate[0]:8.0f} images/s   trainer {rate[1]:8.0f}   ratio {ratios[-1]:.3f}")
     print(
-        f"{recipe.name}, batch {recipe.batch}, {torch.get_num_threads()} threads: "
+        f"{recipe.name}, batch {batch}, {torch.get_num_threads()} threads: "
         f"median ratio {statistics.median(ratios):.3f} "
         f"(min {min(ratios):.3f}, max {max(ratios):.3f})"
     )

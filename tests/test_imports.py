@@ -20,6 +20,7 @@ ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     "errors": set(),
     "lazy": set(),
+    "notebook": set(),
     "plugins": set(),
     "signatures": set(),
     "recipes": {"contract", "plugins", "signatures"},
@@ -52,7 +53,7 @@ def wrong_imports(source: str, module: str) -> list[str]:
     part = module.split(".")[1]
     result = {tuple(name.split(".")) for name in imported(source, module)}
     others = {name[1] for name in result if name[0] == "genarium" and len(name) > 1}
-    others -= {part, "errors", "lazy"}
+    others -= {part, "errors", "lazy", "notebook"}
     allowed = ALLOWED.get(part, others - TOP if part not in TOP else others)
     return sorted(others - allowed)
 

@@ -1,9 +1,10 @@
 """Your own files: the one loader of GENARIUM_PATH, a list of folders like PATH.
 
-A Python file in one of these folders may hold recipes, data sources, feature extractors, metrics
-and verbs, each a function under the decorator of its kind:
+A Python file in one of these folders may hold recipes, data sources, feature extractors, metrics,
+verbs and objectives of GANs, each a function (an objective: a class) under the decorator of its
+kind:
 
-    @recipe(...)  @source(...)  @feature_extractor(...)  @metric(...)  @verb(...)
+    @recipe(...)  @source(...)  @feature_extractor(...)  @metric(...)  @verb(...)  @objective(...)
 
 Files are read with `ast` first, so that listing what there is runs none of them; a file is imported
 once, when something of it is used.
@@ -19,27 +20,28 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from genarium.errors import UserError
 
 PATH = "GENARIUM_PATH"
 T = TypeVar("T")
+Declared: TypeAlias = ast.FunctionDef | ast.ClassDef
 
 USER = "genarium_user_"
 """What the names of modules of these files begin with."""
 
 
 def files() -> tuple[Path, ...]:
-    """Every Python file of the folders, in the order of their names."""
+    """Every Python file of the folders, by name; absolute, as modules say it."""
     results: list[Path] = []
     for folder in filter(None, os.environ.get(PATH, "").split(os.pathsep)):
-        results += sorted(Path(folder).glob("*.py"))
+        results += sorted(Path(folder).absolute().glob("*.py"))
     return tuple(results)
 
 
-def declared(file: Path, decorator: str) -> list[ast.FunctionDef]:
-    """The functions of a file under `@decorator(...)`, unimported.
+def declared(file: Path, decorator: str) -> list[Declared]:
+    """The functions and classes of a file under `@decorator(...)`, unimported.
 
     Raises UserError for a file that cannot be read or is no Python.
     """
@@ -47,19 +49,19 @@ def declared(file: Path, decorator: str) -> list[ast.FunctionDef]:
         stamp = file.stat().st_mtime_ns
     except OSError as error:
         raise _unreadable(file, error) from error
-    return [node for node in _functions(file, stamp) if decorator in _decorators(node)]
+    return [node for node in _definitions(file, stamp) if decorator in _decorators(node)]
 
 
 @lru_cache(maxsize=512)
-def _functions(file: Path, stamp: int) -> tuple[ast.FunctionDef, ...]:
+def _definitions(file: Path, stamp: int) -> tuple[Declared, ...]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except (SyntaxError, ValueError, OSError) as error:
         raise _unreadable(file, error) from error
-    return tuple(node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return tuple(node for node in tree.body if isinstance(node, Declared))
 
 
-def _decorators(node: ast.FunctionDef) -> set[str]:
+def _decorators(node: Declared) -> set[str]:
     return {
         ast.unparse(decorator.func).split(".")[-1]
         for decorator in node.decorator_list
@@ -106,10 +108,11 @@ class Registry(Generic[T]):
         self.decorator = decorator
         self._known: dict[tuple[str, str], T] = {}
 
-    def add(self, name: str, value: T, function: Callable[..., Any]) -> None:
-        """Register `value` as what `function` was decorated for."""
-        own = function.__module__.startswith(USER)
-        self._known[name, function.__code__.co_filename if own else ""] = value
+    def add(self, name: str, value: T, decorated: Callable[..., Any]) -> None:
+        """Register `value` as what a function or class was decorated for."""
+        home = decorated.__module__
+        file = sys.modules[home].__file__ if home.startswith(USER) else None
+        self._known[name, file or ""] = value
 
     def all(self) -> dict[str, T]:
         """Everything by name; of files, those of GENARIUM_PATH as it is now."""

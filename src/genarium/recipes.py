@@ -194,7 +194,7 @@ class Entry:
         return loaded
 
 
-def _family(node: ast.FunctionDef) -> str:
+def _family(node: plugins.Declared) -> str:
     """What `@recipe(family=...)` says, YOURS where it says nothing."""
     for decorator in node.decorator_list:
         for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():

@@ -19,7 +19,7 @@ import math
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,16 @@ class Help:
     """The help of an argument, carried by its type: `Seed = Annotated[int, Ge(0), Help("...")]`."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of several texts that are known when it is asked for: files of the user's may add some.
+
+    names: gives them. `Literal["a", "b"]` is for those that never change.
+    """
+
+    names: Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,17 @@ def _notes(kind: Any) -> Iterator[Any]:
     yield from getattr(kind, "__metadata__", ())
 
 
+def choices(kind: Any) -> tuple[str, ...]:
+    """The texts of a type that says `OneOf`; none for another."""
+    return next((tuple(n.names()) for n in _notes(kind) if isinstance(n, OneOf)), ())
+
+
+def _either(names: Sequence[str]) -> str:
+    """ "a", "b" -> "'a' or 'b'"."""
+    *most, last = map(repr, names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def argument_help(doc: str) -> dict[str, str]:
     """The `name: text` lines of a docstring, as the help texts of the flags."""
     results: dict[str, str] = {}
@@ -240,7 +261,12 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{shown} {said(value)}: {_remedy(first)}") from None
+    known = choices(setting.type)
     for each in result if isinstance(result, (tuple, list)) else (result,):
+        if known and isinstance(each, str) and each not in known:
+            near = difflib.get_close_matches(each, known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"choose {_either(known)}"
+            raise UserError(f"{shown} {said(value)}: {remedy}")
         if isinstance(each, float) and not math.isfinite(each):
             raise UserError(f"{shown} {said(value)}: give a finite number")
         if isinstance(each, int) and abs(each) > LARGEST and not _limited(setting.type):

@@ -11,6 +11,8 @@ The function is the library's (`genarium.sample(run, n=64)`), and the command ma
 an argument by place is one by place (`genarium sample RUN`), a keyword argument is a flag (`--n`,
 or what `Flag` says), its type is checked in both, its default is the same. What a verb returns is a
 `Result`: the command saves it (`--out`), prints its text or, with `--json`, its `to_dict()`.
+A verb that takes long has the argument `progress: bool | None = None`: on the command line that is
+--quiet, and from Python None stands for progress in a notebook and none elsewhere.
 
 Verbs are the files of `genarium/api` and those of GENARIUM_PATH; the catalogue reads the source,
 so that `genarium --help` imports none of them.
@@ -28,7 +30,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from genarium import plugins
+from genarium import notebook, plugins
 from genarium.errors import UserError
 from genarium.signatures import Field, Flag, Help, argument_help, field, name_of, unknown
 
@@ -190,6 +192,8 @@ def verb(
             for key, value in bound.arguments.items():
                 if key in made.arguments:
                     bound.arguments[key] = made.arguments[key].check(value, key)
+            if made.shows_progress and bound.arguments.get("progress") is None:
+                bound.arguments["progress"] = notebook.running()
             try:
                 if place.get("out") is not None:
                     made.result.check(place["out"], bool(place.get("overwrite")))

@@ -102,7 +102,7 @@ def test_no_stderr_no_progress(monkeypatch: pytest.MonkeyPatch, stderr: str | No
     stream = io.StringIO()
     stream.close()
     monkeypatch.setattr(sys, "stderr", stream if stderr else None)
-    assert isinstance(progress.for_terminal("run"), progress.Silent)
+    assert isinstance(progress.live("run"), progress.Silent)
 
 
 def test_samples_that_the_disk_does_not_take_end_no_training(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def cluster(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Clusters:
     """Find groups in the codes.
 
@@ -83,7 +83,7 @@ def cluster(
     from genarium.runs.encoding import labelled, that_encodes
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    labelled_data = labelled(trained, source, progress)
+    labelled_data = labelled(trained, source, bool(progress))
     count = groups or len(labelled_data.classes)
     images = labelled_data.train[0][:n]
     if count > len(images):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ def compare(
     accept_changes: AcceptChanges = False,
     seed: Seed = 0,
     device: Device = "auto",
-    progress: Callable[[str], None] | bool = False,
+    progress: Callable[[str], None] | bool | None = None,
     **sampler: Any,
 ) -> Comparison:
     """Compare trained models on one self-contained HTML page.
@@ -83,6 +82,7 @@ def compare(
     accept_changes: go on although the runs' data changed since training
     seed: of the samples
     """
+    from genarium.data.progress import stages
     from genarium.report.compare import gathered
     from genarium.runs.loading import opened, several
     from genarium.runs.sampling import each_with_its_own
@@ -90,21 +90,16 @@ def compare(
     trained = [
         opened(run, None, device, data=data, accept_changes=accept_changes) for run in several(runs)
     ]
-    reports = gathered(
-        each_with_its_own(trained, sampler),
-        n=n,
-        seed=seed,
-        title=title,
-        metrics=metrics,
-        extractor=extractor,
-        weights=weights,
-        accept_changes=accept_changes,
-        progress=_say if progress is True else progress or None,
-    )
+    with stages(progress is True) as tell:
+        reports = gathered(
+            each_with_its_own(trained, sampler),
+            n=n,
+            seed=seed,
+            title=title,
+            metrics=metrics,
+            extractor=extractor,
+            weights=weights,
+            accept_changes=accept_changes,
+            progress=(lambda part: tell(part, 0, None)) if progress is True else progress or None,
+        )
     return Comparison(reports.reports, reports.results)
-
-
-def _say(part: str) -> None:
-    """Progress for people who watch; a log gets none."""
-    if sys.stderr.isatty():
-        print(part, file=sys.stderr, flush=True)

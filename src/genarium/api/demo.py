@@ -72,7 +72,7 @@ def demo(
     n: Annotated[int, Ge(2)] = 1000,
     seed: Seed = 0,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Demo:
     """Train four families on digits and compare them.
 

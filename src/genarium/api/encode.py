@@ -118,7 +118,7 @@ def encode(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Codes:
     """Write the codes of images as a table.
 
@@ -136,7 +136,7 @@ def encode(
     wanted = splits_of("--split", split) if splits is None else splits_of("--splits", splits)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
     start = time.monotonic()
-    name, names, images, labels, classes = _read(trained, source, wanted, progress)
+    name, names, images, labels, classes = _read(trained, source, wanted, bool(progress))
     read = time.monotonic()
     codes = trained.encode(images)
     seconds = (read - start, time.monotonic() - read)

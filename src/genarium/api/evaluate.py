@@ -67,6 +67,7 @@ def evaluate(
     weights: Weights | None = None,
     step: Step | None = None,
     device: Device = "auto",
+    progress: bool | None = None,
     **sampler: Any,
 ) -> Evaluation:
     """Score a trained model, or images against others.
@@ -81,6 +82,7 @@ def evaluate(
     fit: how images are brought to that size (default: as the run's data; else crop)
     seed: of the samples
     """
+    from genarium.data.progress import stages
     from genarium.evaluation import plan
     from genarium.runs import sources
     from genarium.runs.loading import opened
@@ -100,8 +102,9 @@ def evaluate(
         trained = opened(
             run, step, device, data=data, accept_changes=accept_changes, settings=sampler
         )
-        planned = plan.of_data(trained.dataset(), n=n, seed=seed, **choice)
-        result = planned.score(trained.model, settings=trained.settings)
+        planned = plan.of_data(trained.dataset(bool(progress)), n=n, seed=seed, **choice)
+        with stages(bool(progress)) as tell:
+            result = planned.score(trained.model, settings=trained.settings, progress=tell)
         return _evaluation(result, _about(trained), _title(trained))
     if data is not None or accept_changes:
         flag = f"--data {_shown(data)}" if data is not None else "--accept-changes"
@@ -119,16 +122,18 @@ def evaluate(
     if train is not None:
         train = opened(train, None, device) if sources.is_run(train) else train
         known = sources.images(train, "--train", n, seed, options, "train").images
-    scores = plan.score_images(
-        images.images,
-        reference.images,
-        split=reference.name,
-        data=reference.data,
-        train=known,
-        n=n,
-        settings=ours.settings if isinstance(ours, Trained) else None,
-        **choice,
-    )
+    with stages(bool(progress)) as tell:
+        scores = plan.score_images(
+            images.images,
+            reference.images,
+            split=reference.name,
+            data=reference.data,
+            train=known,
+            n=n,
+            settings=ours.settings if isinstance(ours, Trained) else None,
+            progress=tell,
+            **choice,
+        )
     about, title = {"images": _shown(run)}, _shown(run)
     if isinstance(ours, Trained):
         about, title = _about(ours), _title(ours)

@@ -82,7 +82,7 @@ def finetune(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool | Callable[[str], None] = False,
+    progress: bool | Callable[[str], None] | None = None,
 ) -> FineTunings:
     """Train a classifier from the encoder, and one from scratch.
 

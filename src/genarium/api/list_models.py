@@ -32,7 +32,8 @@ class Models(Result):
             above = path
             indent = "  " * len(path)
             lines.append(f"{indent}{row['name']:<{24 - len(indent)}} {row['summary']}")
-            lines.append(f"{' ' * 25}{row['paper']}; can {', '.join(row['capabilities'])}")
+            facts = [row["paper"], f"can {', '.join(row['capabilities'])}"]
+            lines.append(f"{' ' * 25}{'; '.join(filter(None, facts))}")
         return "\n".join(lines)
 
 

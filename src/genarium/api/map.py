@@ -79,7 +79,7 @@ def map(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Map:
     """Draw the codes in the plane, coloured by class.
 
@@ -96,7 +96,7 @@ def map(
     from genarium.runs.selection import dataset_for
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    dataset = dataset_for(trained, source, progress=progress)
+    dataset = dataset_for(trained, source, progress=bool(progress))
     images, labels = dataset.test.images[:n], dataset.test.labels
     if not len(images):
         raise UserError(f"{dataset.name}: the test split holds no images: give more of them")

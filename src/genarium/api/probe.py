@@ -61,7 +61,7 @@ def probe(
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Probes:
     """Train simple classifiers on the codes, beside pixels and PCA.
 
@@ -77,7 +77,7 @@ def probe(
 
     count = count_of("--labels", labels)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    labelled_data = labelled(trained, source, progress, SPLITS)
+    labelled_data = labelled(trained, source, bool(progress), SPLITS)
     rows = chosen("--labels", count, labelled_data.train[1], seed)
     images = [labelled_data.train[0][rows], labelled_data.validation[0], labelled_data.test[0]]
     known = [labelled_data.train[1][rows], labelled_data.validation[1], labelled_data.test[1]]

@@ -37,7 +37,7 @@ def resume(
     *,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
-    progress: Progress | bool = False,
+    progress: Progress | bool | None = None,
     **training: Any,
 ) -> Trained:
     """Go on with a run exactly where it stopped.

@@ -80,7 +80,7 @@ def sample(
     text: Annotated[str | Sequence[str] | None, Flag("--text", "CAPTION", repeat=True)] = None,
     step: Step | None = None,
     device: Device = "auto",
-    progress: bool = False,
+    progress: bool | None = None,
     **sampler: Any,
 ) -> Samples:
     """Draw new images from a trained model.

@@ -91,7 +91,7 @@ def _options(settings: dict[str, Any]) -> DataOptions:
     out="FILE.png: also draw some of the training images (points of the plane: a plot)",
     settings=settings_of,
 )
-def show_data(source: DataSource, *, progress: bool = False, **settings: Any) -> Shown:
+def show_data(source: DataSource, *, progress: bool | None = None, **settings: Any) -> Shown:
     """What a data set holds: shape, splits, classes, what was left out.
 
     In Python, any argument of `DataOptions` is one of `settings`, by name.
@@ -99,15 +99,15 @@ def show_data(source: DataSource, *, progress: bool = False, **settings: Any) ->
     from genarium.data import describe
 
     options = _options(settings)
-    return Shown(describe(source, options, progress=progress), source, options)
+    return Shown(describe(source, options, progress=bool(progress)), source, options)
 
 
 @verb("data", name="data prepare", settings=settings_of)
-def prepare_data(source: DataSource, *, progress: bool = False, **settings: Any) -> Facts:
+def prepare_data(source: DataSource, *, progress: bool | None = None, **settings: Any) -> Facts:
     """Download and cache a data set, so that training starts at once.
 
     In Python, any argument of `DataOptions` is one of `settings`, by name.
     """
     from genarium.data import prepare
 
-    return Facts(prepare(source, _options(settings), progress=progress))
+    return Facts(prepare(source, _options(settings), progress=bool(progress)))

@@ -108,7 +108,7 @@ def train(
     *,
     out: Annotated[Named | None, Flag(metavar="DIR", raw=True)] = None,
     config: File | None = None,
-    progress: Progress | bool = False,
+    progress: Progress | bool | None = None,
     **settings: Any,
 ) -> Trained:
     """Train a recipe on images.

@@ -122,7 +122,9 @@ def _parsed(
     from genarium.cli import verbs as of_signature
 
     words = [a for a in arguments if not a.startswith("-")][:2]
-    actions = parser.add_subparsers(dest="verb", metavar="VERB", help=argparse.SUPPRESS)
+    actions = parser.add_subparsers(
+        dest="verb", metavar="VERB", prog=parser.prog, help=argparse.SUPPRESS
+    )
     groups: dict[str, Any] = {}
     chosen: dict[str, Callable[[Any], int]] = {}
     for name, entry in known.items():

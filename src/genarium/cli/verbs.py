@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.cli import processes
-from genarium.signatures import Field
+from genarium.signatures import Field, choices
 from genarium.verbs import Entry, Verb
 
 UNSET = object()
@@ -181,6 +181,8 @@ class _Append(argparse.Action):
 def _metavar(kind: Any) -> str:
     """What a flag wants, from its type: {a,b}, N, X or TEXT."""
     flat = list(_parts(kind))
+    if known := choices(kind):
+        return "{" + ",".join(known) + "}"
     for part in flat:
         if typing.get_origin(part) is typing.Literal:
             return "{" + ",".join(map(str, typing.get_args(part))) + "}"

@@ -150,6 +150,7 @@ def score_images(
     extractor: str | Extractor | None = None,
     weights: str | None = None,
     settings: Settings | None = None,
+    progress: Progress | None = None,
 ) -> Scores:
     """Score images against reference images; no model is needed.
 
@@ -176,4 +177,5 @@ def score_images(
         split=split,
         metrics=(*chosen, *(watcher.metrics() if watcher else ())),
         settings=settings,
+        progress=progress,
     )

@@ -102,7 +102,9 @@ def collect(
     )
     if scores is None and plan is not None:
         say("scores")
-        scores = plan.score(model, draws)
+        scores = plan.score(
+            model, draws, lambda what, done, total: say(f"scores, {what} {done} of {total}")
+        )
     report.scores = scores
     with _evaluating(model, seed):
         if "sample" in able:

@@ -24,7 +24,7 @@ from genarium.training import checkpoint as checkpoints
 from genarium.training.device import expect_device
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
-from genarium.training.progress import Progress, for_terminal
+from genarium.training.progress import Progress, live
 from genarium.training.trainer import Trainer, TrainingData
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def begin(
     dataset: Dataset,
     *,
     out: str | os.PathLike[str] | None = None,
-    progress: Progress | bool = False,
+    progress: Progress | bool | None = False,
     recipe: Recipe | None = None,
 ) -> Trained:
     """Train what a resolved configuration describes, on loaded data."""
@@ -73,7 +73,7 @@ def go_on(
     *,
     data: Dataset | str | os.PathLike[str] | None = None,
     accept_changes: bool = False,
-    progress: Progress | bool = False,
+    progress: Progress | bool | None = False,
     **training: Any,
 ) -> Trained:
     """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
@@ -144,13 +144,13 @@ def _run(
     trainer: Trainer,
     folder: RunFolder,
     dataset: Dataset,
-    progress: Progress | bool,
+    progress: Progress | bool | None,
     saved: checkpoints.Checkpoint | None = None,
 ) -> None:
     if trainer.engine.main:
         trainer.attach(
             folder.path,
-            for_terminal(folder.path.name) if progress is True else (progress or None),
+            live(folder.path.name) if progress is True else (progress or None),
             painter(folder, dataset, trainer.options.seed),
         )
     if saved is not None:

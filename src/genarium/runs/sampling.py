@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genarium import plugins
+from genarium import notebook, plugins
 from genarium.data.progress import bar
 from genarium.errors import UserError
 from genarium.recipes import MODELS
@@ -85,8 +85,10 @@ def _fields(tree: ast.Module) -> Iterator[Declared]:
 
 
 @contextmanager
-def shown(progress: bool | Progress, n: int) -> Iterator[Progress | None]:
-    """How the progress of n images is reported: True is a bar on stderr, False nothing."""
+def shown(progress: bool | Progress | None, n: int) -> Iterator[Progress | None]:
+    """What to tell of the progress of n images: True is a bar, None one in a notebook only."""
+    if progress is None:
+        progress = notebook.running()
     if not isinstance(progress, bool):
         yield progress
         return

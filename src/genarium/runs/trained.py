@@ -59,7 +59,7 @@ class Trained(OpenedRun):
         *,
         text: str | Sequence[str] | None = None,
         settings: Mapping[str, Any] | Settings | None = None,
-        progress: bool | Progress = False,
+        progress: bool | Progress | None = None,
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [-1, 1]; the same for the same seed.
 
@@ -68,8 +68,8 @@ class Trained(OpenedRun):
         conditioned on
         captions: n images of each, one caption's after another's. settings: of the sampler, those
         that the model declares (`Model.settings`): {"temperature": 0.8}; None: the run's own
-        (`with_settings`). progress: True shows a bar
-        on stderr; a function is called with how much is done, and of how much.
+        (`with_settings`). progress: True shows a bar, None does in a notebook; a function is
+        called with how much is done, of how much.
         """
         self.can("sample")
         if text is not None:

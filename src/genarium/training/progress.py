@@ -1,4 +1,4 @@
-"""Live progress of a run on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Live progress of a run: a bar on a terminal or in a notebook, else a line now and then."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
+
+from genarium import notebook
+from genarium.notebook import clock
 
 
 class Progress(Protocol):
@@ -62,13 +65,6 @@ class Steady:
             if sys.stderr is not None and not sys.stderr.closed:
                 raise
             self._progress = Silent()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -148,8 +144,30 @@ class Bar:
         self._bar.stop()
 
 
-def for_terminal(name: str) -> Progress:
-    """A bar where stderr is a terminal, else lines; nothing where there is no stderr."""
+class InNotebook:
+    """A live bar in the output of a notebook's cell; it stays, with the last losses."""
+
+    def __init__(self, name: str) -> None:
+        self._bar = notebook.Bar(name)
+        self._losses = ""
+
+    def update(self, step: int, share: float, rate: float, row: dict[str, Any] | None) -> None:
+        if row:
+            self._losses = describe(row)
+        speed = f"  {rate:.0f} images/s" if rate else ""  # the last call has none
+        self._bar.update(share, f"step {step}{speed}  {self._losses}")
+
+    def note(self, text: str) -> None:
+        self._bar.note(text)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def live(name: str) -> Progress:
+    """A bar in a notebook and on a terminal, else lines; nothing where there is no stderr."""
+    if notebook.running():
+        return InNotebook(name)
     if sys.stderr is None or sys.stderr.closed:
         return Silent()
     return Bar(name) if sys.stderr.isatty() else Lines(name)

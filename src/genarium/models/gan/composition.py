@@ -13,13 +13,14 @@ from genarium.models.conditioning import Conditioning
 from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
 from genarium.models.gan.networks.packing import Packed
 from genarium.models.gan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from genarium.models.gan.own import ObjectiveName
 from genarium.models.gan.regularizer_names import (
     REGULARIZERS,
     RegularizerName,
     mixes_images,
     regularizers_of,
 )
-from genarium.models.gan.rules import ObjectiveName, objective_of
+from genarium.models.gan.rules import objective_of
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, Norm
 from genarium.nn.norm import BatchNorm2d
 

@@ -10,20 +10,16 @@ parts' papers define, or where one of them would do nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genarium.models.gan.objectives import OBJECTIVES, Minimax, Objective
+from genarium.models.gan.objectives import Minimax, Objective
+from genarium.models.gan.own import ObjectiveName, find, takes_smoothing
 from genarium.recipes import refuse
 
 if TYPE_CHECKING:
     from genarium.models.gan.gan import GAN, Regularizer
-
-if TYPE_CHECKING:
-    ObjectiveName: TypeAlias = str
-else:
-    ObjectiveName = Literal[tuple(OBJECTIVES)]
 
 
 def _named(*regularizers: Regularizer) -> str:
@@ -38,8 +34,8 @@ def objective_of(
     Raises UserError for a smoothing that it has no use for, or one that has no minimum with these
     regularizers.
     """
-    kind: Any = OBJECTIVES[name]
-    if "smoothing" in kind.__dataclass_fields__:
+    kind: Any = find(name)
+    if takes_smoothing(kind):
         smoothed: Objective = kind(smoothing)
         return smoothed
     refuse(
@@ -120,8 +116,8 @@ def _check_networks(gan: GAN, regularizers: Sequence[Regularizer]) -> None:
         )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
-        "--objective relativistic: it compares each real image with one fake image, and captions "
-        "add real images under wrong texts: take another",
+        f"objective {type(gan.objective).__name__}: it compares real images with fake ones, and "
+        "captions add real images under wrong texts: take another",
     )
     refuse(
         gan.group_size > 1 and gan.conditioning.of_features,

@@ -56,8 +56,9 @@ def gan(
     """Generative adversarial network of 2014, fully connected; arguments choose its parts.
 
     architecture: the pair of networks.
-    objective: the loss of both players; wasserstein needs a regularizer that bounds the
-        critic's slope, relativistic compares each real image with a fake one.
+    objective: the loss of both players, also one of your own files; wasserstein needs a
+        regularizer that bounds the critic's slope, relativistic compares each real image with
+        a fake one.
     critic_steps: updates of the discriminator for each of the generator; none is the objective's
         own, 5 of wasserstein and 1 of the others.
     """
