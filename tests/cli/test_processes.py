@@ -211,7 +211,7 @@ def test_mistakes_are_told_once_and_before_any_process_starts(
     monkeypatch.setattr(processes, "launch", lambda *_: pytest.fail("started"))
     for command, words in (
         ("train dcgan --processes 2 --lr -1", "--lr '-1'"),
-        ("train dcgan --processes 0", "--processes 0: give a number of at least 1"),
+        ("train dcgan --processes 0", "--processes '0': give a number of at least 1"),
         ("resume nowhere --processes 2", "nowhere is not a run folder"),
     ):
         assert main(command.split()) == 2
