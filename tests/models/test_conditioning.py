@@ -67,7 +67,7 @@ def test_cgan_generates_what_is_asked_and_its_critic_sees_the_label() -> None:
 
 def test_codes_of_a_batch_are_categories_then_numbers() -> None:
     codes = Codes(8, (10, 3), 2)
-    assert (codes.size, codes.codes) == (15, 4)
+    assert (codes.size, codes.latent_codes) == (15, 4)
     code = codes.of_batch(batch(3000))
     first, second, numbers = code.split([10, 3, 2], 1)
     for part, k in ((first, 10), (second, 3)):

@@ -222,7 +222,7 @@ def test_capabilities_that_the_paragraph_does_not_cover_are_explained() -> None:
     assert "lower bound" in extra(("yours",), "elbo")[0]
     assert families.family(("explicit", "tractable", "deeper")).title.endswith("tractable")
     assert families.family(("explicit", "new")).title == "Explicit, new"
-    assert families.no_samples(("implicit",), ["translate"]).startswith("This model turns")
+    assert families.no_samples(("implicit",), ["translate"]).startswith("This model translates")
 
 
 def test_the_longest_known_branch_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "Implicit density",
         "The generator maps noise to images and defines no computable density: there is no "
         "likelihood, neither exact nor a bound, and its cells in the table are empty. "
-        " Only samples can be judged. The losses are adversarial: neither player's "
+        "Only samples can be judged. The losses are adversarial: neither player's "
         "falls to zero while both learn, a falling loss is not progress in the pictures, and a "
         "discriminator's loss near zero means that the generator has stopped learning from it. "
         "Look for samples that repeat (mode collapse) and for samples too close to training "
