@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from genarium import verbs
+from genarium import cli, verbs
 from genarium.api._results import Result
 from genarium.api._types import Images, Seed
 from genarium.cli import verbs as of_signature
@@ -74,3 +74,16 @@ def test_values_that_are_given_repeatedly(words: str, given: dict, parser, capsy
 
 def test_an_old_name_is_not_in_the_help(parser) -> None:
     assert "--old" not in parser.format_help()
+
+
+@pytest.mark.parametrize("words", [["sample"], ["data", "list"], ["study", "serve"]])
+def test_help_and_errors_name_the_verb_alone(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not the usage of the whole command, which stands above the list of verbs."""
+    name = " ".join(["genarium", *words])
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name} [-h]")
+    assert cli.main([*words, "x", "--qqq"]) == 2
+    assert f"see `{name} --help`" in capsys.readouterr().err
