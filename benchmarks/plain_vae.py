@@ -8,12 +8,12 @@ linear layer each way, batch norm, cross-entropy on grey values, 16 latents, bat
 2e-3. `default` is the recipe as it stands, `former` with the settings that were its defaults before
 there was a net for pictures, and NAME=VALUE,... any other setting of it. All see the same pictures.
 
-The error is the mean squared one of rebuilt held-out pictures (validation and test) on [0, 1], from
-the posterior's mean. Each side is judged after `--steps` steps and, where it is not yet there, once
-it has used the processor seconds that the plain one took for them (time of this process, so other
-work on the machine does not count). With `--extractor` samples are scored too (Fréchet distance to
-the training pictures). FOLDER gets figures.json and a grid of rebuilt pictures and of samples: a row
-a side, the first row the pictures themselves.
+The error is the mean squared one of rebuilt held-out pictures (validation and test) on [0, 1],
+from the posterior's mean. Each side is judged after `--steps` steps, and once it has used the
+processor seconds that the plain one took for them (time of this process, so other work on the
+machine does not count). With `--extractor` samples are scored too (Fréchet distance of 1,000 to the
+training pictures). FOLDER gets figures.json and a grid of rebuilt pictures and of samples: a row a
+side, the first row pictures of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from torch.nn import functional as F
 
 from genarium import data, recipes
 from genarium.contract import Spec, to_uint8
-from genarium.data import Dataset, DataOptions
+from genarium.data import DataOptions, Dataset
 from genarium.drawing.images import grid, save_png
 from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.metrics.frechet import frechet_distance_of_features
@@ -57,7 +58,7 @@ class Plain(nn.Module):
             sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
         maps = [spec.channels, *(WIDTH * min(2**i, 8) for i in range(len(sizes) - 1))]
         down: list[nn.Module] = []
-        for inputs, outputs in zip(maps, maps[1:]):
+        for inputs, outputs in pairwise(maps):
             down += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.BatchNorm2d(outputs), nn.ReLU()]
         self.down = nn.Sequential(*down)
         self.smallest = (maps[-1], *sizes[-1])
@@ -101,7 +102,6 @@ class Side:
     step: Callable[[], object]
     seconds: float = 0.0
     taken: int = 0
-    about: dict[str, Any] = field(default_factory=dict)
 
     def go(self, until: Callable[[Side], bool]) -> None:
         """Train, by the time of this process."""
@@ -241,9 +241,7 @@ def contest(
     return rows
 
 
-def stages(
-    steps: int, allowed: float, side: Side
-) -> Iterator[tuple[str, Callable[[Side], bool]]]:
+def stages(steps: int, allowed: float, side: Side) -> Iterator[tuple[str, Callable[[Side], bool]]]:
     """Up to where a side is trained before it is judged, the nearer one first; allowed: seconds."""
     yield "seconds" if allowed else "steps", lambda s: s.taken >= steps or 0 < allowed <= s.seconds
     if allowed and side.taken < steps:

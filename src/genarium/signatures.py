@@ -19,7 +19,7 @@ import math
 import os
 import re
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,19 @@ class Default:
     """The default of an argument of a group, carried by its type; see `parameters_of`."""
 
     value: Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` stands for where an argument's type carries this: a function of what is known at
+    the start, for a recipe its data's `Spec`; `Recipe.chosen` asks it."""
+
+    of: Callable[[Any], Any]
+
+
+def choice_of(kind: Any) -> Choice | None:
+    """The `Choice` that a type carries."""
+    return next((note for note in _notes(kind) if isinstance(note, Choice)), None)
 
 
 def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
