@@ -36,6 +36,7 @@ def measure(seed: int, s: Settings) -> Measured:
         "cvae",
         data.spec,
         seed,
+        net="conv",
         latent=s.latent,
         width=s.width,
         hidden=s.hidden,

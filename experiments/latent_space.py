@@ -44,7 +44,7 @@ def one(recipe: str, seed: int, s: Settings) -> tuple[dict[str, float], dict[str
     """Numbers and walks of one model."""
     digits = load("digits", s.side)
     sizes = {"latent": s.latent, "width": s.width, "hidden": s.hidden, "layers": s.layers}
-    model = make(recipe, digits.spec, seed, **sizes)
+    model = make(recipe, digits.spec, seed, net="conv", **sizes)
     trainer = trainer_of(
         model, "digits", seed, size=s.side, steps=s.steps, batch=s.batch, schedule="cosine"
     )

@@ -48,6 +48,7 @@ def measure(seed: int, s: Settings) -> Measured:
             "vae",
             data.spec,
             seed,
+            net="conv",
             decoder="gaussian",
             latent=s.latent,
             width=s.width,

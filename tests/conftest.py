@@ -126,7 +126,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
         "text-to-image",
         {"architecture": "fusion", "encoder": "subwords"},
     ),
-    "vae-dense": ("vae", {"net": "dense", "activation": "tanh", "width": 16}),
+    "vae-dense": ("vae", {"net": "dense", "activation": "tanh", "width": 16, "hidden": 16}),
     "vae-free-bits": ("vae", {"free_bits": 0.5}),
     "vae-logistic": ("vae", {"decoder": "logistic"}),
     "gan-wasserstein": (

@@ -37,7 +37,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium import plugins
 from genarium.errors import UserError
-from genarium.signatures import parameters_of
+from genarium.signatures import choice_of, parameters_of
 
 if TYPE_CHECKING:
     from genarium.contract import Model, Spec
@@ -47,6 +47,9 @@ NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
+
+AUTO = "auto"
+"""An argument that is left to the data; see `signatures.Choice`."""
 
 MODELS = Path(__file__).parent / "models"
 YOURS = "yours"  # the family of a recipe that names none
@@ -124,13 +127,23 @@ class Recipe:
         kind: type[Model] = typing.get_type_hints(self.function)["return"]
         return kind
 
+    def chosen(self, spec: Spec, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What each of the arguments that are `auto` stands for with these data, by name."""
+        results = {}
+        for name, parameter in self.parameters().items():
+            choice = choice_of(parameter.annotation)
+            if choice is not None and arguments.get(name, parameter.default) == AUTO:
+                results[name] = choice.of(spec)
+        return results
+
     def __call__(self, spec: Spec, **arguments: Any) -> Model:
         # a group's names and defaults are not the function's own
         known = self.defaults()
         for name in arguments:
             if name not in known:
                 raise TypeError(f"recipe {self.name} has no argument {name!r}")
-        return self.function(spec, **{**known, **arguments})
+        given = {**known, **arguments}
+        return self.function(spec, **{**given, **self.chosen(spec, given)})
 
 
 def recipe(

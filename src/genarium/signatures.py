@@ -120,6 +120,19 @@ class Default:
     value: Any
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` stands for where an argument's type carries this: a function of what is known at
+    the start, for a recipe its data's `Spec`; `Recipe.chosen` asks it."""
+
+    of: Callable[[Any], Any]
+
+
+def choice_of(kind: Any) -> Choice | None:
+    """The `Choice` that a type carries."""
+    return next((note for note in _notes(kind) if isinstance(note, Choice)), None)
+
+
 def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
     """The parameters of a function by name, their annotations resolved.
 

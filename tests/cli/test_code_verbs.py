@@ -19,7 +19,7 @@ from genarium.models.autoencoder.denoising import gaussian, masking
 from genarium.training.order import derive
 
 TINY = ["--size", "16", "--steps", "30", "--batch", "32", "--quiet", "--device", "cpu"]
-SMALL = ["--width", "4", "--hidden", "16"]
+SMALL = ["--width", "4"]
 
 
 @pytest.fixture(scope="module")

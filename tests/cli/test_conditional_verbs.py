@@ -16,7 +16,7 @@ from genarium.cli import main
 from genarium.contract import to_uint8
 from genarium.errors import UserError
 
-TINY = ["--steps", "30", "--batch", "8", "--width", "4", "--latent", "3", "--hidden", "16"]
+TINY = ["--steps", "30", "--batch", "8", "--width", "4", "--latent", "3"]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from genarium import contract
-from genarium.contract import Batch, Noise, Spec
+from genarium.contract import Batch, Noise, Spec, Tones
 from genarium.errors import UserError
 from genarium.models.autoencoder.autoencoder import Autoencoder, autoencoder
 from genarium.nn.conv import ConvDecoder, ConvEncoder, Upsample
@@ -20,10 +20,11 @@ def pictures(n: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor
 
 
 @pytest.mark.parametrize("shape", SIZES)
-@pytest.mark.parametrize("net", ["conv", "dense"])
+@pytest.mark.parametrize("net", ["residual", "conv", "dense"])
 def test_any_size_goes_through(net, shape):
-    width = {"width": 4} if net == "conv" else {}
-    model = autoencoder(Spec(*shape), net=net, latent=3, hidden=8, **width).eval()
+    sizes = {"width": 4} if net != "dense" else {}
+    sizes |= {"hidden": 8} if net != "residual" else {}
+    model = autoencoder(Spec(*shape), net=net, latent=3, **sizes).eval()
     images = pictures(2, shape)
     step = model.step(Batch(images, noise=Noise(0, 2)), "autoencoder")
     assert torch.isfinite(step.losses["squared_error"])
@@ -69,7 +70,7 @@ def test_capabilities_are_honest():
 
 def test_the_loss_is_the_sum_over_pixels_and_the_metric_the_mean():
     shape = (1, 8, 8)
-    model = autoencoder(Spec(*shape), latent=2, width=4, hidden=8)
+    model = autoencoder(Spec(*shape), latent=2, width=4)
     images = pictures(6, shape)
     step = model.step(Batch(images, noise=Noise(0, 6)), "autoencoder")
     rebuilt = (model.reconstruct(images) + 1) / 2
@@ -111,7 +112,7 @@ def test_a_linear_autoencoder_reaches_the_pca_error():
 def test_training_lowers_the_loss():
     torch.manual_seed(0)
     shape = (1, 8, 8)
-    model = autoencoder(Spec(*shape), latent=4, width=4, hidden=16, lr=1e-2)
+    model = autoencoder(Spec(*shape), latent=4, width=4, lr=1e-2)
     images = (pictures(8, (1, 4, 4)).repeat_interleave(2, 2).repeat_interleave(2, 3)).contiguous()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
@@ -150,6 +151,16 @@ def test_the_linear_recipe_holds_the_pca_optimum():
 
 
 def test_codes_let_gradients_through():
-    model = autoencoder(Spec(1, 8, 8), latent=2, width=2, hidden=4)
+    model = autoencoder(Spec(1, 8, 8), latent=2, width=2)
     assert model.encode(pictures(2, (1, 8, 8))).requires_grad
     assert not model.reconstruct(pictures(2, (1, 8, 8))).requires_grad
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_pictures_begin_at_the_mean_of_the_data(output):
+    torch.manual_seed(0)
+    spec = Spec(3, 16, 16, tones=Tones((0.9, 0.5, 0.2), 0.1))
+    model = autoencoder(spec, output=output)
+    shown = (model.decode(torch.randn(64, 32)) + 1) / 2
+    expected = torch.tensor([0.9, 0.5, 0.2])
+    torch.testing.assert_close(shown.mean((0, 2, 3)), expected, atol=0.05, rtol=0)

@@ -206,10 +206,10 @@ def test_a_dense_decoder_begins_at_the_mean_image(decoder):
 
 def test_static_and_dynamic_binarization_are_named_and_grey_levels_are_refused():
     static = dataclasses.replace(TINY, binarized="static")
-    assert vae(static, **SMALL).density == "statically binarized pixels (Bernoulli)"
-    assert vae(TINY, **SMALL).density == "dynamically binarized pixels (Bernoulli)"
+    assert vae(static, width=2).density == "statically binarized pixels (Bernoulli)"
+    assert vae(TINY, width=2).density == "dynamically binarized pixels (Bernoulli)"
     with pytest.raises(UserError, match="--binarize static"):
-        vae(static, decoder="logistic", **SMALL)
+        vae(static, decoder="logistic", width=2)
 
 
 def test_static_bits_need_no_draw_and_equal_the_dynamic_ones_of_binary_images():
@@ -223,10 +223,11 @@ def test_static_bits_need_no_draw_and_equal_the_dynamic_ones_of_binary_images():
 
 def conditional(condition: str = "class", spec: Spec = SHAPES, **arguments) -> VAE:
     torch.manual_seed(0)
-    return cvae(spec, condition=condition, **{**SMALL, **arguments}).eval()
+    sizes = SMALL if arguments.get("net", "residual") != "residual" else {"latent": 2, "width": 4}
+    return cvae(spec, condition=condition, **{**sizes, **arguments}).eval()
 
 
-@pytest.mark.parametrize("net", ["conv", "dense"])
+@pytest.mark.parametrize("net", ["residual", "conv", "dense"])
 def test_the_label_reaches_encoder_and_decoder(net):
     model = conditional(net=net)
     images = pictures(4)

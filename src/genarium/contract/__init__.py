@@ -45,7 +45,7 @@ from genarium.contract.capabilities import (
     unconditional,
 )
 from genarium.contract.model import Model, Optim, Phase, Settings, Step
-from genarium.contract.spec import Attribute, Spec
+from genarium.contract.spec import Attribute, Spec, Tones
 
 __all__ = [
     "CAPABILITIES",
@@ -73,6 +73,7 @@ __all__ = [
     "Settings",
     "Spec",
     "Step",
+    "Tones",
     "Translates",
     "capabilities",
     "dequantize",

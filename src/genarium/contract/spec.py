@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -16,6 +16,16 @@ class Attribute(NamedTuple):
     values: tuple[str, ...] = ()
 
 
+class Tones(NamedTuple):
+    """What the values of the training images are, for what a model takes from the data.
+
+    mean: of each channel, on [0, 1]. ends: share of the values within an eighth of black or white.
+    """
+
+    mean: tuple[float, ...]
+    ends: float
+
+
 @dataclass(frozen=True)
 class Spec:
     """What the data look like; the first argument of every recipe.
@@ -27,7 +37,8 @@ class Spec:
     each use (`--binarize`), else "". second: (C, H, W) of the images of a second domain, which are
     `extra["b"]`; None: there is one domain. paired: whether row i of both belongs together.
     caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
-    `genarium.data.text`); 0 where the data carry no captions.
+    `genarium.data.text`); 0 where the data carry no captions. tones: of the training images, None
+    where nobody looked; of what the data are, not of their form, so specs compare without them.
     """
 
     channels: int
@@ -40,6 +51,7 @@ class Spec:
     second: tuple[int, int, int] | None = None
     paired: bool = False
     caption_bytes: int = 0
+    tones: Tones | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -16,16 +16,26 @@ LearningRate = Annotated[PositiveFloat, Help("learning rate of Adam.")]
 # ------------------------------------------------------------------ encoders and decoders
 
 Net = Annotated[
-    Literal["conv", "dense"], Help("conv (strided convolutions) or dense (fully connected).")
+    Literal["residual", "conv", "dense"],
+    Help(
+        "residual (strided convolutions, a residual block, one linear layer to the code), conv "
+        "(strided convolutions and dense layers) or dense (fully connected)."
+    ),
 ]
 ConvWidth = Annotated[
     PositiveInt,
-    Help("channels of the first convolution (conv only), doubled with each halving of the sides."),
+    Help(
+        "channels of the first convolution (residual and conv), doubled with each halving of the "
+        "sides, at most 8 times."
+    ),
 ]
-Hidden = Annotated[PositiveInt, Help("units of a dense layer.")]
+Hidden = Annotated[PositiveInt, Help("units of a dense layer (conv and dense).")]
 Layers = Annotated[
     NonNegativeInt,
-    Help("dense layers between the image (or its smallest map) and the code, each way."),
+    Help(
+        "dense layers between the image (or its smallest map) and the code, each way (conv and "
+        "dense)."
+    ),
 ]
 Activation = Annotated[
     Literal["relu", "silu", "tanh", "sigmoid"],

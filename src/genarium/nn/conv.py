@@ -40,7 +40,7 @@ def channels(width: int, levels: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(levels)]
 
 
-def _he(layer: nn.Module, taps: int) -> None:
+def he(layer: nn.Module, taps: int) -> None:
     """He's initialisation, with the number of inputs that one output really sees."""
     assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     nn.init.normal_(layer.weight, std=(2.0 / taps) ** 0.5)
@@ -63,7 +63,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.size = (height, width)
         self.convolution = nn.Conv2d(inputs, 4 * outputs, 2, padding=1)
-        _he(self.convolution, inputs * 4)
+        he(self.convolution, inputs * 4)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = self.size
@@ -93,7 +93,7 @@ class ConvEncoder(nn.Module):
         convolutions: list[nn.Module] = []
         for inputs, outputs in pairwise(maps):
             layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-            _he(layer, inputs * 16)
+            he(layer, inputs * 16)
             convolutions += [layer, nn.ReLU()]
         self.convolutions = nn.Sequential(*convolutions)
         flat = maps[-1] * sizes[-1][0] * sizes[-1][1]
@@ -130,7 +130,7 @@ class ConvDecoder(nn.Module):
             # A side of 2m + 1 pixels was halved to m: the odd pixel is asked back here.
             odd = (height % 2, width_ % 2)
             layer = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, output_padding=odd)
-            _he(layer, inputs * 4)
+            he(layer, inputs * 4)
             convolutions += [layer, nn.ReLU()]
         convolutions.append(Upsample(maps[-2], maps[-1], *sizes[-1]))
         self.convolutions = nn.Sequential(*convolutions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from genarium.runs.configuration import Config, current
 from genarium.runs.folder import RunFolder, hardware, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
+from genarium.signatures import flag_of
 from genarium.training import checkpoint as checkpoints
 from genarium.training.device import expect_device
 from genarium.training.engine import Engine
@@ -41,6 +43,8 @@ def begin(
 ) -> Trained:
     """Train what a resolved configuration describes, on loaded data."""
     recipe = recipe or recipes.get(config.recipe)
+    chosen = recipe.chosen(dataset.spec, config.arguments)
+    config = replace(config, arguments={**config.arguments, **chosen})
     trainer = trainer_of(recipe, config, dataset)  # refuses bad input before there is a folder
     engine = trainer.engine
     if not engine.main:
@@ -64,7 +68,7 @@ def begin(
         }
         folder.describe(config, about, recipe.family, recipe.paper)
         engine.broadcast(os.fspath(folder.path))
-        _run(trainer, folder, dataset, progress)
+        _run(trainer, folder, dataset, progress, chosen=chosen)
     return Trained(folder, data=dataset)
 
 
@@ -146,6 +150,7 @@ def _run(
     dataset: Dataset,
     progress: Progress | bool | None,
     saved: checkpoints.Checkpoint | None = None,
+    chosen: Mapping[str, Any] | None = None,
 ) -> None:
     if trainer.engine.main:
         trainer.attach(
@@ -153,6 +158,8 @@ def _run(
             live(folder.path.name) if progress is True else (progress or None),
             painter(folder, dataset, trainer.options.seed),
         )
+    for name, value in (chosen or {}).items():
+        trainer.progress.note(f"{flag_of(name)} auto: {value}, by what the data are")
     if saved is not None:
         trainer.restore(saved, str(folder.checkpoints))
     else:

@@ -318,9 +318,9 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
 
 
 def spec_from_dict(result: Mapping[str, Any]) -> Any:
-    from genarium.contract import Attribute, Spec
+    from genarium.contract import Attribute, Spec, Tones
 
-    second = result.get("second")
+    second, tones = result.get("second"), result.get("tones")
     return Spec(
         channels=int(result["channels"]),
         height=int(result["height"]),
@@ -334,4 +334,5 @@ def spec_from_dict(result: Mapping[str, Any]) -> Any:
         second=(int(second[0]), int(second[1]), int(second[2])) if second else None,
         paired=bool(result.get("paired", False)),
         caption_bytes=int(result.get("caption_bytes", 0)),
+        tones=Tones(tuple(map(float, tones[0])), float(tones[1])) if tones else None,
     )

@@ -26,9 +26,12 @@ from genarium.contract import (
     unconditional,
 )
 from genarium.models.arguments import Activation, ConvWidth, Hidden, Latent, LearningRate, Net
-from genarium.nn.conv import ConvDecoder, ConvEncoder
-from genarium.nn.mlp import DenseDecoder, DenseEncoder
+from genarium.models.networks import HIDDEN, WIDTH, Pair, pair
+from genarium.nn.residual import ResidualDecoder
 from genarium.recipes import NonNegativeInt, recipe, refuse_unused
+
+LAYERS = 2
+"""Dense layers each way of the nets that have them."""
 
 
 class Autoencoder(Model):
@@ -84,36 +87,43 @@ class Autoencoder(Model):
 
 def networks(
     spec: Spec,
-    net: Literal["conv", "dense"],
+    net: str,
     latent: int,
     width: int,
     hidden: int,
     layers: int,
     activation: str,
-) -> tuple[nn.Module, nn.Module]:
-    """An encoder and its mirror image; the arguments are those of the recipe `autoencoder`."""
-    units = (hidden,) * layers
+    output: str = "sigmoid",
+) -> Pair:
+    """An encoder and its mirror image; the arguments are those of the recipe `autoencoder`.
+
+    Where the mean of the data is known, the residual net's pictures begin at it.
+    """
     if not layers:
         none = "with --layers 0 there is no hidden layer"
-        refuse_unused(none, hidden=(hidden, 256), activation=(activation, "relu"))
-    if net == "conv":
-        refuse_unused("it is of --net dense alone", activation=(activation, "relu"))
-    else:
-        refuse_unused("it is of --net conv alone", width=(width, 16))
-    if net == "conv":
-        return (
-            ConvEncoder(spec.shape, latent, width, units),
-            ConvDecoder(latent, spec.shape, width, units),
-        )
-    return (
-        DenseEncoder(spec.shape, latent, units, activation),
-        DenseDecoder(latent, spec.shape, units, activation),
+        refuse_unused(none, hidden=(hidden, HIDDEN), activation=(activation, "relu"))
+    result = pair(
+        net,
+        spec.shape,
+        latent,
+        latent,
+        spec.shape,
+        width=width,
+        hidden=hidden,
+        layers=layers,
+        activation=activation,
+        usual=LAYERS,
     )
+    if isinstance(result.decoder, ResidualDecoder) and spec.tones is not None:
+        mean = torch.tensor(spec.tones.mean).view(-1, 1, 1)
+        start = mean.clamp(0.01, 0.99).logit() if output == "sigmoid" else mean
+        result.decoder.begin_at(start)
+    return result
 
 
 @recipe(
     family="nonprobabilistic",
-    tiny={"latent": 2, "width": 4, "hidden": 16},
+    tiny={"latent": 2, "width": 4},
     paper="Hinton & Salakhutdinov 2006",
     batch=128,
     steps=1500,
@@ -121,22 +131,23 @@ def networks(
 def autoencoder(
     spec: Spec,
     *,
-    net: Net = "conv",
+    net: Net = "residual",
     latent: Latent = 32,
-    width: ConvWidth = 16,
-    hidden: Hidden = 256,
-    layers: NonNegativeInt = 2,
+    width: ConvWidth = WIDTH,
+    hidden: Hidden = HIDDEN,
+    layers: NonNegativeInt = LAYERS,
     activation: Activation = "relu",
     output: Literal["sigmoid", "linear"] = "sigmoid",
     lr: LearningRate = 2e-3,
 ) -> Autoencoder:
     """Autoencoder: encodes images as a small code and reconstructs them; it cannot sample.
 
-    layers: dense layers between the image (or its smallest map) and the code, each way; 0 with
-        --net dense and --output linear is the linear autoencoder, whose best code spans PCA's.
+    layers: dense layers between the image (or its smallest map) and the code, each way (conv and
+        dense); 0 with --net dense and --output linear is the linear autoencoder, whose best code
+        spans PCA's.
     activation: between the layers of the dense net (dense only); sigmoid is the original.
     output: sigmoid keeps pixels between black and white, linear does not bound them.
     """
-    encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation)
+    encoder, decoder = networks(spec, net, latent, width, hidden, layers, activation, output)
     rebuilt = nn.Sigmoid() if output == "sigmoid" else nn.Identity()
     return Autoencoder(spec, encoder, decoder, output=rebuilt, optim=Optim(lr=lr))

@@ -28,7 +28,8 @@ from genarium.models.arguments import (
     LearningRate,
     Net,
 )
-from genarium.models.autoencoder.autoencoder import Autoencoder, networks
+from genarium.models.autoencoder.autoencoder import LAYERS, Autoencoder, networks
+from genarium.models.networks import HIDDEN, WIDTH
 from genarium.recipes import (
     NonNegativeFloat,
     recipe,
@@ -104,7 +105,7 @@ class DenoisingAutoencoder(Autoencoder):
 
 @recipe(
     family="nonprobabilistic",
-    tiny={"latent": 2, "width": 4, "hidden": 16},
+    tiny={"latent": 2, "width": 4},
     paper="Vincent et al. 2008",
     batch=128,
     steps=1500,
@@ -112,13 +113,13 @@ class DenoisingAutoencoder(Autoencoder):
 def denoising_autoencoder(
     spec: Spec,
     *,
-    net: Net = "conv",
+    net: Net = "residual",
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "masking",
     amount: NonNegativeFloat = 0.3,
     latent: Latent = 64,
-    width: ConvWidth = 16,
-    hidden: Hidden = 256,
-    layers: Layers = 2,
+    width: ConvWidth = WIDTH,
+    hidden: Hidden = HIDDEN,
+    layers: Layers = LAYERS,
     activation: Activation = "relu",
     lr: LearningRate = 2e-3,
 ) -> DenoisingAutoencoder:

@@ -7,16 +7,21 @@ from typing import Annotated, Literal, TypedDict
 from annotated_types import Gt
 
 from genarium.models import arguments as shared
+from genarium.models.networks import HIDDEN, WIDTH
+from genarium.nn.distributions import likelihood_for
 from genarium.recipes import NonNegativeFloat
-from genarium.signatures import Default, Help
+from genarium.signatures import Choice, Default, Help
 
 Pixels = Annotated[
-    Literal["bernoulli", "gaussian", "logistic"],
+    Literal["auto", "bernoulli", "gaussian", "logistic"],
     Help(
         "what a pixel is: bernoulli (binarized anew at each use), gaussian (one learned variance) "
-        "or logistic (256 grey levels)."
+        "or logistic (256 grey levels); auto: bernoulli where one channel is nearly black and "
+        "white, gaussian for photographs, colour and greys."
     ),
+    Choice(likelihood_for),
 ]
+LAYERS = 4
 Layers = Annotated[shared.Layers, Gt(0)]
 Activation = Annotated[
     shared.Activation,
@@ -35,11 +40,11 @@ FreeBits = Annotated[
 class Networks(TypedDict):
     """What all of them take: encoder, decoder, code and learning rate."""
 
-    net: Annotated[shared.Net, Default("conv")]
-    decoder: Annotated[Pixels, Default("bernoulli")]
+    net: Annotated[shared.Net, Default("residual")]
+    decoder: Annotated[Pixels, Default("auto")]
     latent: Annotated[shared.Latent, Default(16)]
-    width: Annotated[shared.ConvWidth, Default(16)]
-    hidden: Annotated[shared.Hidden, Default(256)]
-    layers: Annotated[Layers, Default(4)]
+    width: Annotated[shared.ConvWidth, Default(WIDTH)]
+    hidden: Annotated[shared.Hidden, Default(HIDDEN)]
+    layers: Annotated[Layers, Default(LAYERS)]
     activation: Annotated[Activation, Default("relu")]
     lr: Annotated[shared.LearningRate, Default(2e-3)]

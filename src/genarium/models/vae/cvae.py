@@ -37,7 +37,7 @@ def conditioning_of(spec: Spec, name: str) -> Conditioning:
 
 @recipe(
     family="explicit/approximate",
-    tiny={"latent": 2, "width": 4, "hidden": 16},
+    tiny={"latent": 2, "width": 4},
     paper="Sohn, Lee & Yan 2015",
     batch=64,
     steps=2000,

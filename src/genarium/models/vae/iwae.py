@@ -13,7 +13,7 @@ from genarium.recipes import PositiveInt, recipe
 
 @recipe(
     family="explicit/approximate",
-    tiny={"latent": 2, "width": 4, "hidden": 16, "samples": 3},
+    tiny={"latent": 2, "width": 4, "samples": 3},
     paper="Burda, Grosse & Salakhutdinov 2016",
     batch=64,
     steps=2000,

@@ -37,6 +37,7 @@ from genarium.models.vae.row_noise import DeterministicNoise, RowNoise
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder
 from genarium.nn.norm import global_mean
+from genarium.nn.residual import ResidualDecoder
 
 CONDITION_SCALE = 10.0
 """Factor of the condition where it enters the decoder. A one-hot label beside many latents is
@@ -157,12 +158,10 @@ class VAE(Model):
 
     @torch.no_grad()
     def _start(self, target: Tensor) -> None:
-        """Let a dense decoder begin at the mean of the first batch (as Burda et al. do)."""
+        """Let a decoder that can begin at the mean of the first batch (as Burda et al. do)."""
         self._asked = True  # the buffer is for runs that are resumed; reading it would stall a GPU
-        if not self.started and isinstance(self.decoder, DenseDecoder):
-            bias = self.decoder.layers[-1].bias
-            assert isinstance(bias, Tensor)
-            bias.copy_(self.likelihood.start(global_mean(target.float())).flatten())
+        if not self.started and isinstance(self.decoder, DenseDecoder | ResidualDecoder):
+            self.decoder.begin_at(self.likelihood.start(global_mean(target.float())))
         self.started.fill_(True)
 
     def _importance_weighted(self, target: Tensor, noise: Noise, y: Tensor | None) -> Step:
