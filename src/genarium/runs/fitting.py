@@ -14,13 +14,15 @@ from genarium.data import places
 from genarium.data.names import shown
 from genarium.errors import UserError
 from genarium.recipes import Recipe
-from genarium.runs import budget, inputs
+from genarium.runs import budget, inputs, validation
+from genarium.runs.announcement import Announcement
 from genarium.runs.building import build, own_data, placed
 from genarium.runs.configuration import Config
-from genarium.runs.folder import RunFolder, hardware, spec_to_dict
+from genarium.runs.folder import RunFolder, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
 from genarium.training import checkpoint as checkpoints
+from genarium.training import threads
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
 from genarium.training.progress import Progress, for_terminal
@@ -40,12 +42,15 @@ def begin(
 ) -> Trained:
     """Train what a resolved configuration describes, on loaded data."""
     recipe = recipe or recipes.get(config.recipe)
-    trainer = trainer_of(recipe, config, dataset)  # refuses bad input before there is a folder
-    engine = trainer.engine
+    engine = engine_of(config)
+    count = threads.chosen(TrainOptions(**config.training), engine)
+    config = with_threads(config, count)
+    # bad input is refused before there is a folder
+    trainer = trainer_of(recipe, config, dataset, engine)
     if not engine.main:
         # the other processes compute; the run's folder belongs to the first
         folder = RunFolder(Path(engine.share("")))
-        _run(trainer, folder, dataset, False)
+        _run(trainer, recipe, config, folder, dataset, False)
         return Trained(folder)
     # a run knows its data by what is in them; where they are is said so that it holds everywhere
     source = config.data["source"]
@@ -63,7 +68,7 @@ def begin(
         }
         folder.describe(config, about, recipe.family, recipe.paper)
         engine.share(os.fspath(folder.path))
-        _run(trainer, folder, dataset, progress)
+        _run(trainer, recipe, config, folder, dataset, progress)
     return Trained(folder, data=dataset)
 
 
@@ -78,9 +83,9 @@ def go_on(
     """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
 
     training: settings that may change: a budget (steps, epochs, minutes), which replaces the
-    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: where the
-    run's data are now, or the `Dataset` again for a run that was given one. accept_changes: go on
-    although the data, the number of processes or config.yaml changed.
+    run's, log_every, sample_every, checkpoint_every, keep, patience, tensorboard, device, threads.
+    data: where the run's data are now, or the `Dataset` again for a run that was given one.
+    accept_changes: go on although the data, the number of processes or config.yaml changed.
 
     Raises UserError for a budget that is used already and for other settings.
     """
@@ -91,9 +96,10 @@ def go_on(
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
     if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
         config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
-    about = folder.about()
-    trainer = trainer_of(recipe, config, dataset, stored=True)
-    engine = trainer.engine
+    then = threads_of(folder)
+    config = with_threads(config, config.training["threads"] or then)
+    engine = engine_of(config)
+    trainer = trainer_of(recipe, config, dataset, engine, stored=True)
     with folder.locked() if engine.main else nullcontext():
         if engine.main:
             checkpoints.sweep(folder.checkpoints)
@@ -113,23 +119,41 @@ def go_on(
                 "--accept-changes"
             )
         if engine.main:
-            threads = about["hardware"]["threads"]
-            if threads != hardware()["threads"]:
+            now = config.training["threads"]
+            if saved is not None and then not in (None, now):
                 warnings.warn(
-                    f"{folder.path} was trained with {threads} threads and goes on with "
-                    f"{hardware()['threads']}: sums may differ in the last bits",
+                    f"{folder.path} was trained with {then} threads and goes on with {now}: sums "
+                    "may differ in the last bits",
                     stacklevel=2,
                 )
             folder.configure(config)
-        _run(trainer, folder, dataset, progress if engine.main else False, saved)
+        _run(trainer, recipe, config, folder, dataset, progress if engine.main else False, saved)
     return Trained(folder, data=dataset)
 
 
-def trainer_of(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
+def threads_of(folder: RunFolder) -> int | None:
+    """The threads that a run was trained with so far, None where it does not say."""
+    said = folder.config(accept_changes=True).training.get("threads")
+    found = said or folder.about()["hardware"].get("threads")
+    return found if type(found) is int and found > 0 else None
+
+
+def with_threads(config: Config, count: int | None) -> Config:
+    return replace(config, training={**config.training, "threads": count})
+
+
+def engine_of(config: Config) -> Engine:
+    return Engine(config.training["device"], config.training["precision"])
+
+
+def trainer_of(
+    recipe: Recipe, config: Config, dataset: Dataset, engine: Engine, stored: bool = False
+) -> Trainer:
     options = TrainOptions(**config.training)
-    engine = Engine(options.device, options.precision)
-    model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
-    return Trainer(model, training_data(dataset), options, engine=engine)
+    with threads.using(options.threads):
+        model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
+    scorer = validation.scorer(model, dataset, options)
+    return Trainer(model, training_data(dataset), options, engine=engine, scorer=scorer)
 
 
 def training_data(dataset: Dataset) -> TrainingData:
@@ -139,6 +163,8 @@ def training_data(dataset: Dataset) -> TrainingData:
 
 def _run(
     trainer: Trainer,
+    recipe: Recipe,
+    config: Config,
     folder: RunFolder,
     dataset: Dataset,
     progress: Progress | bool,
@@ -149,10 +175,12 @@ def _run(
             folder.path,
             for_terminal(folder.path.name) if progress is True else (progress or None),
             painter(folder, dataset, trainer.options.seed),
+            [Announcement(recipe.name, dataset, config.arguments)],
         )
     if saved is not None:
         trainer.restore(saved, str(folder.checkpoints))
     else:
         trainer.log.rewind(0)
-    trainer.fit()
+    with threads.using(trainer.options.threads):
+        trainer.fit()
     trainer.engine.wait()

@@ -26,6 +26,14 @@ class Summary:
         """The rows of metrics.jsonl."""
         raise NotImplementedError
 
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """How long the training was said to take at its start; None where it was too short to say.
+
+        See `genarium.training.pace.Estimate` for its entries; seconds is the whole.
+        """
+        return next((row for row in self.history() if row.get("event") == "estimate"), None)
+
     def to_dict(self) -> dict[str, Any]:
         """Where the run is and what it reached, ready for JSON."""
         return {

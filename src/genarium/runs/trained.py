@@ -39,8 +39,8 @@ from genarium.runs.building import build, own_data
 from genarium.runs.conditions import Condition
 from genarium.runs.folder import RunFolder, spec_from_dict
 from genarium.runs.summary import Summary
+from genarium.training import best, log
 from genarium.training import checkpoint as checkpoints
-from genarium.training import log
 from genarium.training.order import derive
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Trained(Summary):
     """A trained model and its run folder: what `train` and `load` give.
 
     model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
-    checkpoint's. data, accept_changes: see `data_at`.
+    checkpoint's, the best one's where the run keeps it. data, accept_changes: see `data_at`.
 
     Images are given to its methods as uint8 [N,C,H,W], as floats on [-1, 1] (rounded as samples are
     when they are saved), as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures of Pillow, or by a
@@ -71,7 +71,7 @@ class Trained(Summary):
     def __init__(
         self,
         folder: RunFolder,
-        step: int | None = None,
+        step: int | str | None = None,
         device: str = "cpu",
         *,
         data: Dataset | str | os.PathLike[str] | None = None,
@@ -86,7 +86,7 @@ class Trained(Summary):
         self.recipe: Recipe = recipes.get(self._config.recipe)
         self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
         self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
-        saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
+        saved = best.load(folder.checkpoints, step)
         self.step = saved.step
         arguments = self._config.arguments
         self.model: Model = build(self.recipe, self.spec, arguments, seed=0, stored=True)

@@ -87,6 +87,11 @@ class Engine:
     def main(self) -> bool:
         return self.rank == 0
 
+    def settle(self) -> None:
+        """Wait until the device has done what was asked of it, so that it can be timed."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+
     def autocast(self) -> AbstractContextManager[Any]:
         if not self.bf16:
             return contextlib.nullcontext()
