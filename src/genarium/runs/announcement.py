@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from genarium.data import Dataset
 
 SLOW = 1.0  # seconds of the first step from which on nobody waits in silence
+NAMES = {
+    "samples": "sample grids",
+    "checkpoint": "checkpoints",
+    "preparation": "what scores need once",
+    "score": "scores",
+}
 OFF = 0.25  # share by which a later estimate must differ to be said again
 
 
@@ -37,7 +43,7 @@ class Announcement:
 
     def __call__(self, trainer: Trainer) -> None:
         pace = trainer.intervals.pace
-        known = frozenset(what for what in pace.costs if pace.knows(what))
+        known = frozenset(pace.costs)
         if self._told is None:
             if pace.elapsed > SLOW and trainer.step == pace.start + 1:
                 self._plan(trainer)
@@ -74,7 +80,7 @@ class Announcement:
 def _grid_is_near(trainer: Trainer) -> bool:
     """Whether the first sample grid comes at once, so that its cost is known soon."""
     intervals = trainer.intervals
-    if intervals.on_sample is None or intervals.pace.knows("samples"):
+    if intervals.on_sample is None or "samples" in intervals.pace.costs:
         return False
     return not trainer.options.sample_every and trainer.step < intervals.pace.start + 10
 
@@ -136,8 +142,7 @@ def foretold(found: Estimate, trainer: Trainer, arguments: Mapping[str, Any]) ->
     options = trainer.options
     step = f"{found.step_seconds:.2g} s a step"
     aside = {kind: seconds for kind, seconds in found.pauses.items() if seconds >= 0.5}
-    names = {"samples": "sample grids", "checkpoint": "checkpoints", "score": "scores"}
-    more = "".join(f", {duration(s)} for {names[kind]}" for kind, s in aside.items())
+    more = "".join(f", {duration(s)} for {NAMES[kind]}" for kind, s in aside.items())
     text = f"this takes about {duration(found.seconds)} ({step}{more})"
     if options.minutes and found.training >= 60 * options.minutes * 0.9:
         return f"{text}, about {found.steps:,} steps; --minutes and --steps set another end"

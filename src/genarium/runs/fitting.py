@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +40,9 @@ def begin(
     out: str | os.PathLike[str] | None = None,
     progress: Progress | bool = False,
     recipe: Recipe | None = None,
+    notes: Sequence[str] = (),
 ) -> Trained:
-    """Train what a resolved configuration describes, on loaded data."""
+    """Train what a resolved configuration describes, on loaded data. notes: said at its start."""
     recipe = recipe or recipes.get(config.recipe)
     engine = engine_of(config)
     count = threads.chosen(TrainOptions(**config.training), engine)
@@ -68,7 +70,7 @@ def begin(
         }
         folder.describe(config, about, recipe.family, recipe.paper)
         engine.share(os.fspath(folder.path))
-        _run(trainer, recipe, config, folder, dataset, progress)
+        _run(trainer, recipe, config, folder, dataset, progress, notes=notes)
     return Trained(folder, data=dataset)
 
 
@@ -169,6 +171,7 @@ def _run(
     dataset: Dataset,
     progress: Progress | bool,
     saved: checkpoints.Checkpoint | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     if trainer.engine.main:
         trainer.attach(
@@ -177,6 +180,8 @@ def _run(
             painter(folder, dataset, trainer.options.seed),
             [Announcement(recipe.name, dataset, config.arguments)],
         )
+        for note in notes:
+            trainer.progress.note(note)
     if saved is not None:
         trainer.restore(saved, str(folder.checkpoints))
     else:

@@ -12,6 +12,7 @@ the samples and their number are the same each time.
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 MOST = 500  # validation images, and samples
 MOST_TRANSLATED = 100  # images of either domain: translators are slow
 FEWEST, FEWEST_FRECHET = 2, 20  # validation images for a mean, for a covariance
-LOOKED_AT = 200  # samples in which copies are searched, of a model that is scored without any
+LOOKED_AT = 200  # samples in which copies are searched
 BATCH = 128
 
 
@@ -92,6 +93,16 @@ class Validation:
             )
         self.held = thin(Stored(dataset.validation.images), MOST)
 
+        self._likely, self._draws = likely, isinstance(model, Samples)
+
+    def prepare(self) -> None:
+        """Measure the real images."""
+        with torch.inference_mode(), suppress(Undefined):
+            if not self._likely and self._draws:
+                _ = self._real
+            if self._draws:
+                _ = self._originals.real
+
     def __call__(self, model: Model) -> Scored:
         with torch.inference_mode():
             try:
@@ -116,7 +127,7 @@ class Validation:
             samples = self._samples(model, MOST)
             value = frechet_distance_of_features(self._pooled(samples), self._real)
             name = f"FID ({self._extractor.name})"
-            return Scored(name, value, len(self.held), self._copying(samples))
+            return Scored(name, value, len(self.held), self._copying(samples[:LOOKED_AT]))
         row = reconstruction(model, self.held, context, _silent)[0]
         return Scored(row.name, row.value, len(self.held))
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from genarium.contract import Model
 from genarium.errors import UserError
@@ -36,7 +35,11 @@ class Scored:
     note: str = ""
 
 
-Scorer = Callable[[Model], Scored]
+class Scorer(Protocol):
+    """Scores a model in evaluation mode. prepare: what is needed once, done before the first."""
+
+    def prepare(self) -> None: ...
+    def __call__(self, model: Model) -> Scored: ...
 
 
 class Best:
@@ -60,6 +63,12 @@ class Best:
     def over(self) -> bool:
         """Whether so many scores in a row were no better that the run ends."""
         return 0 < self.options.patience <= self.state.get("waited", 0)
+
+    def prepare(self) -> None:
+        """Let the scorer do what it needs once."""
+        if self.engine.main:
+            assert self.scorer is not None
+            self.scorer.prepare()
 
     def judge(self, model: Model, step: int) -> dict[str, Any]:
         """Score the model, in evaluation mode, at `step`: the row for the log."""

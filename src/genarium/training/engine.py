@@ -37,7 +37,7 @@ class Engine:
         if device not in ("auto", "cpu") and not _available(device):
             raise UserError(f"--device {device} is not available here: use --device auto or cpu")
         self.rank, self.world = 0, world.size()
-        cpu = _on_cpu(device)
+        cpu = on_cpu(device)
         if self.world == 1:
             self.device = torch.device("cpu") if cpu else _accelerator(device)
         else:
@@ -143,7 +143,8 @@ class Engine:
                 self.accelerator.wait_for_everyone()
 
 
-def _on_cpu(device: str) -> bool:
+def on_cpu(device: str) -> bool:
+    """Whether a run on this device, as --device names it, computes on the CPU."""
     if device != "auto":
         return torch.device(device).type == "cpu"
     wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")

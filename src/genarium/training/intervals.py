@@ -69,6 +69,9 @@ class Intervals:
     def score(self) -> None:
         """Score the model as it is now; see `Best`."""
         trainer = self.trainer
+        if "preparation" not in self.pace.costs:
+            with self.paused("preparation"):
+                trainer.best.prepare()
         with self.paused("score"), self._evaluating():
             row = trainer.best.judge(trainer.model, trainer.step)
         trainer.log.write(row)
@@ -98,5 +101,6 @@ class Intervals:
         return {
             "samples": self.grids.count(first, last, step_seconds) if self.on_sample else 0,
             "checkpoint": saved if trainer.folder is not None else 0,
+            "preparation": 1,
             "score": saved if trainer.best.on else 0,
         }

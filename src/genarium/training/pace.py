@@ -51,20 +51,13 @@ class Estimate:
 class Pace:
     """What the steps and pauses of this process have cost so far.
 
-    phases: of the model. budget: of the run. events: counts its pauses. guesses: seconds of one
-    pause of a kind that has not been seen yet.
+    phases: of the model. budget: of the run. events: counts its pauses. costs: seconds of the last
+    pause of each kind.
     """
 
-    def __init__(
-        self,
-        phases: Sequence[Phase],
-        budget: Budget,
-        events: Events,
-        guesses: Mapping[str, float] | None = None,
-    ):
+    def __init__(self, phases: Sequence[Phase], budget: Budget, events: Events):
         self.phases, self.budget, self.events = phases, budget, events
-        self.costs = dict(guesses or {})
-        self._guessed = set(self.costs)
+        self.costs: dict[str, float] = {}
         self.begin(0, 0.0)
 
     def begin(self, step: int, seconds: float) -> None:
@@ -93,12 +86,7 @@ class Pace:
     def pause(self, what: str, seconds: float) -> None:
         """A pause of the kind `what` took `seconds`; so will the next."""
         self.elapsed += seconds
-        self._guessed.discard(what)
         self.costs[what] = seconds
-
-    def knows(self, what: str) -> bool:
-        """Whether a pause of this kind has been timed."""
-        return what in self.costs and what not in self._guessed
 
     @property
     def timed(self) -> tuple[int, float]:
@@ -129,7 +117,7 @@ class Pace:
         mean = self._mean(step, max(end, step + 1))
         training = seconds - self.before + max(0, end - step) * mean
         counts = self.events(self.start, end, mean)
-        pauses = {kind: n * self.costs.get(kind, 0.0) for kind, n in counts.items() if n}
+        pauses = {kind: n * self.costs[kind] for kind, n in counts.items() if kind in self.costs}
         return Estimate(
             step,
             training + sum(pauses.values()),
