@@ -26,6 +26,8 @@ NAMES = {
     "preparation": "what scores need once",
     "score": "scores",
 }
+KEPT = 3  # times the weights that a checkpoint holds: Adam keeps two numbers for each
+DISK = 200e6  # bytes a second, written and summed, until a checkpoint has been timed
 OFF = 0.25  # share by which a later estimate must differ to be said again
 
 
@@ -50,17 +52,24 @@ class Announcement:
             if not pace.ready or (_grid_is_near(trainer) and pace.elapsed < LONG):
                 return
             found = self._estimate(trainer)
+            if found.seconds >= SHORT and trainer.best.on:
+                trainer.intervals.try_score()
+                found, known = self._estimate(trainer), frozenset(pace.costs)
             if found.seconds >= SHORT:
                 self._plan(trainer)
                 self._tell(trainer, found)
         elif known > self._known:  # the first checkpoint, the first score: a cost nobody knew
             found = self._estimate(trainer)
-            if abs(found.seconds - self._told.seconds) > OFF * self._told.seconds:
+            much = abs(found.seconds - self._told.seconds) > OFF * self._told.seconds
+            if much and found.seconds >= SHORT:
+                self._plan(trainer)
                 self._tell(trainer, found)
         self._known = known
 
     def _estimate(self, trainer: Trainer) -> Estimate:
-        found = trainer.intervals.pace.estimate(trainer.step, trainer.seconds)
+        weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
+        guesses = {"checkpoint": KEPT * weights / DISK}
+        found = trainer.intervals.pace.estimate(trainer.step, trainer.seconds, guesses)
         if self._told is None:
             self._told = found  # said or not: a short one is not looked at again
         return found

@@ -70,12 +70,16 @@ class Best:
             assert self.scorer is not None
             self.scorer.prepare()
 
+    def score(self, model: Model) -> Scored:
+        """The model's score, in the first process only."""
+        assert self.scorer is not None
+        return self.scorer(model)
+
     def judge(self, model: Model, step: int) -> dict[str, Any]:
         """Score the model, in evaluation mode, at `step`: the row for the log."""
         text = ""
         if self.engine.main:
-            assert self.scorer is not None
-            text = json.dumps(asdict(self.scorer(model)))
+            text = json.dumps(asdict(self.score(model)))
         found = json.loads(self.engine.share(text))
         value, before = found["value"], self.state.get("value")
         if value is not None and (before is None or value < before):

@@ -66,12 +66,24 @@ class Intervals:
                 trainer.progress.note(f"no samples of step {trainer.step}: {what}")
         self.grids.took(trainer.step, self.pace.costs["samples"])
 
+    def try_score(self) -> None:
+        """Score the model once to see how long that takes; the score is thrown away."""
+        best = self.trainer.best
+        if not best.on or "score" in self.pace.costs:
+            return
+        self._prepare()
+        with self.paused("score"), self._evaluating():
+            best.score(self.trainer.model)
+
+    def _prepare(self) -> None:
+        if "preparation" not in self.pace.costs:
+            with self.paused("preparation"):
+                self.trainer.best.prepare()
+
     def score(self) -> None:
         """Score the model as it is now; see `Best`."""
         trainer = self.trainer
-        if "preparation" not in self.pace.costs:
-            with self.paused("preparation"):
-                trainer.best.prepare()
+        self._prepare()
         with self.paused("score"), self._evaluating():
             row = trainer.best.judge(trainer.model, trainer.step)
         trainer.log.write(row)

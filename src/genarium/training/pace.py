@@ -100,8 +100,14 @@ class Pace:
         count, seconds = self.timed
         return (count >= STEPS and seconds >= SECONDS) or (count >= 2 and self.elapsed >= LONG)
 
-    def estimate(self, step: int, seconds: float) -> Estimate:
-        """The whole run, foretold at `step` after `seconds` of training."""
+    def estimate(
+        self, step: int, seconds: float, guesses: Mapping[str, float] | None = None
+    ) -> Estimate:
+        """The whole run, foretold at `step` after `seconds` of training.
+
+        guesses: seconds of a pause of kinds that were not seen yet.
+        """
+        costs = {**(guesses or {}), **self.costs}
         options = self.budget.options
         mean = self._mean(step, step + COUNTED)
         ends = [options.steps or float("inf")]
@@ -117,7 +123,7 @@ class Pace:
         mean = self._mean(step, max(end, step + 1))
         training = seconds - self.before + max(0, end - step) * mean
         counts = self.events(self.start, end, mean)
-        pauses = {kind: n * self.costs[kind] for kind, n in counts.items() if kind in self.costs}
+        pauses = {kind: n * costs[kind] for kind, n in counts.items() if kind in costs}
         return Estimate(
             step,
             training + sum(pauses.values()),
