@@ -6,6 +6,7 @@ as a row with the event "estimate", and `Trained.estimate` gives it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from genarium.training.trainer import Trainer
 if TYPE_CHECKING:
     from genarium.data import Dataset
 
-SLOW = 1.0  # seconds of the first step from which on nobody waits in silence
+SLOW = 3.0  # seconds of the first step from which on nobody waits in silence
 NAMES = {
     "samples": "sample grids",
     "checkpoint": "checkpoints",
@@ -48,7 +49,9 @@ class Announcement:
         known = frozenset(pace.costs)
         if self._told is None:
             if pace.elapsed > SLOW and trainer.step == pace.start + 1:
-                self._plan(trainer)
+                used = trainer.budget.used(trainer.step, trainer.seconds)
+                if pace.elapsed >= SHORT * used:  # as slow as this, it takes that long
+                    self._plan(trainer)
             if not pace.ready or (_grid_is_near(trainer) and pace.elapsed < LONG):
                 return
             found = self._estimate(trainer)
@@ -108,8 +111,8 @@ def plan(recipe: str, dataset: Dataset, trainer: Trainer) -> list[str]:
     engine = trainer.engine
     where = str(engine.device)
     if engine.device.type == "cpu":
-        threads = torch.get_num_threads()
-        where += f", {threads} thread{'s' * (threads > 1)}"
+        threads, cpus = torch.get_num_threads(), os.cpu_count() or 1
+        where += f", {threads}{f' of {cpus}' * (threads < cpus)} thread{'s' * (cpus > 1)}"
     where += f", {'bf16' if engine.bf16 else 'fp32'}"
     where += f", {engine.world} processes" if engine.world > 1 else ""
     pictures = f"{len(trainer.data):,} training images of {shape(dataset.spec)}"

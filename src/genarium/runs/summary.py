@@ -62,7 +62,18 @@ class Summary:
 
     def _state(self) -> str:
         losses = "  ".join(f"{k} {v:.4g}" for k, v in self._last().get("losses", {}).items())
-        return f"{self.path}: {self.recipe.name} at step {self.step}  {losses}"
+        return f"{self.path}: {self.recipe.name} at step {self.step}{self._chosen()}  {losses}"
+
+    def _chosen(self) -> str:
+        """Of a run that keeps its best checkpoint: by what, and how far it was trained."""
+        rows = self.history()
+        score = next(
+            (r for r in rows if r.get("event") == "score" and r["step"] == self.step), None
+        )
+        if score is None or score["best"] != self.step or score["value"] is None:
+            return ""
+        last = max(row["step"] for row in rows)
+        return f" of {last}, the best by {score['name']} {score['value']:.4g} (validation)"
 
     def _repr_html_(self) -> str:
         can = ", ".join(self.capabilities)
