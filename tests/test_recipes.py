@@ -134,12 +134,15 @@ ALL = {
     "flip": True,
     "precision": "fp32",
     "device": "cpu",
+    "threads": 3,
     "channels_last": False,
     "compile": True,
     "log_every": 2,
     "sample_every": 4,
     "checkpoint_every": 6,
     "keep": 9,
+    "keep_best": True,
+    "patience": 8,
     "tensorboard": True,
 }
 

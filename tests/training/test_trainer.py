@@ -190,9 +190,25 @@ def test_log_rows_and_means(tmp_path: Path) -> None:
     assert set(rows[0]["losses"]) == {"a/loss"}
     assert set(rows[0]["metrics"]) == {"a/both"}
     assert rows[0]["metrics"]["a/both"] == pytest.approx(9, rel=0.1)
+    assert rows[0]["learning_rate"] == {"a": 0.01}
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "los')  # a kill cuts the last line short
     assert len(log.read(tmp_path / "metrics.jsonl")) == 3
+
+
+def test_the_log_has_each_player_s_own_learning_rate(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    slower = replace(B, optim=replace(SGD, lr=0.002), every=2)
+    made = trainer(A, slower, steps=4, schedule="linear", log_every=1)
+    made.attach(tmp_path)
+    made.fit()
+    rows = log.read(tmp_path / "metrics.jsonl")
+    results = [[row["learning_rate"][name] for name in "ab"] for row in rows]
+    # as used in the step; b rests in every other one
+    expected = [[0.01, 0.002], [0.0075, 0.002], [0.005, 0.001], [0.0025, 0.001]]
+    assert results == [pytest.approx(rates) for rates in expected]
+    assert rows[0]["learning_rate"].keys() == {"a", "b"}
 
 
 def test_nan_is_rolled_back_with_something_changed(tmp_path: Path) -> None:

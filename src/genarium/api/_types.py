@@ -82,7 +82,14 @@ Count: TypeAlias = Annotated[int, Gt(0)]
 Seed: TypeAlias = Annotated[
     int, Ge(0), Le(2**63 - 1), Help("of all that is drawn: the same seed, the same result")
 ]
-Step: TypeAlias = Annotated[int, Ge(0), Help("the checkpoint of this step (default: the newest)")]
+Step: TypeAlias = Annotated[
+    Annotated[int, Ge(0)] | Literal["best", "last"],
+    Flag(metavar="N"),
+    Help(
+        "the checkpoint of this step, or best or last (default: the best where training kept it, "
+        "with --keep-best, else the last)"
+    ),
+]
 Device: TypeAlias = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Help("auto takes a GPU where there is one")
 ]

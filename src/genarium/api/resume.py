@@ -44,8 +44,8 @@ def resume(
 
     That is where its newest whole checkpoint stands, or step 0. In Python, `training` may be a
     budget (steps, epochs, minutes), which replaces the run's, log_every, sample_every,
-    checkpoint_every, keep, tensorboard and device; and `data` the Dataset again, for a run that
-    was given one.
+    checkpoint_every, keep, patience, tensorboard, device and threads; and `data` the Dataset
+    again, for a run that was given one.
 
     accept_changes: go on although the data, the number of processes or config.yaml changed.
 

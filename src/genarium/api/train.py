@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from genarium import recipes
 from genarium.api._types import Named, RecipeName, Source
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from genarium.data import Dataset
     from genarium.recipes import Recipe
     from genarium.runs.configuration import Config
+    from genarium.runs.presets import Preset
     from genarium.runs.trained import Trained
     from genarium.training.progress import Progress
 
     Layers: TypeAlias = Mapping[str, Mapping[str, Any]]
     File: TypeAlias = Layers | str | os.PathLike[str]
+    Size: TypeAlias = Preset | Literal["quick", "standard", "large", "paper"]
 else:
+    Size = Literal["quick", "standard", "large", "paper"]
     File = Annotated[Any, Flag(metavar="FILE", raw=True)]
 
 
@@ -58,9 +61,24 @@ def resolved(
     data: Dataset | str | os.PathLike[str] | None = None,
     config: Layers | str | os.PathLike[str] | None = None,
     out: object = None,
+    preset: str | None = None,
     **settings: Any,
 ) -> tuple[Recipe, Config]:
-    """The recipe and every setting, checked; arguments as of `train`, without any training."""
+    """The recipe and every setting, checked; arguments as of `train`, without any training.
+
+    A preset changes nothing here: what it stands for follows from the data.
+    """
+    return _resolved(recipe, data, config, settings, {})
+
+
+def _resolved(
+    recipe: str | Recipe | None,
+    data: Dataset | str | os.PathLike[str] | None,
+    config: File | None,
+    settings: Mapping[str, Any],
+    under: Layers,
+) -> tuple[Recipe, Config]:
+    """The same; under: a layer of settings beneath those that are given."""
     if isinstance(config, str | os.PathLike):
         config = configuration.read_yaml(Path(config))
     layers = dict(config or {})
@@ -73,7 +91,7 @@ def resolved(
         raise UserError(
             f"name a recipe: genarium train {'|'.join(recipes.catalogue())} (or --config FILE)"
         )
-    chosen = recipes.get(named)
+    result = recipes.get(named)
     given: Layers = {}
     if isinstance(data, str | os.PathLike):
         given = {"data": {"source": os.fspath(data)}}
@@ -81,8 +99,8 @@ def resolved(
         from genarium.runs import inputs
 
         given = {"data": _how_read(inputs.dataset(data, "data"))}
-    routed = configuration.route(chosen, settings)
-    return chosen, configuration.resolve(chosen, layers, routed, given)
+    routed = configuration.route(result, settings)
+    return result, configuration.resolve(result, under, layers, routed, given)
 
 
 def _how_read(dataset: Dataset) -> dict[str, Any]:
@@ -92,6 +110,33 @@ def _how_read(dataset: Dataset) -> dict[str, Any]:
     if "size" in policy:
         given["size"] = "x".join(map(str, policy["size"]))
     return {"source": str(dataset.info.get("source", dataset.name)), **given}
+
+
+def _preset(
+    name: Any,
+    recipe: Recipe,
+    resolved: Config,
+    dataset: Dataset,
+    config: File | None,
+    settings: Mapping[str, Any],
+) -> Layers:
+    """The settings that a preset stands for, beside those that are given."""
+    from genarium.runs import presets
+    from genarium.training.engine import on_cpu
+
+    if isinstance(config, str | os.PathLike):
+        config = configuration.read_yaml(Path(config))
+    layers: dict[str, Any] = dict(config or {})
+    given = {**layers.get("arguments", {}), **layers.get("training", {}), **settings}
+    checked = {**resolved.arguments, **resolved.training}
+    return presets.chosen(
+        name,
+        recipe,
+        dataset.spec,
+        len(dataset.train),
+        accelerated=not on_cpu(resolved.training["device"]),
+        given={k: checked[k] for k, v in given.items() if v is not None and k in checked},
+    )
 
 
 def notes() -> str:
@@ -108,6 +153,7 @@ def train(
     *,
     out: Annotated[Named | None, Flag(metavar="DIR", raw=True)] = None,
     config: File | None = None,
+    preset: Size | None = None,
     progress: Progress | bool | None = None,
     **settings: Any,
 ) -> Trained:
@@ -120,15 +166,27 @@ def train(
     data: a built-in data set or a folder of images; in Python also a Dataset (default: digits).
     out: the run folder (default: runs/RECIPE-DATA-N).
     config: a configuration file; flags override it. In Python also its sections as dicts.
+    preset: sizes and steps that fit the images, their number and the device: quick (some ten
+        minutes of two cores), standard, large (for a GPU), or those of the paper; what is given
+        otherwise wins (default: the recipe's own).
 
     Raises UserError for a wrong setting, RunError for a run that had to stop.
     """
     from genarium.runs import fitting, inputs
     from genarium.runs.building import load_configured
 
-    chosen, all_settings = resolved(recipe, data, config, **settings)
+    chosen, all_settings = _resolved(recipe, data, config, settings, {})
+    said: list[str] = []
     if data is None or isinstance(data, str | os.PathLike):
         dataset = load_configured(all_settings, progress=bool(progress))
     else:
         dataset = inputs.dataset(data, "data")
-    return fitting.begin(all_settings, dataset, out=out, progress=progress, recipe=chosen)
+    if preset is not None:
+        under = _preset(preset, chosen, all_settings, dataset, config, settings)
+        chosen, all_settings = _resolved(recipe, data, config, settings, under)
+        sizes = {**under["arguments"], **under["training"]}
+        flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in sizes.items())
+        said.append(f"--preset {preset} is here {flags}")
+    return fitting.begin(
+        all_settings, dataset, out=out, progress=progress, recipe=chosen, notes=said
+    )

@@ -43,6 +43,17 @@ def used(
     Raises UserError where that is so of a new budget: it asked for what cannot be done.
     """
     seconds = float(saved.state["seconds"])
+    trainer.best.load(saved.state.get("best"))
+    if trainer.best.over:
+        result = trainer.best.state
+        what = (
+            f"{path} stopped at step {saved.step}, {result['waited']} checkpoints after its best, "
+            f"step {result['step']}"
+        )
+        if set(training) & {*BUDGET, "patience"}:
+            raise UserError(f"{what}: give a larger patience to go on")
+        warnings.warn(f"{what}: nothing is trained; a larger patience goes on", stacklevel=3)
+        return True
     if trainer.budget.used(saved.step, seconds) < 1:
         return False
     budget = {name: getattr(trainer.options, name) for name in BUDGET}

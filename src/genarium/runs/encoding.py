@@ -33,7 +33,7 @@ class Labelled(NamedTuple):
 def that_encodes(
     run: Any,
     source: Any = None,
-    step: int | None = None,
+    step: int | str | None = None,
     device: str = "auto",
     *,
     data: Any = None,

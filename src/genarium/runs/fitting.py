@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +15,16 @@ from genarium.data import places
 from genarium.data.names import shown
 from genarium.errors import UserError
 from genarium.recipes import Recipe
-from genarium.runs import budget, inputs
+from genarium.runs import budget, inputs, validation
+from genarium.runs.announcement import Announcement
 from genarium.runs.building import build, own_data, placed
 from genarium.runs.configuration import Config, current
-from genarium.runs.folder import RunFolder, hardware, spec_to_dict
+from genarium.runs.folder import RunFolder, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
 from genarium.signatures import flag_of
 from genarium.training import checkpoint as checkpoints
+from genarium.training import threads
 from genarium.training.device import expect_device
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
@@ -40,17 +42,25 @@ def begin(
     out: str | os.PathLike[str] | None = None,
     progress: Progress | bool | None = False,
     recipe: Recipe | None = None,
+    notes: Sequence[str] = (),
 ) -> Trained:
-    """Train what a resolved configuration describes, on loaded data."""
+    """Train what a resolved configuration describes, on loaded data. notes: said at its start."""
     recipe = recipe or recipes.get(config.recipe)
     chosen = recipe.chosen(dataset.spec, config.arguments)
     config = replace(config, arguments={**config.arguments, **chosen})
-    trainer = trainer_of(recipe, config, dataset)  # refuses bad input before there is a folder
-    engine = trainer.engine
+    what = (
+        f"{flag_of(name)} auto: {value}, by what the data are" for name, value in chosen.items()
+    )
+    notes = [*notes, *what]
+    engine = engine_of(config)
+    count = threads.chosen(TrainOptions(**config.training), engine)
+    config = with_threads(config, count)
+    # bad input is refused before there is a folder
+    trainer = trainer_of(recipe, config, dataset, engine)
     if not engine.main:
         # the other processes compute; the run's folder belongs to the first
         folder = RunFolder(Path(engine.broadcast("")))
-        _run(trainer, folder, dataset, False)
+        _run(trainer, recipe, config, folder, dataset, False)
         return Trained(folder)
     # a run knows its data by what is in them; where they are is said so that it holds everywhere
     source = config.data["source"]
@@ -68,7 +78,7 @@ def begin(
         }
         folder.describe(config, about, recipe.family, recipe.paper)
         engine.broadcast(os.fspath(folder.path))
-        _run(trainer, folder, dataset, progress, chosen=chosen)
+        _run(trainer, recipe, config, folder, dataset, progress, notes=notes)
     return Trained(folder, data=dataset)
 
 
@@ -83,9 +93,9 @@ def go_on(
     """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
 
     training: settings that may change: a budget (steps, epochs, minutes), which replaces the
-    run's, log_every, sample_every, checkpoint_every, keep, tensorboard, device. data: where the
-    run's data are now, or the `Dataset` again for a run that was given one. accept_changes: go on
-    although the data, the number of processes or config.yaml changed.
+    run's, log_every, sample_every, checkpoint_every, keep, patience, tensorboard, device, threads.
+    data: where the run's data are now, or the `Dataset` again for a run that was given one.
+    accept_changes: go on although the data, the number of processes or config.yaml changed.
 
     Raises UserError for a budget that is used already and for other settings.
     """
@@ -98,9 +108,10 @@ def go_on(
     dataset = own_data(folder, config, data, accept_changes=accept_changes, progress=bool(progress))
     if isinstance(data, str | os.PathLike) and not config.data["from_dir"]:
         config = placed(replace(config, data={**config.data, "source": os.fspath(data)}))
-    about = folder.about()
-    trainer = trainer_of(recipe, config, dataset, stored=True)
-    engine = trainer.engine
+    then = threads_of(folder)
+    config = with_threads(config, config.training["threads"] or then)
+    engine = engine_of(config)
+    trainer = trainer_of(recipe, config, dataset, engine, stored=True)
     with folder.locked() if engine.main else nullcontext():
         if engine.main:
             checkpoints.sweep(folder.checkpoints)
@@ -120,23 +131,41 @@ def go_on(
                 "--accept-changes"
             )
         if engine.main:
-            threads = about["hardware"]["threads"]
-            if threads != hardware()["threads"]:
+            now = config.training["threads"]
+            if saved is not None and then not in (None, now):
                 warnings.warn(
-                    f"{folder.path} was trained with {threads} threads and goes on with "
-                    f"{hardware()['threads']}: sums may differ in the last bits",
+                    f"{folder.path} was trained with {then} threads and goes on with {now}: sums "
+                    "may differ in the last bits",
                     stacklevel=2,
                 )
             folder.configure(config)
-        _run(trainer, folder, dataset, progress if engine.main else False, saved)
+        _run(trainer, recipe, config, folder, dataset, progress if engine.main else False, saved)
     return Trained(folder, data=dataset)
 
 
-def trainer_of(recipe: Recipe, config: Config, dataset: Dataset, stored: bool = False) -> Trainer:
+def threads_of(folder: RunFolder) -> int | None:
+    """The threads that a run was trained with so far, None where it does not say."""
+    said = folder.config(accept_changes=True).training.get("threads")
+    result = said or folder.about()["hardware"].get("threads")
+    return result if type(result) is int and result > 0 else None
+
+
+def with_threads(config: Config, count: int | None) -> Config:
+    return replace(config, training={**config.training, "threads": count})
+
+
+def engine_of(config: Config) -> Engine:
+    return Engine(config.training["device"], config.training["precision"])
+
+
+def trainer_of(
+    recipe: Recipe, config: Config, dataset: Dataset, engine: Engine, stored: bool = False
+) -> Trainer:
     options = TrainOptions(**config.training)
-    engine = Engine(options.device, options.precision)
-    model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
-    return Trainer(model, training_data(dataset), options, engine=engine)
+    with threads.using(options.threads):
+        model = build(recipe, dataset.spec, config.arguments, options.seed, stored=stored)
+    scorer = validation.scorer(model, dataset, options)
+    return Trainer(model, training_data(dataset), options, engine=engine, scorer=scorer)
 
 
 def training_data(dataset: Dataset) -> TrainingData:
@@ -146,23 +175,27 @@ def training_data(dataset: Dataset) -> TrainingData:
 
 def _run(
     trainer: Trainer,
+    recipe: Recipe,
+    config: Config,
     folder: RunFolder,
     dataset: Dataset,
     progress: Progress | bool | None,
     saved: checkpoints.Checkpoint | None = None,
-    chosen: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     if trainer.engine.main:
         trainer.attach(
             folder.path,
             live(folder.path.name) if progress is True else (progress or None),
             painter(folder, dataset, trainer.options.seed),
+            [Announcement(recipe.name, dataset, config.arguments)],
         )
-    for name, value in (chosen or {}).items():
-        trainer.progress.note(f"{flag_of(name)} auto: {value}, by what the data are")
+        for note in notes:
+            trainer.progress.note(note)
     if saved is not None:
         trainer.restore(saved, str(folder.checkpoints))
     else:
         trainer.log.rewind(0)
-    trainer.fit()
+    with threads.using(trainer.options.threads):
+        trainer.fit()
     trainer.engine.wait()

@@ -131,7 +131,7 @@ class RunFolder:
             "paper": paper,
             "data": dict(data),
             "versions": versions(),
-            "hardware": hardware(),
+            "hardware": hardware(config.training.get("threads")),
         }
         try:
             with self._writing("repeat the command"):
@@ -295,7 +295,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def hardware() -> dict[str, Any]:
+def hardware(threads: int | None = None) -> dict[str, Any]:
     """What the run computes on, as far as it decides numbers and speed."""
     import torch
 
@@ -305,7 +305,7 @@ def hardware() -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads or torch.get_num_threads(),
         "allocator": allocator.state(),
     }
     if torch.cuda.is_available():

@@ -10,6 +10,7 @@ from genarium.errors import UserError
 from genarium.runs import inputs
 from genarium.runs.folder import RunFolder
 from genarium.runs.trained import Trained
+from genarium.training import best
 from genarium.training.device import device_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def load(
     path: str | os.PathLike[str],
-    step: int | None = None,
+    step: int | str | None = None,
     device: str = "auto",
     *,
     data: Data | None = None,
@@ -28,9 +29,10 @@ def load(
 ) -> Trained:
     """A trained run, ready to use; needs only the run folder, never the data.
 
-    step: take the checkpoint of this step instead of the newest. device: "auto" takes a GPU where
-    there is one. data: where the run's data are now, if they were moved, or the `Dataset` for a run
-    that was given one. accept_changes: take them with a warning where they changed since. Both
+    step: take the checkpoint of this step, "best" or "last"; None takes the best where the run
+    keeps it (`keep_best`), else the newest. device: "auto" takes a GPU where there is one. data:
+    where the run's data are now, if they were moved, or the `Dataset` for a run that was given
+    one. accept_changes: take them with a warning where they changed since. Both
     count when the data are asked for.
     """
     folder = RunFolder.open(inputs.path(path, "load: path"))
@@ -40,7 +42,7 @@ def load(
 
 def opened(
     run: Trained | str | os.PathLike[str],
-    step: int | None = None,
+    step: int | str | None = None,
     device: str = "auto",
     *,
     data: Data | None = None,
@@ -55,11 +57,14 @@ def opened(
     if not isinstance(run, Trained):
         path = inputs.path(run, "run")
         run = load(path, step, device, data=data, accept_changes=accept_changes)
-    elif step is not None and step != run.step:
+        return run.with_settings(settings) if settings else run
+    if isinstance(step, str):
+        step = best.load(run.folder.checkpoints, step).step
+    if step is not None and step != run.step:
         raise UserError(
             f"--step {step}: this run is loaded at step {run.step}: give its folder instead"
         )
-    elif data is not None or accept_changes:
+    if data is not None or accept_changes:
         run.data_at(data, accept_changes)
     return run.with_settings(settings) if settings else run
 

@@ -19,8 +19,8 @@ from genarium.runs.building import build, own_data
 from genarium.runs.configuration import current
 from genarium.runs.folder import RunFolder, spec_from_dict
 from genarium.runs.summary import Summary
+from genarium.training import best, log
 from genarium.training import checkpoint as checkpoints
-from genarium.training import log
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -30,14 +30,14 @@ class OpenedRun(Summary):
     """What a run folder holds; `Trained`, which adds what its model can do, is what users see.
 
     model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
-    checkpoint's. settings: how it samples, None for the model's own way (`with_settings`). data,
-    accept_changes: see `data_at`.
+    checkpoint's, the best one's where the run keeps it. settings: how it samples, None for the
+    model's own way (`with_settings`). data, accept_changes: see `data_at`.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        step: int | None = None,
+        step: int | str | None = None,
         device: str = "cpu",
         *,
         data: Dataset | str | os.PathLike[str] | None = None,
@@ -53,7 +53,7 @@ class OpenedRun(Summary):
         self.about = folder.about()
         self.taxonomy: tuple[str, ...] = tuple(self.about["taxonomy"])
         self.spec: Spec = spec_from_dict(self.about["data"]["spec"])
-        saved = checkpoints.load(folder.checkpoints, step, weights_only=True)
+        saved = best.load(folder.checkpoints, step)
         self.step = saved.step
         arguments = self._config.arguments
         self.model: Model = build(self.recipe, self.spec, arguments, seed=0, stored=True)

@@ -26,6 +26,14 @@ class Summary:
         """The rows of metrics.jsonl."""
         raise NotImplementedError
 
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """How long the training was said to take at its start; None where it was too short to say.
+
+        See `genarium.training.pace.Estimate` for its entries; seconds is the whole.
+        """
+        return next((row for row in self.history() if row.get("event") == "estimate"), None)
+
     def to_dict(self) -> dict[str, Any]:
         """Where the run is and what it reached, ready for JSON."""
         return {
@@ -54,7 +62,18 @@ class Summary:
 
     def _state(self) -> str:
         losses = "  ".join(f"{k} {v:.4g}" for k, v in self._last().get("losses", {}).items())
-        return f"{self.path}: {self.recipe.name} at step {self.step}  {losses}"
+        return f"{self.path}: {self.recipe.name} at step {self.step}{self._chosen()}  {losses}"
+
+    def _chosen(self) -> str:
+        """Of a run that keeps its best checkpoint: by what, and how far it was trained."""
+        rows = self.history()
+        score = next(
+            (r for r in rows if r.get("event") == "score" and r["step"] == self.step), None
+        )
+        if score is None or score["best"] != self.step or score["value"] is None:
+            return ""
+        last = max(row["step"] for row in rows)
+        return f" of {last}, the best by {score['name']} {score['value']:.4g} (validation)"
 
     def _repr_html_(self) -> str:
         can = ", ".join(self.capabilities)

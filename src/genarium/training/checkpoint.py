@@ -105,8 +105,10 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
+def save(folder: Path, checkpoint: Checkpoint, keep: int, also: int | None = None) -> Path:
     """Write `checkpoint` under `folder`, atomically, and drop all but the newest `keep`.
+
+    also: the step of one that is kept however old it is.
 
     Those of later steps go too: they are damaged, or of a way that the run left. Raises RunError
     when the disk does not take it; the previous checkpoint is then untouched.
@@ -146,7 +148,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     shutil.rmtree(aside, ignore_errors=True)
     there = _paths(folder)
     kept_steps = [step for step in there if step <= checkpoint.step][-keep:]
-    for step in there.keys() - kept_steps:
+    for step in there.keys() - {*kept_steps, also}:
         _remove(there[step])
     return target
 

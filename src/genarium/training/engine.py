@@ -37,7 +37,7 @@ class Engine:
     def __init__(self, device: str = "auto", precision: str = "auto"):
         expect_device(device)
         self.rank, self.world = 0, world.size()
-        cpu = _on_cpu(device)
+        cpu = on_cpu(device)
         if self.world == 1:
             self.device = torch.device("cpu") if cpu else _accelerator(device)
         else:
@@ -86,6 +86,11 @@ class Engine:
     @property
     def main(self) -> bool:
         return self.rank == 0
+
+    def settle(self) -> None:
+        """Wait until the device has done what was asked of it, so that it can be timed."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         if not self.bf16:
@@ -138,7 +143,8 @@ class Engine:
                 self.accelerator.wait_for_everyone()
 
 
-def _on_cpu(device: str) -> bool:
+def on_cpu(device: str) -> bool:
+    """Whether a run on this device, as --device names it, computes on the CPU."""
     if device != "auto":
         return torch.device(device).type == "cpu"
     wanted = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")

@@ -73,7 +73,7 @@ class Log:
                 self._note(f"{self.path} cannot be written ({_reason(error)}): rows wait for space")
         if self._writer is not None:
             try:
-                for group in ("losses", "metrics"):
+                for group in ("losses", "metrics", "learning_rate"):
                     for name, value in row.get(group, {}).items():
                         self._writer.add_scalar(f"{group}/{name}", value, row["step"])
             except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -56,8 +57,10 @@ class Meter:
         passed = max(1e-9, seconds - before_seconds)
         return (step - before_step) * self.images / passed
 
-    def row(self, step: int, seconds: float, epoch: float, learning_rate: float) -> dict[str, Any]:
-        """The row of the log at this step; the means begin anew.
+    def row(
+        self, step: int, seconds: float, epoch: float, rates: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """The row of the log at this step; the means begin anew. rates: learning rates by player.
 
         Raises NonFinite for a mean loss that is no number.
         """
@@ -70,7 +73,7 @@ class Meter:
             "images": step * self.images,
             "epoch": round(epoch, 4),
             "rate": round(self.rate(step, seconds), 1),
-            "learning_rate": learning_rate,
+            "learning_rate": dict(rates),
             "losses": {},
             "metrics": {},
         }

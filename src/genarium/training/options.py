@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 BUDGET = ("steps", "epochs", "minutes")
 CHANGEABLE = (
@@ -14,8 +14,10 @@ CHANGEABLE = (
     "sample_every",
     "checkpoint_every",
     "keep",
+    "patience",
     "tensorboard",
     "device",
+    "threads",
 )
 """What may change in a run that goes on; with anything else it would be another run."""
 
@@ -37,12 +39,19 @@ class TrainOptions:
     flip: mirror each training image left to right with probability 1/2.
     precision: auto takes bf16 where the hardware has bf16 matrix units, else fp32.
     device: auto takes a GPU where there is one.
+    threads: of a training on a CPU (default: one or all, whichever a short trial finds faster;
+        OMP_NUM_THREADS decides where it is set).
     channels_last: keep images and convolutions in channels-last memory order.
     compile: compile the networks with torch.compile (first step takes long).
     log_every: write a row of metrics.jsonl every so many steps.
-    sample_every: draw a sample grid every so many steps (0: at checkpoints).
+    sample_every: draw a sample grid every so many steps (0: at steps 10, 20, 50, 100, 200 ... and
+        at checkpoints).
     checkpoint_every: save a checkpoint every so many steps.
     keep: how many checkpoints to keep.
+    keep_best: score each checkpoint on validation images and keep the best one too, which is then
+        what the run loads.
+    patience: stop after so many checkpoints in a row that score no better (0: off; needs
+        --keep-best).
     tensorboard: also write TensorBoard event files (needs the extra `track`).
     """
 
@@ -58,10 +67,13 @@ class TrainOptions:
     flip: bool = False
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
+    threads: Annotated[int, Gt(0), Le(1024)] | None = None
     channels_last: bool = True
     compile: bool = False
     log_every: Annotated[int, Gt(0)] = 50
     sample_every: Annotated[int, Ge(0)] = 0
     checkpoint_every: Annotated[int, Gt(0)] = 500
     keep: Annotated[int, Gt(0)] = 2
+    keep_best: bool = False
+    patience: Annotated[int, Ge(0)] = 0
     tensorboard: bool = False

@@ -91,6 +91,11 @@ class Player:
         for group in self.optimizer.param_groups:
             group["lr"] = self.phase.optim.lr * factor
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of its last step."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
     def zero_grad(self) -> None:
         """Forget the gradients."""
         for parameter in self.parameters:

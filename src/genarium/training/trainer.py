@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from genarium.contract import Batch, Model, Step
 from genarium.errors import Interrupted, RunError
 from genarium.training import checkpoint as checkpoints
 from genarium.training.batches import Batches, TrainingData
+from genarium.training.best import Best, Scorer
 from genarium.training.checkpoint import Checkpoint, on_cpu
 from genarium.training.ema import Ema
 from genarium.training.engine import Engine
 from genarium.training.interruption import Interruption, explained
+from genarium.training.intervals import Intervals
 from genarium.training.log import Log
 from genarium.training.meter import Meter, NonFinite
 from genarium.training.options import TrainOptions
@@ -43,7 +45,8 @@ MAX_ROLLBACKS = 3
 class Trainer:
     """Trains `model` on `data` and keeps its run folder.
 
-    options: with `batch` and at least one of steps, epochs and minutes set.
+    options: with `batch` and at least one of steps, epochs and minutes set. scorer: of a model in
+    evaluation mode, for `options.keep_best`.
     `attach` gives it a folder; without one nothing is kept on disk.
     """
 
@@ -54,6 +57,7 @@ class Trainer:
         options: TrainOptions,
         *,
         engine: Engine | None = None,
+        scorer: Scorer | None = None,
     ):
         self.engine = engine or Engine(options.device, options.precision)
         self.options, self.data = options, data
@@ -70,11 +74,12 @@ class Trainer:
         images = self.batch * self.batches.a_step
         self.budget = Budget(options, images, len(data))
         self.meter = Meter(self.engine, images)
+        self.best = Best(options, self.engine, scorer)
+        self.intervals = Intervals(self)
         self.step, self.seconds, self.rollbacks = 0, 0.0, 0
         self.folder: Path | None = None
         self.log = Log(None)
         self.progress: Progress = Silent()
-        self.on_sample: Callable[[Model, int], None] | None = None
         self._interruption = Interruption()
         self._good: Checkpoint | None = None
 
@@ -83,17 +88,19 @@ class Trainer:
         folder: Path | None,
         progress: Progress | None = None,
         on_sample: Callable[[Model, int], None] | None = None,
+        watchers: Sequence[Callable[[Trainer], None]] = (),
     ) -> None:
         """Say where the run's files go and what is called with it.
 
         folder: gets checkpoints/ and metrics.jsonl. on_sample: called with (the model in eval
-        mode holding the sampling weights, step).
+        mode holding the sampling weights, step). watchers: called after each step; they change
+        nothing.
         """
         self.folder = folder
         self.progress = Steady(progress) if progress else Silent()
         metrics = folder / "metrics.jsonl" if folder else None
         self.log = Log(metrics, self.options.tensorboard, self.progress.note)
-        self.on_sample = on_sample
+        self.intervals.attach(on_sample, watchers)
 
     # ------------------------------------------------------------------------ one step
 
@@ -155,6 +162,7 @@ class Trainer:
         self.model.train()
         self._good = self.snapshot()
         self.meter.start(self.step, self.seconds)
+        self.intervals.pace.begin(self.step, self.seconds)
         self._since = time.monotonic()
         try:
             with (
@@ -164,7 +172,7 @@ class Trainer:
                 while not self._finished():
                     if stop := self.engine.any(self._interruption.number):
                         self._stop(stop)
-                self._sample()
+                self.intervals.sample()
                 self.progress.update(self.step, 1.0, 0.0, None)
         finally:
             self.progress.close()
@@ -176,10 +184,12 @@ class Trainer:
         try:
             if self._done():
                 if self._good.step != self.step or self.step == 0:
-                    self._keep()
+                    self._keep(scored=True)
                 return True
             self.one_step()
-            self.seconds += self._lap()
+            self.intervals.settle()
+            self.seconds += (lap := self.lap())
+            self.intervals.trained(lap)
             self._after_step()
         except NonFinite as error:
             self._roll_back(str(error))
@@ -187,10 +197,11 @@ class Trainer:
 
     def _done(self) -> bool:
         # with a limit in minutes each process has its own clock: one past it stops all
-        done = self.budget.used(self.step, self.seconds) >= 1.0
+        done = self.budget.used(self.step, self.seconds) >= 1.0 or self.best.over
         return bool(self.engine.any(int(done))) if self.options.minutes else done
 
-    def _lap(self) -> float:
+    def lap(self) -> float:
+        """Seconds since it was asked last."""
         now = time.monotonic()
         lap, self._since = now - self._since, now
         return lap
@@ -205,25 +216,12 @@ class Trainer:
             self.meter.start(self.step, self.seconds)
         self.progress.update(self.step, self.budget.used(self.step, self.seconds), rate, row)
         if self.step % options.checkpoint_every == 0:
-            self._keep()
-        if self.step % (options.sample_every or options.checkpoint_every) == 0:
-            self._sample()
+            self._keep(scored=True)
+        self.intervals.after_step()
 
     def _row(self) -> dict[str, Any]:
-        epoch, factor = self.budget.epochs(self.step), self.learning_rate_factor()
-        return self.meter.row(self.step, self.seconds, epoch, factor)
-
-    def _sample(self) -> None:
-        if self.on_sample is None:
-            return
-        self.model.eval()
-        with self.sampling_weights():
-            try:
-                self.on_sample(self.model, self.step)
-            except OSError as error:  # a picture that the disk does not take ends no training
-                self.progress.note(f"no samples of step {self.step}: {error.strerror or error}")
-        self.model.train()
-        self._lap()  # pictures are not training time
+        rates = {player.phase.name: player.rate for player in self.players}
+        return self.meter.row(self.step, self.seconds, self.budget.epochs(self.step), rates)
 
     def sampling_weights(self) -> AbstractContextManager[None]:
         """The averaged weights in the model's place, for as long as the block runs."""
@@ -246,6 +244,7 @@ class Trainer:
                 "seconds": self.seconds,
                 "rollbacks": self.rollbacks,
                 "world": self.engine.world,
+                **({"best": self.best.state} if self.best.on else {}),
             },
         )
 
@@ -260,18 +259,23 @@ class Trainer:
         self.step = int(saved.state["step"])
         self.seconds = float(saved.state["seconds"])
         self.rollbacks = int(saved.state["rollbacks"])
+        self.best.load(saved.state.get("best"))
         self.meter.clear()
         self.log.rewind(self.step)
 
-    def _keep(self) -> None:
+    def _keep(self, scored: bool = False) -> None:
         snapshot = self.snapshot()
         bad = snapshot.poisoned()
         if self.engine.any(int(bool(bad))):
             raise NonFinite(f"tensor {bad[0] if bad else 'of another process'}")
+        if scored and self.best.on:
+            self.intervals.score()
+            snapshot.state["best"] = self.best.state
         self._good = snapshot
-        if self.folder is not None:
-            checkpoints.save(self.folder / "checkpoints", snapshot, self.options.keep)
-        self._lap()  # nor is saving
+        with self.intervals.paused("checkpoint"):
+            if self.folder is not None:
+                folder, keep = self.folder / "checkpoints", self.options.keep
+                checkpoints.save(folder, snapshot, keep, self.best.step)
 
     def _roll_back(self, what: str) -> None:
         assert self._good is not None
@@ -291,7 +295,7 @@ class Trainer:
             f"{what} is not finite at step {failed}: back to step {self.step} with half the "
             f"learning rate and new noise (rollback {attempts} of {MAX_ROLLBACKS})"
         )
-        self._lap()
+        self.lap()
 
     def _stop(self, number: int) -> None:
         with suppress(NonFinite):  # poisoned weights: the checkpoint before stays the last
