@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from genarium.contract import Spec
 
+N = 16  # test images where none are named
+
 
 @dataclass(repr=False)
 class Completions(Picture):
     """Completed images.
 
     originals: uint8 [n,C,H,W]. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. images: the
-    completions, [n,draws,C,H,W] float32 on [-1, 1].
+    completions, [n,draws,C,H,W] float32 on [-1, 1]. names: of the originals.
     """
 
     NAME: ClassVar[str] = "completions.png"
@@ -42,6 +44,7 @@ class Completions(Picture):
     images: Tensor
     run: str
     kept: str
+    names: list[str] = field(default_factory=list)
 
     @property
     def image(self) -> Tensor:
@@ -57,7 +60,8 @@ class Completions(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         n, draws = self.images.shape[:2]
-        return {"run": self.run, "n": n, "draws": draws, "keep": self.kept}
+        facts = {"run": self.run, "n": n, "draws": draws, "keep": self.kept}
+        return {**facts, "images": self.names}
 
     def text(self) -> str:
         return f"{len(self.images)} images, {self.images.shape[1]} completions each"
@@ -79,23 +83,27 @@ def complete(
 ) -> Completions:
     """Keep part of images and draw the rest.
 
-    images: image files, folders of them, or test:NUMBERS (default: test:0-15).
+    images: image files, folders of them, or test:NUMBERS (default: 16 of the test split that the
+        seed draws, the classes in turn).
     keep: what stays: the upper or left half, or where a mask of the images' size is white (in
         Python also bool [H,W] or [n,1 or C,H,W]).
     draws: different completions of each image.
+    seed: of the completions, and of which images are drawn.
     """
     from genarium.runs.loading import opened
-    from genarium.runs.selection import pictures
+    from genarium.runs.selection import named, some
 
     trained = opened(run, step, device, data=data, accept_changes=accept_changes)
     trained.can("complete")
     mask = _mask(keep, trained.spec) if isinstance(keep, str | Path) else keep
-    originals = pictures(trained, "test:0-15" if images is None else images, "images")
+    names, originals = named(
+        trained, some(trained, N, seed) if images is None else images, "images"
+    )
     each = mask.repeat_interleave(draws, 0) if mask.ndim == 4 and len(mask) > 1 else mask
     drawn = trained.complete(originals.repeat_interleave(draws, 0), each, seed, condition)
     kept = str(keep) if isinstance(keep, str | Path) else "a mask"
     drawn = drawn.unflatten(0, (len(originals), draws))
-    return of_run(Completions(originals, mask, drawn, str(trained.path), kept), trained)
+    return of_run(Completions(originals, mask, drawn, str(trained.path), kept, names), trained)
 
 
 def _mask(text: str | Path, spec: Spec) -> Tensor:
