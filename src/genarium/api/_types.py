@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     RecipeName: TypeAlias = str | Recipe
     Source: TypeAlias = Dataset | str | os.PathLike[str]
     Images: TypeAlias = trained.Images
+    Pictures: TypeAlias = Dataset | trained.Images
     Data: TypeAlias = Dataset | str | os.PathLike[str]
     Place: TypeAlias = Dataset | str | os.PathLike[str]
     Condition: TypeAlias = conditions.Condition
@@ -52,6 +53,14 @@ else:
         Any,
         Flag(metavar="IMAGES", raw=True, repeat=True),
         Help("image files, folders of them, test, test:NUMBERS, or a data set"),
+    ]
+    Pictures = Annotated[
+        Any,
+        Flag(metavar="DATA", raw=True, repeat=True),
+        Help(
+            "a folder of images or a data set, read as the run's were, or some images: files, "
+            "test:NUMBERS (default: the run's own data)"
+        ),
     ]
     Data = Annotated[
         Any,

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from genarium.data import Dataset, Split
 
 
+class Picked(NamedTuple):
+    """names, images: as of `Given`. labels: the classes [n] int64, -1 where none is known, or None
+    for all; classes: their names."""
+
+    names: list[str]
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+
+
 class Given(NamedTuple):
     """names: of the images, as a table would show them. images: uint8 [n,C,H,W]."""
 
@@ -97,12 +107,40 @@ def joined(lists: Sequence[Listed]) -> Listed:
     )
 
 
-def of_split(split: Split, name: str, domain: str = "a") -> Listed:
+def picked(lists: Sequence[Listed], n: int, seed: int) -> Picked:
+    """What was named one by one, and of the others `n` at most, drawn by `seed`, the classes in
+    turn. All must have one size."""
+    parts = [part for part in lists if part.chosen]
+    rows = [(part, [*range(len(part))]) for part in parts]
+    sets = [part for part in lists if not part.chosen]
+    if sets:
+        many = joined(sets)
+        some = [*range(len(many))] if len(many) <= n else many.fair(n, seed)
+        parts.append(many)
+        rows.append((many, some))
+    found = [part.take(some) for part, some in rows]
+    named = [part for part in parts if part.classes]
+    classes = named[0].classes if named else ()  # of files that are named one by one none is known
+    labels = [
+        part.labels[some]
+        if part.classes and part.labels is not None
+        else torch.full([len(some)], -1)
+        for part, some in rows
+    ]
+    return Picked(
+        [name for part in found for name in part.names],
+        torch.cat([part.images for part in found]),
+        torch.cat(labels) if classes else None,
+        classes,
+    )
+
+
+def of_split(split: Split, name: str, domain: str = "a", classes: tuple[str, ...] = ()) -> Listed:
     """The images of a split, called NAME:0, NAME:1 ..."""
     images, labels = split.domain(domain), split.labels
     known = labels is not None and len(labels) == len(images)
     names = [f"{name}:{row}" for row in range(len(images))]
-    return Listed(names, lambda rows: images[rows], labels if known else None)
+    return Listed(names, lambda rows: images[rows], labels if known else None, classes)
 
 
 def of_dataset(dataset: Dataset, splits: Sequence[str] = SPLITS, prefix: str = "") -> Listed:

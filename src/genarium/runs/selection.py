@@ -24,15 +24,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genarium.data import DataOptions, list_sources
+from genarium.data import DataOptions, Dataset, list_sources
 from genarium.data import load as load_data
 from genarium.data.choice import fair_rows
 from genarium.errors import UserError
 from genarium.runs import inputs
-from genarium.runs.listing import Given, Listed, is_archive, joined, of_path, of_split
+from genarium.runs.listing import Given, Listed, is_archive, of_path, of_split, picked
 
 if TYPE_CHECKING:
-    from genarium.data import Dataset
     from genarium.runs.trained import Trained
 
 NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -61,7 +60,7 @@ def listed(
         if not count:
             raise UserError(f"{where}: the run's test split holds no images: name a folder of some")
         if not colon:
-            return of_split(split, "test", domain)
+            return of_split(split, "test", domain, trained.spec.classes)
         rows = numbers(where, rest, count, "test images")
         images = split.domain(domain)
         names = [f"test:{row}" for row in rows]
@@ -70,7 +69,8 @@ def listed(
     if _exists(path) and not is_source(text):  # the name of a data set wins, as in training
         return of_path(where, path, options(trained, domain=domain))
     if is_source(kind.strip()):
-        return of_split(dataset_for(trained, text, from_dir=from_dir).test, kind.strip(), domain)
+        found = dataset_for(trained, text, from_dir=from_dir)
+        return of_split(found.test, kind.strip(), domain, found.spec.classes)
     raise UserError(f"{where} does not exist: name an image, a folder, test:NUMBERS or a data set")
 
 
@@ -85,19 +85,19 @@ def drawn(trained: Trained, value: Any, where: str, n: int, seed: int, domain: s
 
     What was named one by one (test:3,17, a file, a list of pictures) is all there, in front.
     """
+    return Given(*picked(lists_of(trained, value, where, domain), n, seed)[:2])
+
+
+def lists_of(trained: Trained, value: Any, where: str, domain: str = "a") -> list[Listed]:
+    """Whatever a caller means by images, before anything is chosen or read; see `pictures`."""
     texts = [os.fspath(value)] if isinstance(value, str | os.PathLike) else names_of(value)
     if texts:
-        lists = [listed(trained, f"{where}: {text}", text, domain=domain) for text in texts]
-    else:
-        found = named(trained, value, where, domain)
-        one_by_one = isinstance(value, list | tuple)
-        lists = [Listed(found.names, lambda rows: found.images[rows], chosen=one_by_one)]
-    parts = [part.all() for part in lists if part.chosen]
-    sets = [part for part in lists if not part.chosen]
-    if sets:
-        many = joined(sets)
-        parts.append(many.all() if len(many) <= n else many.take(many.fair(n, seed)))
-    return Given([n for part in parts for n in part.names], torch.cat([p.images for p in parts]))
+        return [listed(trained, f"{where}: {text}", text, domain=domain) for text in texts]
+    if isinstance(value, Dataset):
+        return [of_split(value.test, "test", domain, value.spec.classes)]
+    found = named(trained, value, where, domain)
+    one_by_one = isinstance(value, list | tuple)
+    return [Listed(found.names, lambda rows: found.images[rows], chosen=one_by_one)]
 
 
 def some(trained: Trained, n: int, seed: int, domain: str = "a", start: int = 0) -> str:
