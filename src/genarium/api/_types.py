@@ -105,6 +105,14 @@ Code: TypeAlias = Annotated[str, Help("samples of this learned code, as for `sam
 Invert: TypeAlias = Annotated[
     bool, Help("search the codes of images, for a model that does not encode")
 ]
+HeldAgainst: TypeAlias = Annotated[
+    Literal["test", "train+test", "folds"],
+    Help(
+        "what samples are held against (default: test): the test split; train+test, one reference "
+        "of both; or folds, the mean over parts of both, each as large as the test split. Copying "
+        "is judged by unseen images in any case"
+    ),
+]
 DataSource: TypeAlias = Annotated[
     Named, Flag(metavar="DATA", raw=True), Help("a built-in data set or a folder")
 ]

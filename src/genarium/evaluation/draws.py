@@ -9,6 +9,7 @@ Shapes: N samples · C channels · H, W height and width · A numbers of a condi
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
@@ -30,7 +31,7 @@ class Draws:
     """
 
     def __init__(self, model: Any, seed: int, conditions: Tensor | None = None, keep: int = 0):
-        self.model, self.keep = model, keep
+        self.model, self.keep, self.seed = model, keep, seed
         self.count = 0
         self._conditions = conditions
         self._generator = torch.Generator().manual_seed(seed)
@@ -51,6 +52,13 @@ class Draws:
         self.count += size
         self.device = drawn.device
         return drawn
+
+    def again(self) -> Draws:
+        """The same samples from the first on."""
+        found = copy.copy(self)
+        found.count, found.keep, found._kept, found._times = 0, 0, [], []
+        found._generator = torch.Generator().manual_seed(self.seed)
+        return found
 
     def asked(self, start: int, stop: int) -> Tensor | None:
         """What samples `start` to `stop` are asked to show; None where it is left to the model."""

@@ -67,7 +67,9 @@ def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
             evidence = [tag("td", verdict.why, colspan=2, class_="words none")]
         else:
             low, high = (number(end) for end in verdict.interval)
-            evidence = [_cell(number(verdict.difference)), tag("td", f"{low} to {high}")]
+            advice = tag("small", verdict.advice) if verdict.advice else None
+            ends = tag("td", f"{low} to {high}", advice)
+            evidence = [_cell(number(verdict.difference)), ends]
         rows.append(tag("tr", tag("th", verdict.score, scope="row"), told, *evidence))
     caption = (
         "A run is called better if the 95 % interval of the difference is all on one side of 0. "
@@ -123,8 +125,20 @@ def _way(context: Mapping[str, Any]) -> str:
     extractor, reference = context["extractor"], context["reference"]
     return (
         f"Features by {extractor['name']} (weights {extractor['hash']}; {context['resize']}). "
-        f"Reference: {reference['count']:,} images of the {reference['split']} split, and as "
-        f"many samples of each model that draws any, seed {context['seed']}."
+        f"Reference: {_reference(reference)}, and as many samples of each model that draws any, "
+        f"seed {context['seed']}."
+    )
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    """What samples were held against, in words."""
+    count, split = f"{reference['count']:,} images", reference["split"]
+    if "train" not in split:
+        return f"{count} of the {split} split"
+    words = f"{count} in {split}" if "fold" in split else f"{count} of the splits {split}"
+    return (
+        f"{words} (training images among them: copying, repeats, missing classes and FLD are "
+        "judged by others)"
     )
 
 
