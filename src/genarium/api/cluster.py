@@ -258,7 +258,10 @@ def cluster(
         tried = silhouettes(train, MOST, seed)
         count = max(tried, key=lambda k: tried[k])
     if count > len(train):
-        raise UserError(f"--groups {count}: there are {len(train)} training images: say fewer")
+        raise UserError(
+            f"{found.name}: {len(train)} training images make no {count} groups, one a class: give "
+            "more of them, or say --groups"
+        )
     groupings = {
         str(method): group(train, codes, count=count, method=method, seed=seed)
         for method in METHODS

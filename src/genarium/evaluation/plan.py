@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from genarium.contract import Model, Samples, Spec
+from genarium.data.choice import fair
 from genarium.evaluation import references
 from genarium.evaluation.diagnostics import watch
 from genarium.evaluation.draws import Draws, conditions_for
@@ -24,7 +25,7 @@ from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.shipped import PROXY
-from genarium.evaluation.images import Images, as_images, shape_of, thinned
+from genarium.evaluation.images import Images, as_images, shape_of
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
 from genarium.evaluation.scores.measured import Metric
@@ -110,8 +111,7 @@ def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 
     """The samples of a model of this data set that a seed stands for; see `Plan.draws`."""
     rows = _conditions(dataset, model)
     if rows is not None:
-        at = thinned(len(rows), n)
-        rows = rows if at is None else rows[at]
+        rows = rows[fair(len(rows), n, seed)]
     return Draws(model, seed, conditions_for(model, rows), keep)
 
 
