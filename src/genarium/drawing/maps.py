@@ -125,7 +125,7 @@ def _legend(figure: Any, labels: Tensor | None, classes: Sequence[str]) -> None:
     count = _count(labels, classes)
     there = [k for k in sorted({*labels.tolist()}) if k >= 0]
     patches = [Patch(color=_colour(k, count), label=_name(k, classes)) for k in there]
-    columns = min(len(patches), 8)
+    columns = min(len(patches), 4 * len(figure.axes))
     figure.legend(
         handles=patches, loc="outside lower center", ncols=columns, fontsize=9, frameon=False
     )
