@@ -156,6 +156,7 @@ def test_two_models_are_judged_by_the_deviation_of_their_difference() -> None:
 def test_folds_that_agree_do_not_know_everything() -> None:
     score = of_folds([2.0, 2.0, 2.0, 2.0])
     assert score.std == pytest.approx(0.5)  # that of one fold over √k
+    assert score.interval == pytest.approx((2 - Z, 2 + Z))  # that of one fold
 
 
 def test_refused() -> None:
@@ -186,6 +187,7 @@ def test_the_page_says_its_reference_and_shows_the_samples_that_were_scored() ->
     assert torch.equal(report.samples, to_uint8(drawn)[:9])
     assert report.scores is not None
     text = page(compared([report]).reports, "title", "today")
+    assert "Real images" in text
     assert "100 images in 5 folds of train+test (training images among them" in text
 
 

@@ -162,18 +162,23 @@ def combined(parts: Sequence[Scores]) -> Scores:
 
 
 def _mean(own: Sequence[Score], count: int) -> Score:
-    """The mean of one score over the folds."""
+    """The mean of one score over the folds. Where all agree its interval is that of a fold."""
     values = torch.tensor([row.value for row in own], dtype=torch.float64)
     mean = values.mean().item()
     shared: Tensor | None = (values - mean) / (count * (count - 1)) ** 0.5
-    std = (values.std() / count**0.5).item()
+    std: float | None = (values.std() / count**0.5).item()
     freedom: int | None = count - 1
     errors = [row.std for row in own if row.std is not None]
-    if std == 0 and len(errors) == count:  # folds that agree know of no error
-        std, shared, freedom = sum(error**2 for error in errors) ** 0.5 / count, None, None
-    ends = student(mean, std, count) if std else None
-    if ends is not None:
-        low = min((row.interval[0] for row in own if row.interval), default=-1.0)
+    known = [row.interval for row in own if row.interval is not None]
+    ends = student(mean, std, count)
+    if std == 0:  # folds that agree know of no error
+        std, shared, freedom, ends = None, None, None, None
+        if len(errors) == len(known) == count:
+            std = sum(error**2 for error in errors) ** 0.5 / count
+            low, high = torch.tensor(known, dtype=torch.float64).mean(0).tolist()
+            ends = (low, high)
+    elif ends is not None:
+        low = min((interval[0] for interval in known), default=-1.0)
         top = 1.0 if own[0].unit == "share" else float("inf")
         ends = (max(0.0, ends[0]) if low >= 0 else ends[0], min(top, ends[1]))
     real = [row.reference for row in own if row.reference is not None]

@@ -49,9 +49,17 @@ def score_table(reports: Sequence[ModelReport]) -> Markup | None:
         cells = [_score(column, i) for column in found]
         rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
     if any(cell and cell.reference is not None for c in found for cell in c.cells):
-        rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, found)))
+        seen = any("train" in _split(report) for report in reports)
+        real = "Real images" if seen else "Real test images"
+        rows.append(tag("tr", tag("th", real, scope="row"), *map(_real, found)))
     scores = table(heads, rows, _conditions(reports), "Scores")
     return join(scores, verdict_table(reports), _glossary(reports, found))
+
+
+def _split(report: ModelReport) -> str:
+    """What the samples of a run were held against."""
+    found = report.scores.context.get("reference", {}) if report.scores else {}
+    return str(found.get("split", ""))
 
 
 def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
@@ -73,7 +81,7 @@ def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
         rows.append(tag("tr", tag("th", verdict.score, scope="row"), told, *evidence))
     caption = (
         "A run is called better if the 95 % interval of the difference is all on one side of 0. "
-        "Errors that both scores owe to the same test images take no side and are left out. Of "
+        "Errors that both scores owe to the same real images take no side and are left out. Of "
         "many such intervals one in twenty misses."
     )
     if len(reports) > 2:
