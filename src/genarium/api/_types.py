@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium.verbs import Flag, Help
 
-GROUP = """how to name codes (GROUP; in Python also codes [n,D]):
+GROUP = """how to name codes (GROUP; in Python also codes [n,D] and pictures):
   3,17 or 0-7         samples by their number in the grid of `genarium sample RUN -n N --seed S`
   test:3,17           images of the test split of the run's data
   PATH                an image file, a folder of them, or the .npz of `genarium invert`

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from genarium.api._results import Picture
 from genarium.api._types import AcceptChanges, Count, Place, Seed
 from genarium.api.show_data import settings_of
-from genarium.data.scan import RUN
 from genarium.errors import UserError
 from genarium.signatures import checked
 from genarium.verbs import Flag, verb
@@ -78,6 +77,8 @@ class ContactSheet(Picture):
 
     def write(self, path: Path, overwrite: bool) -> list[Path]:
         """Raises UserError for a place among the pictures that are shown: it would be one more."""
+        from genarium.data.scan import RUN
+
         inside = [folder for folder in self.folders if path.resolve().is_relative_to(folder)]
         if inside and not (inside[0] / RUN).exists():
             raise UserError(
