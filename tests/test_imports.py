@@ -29,7 +29,7 @@ ALLOWED = {
     "training": {"contract", "signatures"},
     "evaluation": {"contract", "data", "plugins", "signatures"},
     "latent": {"contract"},
-    "features": {"contract", "training"},  # fine-tuning is training: the one loop does it
+    "features": {"contract", "data", "training"},  # fine-tuning is training: the one loop does it
     "web": set(),
     # the command: verbs as their signatures have them, and what runs before there is a verb
     "cli": {"api", "verbs", "signatures", "recipes", "training"},

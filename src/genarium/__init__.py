@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from genarium.api.sample import sample
     from genarium.api.score import score
     from genarium.api.serve_study import serve_study
+    from genarium.api.show import show
     from genarium.api.show_data import prepare_data, show_data
     from genarium.api.train import train
     from genarium.api.translate import translate
@@ -79,6 +80,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "score",
     "evaluate",
     "compare",
+    "show",
     "list_data",
     "show_data",
     "prepare_data",

@@ -14,6 +14,7 @@ from PIL import Image
 import genarium
 from genarium import latent
 from genarium.cli import main
+from genarium.data.choice import fair_rows
 from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import Features
 from genarium.runs import labelled
@@ -139,10 +140,13 @@ def test_interpolate_by_default_and_from_another_grid(go, runs: Path) -> None:
 def test_interpolate_an_autoencoder_goes_straight_between_test_images(go, runs: Path) -> None:
     result, picture = go("interpolate", "ae")
     assert result["kind"] == "linear"
-    test = genarium.load(runs / "ae").dataset().test.images
+    test = genarium.load(runs / "ae").dataset().test
+    rows = fair_rows(test, 12).tolist()
+    assert len({*test.labels[rows[:10]].tolist()}) == 10  # each class once
     # the originals stand at both ends
-    assert np.array_equal(cell(picture, 0, 0), test[0, 0].numpy())
-    assert np.array_equal(picture[1:29, -29:-1], test[6, 0].numpy())
+    assert np.array_equal(cell(picture, 0, 0), test.images[rows[0], 0].numpy())
+    assert np.array_equal(picture[1:29, -29:-1], test.images[rows[6], 0].numpy())
+    assert result["from"] == "test:" + ",".join(map(str, rows[:6]))
 
 
 def test_one_end_serves_all_and_a_class_is_its_mean(go) -> None:

@@ -45,6 +45,7 @@ COMMANDS = {
     "invert": "invert vae test:0 --steps 1 --restarts 1 --out OUT.png",
     "evaluate": "evaluate vae -n 4 --metrics fid",
     "compare": "compare vae -n 4 --out OUT.html",
+    "show": "show vae --out OUT.png",
     "study create": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
 }
 NONE = {  # read no data of a run

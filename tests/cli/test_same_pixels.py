@@ -174,12 +174,14 @@ TAKE = {
     "arithmetic": "arithmetic pad --plus IMAGES",
     "traverse": "traverse pad --from IMAGES --dimension 0 --steps 2",
     "manifold": "manifold pad --from IMAGES --side 2",
+    "cluster": "cluster pad IMAGES --groups 2",
+    "map": "map pad IMAGES --method pca",
 }
+LEAST = {"cluster": 2, "map": 4}
+"""Files that a verb needs, where one is not enough."""
 # Those that need labels and splits, or sets of images: no single file.
 SETS = {
     "probe": "probe grey DATA --labels 20",
-    "cluster": "cluster grey DATA --groups 2",
-    "map": "map grey DATA --method pca",
     "finetune": "finetune grey DATA --labels 8 --seeds 1 --steps 1 --batch 4",
     "evaluate": "evaluate grey --against DATA -n 4 --metrics fid",
     "study create": "study create grey --data DATA -n 2 --show 1 --practice 0 --checks 1",
@@ -190,7 +192,7 @@ SUFFIX = {
 }  # fmt: skip
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
-    *("demo", "study serve", "study report"),
+    *("demo", "study serve", "study report", "show"),
 }
 
 
@@ -217,6 +219,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 def go(home: Path, tmp_path: Path) -> Callable[[str, str, Path], int]:
     def do(verb: str, command: str, images: Path) -> int:
         words = [{"IMAGES": str(images), "DATA": str(images)}.get(w, w) for w in command.split()]
+        if images.is_file():  # and others beside it, where one is too few
+            more = sorted(images.parent.iterdir())[1 : LEAST.get(verb, 1)]
+            at = words.index(str(images)) + 1
+            words[at:at] = map(str, more)
         place = len(verb.split())
         words[place] = str(home / words[place])
         out = str(tmp_path / f"out{SUFFIX.get(verb, '.png')}")

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from genarium.contract import Spec, to_uint8
+from genarium.data.choice import fair_rows
 from genarium.errors import UserError
 from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import from_module
 from genarium.evaluation.plan import of_data
 from genarium.evaluation.scores.measured import Metric
 from genarium.report.compare import collect
-from genarium.report.gather import choose, matches, nearest_index
-from tests.report.fakes import METHODS, Part, data, fid, run, scores
+from genarium.report.gather import matches, nearest_index
+from tests.report.fakes import METHODS, data, fid, run, scores
 
 PARTS = {
     "samples": {"sample"},
@@ -138,17 +139,6 @@ def test_the_search_in_parts_is_the_search_in_one(monkeypatch: pytest.MonkeyPatc
     assert torch.equal(nearest_index(queries, corpus), naive)
 
 
-def test_the_chosen_test_images_are_a_permutation_that_begins_with_the_classes() -> None:
-    labels = torch.arange(30).sort(descending=True)[0] % 3
-    part = Part(torch.zeros(30, 1, 2, 2, dtype=torch.uint8), labels)
-    order = choose(part, 0)
-    assert order.sort()[0].tolist() == list(range(30))
-    assert labels[order[:3]].tolist() == [0, 1, 2]
-    assert torch.equal(order, choose(part, 0))
-    assert not torch.equal(order, choose(part, 1))
-    assert choose(Part(part.images), 0).sort()[0].tolist() == list(range(30))
-
-
 def test_every_run_shows_the_same_test_images() -> None:
     first = collect(run("reconstruct"), dataset=data())
     second = collect(run("reconstruct", "sample"), dataset=data())
@@ -161,7 +151,7 @@ def test_walks_use_codes_of_test_images_before_draws_of_the_prior() -> None:
     assert with_codes.interpolations.kind == "linear"
     assert with_codes.interpolations.images.shape == (4, 9, 1, 8, 8)
     test = data().test
-    chosen = test.images[choose(test, 0)[:8]]
+    chosen = test.images[fair_rows(test, 8)]
     assert torch.equal(with_codes.interpolations.ends[:, 0], chosen[:4])
     assert torch.equal(with_codes.interpolations.ends[:, 1], chosen[4:])
     of_prior = collect(run("decode", "prior"), dataset=data())

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium.verbs import Flag, Help
 
-GROUP = """how to name codes (GROUP; in Python also codes [n,D]):
+GROUP = """how to name codes (GROUP; in Python also codes [n,D] and pictures):
   3,17 or 0-7         samples by their number in the grid of `genarium sample RUN -n N --seed S`
   test:3,17           images of the test split of the run's data
   PATH                an image file, a folder of them, or the .npz of `genarium invert`
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     RecipeName: TypeAlias = str | Recipe
     Source: TypeAlias = Dataset | str | os.PathLike[str]
     Images: TypeAlias = trained.Images
+    Pictures: TypeAlias = Dataset | trained.Images
     Data: TypeAlias = Dataset | str | os.PathLike[str]
     Place: TypeAlias = Dataset | str | os.PathLike[str]
     Condition: TypeAlias = conditions.Condition
@@ -52,6 +53,14 @@ else:
         Any,
         Flag(metavar="IMAGES", raw=True, repeat=True),
         Help("image files, folders of them, test, test:NUMBERS, or a data set"),
+    ]
+    Pictures = Annotated[
+        Any,
+        Flag(metavar="DATA", raw=True, repeat=True),
+        Help(
+            "a folder of images or a data set, read as the run's were, or some images: files, "
+            "test:NUMBERS (default: the run's own data)"
+        ),
     ]
     Data = Annotated[
         Any,
@@ -102,6 +111,14 @@ Grid: TypeAlias = Annotated[
 Code: TypeAlias = Annotated[str, Help("samples with this latent code, as for `sample`")]
 Invert: TypeAlias = Annotated[
     bool, Help("search the codes of images, for a model that does not encode")
+]
+HeldAgainst: TypeAlias = Annotated[
+    Literal["test", "train+test", "folds"],
+    Help(
+        "what samples are held against (default: test): the test split; train+test, one reference "
+        "of both; or folds, the mean over parts of both, each as large as the test split. Copying "
+        "is judged by unseen images in any case"
+    ),
 ]
 DataSource: TypeAlias = Annotated[
     Named, Flag(metavar="DATA", raw=True), Help("a built-in data set or a folder")

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 from annotated_types import Ge
 
 from genarium.api._results import Result
-from genarium.api._types import AcceptChanges, Device, Extractor, Place, Run, Seed, Weights
+from genarium.api._types import (
+    AcceptChanges,
+    Device,
+    Extractor,
+    HeldAgainst,
+    Place,
+    Run,
+    Seed,
+    Weights,
+)
 from genarium.report import comparison
 from genarium.verbs import Flag, Help, verb
 
@@ -62,6 +71,7 @@ def compare(
     metrics: Annotated[str | None, Flag(metavar="NAMES")] = None,
     extractor: Extractor | None = None,
     weights: Weights | None = None,
+    reference: HeldAgainst = "test",
     title: str = "",
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
@@ -99,6 +109,7 @@ def compare(
             metrics=metrics,
             extractor=extractor,
             weights=weights,
+            reference=reference,
             accept_changes=accept_changes,
             progress=(lambda part: tell(part, 0, None)) if progress is True else progress or None,
         )

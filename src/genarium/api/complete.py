@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
     from genarium.contract import Spec
 
+N = 16  # test images where none are named
+
 
 @dataclass(repr=False)
 class Completions(Picture):
     """Completed images.
 
     originals: uint8 [n,C,H,W]. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. images: the
-    completions, [n,draws,C,H,W] float32 on [-1, 1]. settings: how they were drawn, where that is
-    not the model's own way.
+    completions, [n,draws,C,H,W] float32 on [-1, 1]. names: of the originals. settings: how they
+    were drawn, where that is not the model's own way.
     """
 
     NAME: ClassVar[str] = "completions.png"
@@ -45,6 +47,7 @@ class Completions(Picture):
     images: Tensor
     run: str
     kept: str
+    names: list[str] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -61,8 +64,8 @@ class Completions(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         n, draws = self.images.shape[:2]
-        result = {"run": self.run, "n": n, "draws": draws, "keep": self.kept}
-        return {**result, "settings": dict(self.settings)} if self.settings else result
+        facts = {"run": self.run, "n": n, "draws": draws, "keep": self.kept, "images": self.names}
+        return {**facts, "settings": dict(self.settings)} if self.settings else facts
 
     def text(self) -> str:
         how = "".join(f", {name} {value}" for name, value in self.settings.items())
@@ -86,24 +89,30 @@ def complete(
 ) -> Completions:
     """Keep part of images and draw the rest.
 
-    images: image files, folders of them, or test:NUMBERS (default: test:0-15).
+    images: image files, folders of them, or test:NUMBERS (default: 16 of the test split that the
+        seed draws, the classes in turn).
     keep: what stays: the upper or left half, or where a mask of the images' size is white (in
         Python also bool [H,W] or [n,1 or C,H,W]).
     draws: different completions of each image.
+    seed: of the completions, and of which images are drawn.
     """
     from genarium.runs.loading import opened
-    from genarium.runs.selection import pictures
+    from genarium.runs.selection import named, some
 
     trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
     trained.can("complete")
     mask = _mask(keep, trained.spec) if isinstance(keep, str | Path) else keep
-    originals = pictures(trained, "test:0-15" if images is None else images, "images")
+    names, originals = named(
+        trained, some(trained, N, seed) if images is None else images, "images"
+    )
     each = mask.repeat_interleave(draws, 0) if mask.ndim == 4 and len(mask) > 1 else mask
     drawn = trained.complete(originals.repeat_interleave(draws, 0), each, seed, condition)
     kept = str(keep) if isinstance(keep, str | Path) else "a mask"
     drawn = drawn.unflatten(0, (len(originals), draws))
     used = trained.settings.changed() if trained.settings is not None else {}
-    return of_run(Completions(originals, mask, drawn, str(trained.path), kept, used), trained)
+    return of_run(
+        Completions(originals, mask, drawn, str(trained.path), kept, names, used), trained
+    )
 
 
 def _mask(text: str | Path, spec: Spec) -> Tensor:

@@ -23,7 +23,7 @@ class Denoised(Picture):
     """Damaged images and what the model made of them, uint8 [n,C,H,W].
 
     clean: the images before the damage, None where they came damaged. errors: mse and psnr (in dB)
-    of "damaged" and "denoised" against the clean ones.
+    of "damaged" and "denoised" against the clean ones. names: of the images, in their order.
     """
 
     NAME: ClassVar[str] = "denoised.png"
@@ -34,6 +34,7 @@ class Denoised(Picture):
     clean: Tensor | None
     run: str
     errors: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
 
     @property
     def image(self) -> Tensor:
@@ -56,7 +57,8 @@ class Denoised(Picture):
         return [path]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"run": self.run, "n": len(self.images), **self.errors}
+        facts = {"run": self.run, "n": len(self.images), **self.errors}
+        return {**facts, "images": self.names}
 
     def text(self) -> str:
         words = ""
@@ -88,12 +90,13 @@ def denoise(
     images: damaged images: files, folders of them, test, or test:NUMBERS (default: clean ones of
         the test split, damaged as in training).
     noise: damage the images first: gaussian, masking or salt-and-pepper, as masking:0.3.
-    n: how many, at most.
-    seed: of the damage.
+    n: how many are drawn of a folder, a data set or test, the classes in turn; files and
+        test:NUMBERS are all taken.
+    seed: of which images are drawn, and of the damage.
     """
     from genarium.drawing.images import as_uint8
     from genarium.runs.loading import of_images, opened
-    from genarium.runs.selection import pictures
+    from genarium.runs.selection import drawn
 
     damage = None if noise is None else _noise(noise)
     trained = opened(run, step, device, data=data, accept_changes=accept_changes)
@@ -106,11 +109,11 @@ def denoise(
                 f"{trained.path} was not trained on damaged images: name some, or say how to "
                 "damage clean ones, as --noise masking:0.3"
             )
-    given = pictures(trained, "test" if images is None else images, "images")[:n]
+    names, given = drawn(trained, "test" if images is None else images, "images", n, seed)
     damaged = given if damage is None else _damaged(given, damage, seed)
     cleaned = as_uint8(trained.reconstruct(damaged))
     clean = None if damage is None else given
-    made = Denoised(cleaned, damaged, clean, str(trained.path))
+    made = Denoised(cleaned, damaged, clean, str(trained.path), names=names)
     if clean is not None:
         made.errors = {
             "damaged": _error(damaged, clean),

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from genarium.api._results import Result, of_run
-from genarium.api._types import AcceptChanges, Data, Device, Images, Place, Run, Step
+from genarium.api._types import AcceptChanges, Device, Pictures, Place, Run, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genarium.runs.trained import Trained
 
 ALL = ("train", "validation", "test")
 HEAD = 5  # rows of a notebook's view
@@ -108,7 +107,7 @@ class Codes(Result):
 )
 def encode(
     run: Run,
-    source: Annotated[Data | Images | None, Flag(metavar="DATA", raw=True)] = None,
+    source: Pictures | None = None,
     *,
     split: Annotated[
         str | Sequence[str], Flag(metavar="{train,validation,test,all}", raw=True)
@@ -123,45 +122,23 @@ def encode(
     """Write the codes of images as a table.
 
     run: a run folder whose model encodes.
-    source: a folder of images or a data set, read as the run's were, or some images: a file,
-        test:NUMBERS (default: the run's own data).
     split: which images.
     splits: the old name of split.
     progress: show on stderr how far reading is.
     """
     import time
 
-    from genarium.runs.encoding import splits_of, that_encodes
+    from genarium.runs.encoding import is_loose, pictures, splits_of, that_encodes
+    from genarium.runs.selection import names_of
 
     wanted = splits_of("--split", split) if splits is None else splits_of("--splits", splits)
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
     start = time.monotonic()
-    name, names, images, labels, classes = _read(trained, source, wanted, bool(progress))
+    if is_loose(source) and {*wanted} != {*ALL}:
+        given = " ".join(names_of(source)) or "source"
+        raise UserError(f"{given}: has no splits: leave --split out")
+    name, names, images, labels, classes, _ = pictures(trained, source, wanted, bool(progress))
     read = time.monotonic()
     codes = trained.encode(images)
     seconds = (read - start, time.monotonic() - read)
     return of_run(Codes(names, codes, labels, classes, str(trained.path), name, *seconds), trained)
-
-
-def _read(
-    trained: Trained, source: Any, splits: tuple[str, ...], progress: bool
-) -> tuple[str, list[str], Tensor, Tensor | None, tuple[str, ...]]:
-    """What the images are of, their names, the images, their labels, the classes."""
-    from genarium.data import Dataset
-    from genarium.runs import selection
-    from genarium.runs.encoding import rows
-
-    text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-    of_set = text is not None and not selection.is_loose(text)
-    if source is None or isinstance(source, Dataset) or of_set:
-        dataset = selection.dataset_for(trained, source, progress=progress)
-        names, images, labels = rows(dataset, splits)
-        return dataset.name, names, images, labels, dataset.spec.classes
-    if {*splits} != {*ALL}:
-        raise UserError(f"{text or 'source'}: has no splits: leave --split out")
-    if text is not None:
-        some = selection.given(trained, text, text)
-    else:
-        some = selection.named(trained, source, "source")
-    called = text or " ".join(selection.names_of(source)) or "given images"
-    return called, some.names, some.images, None, ()

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from annotated_types import Ge
 
 from genarium.api._results import Figures
-from genarium.api._types import AcceptChanges, Device, Extractor, Place, Seed, Step, Weights
+from genarium.api._types import (
+    AcceptChanges,
+    Device,
+    Extractor,
+    HeldAgainst,
+    Place,
+    Seed,
+    Step,
+    Weights,
+)
 from genarium.errors import UserError
 from genarium.evaluation.scores.score import Scores
 from genarium.verbs import Flag, verb
@@ -57,6 +66,7 @@ def evaluate(
     against: Reference | None = None,
     n: Annotated[int, Ge(2)] | None = None,
     metrics: Annotated[str | None, Flag(metavar="NAMES")] = None,
+    reference: HeldAgainst | None = None,
     train: Reference | None = None,
     size: Annotated[str | None, Flag(metavar="N", raw=True)] = None,
     fit: Literal["crop", "pad", "stretch"] | None = None,
@@ -102,6 +112,12 @@ def evaluate(
         trained = opened(
             run, step, device, data=data, accept_changes=accept_changes, settings=sampler
         )
+        if reference not in (None, "test") and "sample" not in trained.capabilities:
+            raise UserError(
+                f"--reference {reference}: {trained.path} is a {trained.recipe.name}, which does "
+                "not sample, and only scores of samples have a reference: leave it out"
+            )
+        choice["reference"] = reference or "test"
         planned = plan.of_data(trained.dataset(bool(progress)), n=n, seed=seed, **choice)
         with stages(bool(progress)) as tell:
             result = planned.score(trained.model, settings=trained.settings, progress=tell)
@@ -109,6 +125,10 @@ def evaluate(
     if data is not None or accept_changes:
         flag = f"--data {_shown(data)}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: with --against the run's own data are not read: leave it out")
+    if reference is not None:
+        raise UserError(
+            f"--reference {reference}: with --against that is the reference: leave one out"
+        )
     if step is not None and not sources.is_run(run):
         raise UserError(f"--step {step}: {_shown(run)} is no run folder")
     if not sources.is_run(run):
@@ -116,7 +136,7 @@ def evaluate(
     ours = opened(run, step, device, settings=sampler) if sources.is_run(run) else run
     theirs = opened(against, None, device) if sources.is_run(against) else against
     options = _options((ours, theirs), size, fit)
-    reference = sources.images(theirs, "--against", n, seed, options)
+    held = sources.images(theirs, "--against", n, seed, options)
     images = sources.images(ours, "", n, seed, options)
     known = None
     if train is not None:
@@ -125,9 +145,9 @@ def evaluate(
     with stages(bool(progress)) as tell:
         scores = plan.score_images(
             images.images,
-            reference.images,
-            split=reference.name,
-            data=reference.data,
+            held.images,
+            split=held.name,
+            data=held.data,
             train=known,
             n=n,
             settings=ours.settings if isinstance(ours, Trained) else None,

@@ -90,10 +90,11 @@ def interpolate(
 
     run: a run folder whose model decodes.
     start: where the interpolations begin.
-    end: where they end, as many or one (default: 6 between samples).
+    end: where they end, as many or one (default: 6 between samples; of a model without samples
+        between test images that the seed draws, the classes in turn).
     steps: images a row, ends included.
     linear: straight lines (default: spherical where the codes have a prior).
-    seed: of the samples that numbers name.
+    seed: of the samples that numbers name, and of what is drawn.
     """
     import torch
 

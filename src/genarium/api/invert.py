@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+N = 16  # test images where none are named
+
+
 @dataclass(repr=False)
 class Inversions(Picture):
     """Codes found for images.
 
     originals: uint8 [n,C,H,W]. images: those of the codes, float32 on [-1, 1]. codes: [n,D]. mse:
-    the squared error a pixel of each, [n].
+    the squared error a pixel of each, [n]. names: of the originals.
     """
 
     NAME: ClassVar[str] = "invert.png"
@@ -31,6 +34,7 @@ class Inversions(Picture):
     codes: Tensor
     mse: Tensor
     run: str
+    names: list[str] = field(default_factory=list)
 
     @property
     def image(self) -> Tensor:
@@ -57,7 +61,8 @@ class Inversions(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         mean = self.mse.mean().item()
-        return {"run": self.run, "n": len(self.mse), "mse": mean, "each": self.mse.tolist()}
+        facts = {"run": self.run, "n": len(self.mse), "mse": mean, "each": self.mse.tolist()}
+        return {**facts, "images": self.names}
 
     def text(self) -> str:
         mean = self.mse.mean().item()
@@ -89,21 +94,24 @@ def invert(
     """Search the codes of given images.
 
     run: a run folder whose model decodes.
-    images: image files, folders of them, or test:NUMBERS (default: test:0-15).
+    images: image files, folders of them, or test:NUMBERS (default: 16 of the test split that the
+        seed draws, the classes in turn).
     steps: of Adam.
     restarts: starts an image, the best is kept.
     lr: Adam's first step.
     prior_weight: of |z|²/D beside the squared error.
-    seed: of the draws to start from.
+    seed: of the draws to start from, and of which images are drawn.
     """
     from genarium.runs.loading import that_decodes
-    from genarium.runs.selection import pictures
+    from genarium.runs.selection import named, some
 
     trained = that_decodes(run, step, device, data=data, accept_changes=accept_changes)
-    originals = pictures(trained, "test:0-15" if images is None else images, "images")
+    names, originals = named(
+        trained, some(trained, N, seed) if images is None else images, "images"
+    )
     inversion = trained.invert(
         originals, steps=steps, restarts=restarts, lr=lr, prior_weight=prior_weight, seed=seed
     )
     again = trained.decode(inversion.codes)
-    made = Inversions(originals, again, inversion.codes, inversion.mse, str(trained.path))
+    made = Inversions(originals, again, inversion.codes, inversion.mse, str(trained.path), names)
     return of_run(made, trained)

@@ -83,9 +83,10 @@ def manifold(
 
     run: a run folder whose model decodes.
     dimensions: two of the code (default: 0 1).
-    start: the code whose other dimensions stay (default: the first sample, or test image).
+    start: the code whose other dimensions stay (default: the first sample; of a model without
+        samples a test image that the seed draws).
     side: images a side.
-    seed: of the samples that numbers name.
+    seed: of the samples that numbers name, and of what is drawn.
     """
     from genarium.drawing.images import as_uint8
     from genarium.latent import quantiles

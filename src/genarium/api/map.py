@@ -1,15 +1,15 @@
-"""The codes in the plane, coloured by class."""
+"""The codes in the plane: the pictures themselves where there is room, framed by class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
 from genarium.api._results import Picture, of_run
-from genarium.api._types import AcceptChanges, Data, Device, Place, Run, Seed, Step
+from genarium.api._types import AcceptChanges, Device, Pictures, Place, Run, Seed, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
 
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from genarium.drawing.maps import Panel
 
 
+LEAST = 4
+
+
 @dataclass(repr=False)
 class Map(Picture):
     """Codes in the plane.
 
     panels: each with its title and places [N,2]. codes: [N,D]. labels: [N] or None. classes: names
-    in label order. method: "pca", "tsne" or "both".
+    in label order. method: "pca", "tsne" or "both". names, images: of what was encoded, uint8
+    [N,C,H,W]; no images: points are drawn.
     """
 
     NAME: ClassVar[str] = "map.png"
@@ -36,6 +40,8 @@ class Map(Picture):
     run: str
     data: str
     method: str
+    names: list[str] = field(default_factory=list)
+    images: Tensor | None = None
 
     @property
     def image(self) -> Tensor:
@@ -55,7 +61,8 @@ class Map(Picture):
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "data": self.data, "images": len(self.codes)}
-        return {**facts, "method": self.method}
+        places = {panel.title: panel.places.tolist() for panel in self.panels}
+        return {**facts, "method": self.method, "names": self.names, "places": places}
 
     def text(self) -> str:
         return f"map of {len(self.codes):,} codes ({', '.join(p.title for p in self.panels)})"
@@ -63,17 +70,18 @@ class Map(Picture):
     def _repr_png_(self) -> bytes:
         from genarium.drawing.maps import png
 
-        return png(self.panels, self.labels, self.classes)
+        return png(self.panels, self.labels, self.classes, self.images)
 
 
 @verb("features", out="FILE.png: a panel a method (default: RUN/map.png)")
 def map(
     run: Run,
-    source: Data | None = None,
+    source: Pictures | None = None,
     *,
     method: Literal["pca", "tsne", "both"] = "both",
     n: Annotated[int, Ge(4)] = 2000,
-    perplexity: Annotated[float, Ge(1), Flag(metavar="X")] = 30.0,
+    perplexity: Annotated[float | None, Ge(1), Flag(metavar="X")] = None,
+    dots: bool = False,
     seed: Seed = 0,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
@@ -81,26 +89,32 @@ def map(
     device: Device = "auto",
     progress: bool | None = None,
 ) -> Map:
-    """Draw the codes in the plane, coloured by class.
+    """Draw the pictures in the plane, where their codes lie.
 
     run: a run folder whose model encodes.
     method: principal components, t-SNE, or one beside the other.
-    n: test images, at most.
-    perplexity: of t-SNE, about how many neighbours count.
-    seed: of t-SNE.
+    n: how many are drawn of the test split or of a folder, the classes in turn; files and
+        test:NUMBERS are all taken.
+    perplexity: neighbours that t-SNE minds (default: 30; of fewer than 92 images a third of them).
+    dots: points only, without the pictures.
+    seed: of which images are drawn, and of t-SNE.
     progress: show on stderr how far reading is.
     """
     from genarium.drawing.maps import Panel
     from genarium.features import project
     from genarium.runs.encoding import that_encodes
-    from genarium.runs.selection import dataset_for
+    from genarium.runs.listing import picked
+    from genarium.runs.selection import lists_of, names_of
 
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
-    dataset = dataset_for(trained, source, progress=bool(progress))
-    images, labels = dataset.test.images[:n], dataset.test.labels
-    if not len(images):
-        raise UserError(f"{dataset.name}: the test split holds no images: give more of them")
+    value = "test" if source is None else source
+    dataset = picked(lists_of(trained, value, "images"), n, seed)
+    images = dataset.images
+    if len(images) < LEAST:
+        raise UserError(f"there are {len(images)} images: a map needs {LEAST} or more")
     wanted = ("pca", "tsne") if method == "both" else (method,)
+    if perplexity is None:
+        perplexity = min(30.0, (len(images) - 1) / 3)
     if "tsne" in wanted and len(images) <= 3 * perplexity:
         raise UserError(
             f"--perplexity {perplexity:g}: t-SNE needs more than three times as many images, "
@@ -116,7 +130,17 @@ def map(
             panels.append(Panel("principal components", project(codes), axes))
         else:
             places = project(codes, "tsne", seed=seed, perplexity=perplexity)
-            panels.append(Panel(f"t-SNE, perplexity {perplexity:g}", places))
-    known = None if labels is None else labels[:n]
-    made = Map(panels, codes, known, dataset.spec.classes, str(trained.path), dataset.name, method)
+            panels.append(Panel(f"t-SNE, perplexity {perplexity:.3g}", places))
+    name = trained.dataset(bool(progress)).name if source is None else " ".join(names_of(source))
+    made = Map(
+        panels,
+        codes,
+        dataset.labels,
+        dataset.classes,
+        str(trained.path),
+        name or getattr(source, "name", "given images"),
+        method,
+        dataset.names,
+        None if dots or trained.spec.planar else images,
+    )
     return of_run(made, trained)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from genarium.api._results import Picture, of_run
-from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Step
+from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
 from genarium.verbs import verb
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Reconstructions(Picture):
     """Images and their reconstructions.
 
     originals: uint8 [n,C,H,W]. images: their reconstructions, float32 on [-1, 1]. mse: the mean
-    squared error of a pixel on [0, 1].
+    squared error of a pixel on [0, 1]. names: of the originals, in their order.
     """
 
     NAME: ClassVar[str] = "reconstructions.png"
@@ -29,6 +29,7 @@ class Reconstructions(Picture):
     mse: float
     run: str
     mixture: Mapping[str, Any] | None = None
+    names: list[str] = field(default_factory=list)
 
     @property
     def image(self) -> Tensor:
@@ -37,7 +38,8 @@ class Reconstructions(Picture):
         return pairs(self.originals, self.images, columns=8, mixture=self.mixture)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"run": self.run, "n": len(self.images), "mse": self.mse}
+        facts = {"run": self.run, "n": len(self.images), "mse": self.mse}
+        return {**facts, "images": self.names}
 
     def text(self) -> str:
         return f"{len(self.images)} reconstructions, mean squared error {self.mse:.5f} a pixel"
@@ -49,6 +51,7 @@ def reconstruct(
     images: Images | None = None,
     *,
     n: Count = 32,
+    seed: Seed = 0,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
@@ -57,16 +60,18 @@ def reconstruct(
     """Encode images and decode them again.
 
     images: image files, folders of them, test, test:NUMBERS or a data set (default: test).
-    n: how many, at most.
+    n: how many are drawn of a folder, a data set or test, the classes in turn; files and
+        test:NUMBERS are all taken.
+    seed: of which images are drawn.
     """
     from genarium.contract import from_uint8
     from genarium.runs.loading import opened
-    from genarium.runs.selection import pictures
+    from genarium.runs.selection import drawn
 
     trained = opened(run, step, device, data=data, accept_changes=accept_changes)
     trained.can("reconstruct")
-    originals = pictures(trained, "test" if images is None else images, "images")[:n]
+    names, originals = drawn(trained, "test" if images is None else images, "images", n, seed)
     again = trained.reconstruct(originals)
     mse = ((again - from_uint8(originals)) / 2).square().mean().item()
-    made = Reconstructions(originals, again, mse, str(trained.path), trained.mixture)
+    made = Reconstructions(originals, again, mse, str(trained.path), trained.mixture, names)
     return of_run(made, trained)

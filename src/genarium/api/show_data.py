@@ -34,21 +34,19 @@ class Facts(Result):
 
 @dataclass(repr=False)
 class Shown(Facts, Picture):
-    """The facts, and a picture of some training images, the same ones each time."""
+    """The facts, and a picture of some training images of all classes, the same ones each time."""
 
     source: str | os.PathLike[str]
     options: DataOptions
 
     def _some(self) -> tuple[Dataset, Tensor]:
-        import torch
-
         from genarium.data import load
+        from genarium.data.choice import fair_rows
         from genarium.drawing.points import SHOWN
 
         dataset = load(self.source, self.options, progress=False)
-        images = dataset.train.images
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-        return dataset, images[order[: SHOWN if dataset.spec.planar else 64]]
+        rows = fair_rows(dataset.train, SHOWN if dataset.spec.planar else 64)
+        return dataset, dataset.train.images[rows]
 
     @property
     def image(self) -> Tensor:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from genarium.runs.trained import Trained
 
-FIRST = 16  # test images where none are named
+N = 16  # test images where none are named
 SHOWN = 24  # images in the grid
 
 
@@ -118,16 +118,17 @@ def translate(
     """Translate images of one domain into another.
 
     run: a run folder whose model translates.
-    images: files, folders of them, test, or test:NUMBERS (default: the first 16 test images).
+    images: files, folders of them, test, or test:NUMBERS (default: 16 of the test split that the
+        seed draws, the classes in turn).
     direction: from the first domain of the data to the second, or back (default: as trained).
-    seed: of the random numbers (dropout).
+    seed: of the random numbers (dropout), and of which images are drawn.
     """
     from genarium.runs.loading import opened
-    from genarium.runs.selection import named, names_of
+    from genarium.runs.selection import named, names_of, some
 
     trained = opened(run, step, device, data=data, accept_changes=accept_changes)
     way = trained.direction(direction)
-    value = _first(trained, way[0]) if images is None else images
+    value = [some(trained, N, seed, way[0])] if images is None else images
     given = named(trained, value, "images", way[0])
     texts = names_of(value)
     made = Translations(
@@ -141,14 +142,6 @@ def translate(
     )
     _beside(trained, texts, made)
     return of_run(made, trained)
-
-
-def _first(trained: Trained, domain: str) -> list[str]:
-    """The first test images, by name."""
-    count = len(trained.dataset().test.domain(domain))
-    if not count:
-        raise UserError(f"{trained.path}: the test split holds no images: name some")
-    return [f"test:0-{min(FIRST, count) - 1}"]
 
 
 def _beside(trained: Trained, texts: list[str], made: Translations) -> None:

@@ -107,11 +107,12 @@ def traverse(
     toward: instead: along the difference between the means of two groups (the paper's turn vector).
     classes: instead: every class in turn while the code stays, for a conditional model (or every
         value of the attribute that it is conditioned on).
-    start: the codes to move (default: the first samples, or test images).
+    start: the codes to move (default: the first samples; of a model without samples test images
+        that the seed draws, the classes in turn).
     range: values of the dimension (default: -3 3; without a prior in standard deviations about the
         mean of test codes), or multiples of the difference (default: -1 1).
     steps: images a row.
-    seed: of the samples that numbers name.
+    seed: of the samples that numbers name, and of what is drawn.
     """
     import torch
 

@@ -9,6 +9,7 @@ Shapes: N samples · C channels · H, W height and width · A numbers of a condi
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
@@ -38,7 +39,7 @@ class Draws:
         keep: int = 0,
         settings: Settings | None = None,
     ):
-        self.model, self.keep, self.settings = model, keep, settings
+        self.model, self.keep, self.settings, self.seed = model, keep, settings, seed
         self.count = 0
         self._conditions = conditions
         self._generator = torch.Generator().manual_seed(seed)
@@ -64,6 +65,13 @@ class Draws:
         self.count += size
         self.device = drawn.device
         return drawn
+
+    def again(self) -> Draws:
+        """The same samples from the first on."""
+        results = copy.copy(self)
+        results.count, results.keep, results._kept, results._times = 0, 0, [], []
+        results._generator = torch.Generator().manual_seed(self.seed)
+        return results
 
     def asked(self, start: int, stop: int) -> Tensor | None:
         """What samples `start` to `stop` are asked to show; None where it is left to the model."""

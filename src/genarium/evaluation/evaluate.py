@@ -88,7 +88,7 @@ def evaluate_model(
     rows: list[Score] = []
     warnings: list[str] = []
     findings: list[Finding] = []
-    with _evaluating(model), torch.inference_mode():
+    with evaluation_mode(model), torch.inference_mode():
         theirs = _measure(split, chosen, metrics, real, batch, labels, report, warnings)
         theirs.conditions = conditions
         context = _context(chosen, theirs) | {
@@ -313,7 +313,7 @@ def _basis(context: dict[str, Any], samples: int) -> dict[str, str | int]:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode; each module's own mode is restored."""
     before = {module: module.training for module in model.modules()}
     model.eval()

@@ -11,19 +11,21 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
 from genarium.contract import Model, Samples, Settings, Spec
+from genarium.data.choice import fair
+from genarium.evaluation import references
 from genarium.evaluation.diagnostics import watch
 from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.shipped import PROXY
-from genarium.evaluation.images import Images, as_images, shape_of, thinned
+from genarium.evaluation.images import Images, as_images, shape_of
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
 from genarium.evaluation.scores.measured import Metric
@@ -41,6 +43,7 @@ class Plan:
 
     dataset: a `genarium.data.Dataset`. metrics: of samples; basic: those that suit any images, for
     translations. n: samples, and images of the test split, at most. seed: of the samples.
+    reference: what samples are held against, see `genarium.evaluation.references`.
     """
 
     dataset: Any
@@ -49,6 +52,7 @@ class Plan:
     basic: tuple[Metric, ...]
     n: int = N
     seed: int = 0
+    reference: str = "test"
 
     def draws(self, model: Model, keep: int = 0, settings: Settings | None = None) -> Draws:
         """The samples that are scored, in their order; the first `keep` can be seen afterwards.
@@ -66,6 +70,10 @@ class Plan:
     ) -> Scores:
         """The scores of a model. draws: what `draws` gave, unused yet, with settings of its own;
         else settings: how the model samples."""
+        if self.reference != "test" and isinstance(model, Samples):
+            return self._against_more(
+                model, draws or self.draws(model, settings=settings), progress
+            )
         data = self.dataset
         return evaluate_model(
             model,
@@ -84,6 +92,30 @@ class Plan:
             progress=progress,
         )
 
+    def _against_more(self, model: Model, draws: Draws, progress: Progress | None) -> Scores:
+        """Scores of samples against more than the test split, and all others as they are."""
+        wider = tuple(metric for metric in self.metrics if not metric.unseen)
+        rest = tuple(metric for metric in self.metrics if metric.unseen)
+        of_samples = references.sample_scores(
+            model,
+            self.reference,
+            self.dataset,
+            extractor=self.extractor,
+            metrics=wider,
+            draws=draws,
+            n=self.n,
+            progress=progress,
+        )
+        least = min(self.n, max(1, len(self.dataset.test)))
+        plan = replace(self, reference="test", metrics=rest, n=least)
+        others = plan.score(model, draws.again(), progress)
+        return Scores(
+            [*of_samples.rows, *others.rows],
+            {**others.context, **of_samples.context},
+            [*of_samples.warnings, *others.warnings],
+            others.findings,
+        )
+
 
 def draws_of(
     dataset: Any,
@@ -96,8 +128,7 @@ def draws_of(
     """The samples of a model of this data set that a seed stands for; see `Plan.draws`."""
     rows = _conditions(dataset, model)
     if rows is not None:
-        at = thinned(len(rows), n)
-        rows = rows if at is None else rows[at]
+        rows = rows[fair(len(rows), n, seed)]
     return Draws(model, seed, conditions_for(model, rows), keep, settings)
 
 
@@ -115,11 +146,13 @@ def of_data(
     metrics: str | None = None,
     extractor: str | Extractor | None = None,
     weights: str | None = None,
+    reference: str = "test",
 ) -> Plan:
     """The plan for the models of a data set.
 
     metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name or
-    itself, None for the data set's own. weights: of an extractor that comes without. Besides the
+    itself, None for the data set's own. weights: of an extractor that comes without. reference: of
+    the scores of samples, "test", "train+test" or "folds". Besides the
     metrics that were named there are those that the data ask for: the modes of a mixture in every
     table; findings of copies, repeats and missing classes, and the share of the classes asked for
     (where the extractor knows the data's classes), unless others were named.
@@ -135,7 +168,9 @@ def of_data(
         further.append(ASKED)
     chosen = choose(metrics, modes.for_data(dataset.info), further)
     basic = tuple(metric for metric in choose(metrics, (), further) if metric not in further)
-    return Plan(dataset, extractor, chosen, basic, N if n is None else n, seed)
+    count = N if n is None else n
+    references.check(reference, dataset, count)
+    return Plan(dataset, extractor, chosen, basic, count, seed, reference)
 
 
 def score_images(

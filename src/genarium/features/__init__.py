@@ -4,7 +4,16 @@ Pure functions on codes [N,D] and labels [N]; `finetune` takes any model that en
 `encode`, `probe`, `finetune`, `cluster` and `map` put them to work on trained runs.
 """
 
-from genarium.features.clustering import METHODS, Clustering, accuracy, cluster
+from genarium.features.clustering import (
+    METHODS,
+    Clustering,
+    Grouping,
+    accuracy,
+    agreement,
+    cluster,
+    group,
+    silhouettes,
+)
 from genarium.features.finetune import Classifier, FineTuning, finetune
 from genarium.features.maps import project
 from genarium.features.probe import Probe, pca, probe
@@ -16,16 +25,20 @@ __all__ = [
     "Classifier",
     "Clustering",
     "FineTuning",
+    "Grouping",
     "Probe",
     "Table",
     "accuracy",
+    "agreement",
     "balanced",
     "check",
     "cluster",
     "finetune",
+    "group",
     "pca",
     "probe",
     "project",
     "read",
+    "silhouettes",
     "write",
 ]

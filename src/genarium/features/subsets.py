@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from genarium.data.choice import fair
 from genarium.training.order import derive
 
 
@@ -17,13 +17,7 @@ def balanced(labels: Tensor, count: int, seed: int) -> Tensor:
     """
     if not 1 <= count <= len(labels):
         raise ValueError(f"count is {count}: there are {len(labels)} labels")
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(labels), generator=generator)
-    shuffled = labels[order]
-    # the turn of an image: how many of its class came before it
-    one_hot = torch.nn.functional.one_hot(shuffled)
-    turn = (one_hot.cumsum(0) * one_hot).sum(1)
-    return order[turn.argsort(stable=True)[:count]].sort().values
+    return fair(len(labels), count, seed, labels).sort().values
 
 
 def small(seed: int) -> int:

@@ -38,13 +38,15 @@ def gathered(
     metrics: str | None = None,
     extractor: Any = None,
     weights: str | None = None,
+    reference: str = "test",
     accept_changes: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Draw, score and compare runs.
 
-    runs: what `genarium.load` gives, trained on one data set. n, seed, metrics, extractor, weights:
-    of the scores, as for `genarium.evaluation.plan.of_data`; without `evaluate` there are none.
+    runs: what `genarium.load` gives, trained on one data set. n, seed, metrics, extractor, weights,
+    reference: of the scores, as for `genarium.evaluation.plan.of_data`; without `evaluate` there
+    are none.
     samples: how many of those that were scored the page shows. dataset: the data, if already
     loaded (default: `dataset()` of the first run). accept_changes: also data that changed since a
     run was trained. progress: called with "run: part".
@@ -65,6 +67,7 @@ def gathered(
             data = loaded[key] = run.dataset()
         if key not in plans:  # one for all runs: the real images are searched once
             choice = {"metrics": metrics, "extractor": extractor, "weights": weights}
+            choice["reference"] = reference
             plans[key] = plan.of_data(data, n=n, seed=seed, **choice) if evaluate else None
 
         def say(part: str, name: str = run.name) -> None:

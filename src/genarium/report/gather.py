@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from genarium.data import text
+from genarium.data.choice import fair_rows
 from genarium.drawing.images import as_uint8
 from genarium.drawing.points import SHOWN as POINTS
 from genarium.errors import UserError
@@ -35,7 +36,6 @@ SHOWN = 8  # pairs of nearest neighbours, rows of two
 RECONSTRUCTED = 32  # test images to reconstruct
 TRANSLATED = 16  # and to translate
 HELD_OUT = 512  # test images whose distances make the baseline
-CLASSES = 10  # different ones among the first test images
 CORPUS = 50_000_000  # pixels of training images searched at a time
 
 
@@ -92,7 +92,7 @@ def collect(
         history=list(trained.history()),
         hardware=hardware(),
     )
-    chosen = choose(dataset.test, seed)
+    chosen = fair_rows(dataset.test, seed=seed)
     planar = dataset.spec.planar
     n = max(n, POINTS) if planar else n
     draws = (
@@ -111,7 +111,9 @@ def collect(
             say("samples")
             captions = None
             if getattr(model, "conditioned_on", "") == "captions":
-                captions = text.grid(dataset.test.captions or (), trained.spec.caption_bytes, n)
+                lines = dataset.test.captions or ()
+                shuffled = [lines[row] for row in chosen.tolist()] if lines else ()
+                captions = text.grid(shuffled, trained.spec.caption_bytes, n)
             if captions is None:
                 drawn = draws.first(n)
                 report.conditions = draws.labels is not None
@@ -135,7 +137,7 @@ def collect(
             report.reconstructions = Pairs(shown, _made(model, model.reconstruct, shown))
         if "translate" in able:
             say("translations")
-            report.translations = of_split(model, dataset.test, chosen[:TRANSLATED], seed)
+            report.translations = of_split(model, dataset.test, TRANSLATED, seed, seed)
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
             report.interpolations = interpolations_of(
@@ -187,22 +189,6 @@ def _evaluating(model: Any, seed: int) -> Iterator[None]:
 def _made(model: Any, method: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     device = next((p.device for p in model.parameters()), images.device)
     return as_uint8(method(images.to(device)))
-
-
-def choose(test: Any, seed: int) -> Tensor:
-    """All test indices, shuffled by `seed`; the first ones are of different classes in order.
-
-    So every run of a comparison shows the same test images, and ten of them show ten classes.
-    """
-    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    if test.labels is None:
-        return order
-    labels = test.labels[order]
-    firsts = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()]
-    firsts = firsts[:CLASSES]
-    rest = torch.ones(len(order), dtype=torch.bool)
-    rest[firsts] = False
-    return torch.cat([order[firsts], order[rest]])
 
 
 def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:

@@ -49,9 +49,17 @@ def score_table(reports: Sequence[ModelReport]) -> Markup | None:
         cells = [_score(column, i) for column in shown]
         rows.append(tag("tr", tag("th", report.name, scope="row"), *cells))
     if any(cell and cell.reference is not None for c in shown for cell in c.cells):
-        rows.append(tag("tr", tag("th", "Real test images", scope="row"), *map(_real, shown)))
+        seen = any("train" in _split(report) for report in reports)
+        real = "Real images" if seen else "Real test images"
+        rows.append(tag("tr", tag("th", real, scope="row"), *map(_real, shown)))
     scores = table(heads, rows, _conditions(reports), "Scores")
     return join(scores, verdict_table(reports), _glossary(reports, shown))
+
+
+def _split(report: ModelReport) -> str:
+    """What the samples of a run were held against."""
+    result = report.scores.context.get("reference", {}) if report.scores else {}
+    return str(result.get("split", ""))
 
 
 def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
@@ -67,11 +75,13 @@ def verdict_table(reports: Sequence[ModelReport]) -> Markup | None:
             evidence = [tag("td", verdict.why, colspan=2, class_="words none")]
         else:
             low, high = (number(end) for end in verdict.interval)
-            evidence = [_cell(number(verdict.difference)), tag("td", f"{low} to {high}")]
+            advice = tag("small", verdict.advice) if verdict.advice else None
+            ends = tag("td", f"{low} to {high}", advice)
+            evidence = [_cell(number(verdict.difference)), ends]
         rows.append(tag("tr", tag("th", verdict.score, scope="row"), words, *evidence))
     caption = (
         "A run is called better if the 95 % interval of the difference is all on one side of 0. "
-        "Errors that both scores have from the same test images cancel in the difference. Of "
+        "Errors that both scores have from the same real images cancel in the difference. Of "
         "many such intervals one in twenty misses."
     )
     if len(reports) > 2:
@@ -123,8 +133,20 @@ def _way(context: Mapping[str, Any]) -> str:
     extractor, reference = context["extractor"], context["reference"]
     return (
         f"Features by {extractor['name']} (weights {extractor['hash']}; {context['resize']}). "
-        f"Reference: {reference['count']:,} images of the {reference['split']} split, and as "
-        f"many samples of each model that draws any, seed {context['seed']}."
+        f"Reference: {_reference(reference)}, and as many samples of each model that draws any, "
+        f"seed {context['seed']}."
+    )
+
+
+def _reference(reference: Mapping[str, Any]) -> str:
+    """What samples were held against, in words."""
+    count, split = f"{reference['count']:,} images", reference["split"]
+    if "train" not in split:
+        return f"{count} of the {split} split"
+    words = f"{count} in {split}" if "fold" in split else f"{count} of the splits {split}"
+    return (
+        f"{words} (training images among them: copying, repeats, missing classes and FLD are "
+        "judged by others)"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.data.choice import fair_rows
 from genarium.drawing.images import as_uint8, grid, promote
 from genarium.report.records import Pairs
 from genarium.runs.parts import translate_in_parts
@@ -39,15 +40,16 @@ def translated(
     return Pairs(given, made, again, "cycle", direction)
 
 
-def of_split(model: Any, split: Any, rows: Tensor, seed: int = 0) -> tuple[Pairs, ...]:
+def of_split(model: Any, split: Any, n: int, seed: int = 0, choice: int = 0) -> tuple[Pairs, ...]:
     """Images of a data set's split in every direction that the model knows.
 
-    rows: numbers of images of either domain; those that a domain does not have are left out.
+    n: images of either domain, at most. seed: of what is left to chance. choice: of which images
+    (see `genarium.data.choice`).
     """
     results = []
     for direction in model.directions:
         images = split.images if direction[0] == "a" else split.domain("b")
-        here = rows[rows < len(images)]
+        here = fair_rows(split, n, choice, direction[0])
         if not len(here):
             continue
         target = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from genarium.data import Dataset
 from genarium.data.splits import SPLITS
 from genarium.errors import UserError
 from genarium.features.subsets import balanced
@@ -16,7 +17,6 @@ from genarium.runs import inputs, selection
 from genarium.runs.loading import opened
 
 if TYPE_CHECKING:
-    from genarium.data import Dataset
     from genarium.runs.trained import Trained
 
 
@@ -66,6 +66,47 @@ def splits_of(flag: str, asked: str | Iterable[str]) -> tuple[str, ...]:
         if name not in (*SPLITS, "all"):
             raise UserError(f"{flag} {name}: choose {', '.join(SPLITS)} or all")
     return SPLITS if "all" in names else tuple(dict.fromkeys(names))
+
+
+class Pictures(NamedTuple):
+    """What codes are made of. name: of all. images: uint8 [N,C,H,W]. labels: [N] int64 or None.
+    splits: the split of each image, "" where there are none."""
+
+    name: str
+    names: list[str]
+    images: Tensor
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    splits: list[str]
+
+
+def is_loose(source: Any) -> bool:
+    """Whether a source is some images without splits: files, test:NUMBERS, pixels."""
+    if source is None or isinstance(source, Dataset):
+        return False
+    text = _alone(source)
+    return text is None or selection.is_loose(text)
+
+
+def pictures(
+    trained: Trained, source: Any, splits: Sequence[str] = SPLITS, progress: bool = False
+) -> Pictures:
+    """The run's own data, a data set, a folder (some splits of them), or some images."""
+    text = _alone(source)
+    if is_loose(source):
+        called = text or " ".join(selection.names_of(source)) or "given images"
+        some = selection.named(trained, source, text or "source")
+        return Pictures(called, some.names, some.images, None, (), [""] * len(some.names))
+    dataset = selection.dataset_for(trained, source if text is None else text, progress=progress)
+    names, images, labels = rows(dataset, splits)
+    of = [name for name in splits for _ in range(len(dataset.split(name)))]
+    return Pictures(dataset.name, names, images, labels, dataset.spec.classes, of)
+
+
+def _alone(source: Any) -> str | None:
+    """A name or path that stands by itself, also as the only one of a list."""
+    texts = selection.names_of(source)
+    return texts[0] if len(texts) == 1 else None
 
 
 def rows(dataset: Dataset, splits: Sequence[str]) -> tuple[list[str], Tensor, Tensor | None]:

@@ -10,6 +10,7 @@ class:star+colour:red   of images with both; class:!star: of images without it
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from genarium.data.choice import fair
 from genarium.errors import UserError
 from genarium.runs import inputs, labelled, sampling
-from genarium.runs.selection import NUMBERS, given, numbers
+from genarium.runs.selection import NUMBERS, given, numbers, pictures, some
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
@@ -83,13 +86,21 @@ class Groups:
         return "prior" in self.trained.capabilities
 
     def first(self, start: int, count: int) -> str:
-        """The name of some samples, of some test images where the model has no prior."""
-        return f"{'' if self.samples else 'test:'}{start}-{start + count - 1}"
+        """The name of some samples; where the model has no prior of test images that the seed draws
+        (`selection.some`)."""
+        if self.samples:
+            return f"{start}-{start + count - 1}"
+        return some(self.trained, count, self.seed, start=start)
 
-    def __call__(self, flag: str, name: str | Tensor | Group) -> Group:
-        """The codes that a name means; codes [n,D] and groups stand for themselves."""
+    def __call__(self, flag: str, name: Any) -> Group:
+        """The codes that a name means; codes [n,D] and groups stand for themselves, and pictures
+        (of Pillow, uint8 [n,C,H,W], several paths) for their codes."""
         if isinstance(name, Group):
             return name
+        if isinstance(name, os.PathLike):
+            name = os.fspath(name)
+        if _is_pictures(name):
+            return self._of_images(flag, pictures(self.trained, name, flag))
         if not isinstance(name, str):
             return Group(inputs.floats(name, flag, self.trained.code_size))
         text, where = name, f"{flag} {name}".strip()
@@ -105,7 +116,7 @@ class Groups:
                 f"{where}: no such file, and not sample numbers (3,17), test:NUMBERS or class:NAME"
             )
         if "encode" in self.trained.capabilities:
-            images = labelled.images(self.trained, self.dataset, where, text)
+            images = labelled.images(self.trained, self.dataset, where, text, self.seed)
             return Group(self.trained.encode(images), images, average=True)
         self._drawn = True
         codes = labelled.samples(self.trained, self.seed, where, text)
@@ -157,10 +168,20 @@ class Groups:
         """Mean and standard deviation of each dimension [size]: of the prior, or of test codes."""
         if self.samples:
             return torch.zeros(size), torch.ones(size)
-        codes = self.trained.encode(self.dataset.test.images[:1000])
+        images = self.dataset.test.images
+        codes = self.trained.encode(images[fair(len(images), 1000, self.seed)])
         return codes.mean(0), codes.std(0, correction=0)
 
     @property
     def dataset(self) -> Dataset:
         """The data of the run."""
         return self.trained.dataset()
+
+
+def _is_pictures(value: Any) -> bool:
+    """Whether a value is pictures, not codes [n,D] nor a name."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.ndim == 4
+    if isinstance(value, list | tuple) and len(value):
+        return all(isinstance(x, Image.Image | str | os.PathLike) for x in value)
+    return isinstance(value, Image.Image)

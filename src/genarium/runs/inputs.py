@@ -152,6 +152,15 @@ def pillow(items: Sequence[Image.Image], where: str, options: Any = None) -> Ten
     return torch.stack(parts)
 
 
+def read(value: Any, where: str, options: Any) -> Tensor:
+    """`images`, those of Pillow as `options` (a `DataOptions`) say."""
+    items = [value] if isinstance(value, Image.Image) else value
+    several = isinstance(items, list | tuple) and len(items) > 0
+    if several and all(isinstance(item, Image.Image) for item in items):
+        items = pillow(items, where, options)
+    return images(items, where)
+
+
 def floats(value: Any, where: str, columns: int) -> Tensor:
     """Codes, float32 [N,columns] on the CPU. UserError for anything else."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "uif":

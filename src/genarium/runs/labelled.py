@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from genarium.data.choice import fair
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,16 +15,15 @@ if TYPE_CHECKING:
     from genarium.data import Dataset
     from genarium.runs.trained import Trained
 
-LOOKED_AT = 5000  # training images among which a label is looked for
 DRAWN = 2000  # samples drawn to find those of a class
 MOST = 1000  # members of a group, which is averaged
 SURE = 0.9  # the probability at which a sample counts as of a class, as in the scores
 
 
-def images(trained: Trained, dataset: Dataset, where: str, text: str) -> Tensor:
+def images(trained: Trained, dataset: Dataset, where: str, text: str, seed: int = 0) -> Tensor:
     """Training images with the labels "class:7", "colour:red", "class:star+x:low": uint8 [n,C,H,W].
 
-    "class:!7" are those without it.
+    "class:!7" are those without it. Of more than `MOST` as many are drawn by `seed`.
     low and high are the lowest and the highest third of a factor that is a number.
     """
     keep = None
@@ -33,25 +33,25 @@ def images(trained: Trained, dataset: Dataset, where: str, text: str) -> Tensor:
         mask = ~mask if value.startswith("!") else mask
         keep = mask if keep is None else keep & mask
     assert keep is not None
-    result = dataset.train.images[:LOOKED_AT][keep][:MOST]
+    result = keep.nonzero()[:, 0]
     if not len(result):
         raise UserError(f"{where}: none of {len(keep):,} training images is one")
-    return result
+    return dataset.train.images[result[fair(len(result), MOST, seed)].sort().values]
 
 
 def _mask(trained: Trained, dataset: Dataset, where: str, name: str, value: str) -> Tensor:
-    """Which of the first training images carry one label, bool [n]."""
+    """Which of the training images carry one label, bool [n]."""
     train = dataset.train
     if name == "class":
         if train.labels is None:
             raise UserError(f"{where}: the data of {trained.path} have no labels")
-        return train.labels[:LOOKED_AT] == choose(where, value, trained.spec.classes)
+        return train.labels == choose(where, value, trained.spec.classes)
     facts = dataset.info.get("factors", {})
     names = list(facts.get("names", ()))
     if name not in names:
         known = ", ".join(["class", *names])
         raise UserError(f"{where}: {name!r} is not a label of the data: choose {known}")
-    column = train.extra["factors"][:LOOKED_AT, names.index(name)]
+    column = train.extra["factors"][:, names.index(name)]
     values = facts.get(name, ())
     if values and all(isinstance(entry, str) for entry in values):
         return column == choose(where, value, tuple(values))

@@ -9,6 +9,7 @@ import torch
 
 from genarium.contract import TRANSLATED, Model, Reconstructs, capabilities, draw
 from genarium.data import text
+from genarium.data.choice import fair_rows
 from genarium.drawing import points
 from genarium.drawing.images import save_png
 from genarium.report import translations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, int], None]:
     """Writes the sample grid of a step: samples, or originals beside their translations or
-    reconstructions.
+    reconstructions; of held-out images that `seed` draws, the same ones at each step.
 
     Where images are points of the plane it is a plot of them over real ones.
     """
@@ -30,8 +31,10 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
     held = dataset.validation
     if not len(held) or (dataset.spec.second is not None and not len(held.domain("b"))):
         held = dataset.train  # of one picture, or of one and its copies, none is left for it
-    some = held.images[: shown if planar else shown // 2]
-    asked = text.grid(held.captions or (), dataset.spec.caption_bytes, shown)
+    chosen = fair_rows(held, seed=seed)
+    some = held.images[chosen[: shown if planar else shown // 2]]
+    captions = [held.captions[row] for row in chosen.tolist()] if held.captions else ()
+    asked = text.grid(captions, dataset.spec.caption_bytes, shown)
 
     @torch.no_grad()
     def paint(model: Model, step: int) -> None:
@@ -46,9 +49,8 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
             images = draw(model, shown, condition=labels, generator=generator)
             picture = points.sheet(images, columns=8, real=some, mixture=mixture)
         elif "translate" in can:
-            rows = torch.arange(TRANSLATED)
-            result = translations.of_split(model, held, rows, derive(seed, "grid"))
-            picture = translations.sheet(result)
+            rows = translations.of_split(model, held, TRANSLATED, derive(seed, "grid"), seed)
+            picture = translations.sheet(rows)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
             again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()

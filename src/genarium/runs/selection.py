@@ -4,6 +4,9 @@ test, test:3,17, test:0-7   the test split of the run's data
 PATH                        an image, a folder or an archive of them, an .npz array
 NAME                        a data set: its test split
 
+test:3,17 and a file are a choice; of a set of many (test, a folder, an archive, an array, a data
+set) the verbs that show some draw them by a seed, the classes in turn (`drawn`, `some`).
+
 Everything that is not the run's own data is read with the run's size, channels, fit, background
 and binarization (`Trained.data_options`), so one picture has the same pixels by every name.
 """
@@ -15,35 +18,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from genarium.data import DataOptions, list_sources
+from genarium.data import DataOptions, Dataset, list_sources
 from genarium.data import load as load_data
-from genarium.data.decode import Bad, decode, read_bytes, strict
-from genarium.data.names import shown
-from genarium.data.registry import find
-from genarium.data.scan import scan
-from genarium.data.splits import SPLITS
-from genarium.data.stream import Array, render
+from genarium.data.choice import fair_rows
 from genarium.errors import UserError
 from genarium.runs import inputs
+from genarium.runs.listing import Given, Listed, is_archive, of_path, of_split, picked
 
 if TYPE_CHECKING:
-    from genarium.data import Dataset
     from genarium.runs.trained import Trained
 
 NUMBERS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
-
-
-class Given(NamedTuple):
-    """names: of the images, as a table would show them. images: uint8 [n,C,H,W]."""
-
-    names: list[str]
-    images: Tensor
 
 
 def given(
@@ -55,19 +46,31 @@ def given(
     files. domain: "b" for images of the second domain of the run's data. Raises UserError for what
     does not exist or cannot be read.
     """
+    return listed(trained, where, text, from_dir, domain).all()
+
+
+def listed(
+    trained: Trained, where: str, text: str, from_dir: str | None = None, domain: str = "a"
+) -> Listed:
+    """`given`, before anything is read."""
     kind, colon, rest = text.partition(":")
     if is_test(text):
-        images = trained.dataset().test.domain(domain)
-        if not len(images):
+        split = trained.dataset().test
+        count = len(split.domain(domain))
+        if not count:
             raise UserError(f"{where}: the run's test split holds no images: name a folder of some")
-        rows = numbers(where, rest, len(images), "test images") if colon else range(len(images))
-        return Given([f"test:{row}" for row in rows], images[list(rows)])
+        if not colon:
+            return of_split(split, "test", domain, trained.spec.classes)
+        rows = numbers(where, rest, count, "test images")
+        images = split.domain(domain)
+        names = [f"test:{row}" for row in rows]
+        return Listed(names, lambda some: images[[rows[i] for i in some]], chosen=True)
     path = Path(text).expanduser()
-    if _exists(path) and not _is_source(text):  # the name of a data set wins, as in training
-        return _read(trained, where, path, domain)
-    if _is_source(kind.strip()):
-        images = dataset_for(trained, text, from_dir=from_dir).test.domain(domain)
-        return Given([f"{kind.strip()}:{row}" for row in range(len(images))], images)
+    if _exists(path) and not is_source(text):  # the name of a data set wins, as in training
+        return of_path(where, path, options(trained, domain=domain))
+    if is_source(kind.strip()):
+        result = dataset_for(trained, text, from_dir=from_dir)
+        return of_split(result.test, kind.strip(), domain, result.spec.classes)
     raise UserError(f"{where} does not exist: name an image, a folder, test:NUMBERS or a data set")
 
 
@@ -75,6 +78,41 @@ def all_given(trained: Trained, texts: Sequence[str], default: str, domain: str 
     """The images of several names, one after another; of `default` where there are none."""
     parts = [given(trained, text, text, domain=domain) for text in texts or [default]]
     return Given([n for part in parts for n in part.names], torch.cat([p.images for p in parts]))
+
+
+def drawn(trained: Trained, value: Any, where: str, n: int, seed: int, domain: str = "a") -> Given:
+    """`named`, but of sets of many no more than `n`: drawn by `seed`, the classes in turn.
+
+    What was named one by one (test:3,17, a file, a list of pictures) is all there, in front.
+    """
+    return Given(*picked(lists_of(trained, value, where, domain), n, seed)[:2])
+
+
+def lists_of(trained: Trained, value: Any, where: str, domain: str = "a") -> list[Listed]:
+    """Whatever a caller means by images, before anything is chosen or read; see `pictures`."""
+    texts = [os.fspath(value)] if isinstance(value, str | os.PathLike) else names_of(value)
+    if texts:
+        return [listed(trained, f"{where}: {text}", text, domain=domain) for text in texts]
+    if isinstance(value, Dataset):
+        return [of_split(value.test, "test", domain, value.spec.classes)]
+    result = named(trained, value, where, domain)
+    one_by_one = isinstance(value, list | tuple)
+    return [Listed(result.names, lambda rows: result.images[rows], chosen=one_by_one)]
+
+
+def some(trained: Trained, n: int, seed: int, domain: str = "a", start: int = 0) -> str:
+    """`n` test images of the run's own data by name, "test:5,17,3": what stands for pictures where
+    nobody names any.
+
+    They are drawn by `seed`, the classes in turn; start: how many of them are passed over. Of fewer
+    there are fewer, but one at least. Raises UserError where the test split holds none.
+    """
+    split = trained.dataset().test
+    rows = fair_rows(split, seed=seed, domain=domain)
+    if not len(rows):
+        raise UserError(f"{trained.path}: the test split holds no images: name some")
+    start = start if start < len(rows) else 0
+    return "test:" + ",".join(str(row) for row in rows[start : start + n].tolist())
 
 
 def pictures(trained: Trained, value: Any, where: str, domain: str = "a") -> Tensor:
@@ -139,7 +177,7 @@ def options(
         from_dir = own.get("from_dir")
     settings = trained.data_options(allow_overlap=True, from_dir=from_dir)
     channels, height, width = trained.spec.domain(domain)
-    if trained.spec.second is not None and source and _is_source(source.partition(":")[0].strip()):
+    if trained.spec.second is not None and source and is_source(source.partition(":")[0].strip()):
         channels = own.get("channels")  # two domains may differ in that
     return replace(settings, size=f"{height}x{width}", channels=channels)
 
@@ -153,7 +191,7 @@ def is_test(text: str) -> bool:
 def is_loose(text: str) -> bool:
     """Whether a name means some images without splits: test:NUMBERS, one image, an .npz array."""
     path = Path(text).expanduser()
-    return is_test(text) or (_is_file(path) and not _is_archive(text))
+    return is_test(text) or (_is_file(path) and not is_archive(text))
 
 
 def _exists(path: Path) -> bool:
@@ -167,44 +205,9 @@ def _is_file(path: Path) -> bool:
     return _exists(path) and path.is_file()
 
 
-def _is_source(name: str) -> bool:
+def is_source(name: str) -> bool:
+    """Whether a name is that of a built-in data set, or of one of GENARIUM_PATH."""
     return name in {known.name for known in list_sources()}
-
-
-def _is_archive(text: str) -> bool:
-    try:
-        return find(text).matches is not None
-    except UserError:
-        return False
-
-
-def _read(trained: Trained, where: str, path: Path, domain: str) -> Given:
-    read_as = options(trained, domain=domain)
-    if path.is_file() and path.suffix.lower() == ".npz":
-        images = torch.cat(list(Array(path, read_as).batches(256)))
-        return Given([f"{shown(str(path))}:{row}" for row in range(len(images))], images)
-    if path.is_file() and _is_archive(str(path)):
-        return _unpacked(path, read_as)
-    files = [file.path for file in scan(path).files] if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{where}: the folder holds no images")
-    each: list[Tensor] = []
-    with strict():
-        for file in files:
-            try:
-                each.append(render(decode(read_bytes(file))[0], read_as))
-            except Bad as bad:
-                raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
-    return Given([shown(str(file)) for file in files], torch.stack(each))
-
-
-def _unpacked(path: Path, read_as: DataOptions) -> Given:
-    """All images of an archive, in the order of their names."""
-    dataset = load_data(str(path), read_as, progress=False)
-    splits = [dataset.split(name) for name in SPLITS]
-    names = [f"{shown(str(path))}/{name}" for split in splits for name in split.names or ()]
-    order = sorted(range(len(names)), key=names.__getitem__)
-    return Given([names[row] for row in order], torch.cat([s.images for s in splits])[order])
 
 
 def numbers(where: str, text: str, count: int, what: str, remedy: str = "") -> list[int]:

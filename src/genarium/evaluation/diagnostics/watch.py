@@ -55,13 +55,15 @@ class Watch:
     def metrics(self) -> tuple[Metric, ...]:
         """The rows "copied", "repeated" and, with labels, "missing classes"."""
         small = {"thumbnail": self._thumbnail}
-        own: dict[str, Any] = {"on_features": False, "least": LEAST, "needs": ()}
+        own: dict[str, Any] = {"on_features": False, "least": LEAST, "needs": (), "unseen": True}
         results = [
             Metric(self.copied, small, name="copied", **own),
             Metric(self.repeated, small, name="repeated", **own),
         ]
         if self._labels[0] is not None and self._labels[1] is not None:
-            results.append(Metric(self.missing, needs=("logits",), name="missing-classes"))
+            results.append(
+                Metric(self.missing, needs=("logits",), name="missing-classes", unseen=True)
+            )
         return tuple(results)
 
     def copied(self, samples: Measured, reference: Measured) -> Score:

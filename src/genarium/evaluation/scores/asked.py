@@ -42,4 +42,4 @@ def _right(measured: Measured) -> Tensor | None:
     return (measured.logits.argmax(dim=1) == labels.cpu()).double()
 
 
-ASKED = Metric(asked_class, needs=("logits",), name="asked-class")
+ASKED = Metric(asked_class, needs=("logits",), name="asked-class", unseen=True)

@@ -34,6 +34,7 @@ class Metric:
     least: the shortest side, in pixels, of images that it can judge; of smaller ones it is left
     out. needs: the features that it reads of each image, "pool" and "logits"; "train" where it
     reads those of training images too. name: how `--metrics` calls it; the function's, if "".
+    unseen: whether the reference must be images that no model was trained on.
     """
 
     score: Callable[[Measured, Measured], Score | None]
@@ -42,6 +43,7 @@ class Metric:
     least: int = 1
     needs: tuple[str, ...] = ("pool", "logits")
     name: str = ""
+    unseen: bool = False
 
     @property
     def key(self) -> str:

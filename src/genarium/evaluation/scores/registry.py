@@ -190,7 +190,7 @@ MORE: tuple[Metric, ...] = (
     Metric(feature_scores.density, needs=("pool",)),
     Metric(feature_scores.coverage, needs=("pool",)),
     Metric(feature_scores.fid_infinity, needs=("pool",)),
-    Metric(feature_scores.fld, needs=("pool", "train")),
+    Metric(feature_scores.fld, needs=("pool", "train"), unseen=True),
 )
 """On demand: `--metrics all`, or by name."""
 

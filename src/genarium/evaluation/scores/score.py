@@ -38,7 +38,8 @@ class Score:
     score of the reference images. basis: what has to agree for two scores of this name to be
     comparable. interval: of 95 %; from `std` unless it is given. shared: the parts [L] of the error
     that come from the images it is measured against, in their order; of two scores on one basis the
-    dot product is the covariance. It is not saved.
+    dot product is the covariance. It is not saved. freedom: degrees of freedom of `std`, where it
+    is of so few values that Student's distribution has to be taken.
 
     Raises Undefined, a ValueError, if the value, its error or its interval is not a finite number.
     """
@@ -53,12 +54,14 @@ class Score:
     basis: Mapping[str, str | int] = field(default_factory=dict)
     interval: tuple[float, float] | None = None
     shared: Tensor | None = field(default=None, compare=False, repr=False)
+    freedom: int | None = None
 
     def __post_init__(self) -> None:
         if self.interval is not None:
             object.__setattr__(self, "interval", tuple(self.interval))
         elif self.std is not None:
-            ends = (self.value - Z * self.std, self.value + Z * self.std)
+            half = quantile(self.freedom) * self.std
+            ends = (self.value - half, self.value + half)
             object.__setattr__(self, "interval", ends)
         numbers = (self.value, self.std, self.reference, *(self.interval or ()))
         if not all(number is None or math.isfinite(number) for number in numbers):
@@ -206,12 +209,17 @@ def standard_error(values: Tensor) -> float | None:
 
 def student(value: float, std: float | None, count: int) -> tuple[float, float] | None:
     """95 % interval of a mean over `count` images; None where its error is not known."""
-    from scipy.special import stdtrit
-
     if std is None:
         return None
-    half = float(stdtrit(count - 1, 0.975)) * std
+    half = quantile(count - 1) * std
     return value - half, value + half
+
+
+def quantile(freedom: int | None) -> float:
+    """Standard errors to either side of a 95 % interval: Student's t, the normal's for None."""
+    from scipy.special import stdtrit
+
+    return Z if freedom is None else float(stdtrit(freedom, 0.975))
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from genarium.evaluation.scores.score import Score, Z, between, differences, number
+from genarium.evaluation.scores.score import Score, between, differences, number, quantile
+
+TOO_MANY = 10_000_000
+"""Pictures that nobody collects to tell two models apart."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Verdict:
 
     better: the name of the one whose score is better, None if that is undecided. difference: of
     the values, a - b, and its 95 % interval; None where they may not be compared or have no error.
-    why: the reason where there is no interval.
+    why: the reason where there is no interval. needed: where it cannot be told, about how many
+    images would tell (`images_needed`).
     """
 
     score: str
@@ -29,6 +33,7 @@ class Verdict:
     difference: float | None = None
     interval: tuple[float, float] | None = None
     why: str = ""
+    needed: int | None = None
 
     @property
     def words(self) -> str:
@@ -43,7 +48,17 @@ class Verdict:
         if self.difference is None or self.interval is None:
             return self.why
         low, high = between(*self.interval).split(" to ")
-        return f"difference {number(self.difference)}, 95 % interval {low} to {high}"
+        result = f"difference {number(self.difference)}, 95 % interval {low} to {high}"
+        return f"{result}; {self.advice}" if self.advice else result
+
+    @property
+    def advice(self) -> str:
+        """How many images would tell, in words; "" where it can be told."""
+        if self.needed is None:
+            return ""
+        if self.needed > TOO_MANY:
+            return "no difference that a set of pictures could show (an estimate)"
+        return f"about {rounded(self.needed):,} pictures of each would tell (an estimate)"
 
     def text(self) -> str:
         """Verdict and evidence in one line."""
@@ -68,9 +83,39 @@ def verdict(a: Score, b: Score, labels: tuple[str, str]) -> Verdict:
     variance = a.std**2 + b.std**2
     if a.shared is not None and b.shared is not None and a.shared.shape == b.shared.shape:
         variance -= 2 * float(a.shared @ b.shared)
-    half = Z * math.sqrt(max(0.0, variance))
+    known = [f for f in (a.freedom, b.freedom) if f is not None]
+    half = quantile(min(known, default=None)) * math.sqrt(max(0.0, variance))
     interval = (difference - half, difference + half)
     better = None
     if interval[0] > 0 or interval[1] < 0:
         better = labels[0 if (difference > 0) == (a.better == "higher") else 1]
-    return Verdict(name, *labels, better, difference, interval)
+    needed = None if better else images_needed(_images(a), half, difference)
+    return Verdict(name, *labels, better, difference, interval, needed=needed)
+
+
+def images_needed(count: int | None, half: float, difference: float) -> int | None:
+    """About how many images would tell a difference whose 95 % interval is ± half at `count`.
+
+    Errors fall with the root of the number, so at n (half / difference)² the interval just leaves
+    out 0 if the difference stays what it is: an even chance that it is told. Twice as many tell it
+    four times in five. The difference itself is known no better than its interval, so this is an
+    order of magnitude. None for a count that is not known, and for no difference at all.
+    """
+    if not count or not difference:
+        return None
+    return math.ceil(min(count * (half / difference) ** 2, 1e15))
+
+
+def rounded(count: int) -> int:
+    """Two digits, rounded up: 734 -> 740."""
+    unit = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // unit) * unit
+
+
+def _images(score: Score) -> int | None:
+    """How many images a score is of, from its basis."""
+    for key in ("reference images", "held-out images"):
+        count = score.basis.get(key)
+        if isinstance(count, int):
+            return count
+    return None

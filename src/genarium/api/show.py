@@ -1,0 +1,202 @@
+"""A contact sheet of pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from genarium.api._results import Picture
+from genarium.api._types import AcceptChanges, Count, Place, Seed
+from genarium.api.show_data import settings_of
+from genarium.errors import UserError
+from genarium.signatures import checked
+from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genarium.data import DataOptions, Dataset
+    from genarium.runs import inputs
+    from genarium.runs.listing import Listed
+    from genarium.runs.trained import Trained
+
+    Shown = (
+        Trained
+        | Dataset
+        | inputs.Pictures
+        | str
+        | os.PathLike[str]
+        | Sequence[str]
+        | Sequence[os.PathLike[str]]
+    )
+else:
+    Shown = Annotated[Any, Flag(metavar="SOURCE", raw=True, repeat=True)]
+
+NATIVE, DEFAULT = 256, 64  # as a folder is read for training: larger and mixed ones become 64
+
+
+@dataclass(repr=False)
+class ContactSheet(Picture):
+    """Some pictures of a set, of a class in a row each.
+
+    images: uint8 [n,C,H,W]. names: of each. labels: [n] int64 or None where there are no classes.
+    classes: names in label order. total: how many there are to choose from. folders: those that
+    they are from.
+    """
+
+    NAME: ClassVar[str] = "contact-sheet.png"
+
+    images: Tensor
+    names: list[str]
+    labels: Tensor | None
+    classes: tuple[str, ...]
+    source: str
+    total: int
+    seed: int
+    folders: list[Path] = field(default_factory=list, compare=False)
+
+    @property
+    def image(self) -> Tensor:
+        from genarium.drawing.contact import contact_sheet
+        from genarium.drawing.points import planar, sheet
+
+        if planar(self.images):
+            return sheet(self.images)
+        labels = None if self.labels is None else self.labels.tolist()
+        return contact_sheet(self.images, labels, self.classes)
+
+    def class_names(self) -> list[str] | None:
+        """The class of each picture, None where there are no classes."""
+        if self.labels is None:
+            return None
+        known = dict(enumerate(self.classes))
+        return [known.get(label, str(label)) for label in self.labels.tolist()]
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        """Raises UserError for a place among the pictures that are shown: it would be one more."""
+        from genarium.data.scan import RUN
+
+        inside = [folder for folder in self.folders if path.resolve().is_relative_to(folder)]
+        if inside and not (inside[0] / RUN).exists():
+            raise UserError(
+                f"--out {path} lies in the folder of the pictures and would be one of them: name "
+                "another place"
+            )
+        return super().write(path, overwrite)
+
+    def to_dict(self) -> dict[str, Any]:
+        facts = {"source": self.source, "n": len(self.images), "of": self.total, "seed": self.seed}
+        size = "x".join(map(str, self.images.shape[-2:]))
+        return {**facts, "size": size, "images": self.names, "classes": self.class_names()}
+
+    def text(self) -> str:
+        few = f"{len(self.images):,} of {self.total:,} pictures"
+        if self.labels is not None:
+            few += f" in {len(self.labels.unique())} of {len(self.classes)} classes"
+        height, width = self.images.shape[-2:]
+        return f"{few}, {height}x{width}, drawn by seed {self.seed}"
+
+
+@verb(
+    "data",
+    out="FILE.png: the sheet (default: contact-sheet.png, of a run in its folder)",
+    settings=settings_of,
+)
+def show(
+    source: Shown,
+    *,
+    n: Count = 64,
+    seed: Seed = 0,
+    data: Place | None = None,
+    accept_changes: AcceptChanges = False,
+    progress: bool = False,
+    **settings: Any,
+) -> ContactSheet:
+    """Show some pictures of a folder, a data set or a run's data, the classes in turn.
+
+    source: a folder of images, files, an .npz array, a data set by name, or a run folder (its data,
+        read as at training).
+    n: how many are drawn; files that are named one by one are all shown.
+    seed: of which are drawn.
+    """
+    import torch
+
+    from genarium.runs.selection import names_of
+
+    (fields,) = settings_of(()).values()
+    asked = checked(fields, settings)
+    result, name, home = _listed(source, asked, data, accept_changes, progress)
+    rows = [*range(len(result))] if result.chosen else result.fair(n, seed)
+    each = list(result.each(rows))
+    sizes = {tuple(image.shape[-2:]) for image in each}
+    if "size" not in asked and (len(sizes) > 1 or max(map(max, sizes)) > NATIVE):
+        smaller = {**asked, "size": str(DEFAULT)}
+        each = list(_listed(source, smaller, data, accept_changes, False)[0].each(rows))
+    channels = max(len(image) for image in each)
+    images = torch.stack([image.expand(channels, -1, -1) for image in each])
+    labels = None
+    if result.labels is not None and result.classes:
+        labels = result.labels[rows]
+    names = [result.names[row] for row in rows]
+    shown = name or " ".join(names_of(source)) or "given images"
+    made = ContactSheet(images, names, labels, result.classes, shown, len(result), seed)
+    made.home = home
+    made.folders = [Path(text).resolve() for text in names_of(source) if Path(text).is_dir()]
+    return made
+
+
+def _listed(
+    source: Any, asked: dict[str, Any], data: Any, accept_changes: bool, progress: bool
+) -> tuple[Listed, str, Path]:
+    """The pictures, what they are called, and the folder that the sheet belongs to."""
+    from genarium.data import Dataset
+    from genarium.runs import inputs
+    from genarium.runs.listing import Listed, joined, of_dataset
+    from genarium.runs.loading import opened
+    from genarium.runs.selection import names_of
+    from genarium.runs.sources import is_run
+
+    texts = names_of(source)
+    one = source[0] if texts and isinstance(source, list | tuple) else source
+    if len(texts) < 2 and is_run(one):
+        if asked:
+            flag = "--" + next(iter(asked)).replace("_", "-")
+            raise UserError(f"{flag}: the data of a run are read as at training: leave it out")
+        run = opened(one, None, "cpu", data=data, accept_changes=accept_changes)
+        result = run.dataset(progress)
+        return of_dataset(result), f"{result.name}, the data of {run.name}", run.path
+    if data is not None or accept_changes:
+        flag = f"--data {data}" if data is not None else "--accept-changes"
+        raise UserError(f"{flag}: goes with a run folder only")
+    if isinstance(source, Dataset):
+        return of_dataset(source), source.name, Path()
+    read_as = _options(asked)
+    if texts:
+        return joined([_named(text, read_as, progress) for text in texts]), "", Path()
+    pixels = inputs.read(source, "show: source", read_as)
+    one_by_one = isinstance(source, list | tuple)
+    names = [str(row) for row in range(len(pixels))]
+    return Listed(names, lambda rows: pixels[rows], chosen=one_by_one), "given images", Path()
+
+
+def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
+    from genarium.data import load
+    from genarium.runs.listing import of_dataset, of_path
+    from genarium.runs.selection import is_source
+    from genarium.runs.sources import exists
+
+    path = Path(text).expanduser()
+    if exists(path) and not is_source(text):
+        return of_path(text, path, read_as)
+    if not is_source(text.partition(":")[0].strip()):
+        raise UserError(f"{text} does not exist: name a folder, a file, a data set or a run folder")
+    return of_dataset(load(text, read_as, progress=progress))
+
+
+def _options(asked: dict[str, Any]) -> DataOptions:
+    from genarium.data import DataOptions
+
+    return DataOptions(**asked)
