@@ -185,6 +185,7 @@ def check_script(file: str, *rest: str) -> None:
 @pages
 def test_blocks_say_their_language_and_no_section_stands_twice(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
+    assert text.startswith("# ")  # an empty page has nothing wrong
     assert {kind for kind, _ in BLOCK.findall(text)} <= LANGUAGES
     assert text.count("\n```") == 2 * len(BLOCK.findall(text))
     above, seen = "", Counter[str]()
