@@ -13,6 +13,7 @@ from genarium.models.conditioning import Conditioning
 from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
 from genarium.models.gan.networks.packing import Packed
 from genarium.models.gan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from genarium.models.gan.networks.resize import ResizeGenerator, default_width
 from genarium.models.gan.regularizer_names import TRICKS, TrickName, mixes_images, tricks_of
 from genarium.models.gan.rules import ObjectiveName, objective_of
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, Norm
@@ -22,6 +23,7 @@ __all__ = [
     "ARCHITECTURES",
     "TRICKS",
     "ArchitectureName",
+    "ConvolutionalName",
     "Decay",
     "ObjectiveName",
     "TrickName",
@@ -34,27 +36,29 @@ __all__ = [
 
 Shape = tuple[int, int, int]
 Decay = Annotated[float, Ge(0), Lt(1)]
-ArchitectureName = Literal["dense", "dcgan", "residual"]
+ArchitectureName = Literal["dense", "dcgan", "residual", "resize"]
+ConvolutionalName = Literal["resize", "dcgan", "residual"]
 
 
 class Architecture(NamedTuple):
-    """A pair of networks. width: the default. generator: (inputs, shape, width) -> network.
-    discriminator: (shape, width, norm) -> network."""
+    """A pair of networks. width: the default for images of (height, width). generator:
+    (inputs, shape, width) -> network. discriminator: (shape, width, norm) -> network."""
 
-    width: int
+    width: Callable[[int, int], int]
     generator: Callable[[int, Shape, int], nn.Module]
     discriminator: Callable[[Shape, int, Norm | None], nn.Module]
 
 
 ARCHITECTURES: dict[ArchitectureName, Architecture] = {
     "dense": Architecture(
-        1200,
+        lambda *sides: 1200,
         DenseGenerator,
         # the paper's ratio of units, 1200 to 240; the dense discriminator has no norm to leave out
         lambda shape, width, norm: DenseDiscriminator(shape, max(1, width // 5)),
     ),
-    "dcgan": Architecture(64, DCGANGenerator, DCGANDiscriminator),
-    "residual": Architecture(64, ResidualGenerator, ResidualDiscriminator),
+    "dcgan": Architecture(lambda *sides: 64, DCGANGenerator, DCGANDiscriminator),
+    "residual": Architecture(lambda *sides: 64, ResidualGenerator, ResidualDiscriminator),
+    "resize": Architecture(default_width, ResizeGenerator, DCGANDiscriminator),
 }
 
 
@@ -82,7 +86,7 @@ def networks(
     """
     told = conditioning if conditioning is not None else Conditioning()
     chosen = ARCHITECTURES[architecture]
-    width = chosen.width if width is None else width
+    width = chosen.width(spec.height, spec.width) if width is None else width
     norm: Norm | None = BatchNorm2d if batch_norm else None
     generator = chosen.generator(latent + told.size, spec.shape, width)
 

@@ -10,12 +10,13 @@ from genarium.contract import Spec
 from genarium.models.conditioning import Labels
 from genarium.models.gan.arguments import (
     Beta1,
+    Convolutional,
     Latent,
     LearningRate,
+    OwnWidth,
     Packing,
     Smoothing,
     Tricks,
-    Width,
 )
 from genarium.models.gan.composition import (
     adam,
@@ -34,12 +35,14 @@ from genarium.recipes import recipe
     paper="Radford, Metz & Chintala 2016",
     batch=128,
     steps=5000,
+    former={"architecture": "dcgan"},
 )
 def dcgan(
     spec: Spec,
     *,
+    architecture: Convolutional = "resize",
     latent: Latent = 100,
-    width: Width = 64,
+    width: OwnWidth = None,
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
@@ -48,7 +51,7 @@ def dcgan(
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
     generator, discriminator = networks(
-        "dcgan", spec, latent, width, batch_norm=mixes_images(tricks), packing=packing
+        architecture, spec, latent, width, batch_norm=mixes_images(tricks), packing=packing
     )
     return GAN(
         spec,
@@ -67,12 +70,14 @@ def dcgan(
     batch=128,
     steps=5000,
     needs=("labels",),
+    former={"architecture": "dcgan"},
 )
 def cgan(
     spec: Spec,
     *,
+    architecture: Convolutional = "resize",
     latent: Latent = 100,
-    width: Width = 64,
+    width: OwnWidth = None,
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
@@ -81,7 +86,7 @@ def cgan(
     """Conditional GAN: the class label joins the input of both players; DCGAN's networks."""
     labels = Labels(len(spec.classes))
     generator, discriminator = networks(
-        "dcgan", spec, latent, width, conditioning=labels, batch_norm=mixes_images(tricks)
+        architecture, spec, latent, width, conditioning=labels, batch_norm=mixes_images(tricks)
     )
     return GAN(
         spec,
@@ -100,18 +105,20 @@ def cgan(
     paper="Mao et al. 2017",
     batch=128,
     steps=5000,
+    former={"architecture": "dcgan"},
 )
 def lsgan(
     spec: Spec,
     *,
+    architecture: Convolutional = "resize",
     latent: Latent = 100,
-    width: Width = 64,
+    width: OwnWidth = None,
     lr: LearningRate = 2e-4,
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
 ) -> GAN:
     """Least squares GAN: squared distance to the targets 0 and 1; DCGAN's networks."""
-    generator, discriminator = networks("dcgan", spec, latent, width)
+    generator, discriminator = networks(architecture, spec, latent, width)
     return GAN(
         spec, generator, discriminator, LeastSquares(smoothing), optimizers=(adam(lr, beta1),) * 2
     )

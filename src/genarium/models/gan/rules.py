@@ -69,6 +69,11 @@ def check(gan: GAN) -> None:
             "add feature matching's loss to it by --tricks feature-matching:1:beside",
         )
         refuse(
+            getattr(trick, "adaptive", False) and gan.objective.differences,
+            f"{_named(trick)}:...:adaptive: it asks how many real images are called real, and this "
+            "objective compares logits alone: give a probability, or another --objective",
+        )
+        refuse(
             trick.augments and gan.spec.planar,
             f"{_named(trick)}: it moves and hides pixels, and these data are points of the plane: "
             "leave it out",
