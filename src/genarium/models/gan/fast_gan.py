@@ -27,7 +27,7 @@ from genarium.signatures import Help
     family="implicit",
     tiny={"latent": 4, "width": 1},
     paper="Liu, Zhu, Song & Elgammal 2021",
-    batch=16,
+    batch=8,
     steps=10000,
     training={"ema": 0.999},
 )

@@ -5,8 +5,9 @@ A transposed convolution of stride 2 gives each of the four pixels that come of 
 own, and what the four make of the same map differs by a pattern of period 2. Here a map is enlarged
 by repeating its pixels, then convolved with one 3×3 kernel for all, which leaves no such pattern to
 be unlearned. The last map has the image's size, so that edges are made there and not by a repeated
-pixel. The sizes and the widths of the maps are DCGAN's (`genarium.nn.dcgan`), and so are the
-norms, the activations, the start values, and the discriminator that goes with it.
+pixel. Its activation is the discriminator's LeakyReLU, which no channel dies of. The sizes and the
+widths of the maps are DCGAN's (`genarium.nn.dcgan`), and so are the norms, the start values, and
+the discriminator that goes with it.
 
     B batch · C image channels · D inputs of the generator · F channels of a map · h, w its sides
 """
@@ -35,7 +36,7 @@ def default_width(height: int, width: int) -> int:
 
 
 class ResizeUp(nn.Module):
-    """Nearest neighbours, 3×3 convolution, norm, ReLU: [B,F,h,w] -> [B,F',H',W']."""
+    """Nearest neighbours, 3×3 convolution, norm, LeakyReLU(0.2): [B,F,h,w] -> [B,F',H',W']."""
 
     def __init__(self, inputs: int, outputs: int, size: tuple[int, int], norm: Norm):
         super().__init__()
@@ -45,7 +46,7 @@ class ResizeUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolution(functional.interpolate(x, self.size))
-        return functional.relu(self.norm(x), inplace=True)
+        return functional.leaky_relu(self.norm(x), 0.2, inplace=True)
 
 
 class ResizeGenerator(nn.Module):
@@ -79,5 +80,5 @@ class ResizeGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         # The dense layer's units are laid out channels-last, so the map needs no copy for it.
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)
-        x = self.up(functional.relu(self.norm(x), inplace=True))
+        x = self.up(functional.leaky_relu(self.norm(x), 0.2, inplace=True))
         return torch.tanh(self.image(x))

@@ -50,6 +50,15 @@ def discriminator_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
+def gated(x: Tensor) -> Tensor:
+    """a·σ(b) of the halves a, b of the channels: [B,2F,h,w] -> [B,F,h,w].
+
+    Along the last axis of channels-last memory: across channels the gradient comes out in another
+    order of memory than the map, and the batch norm before it takes eight times as long on a CPU.
+    """
+    return functional.glu(x.permute(0, 2, 3, 1), 3).permute(0, 3, 1, 2)
+
+
 class Gated(nn.Module):
     """3×3 convolution, batch norm, gated linear unit: [B,F,h,w] -> [B,F',h,w].
 
@@ -62,7 +71,7 @@ class Gated(nn.Module):
         self.norm = BatchNorm2d(2 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.glu(self.norm(self.convolution(x)), 1)
+        return gated(self.norm(self.convolution(x)))
 
 
 class GatedUp(nn.Module):
@@ -126,7 +135,7 @@ class SkipExcitationGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.project(z).unflatten(1, self.start).permute(0, 3, 1, 2)
-        maps = [functional.glu(self.norm(x), 1)]
+        maps = [gated(self.norm(x))]
         for number, up in enumerate(self.up, start=1):
             x = up(maps[-1])
             if number >= self.reach:
@@ -167,7 +176,8 @@ class ResidualDown(nn.Module):
 class Decoder(nn.Module):
     """A map [B,F,h,w] -> an image [B,C,H',W'] on (-1, 1), by resize-convolutions.
 
-    size: (H', W'). The sides double until the next doubling would pass it.
+    size: (H', W'). The sides double up to it; the first map has an eighth of the channels, each
+    further one half as many again.
     """
 
     def __init__(self, inputs: int, channels: int, start: tuple[int, int], size: tuple[int, int]):
@@ -175,8 +185,8 @@ class Decoder(nn.Module):
         sizes = [size]
         while min(sizes[-1]) > min(start):
             sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-        maps = [inputs]
-        while len(maps) < max(2, len(sizes)):
+        maps = [inputs, max(4, inputs // 8)]
+        while len(maps) < len(sizes):
             maps.append(max(4, maps[-1] // 2))
         sizes = sizes[-2::-1] or [size]
         self.layers = nn.Sequential(
@@ -193,8 +203,8 @@ class Decoder(nn.Module):
 class SkipExcitationDiscriminator(nn.Module):
     """Images [B,C,H,W] on [-1, 1] -> logits [B,P]; `head(features(x))`.
 
-    shape: (C, H, W). width: as the generator's. Features are the last map and the one before, both
-    flattened, for `decoded` reads both.
+    shape: (C, H, W). width: channels of the map of 64 pixels, 8 times as many at 8. Features are
+    the last map and the one before, both flattened, for `decoded` reads both.
     """
 
     def __init__(self, shape: tuple[int, int, int], width: int = 16):
@@ -202,7 +212,7 @@ class SkipExcitationDiscriminator(nn.Module):
         channels, *sides = shape
         sizes = discriminator_sizes(*sides)
         count = len(sizes) - 1
-        maps = [max(4, int(width * 2.0 ** (4 - i))) for i in reversed(range(count))]
+        maps = [max(4, int(width * 2.0 ** (3 - i))) for i in reversed(range(count))]
         # the first layer sees the image itself and has no norm
         self.stem = nn.Sequential(
             nn.Conv2d(channels, maps[0], 4, stride=2, padding=1, bias=False),
@@ -218,9 +228,9 @@ class SkipExcitationDiscriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(maps[-1] // 2, 1, 4),
         )
-        self.half = (sides[0] // 2, sides[1] // 2)
+        self.decoded_size = (sides[0] // 2, sides[1] // 2)
         self.decoders = nn.ModuleList(
-            Decoder(few, channels, sizes[-1], self.half) for few in (maps[-1], maps[-2])
+            Decoder(few, channels, sizes[-1], self.decoded_size) for few in (maps[-1], maps[-2])
         )
         initialize(self)
 
