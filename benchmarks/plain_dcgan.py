@@ -1,15 +1,15 @@
 """`dcgan` with its defaults against the DCGAN loop that everybody writes, at equal processor time.
 
     python benchmarks/plain_dcgan.py DATA [--size 64] [--seconds 180] [--seeds 1] [--out DIR]
-    python benchmarks/plain_dcgan.py DATA --size 64 --out DIR --score EXTRACTOR     # score again
+    python benchmarks/plain_dcgan.py DATA --size 64 --out DIR --score [--extractor NAME]
 
 `plain-64` and `plain-16` are the loop of the tutorials, written afresh: transposed convolutions up
 from 4×4, strided ones down, batch norm, weights from N(0, .02), binary cross-entropy, Adam 2e-4
 with β1 .5, batches of 128, 32 bits; 64 channels next to the image as in the paper, and 16. The
-sides must be a power of two. `paper` is `dcgan --architecture dcgan`, the paper's network under
-this package's trainer, with its optimizer and batch, and `default` is `dcgan` as it comes. More
-sides of the package are named by `--side NAME=RECIPE:ARGUMENT=VALUE,...`; their training options
-go among the arguments.
+sides must be a power of two. `paper` is `dcgan` with the paper's network, rate and batch under this
+package's trainer, and `default` is `dcgan` as it comes. More sides of the package are named by
+`--side NAME=RECIPE:ARGUMENT=VALUE,...`; their training options go among the arguments. `--score`
+trains nothing and scores the samples that are there.
 
 Each side trains with one thread until it has used so many seconds of the processor. A schedule
 needs to know its end, which is planned anew every 20 steps by the pace so far. Samples are saved
@@ -39,7 +39,7 @@ from genarium.contract import to_uint8
 from genarium.data import DataOptions
 from genarium.data.splits import SPLITS
 from genarium.drawing.images import grid, save_png
-from genarium.evaluation.extractors.by_name import extractor
+from genarium.evaluation.extractors.by_name import default_for, extractor
 from genarium.evaluation.metrics.frechet import frechet_distance_of_features
 from genarium.evaluation.metrics.spectrum import stride_power
 from genarium.runs import configuration
@@ -49,6 +49,7 @@ from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
 NOISE, BATCH, SAMPLES = 100, 128, 1000
+PAPER = {"architecture": "dcgan", "width": 64, "batch": 128, "lr": 2e-4, "ema": 0.0}
 
 
 class Plain:
@@ -201,7 +202,7 @@ def sides_of(dataset: Any, seed: int, more: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "plain-64": lambda: Plain(images, 64, seed),
         "plain-16": lambda: Plain(images, 16, seed),
-        "paper": lambda: Ours(dataset, "dcgan", {"architecture": "dcgan", "width": 64}, seed),
+        "paper": lambda: Ours(dataset, "dcgan", PAPER, seed),
         "default": lambda: Ours(dataset, "dcgan", {}, seed),
     }
     for text in more:
@@ -221,13 +222,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("plain_dcgan"))
     parser.add_argument("--only", help="sides, separated by commas (default: all)")
     parser.add_argument("--side", action="append", default=[], metavar="NAME=RECIPE:A=V,...")
-    parser.add_argument("--extractor", default="fashion-proxy")
+    parser.add_argument("--extractor", help="default: the one for such data")
     parser.add_argument("--score", action="store_true", help="score saved samples, train nothing")
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     dataset = data.load(given.data, DataOptions(size=given.size))
     given.out.mkdir(parents=True, exist_ok=True)
-    looks = extractor(given.extractor)
+    looks = extractor(given.extractor or default_for(dataset.name, dataset.spec))
     for seed in range(given.seeds):
         makers = sides_of(dataset, seed, given.side)
         for name in given.only.split(",") if given.only else makers:

@@ -89,7 +89,7 @@ def cgan(
     smoothing: Smoothing = 0.0,
     tricks: Tricks = (),
 ) -> GAN:
-    """Conditional GAN: the class label joins the input of both players; DCGAN's networks."""
+    """Conditional GAN: the class label joins the input of both players."""
     labels = Labels(len(spec.classes))
     generator, discriminator = networks(
         architecture, spec, latent, width, conditioning=labels, batch_norm=mixes_images(tricks)
@@ -124,7 +124,7 @@ def lsgan(
     beta1: Beta1 = 0.5,
     smoothing: Smoothing = 0.0,
 ) -> GAN:
-    """Least squares GAN: squared distance to the targets 0 and 1; DCGAN's networks."""
+    """Least squares GAN: squared distance to the targets 0 and 1."""
     generator, discriminator = networks(architecture, spec, latent, width)
     return GAN(
         spec, generator, discriminator, LeastSquares(smoothing), optimizers=(adam(lr, beta1),) * 2
