@@ -23,6 +23,7 @@ FAMILIES = {
     "implicit": {
         "gan",
         "dcgan",
+        "fast-gan",
         "cgan",
         "lsgan",
         "wgan",
@@ -100,6 +101,7 @@ ALL = {
     "clip": 1.0,
     "ema": 0.999,
     "flip": True,
+    "augment": ("flip", "affine"),
     "precision": "fp32",
     "device": "cpu",
     "channels_last": False,

@@ -8,7 +8,7 @@ Adam 1e-3 with β1 .5, averaged weights), one after the other, and a row is adde
 DIR/cells.jsonl; a second call goes on where the first was stopped. Combinations that are refused
 are rows too, with the reason. A cell's numbers:
 
-    frechet   of its samples to all pictures in the extractor's features, over that of the same
+    frechet   of 200 samples to 600 pictures in the extractor's features, over that of the same
               networks untrained: 1 has learned nothing
     spread    mean distance of two samples over that of two pictures: near 0 is one picture again
               and again
@@ -62,7 +62,7 @@ REGULARIZERS: tuple[tuple[str, ...], ...] = (
     ("minibatch-discrimination",),
 )
 WIDTHS = {"resize": 16, "dcgan": 16, "residual": 8, "dense": 256}
-SAMPLES = 300
+SAMPLES, REFERENCE = 200, 600
 COMMON = {"lr": 1e-3, "beta1": 0.5, "batch": 32, "ema": 0.99, "device": "cpu", "seed": 0}
 
 
@@ -74,12 +74,14 @@ class Judge:
         parts = [self.dataset.split(name).images for name in SPLITS]
         self.held = torch.cat(parts[1:])
         real = torch.cat(parts)
+        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+        real = real[order[:REFERENCE]]
         self.looks = extractor(
             default_for(self.dataset.name, self.dataset.spec), shape=self.dataset.spec.shape
         )
         self.features = self.looks(real).pool
-        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
-        self.spread = spread(real[order])
+        self.spread = spread(real)
+        self.untrained: dict[str, float] = {}
 
     def frechet(self, samples: Tensor) -> float:
         return frechet_distance_of_features(self.looks(samples).pool, self.features)
@@ -125,7 +127,9 @@ def cell(judge: Judge, arguments: dict[str, Any], seconds: float, place: Path) -
     training = {**config.training, "steps": 10**9, "epochs": None, "minutes": None}
     train = judge.dataset.train
     trainer = Trainer(model, TrainingData(train.images, train.labels), TrainOptions(**training))
-    before = judge.frechet(samples_of(trainer))
+    kind = arguments["architecture"]
+    if kind not in judge.untrained:
+        judge.untrained[kind] = judge.frechet(samples_of(trainer))
     trainer.model.train()
     start, finite = time.process_time(), True
     try:
@@ -139,7 +143,7 @@ def cell(judge: Judge, arguments: dict[str, Any], seconds: float, place: Path) -
     row: dict[str, Any] = {
         "steps": trainer.step,
         "finite": finite,
-        "frechet": judge.frechet(samples) / before,
+        "frechet": judge.frechet(samples) / judge.untrained[kind],
         "spread": spread(samples) / judge.spread,
         "tells": tells(trainer, judge.held, samples),
     }

@@ -122,6 +122,11 @@ def _check_networks(gan: GAN, tricks: Sequence[Trick]) -> None:
             trick.mixes and gan.conditioning.at_head,
             f"{_named(trick)}: it replaces the layers that read the text, leave it out",
         )
+        refuse(
+            trick.mixes and getattr(gan.discriminator, "judges_parts", False),
+            f"{_named(trick)}: it replaces the layer that judges an image by its features, and this "
+            "discriminator judges parts of an image by themselves: leave it out",
+        )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
         "--objective relativistic: it compares each real image with one fake image, and captions "

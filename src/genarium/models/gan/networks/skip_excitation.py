@@ -207,6 +207,8 @@ class SkipExcitationDiscriminator(nn.Module):
     the last map and the one before, both flattened, for `decoded` reads both.
     """
 
+    judges_parts = True
+
     def __init__(self, shape: tuple[int, int, int], width: int = 16):
         super().__init__()
         channels, *sides = shape
@@ -226,7 +228,7 @@ class SkipExcitationDiscriminator(nn.Module):
             nn.Conv2d(maps[-1], maps[-1] // 2, 1, bias=False),
             BatchNorm2d(maps[-1] // 2),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(maps[-1] // 2, 1, 4),
+            nn.Conv2d(maps[-1] // 2, 1, 4, bias=False),
         )
         self.decoded_size = (sides[0] // 2, sides[1] // 2)
         self.decoders = nn.ModuleList(
