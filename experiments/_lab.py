@@ -44,8 +44,10 @@ def trainer_on(model: Model, known: TrainingData, seed: int, **options: Any) -> 
 
 
 def make(recipe: str, spec: Spec, seed: int, **arguments: Any) -> Any:
-    """A recipe's model with weights drawn from `seed`."""
-    return build(recipes.get(recipe), spec, arguments, seed)
+    """A recipe's model with weights drawn from `seed`. Where a recipe's default became another one
+    after the experiments were measured, it is as it was then (`Recipe.former`)."""
+    result = recipes.get(recipe)
+    return build(result, spec, {**result.former, **arguments}, seed)
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[int]:

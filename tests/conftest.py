@@ -119,6 +119,8 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     **{name: (name, {}) for name in RECIPES},
     "gan-dcgan": ("gan", {"architecture": "dcgan", "width": 2}),
     "gan-residual": ("gan", {"architecture": "residual", "width": 2}),
+    "gan-resize": ("gan", {"architecture": "resize", "width": 2, "latent": 4}),
+    "fast-gan-adaptive": ("fast-gan", {"regularizers": ("diffaugment:flip+affine:adaptive",)}),
     "gan-packing": ("gan", {"packing": 2}),
     "infogan-invariance": ("infogan", {"invariance": 1.0}),
     "gan-minimax": ("gan", {"objective": "minimax"}),

@@ -403,6 +403,7 @@ NOTHING_TO_COMPUTE = {
     "data prepare",
     "data show",
     "models",
+    "show",
     "study report",
     "study serve",
 }

@@ -26,7 +26,7 @@ ALLOWED = {
     "recipes": {"contract", "plugins", "signatures"},
     "verbs": {"plugins", "signatures", "runs"},  # the settings that models declare for sampling
     "models": {*GROUND, "recipes", "signatures"},
-    "training": {"contract", "signatures"},
+    "training": {"contract", "nn", "signatures"},
     "evaluation": {"contract", "data", "plugins", "signatures"},
     "latent": {"contract"},
     "features": {"contract", "data", "training"},  # fine-tuning is training: the one loop does it

@@ -25,6 +25,7 @@ FAMILIES = {
     "implicit": {
         "gan",
         "dcgan",
+        "fast-gan",
         "cgan",
         "lsgan",
         "wgan",
@@ -132,6 +133,7 @@ ALL = {
     "clip": 1.0,
     "ema": 0.999,
     "flip": True,
+    "augment": ("flip", "affine"),
     "precision": "fp32",
     "device": "cpu",
     "threads": 3,

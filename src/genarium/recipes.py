@@ -26,7 +26,7 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -96,7 +96,8 @@ class Recipe:
     family: its place in the taxonomy, see `recipe`. tiny: arguments of the smallest sensible size,
     for tests. paper: where it comes from. needs: what the data must have ("labels", "pairs",
     "domains" ...). training: its defaults of the training options (`TrainOptions`), by name; those
-    of steps, epochs and minutes hold where a run is given none of the three.
+    of steps, epochs and minutes hold where a run is given none of the three. former: arguments that
+    runs of earlier versions do not name, with the values that rebuild them.
     """
 
     function: Callable[..., Model]
@@ -105,6 +106,7 @@ class Recipe:
     paper: str = ""
     needs: tuple[str, ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+    former: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -155,18 +157,20 @@ def recipe(
     steps: int = 2000,
     needs: tuple[str, ...] = (),
     training: Mapping[str, Any] | None = None,
+    former: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Recipe]:
     """Decorator that makes a recipe of a typed function `(spec, *, argument: type = default)`.
 
     family: its place in the taxonomy, written out (the catalogue reads it unimported):
     "nonprobabilistic", "explicit/tractable", "explicit/approximate", "implicit", "hybrid", or your
     own. batch, steps, training: defaults of its training, `training` those of any other option:
-    {"ema": 0.999, "schedule": "cosine"}. The rest: see `Recipe`.
+    {"ema": 0.999, "schedule": "cosine"}. former: written out too: an argument that is added with
+    another default than what the recipe did before names here what it did. The rest: see `Recipe`.
     """
 
     def wrap(function: Callable[..., Any]) -> Recipe:
         defaults = {"batch": batch, "steps": steps, **(training or {})}
-        made = Recipe(function, taxonomy(family), dict(tiny), paper, needs, defaults)
+        made = Recipe(function, taxonomy(family), dict(tiny), paper, needs, defaults, former or {})
         for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
             grouped = parameter.kind is inspect.Parameter.VAR_KEYWORD
             if parameter.default is inspect.Parameter.empty and not grouped:
@@ -194,6 +198,7 @@ class Entry:
     file: Path
     taxonomy: tuple[str, ...]  # e.g. ("explicit", "approximate")
     summary: str
+    former: Mapping[str, Any]
 
     def load(self) -> Recipe:
         """Import the file and give the recipe."""
@@ -207,13 +212,14 @@ class Entry:
         return loaded
 
 
-def _family(node: plugins.Declared) -> str:
-    """What `@recipe(family=...)` says, YOURS where it says nothing."""
+def _said(node: plugins.Declared, name: str, default: Any) -> Any:
+    """What `@recipe(name=...)` says, as far as it is written out; else the default."""
     for decorator in node.decorator_list:
         for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
-            if keyword.arg == "family" and isinstance(keyword.value, ast.Constant):
-                return str(keyword.value.value)
-    return YOURS
+            if keyword.arg == name:
+                with suppress(ValueError):
+                    return ast.literal_eval(keyword.value)
+    return default
 
 
 def _scan(file: Path) -> list[Entry]:
@@ -222,8 +228,9 @@ def _scan(file: Path) -> list[Entry]:
             name=node.name.replace("_", "-"),
             function=node.name,
             file=file,
-            taxonomy=taxonomy(_family(node)),
+            taxonomy=taxonomy(str(_said(node, "family", YOURS))),
             summary=(ast.get_docstring(node) or "").split("\n", 1)[0],
+            former=_said(node, "former", {}),
         )
         for node in plugins.declared(file, "recipe")
     ]

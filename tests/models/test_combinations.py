@@ -26,8 +26,15 @@ from genarium.runs.building import build
 from genarium.runs.configuration import recipe_fields, resolve, route
 from tests.conftest import tiny_dataset, tiny_spec
 
-OBJECTIVES = ("minimax", "non-saturating", "least-squares", "wasserstein", "relativistic")
-ARCHITECTURES = ("dense", "dcgan", "residual")
+OBJECTIVES = (
+    "minimax",
+    "non-saturating",
+    "least-squares",
+    "hinge",
+    "wasserstein",
+    "relativistic",
+)
+ARCHITECTURES = ("dense", "dcgan", "residual", "resize")
 NAMES = (
     "diffaugment",
     "feature-matching",
@@ -69,7 +76,7 @@ def reasons(
         results.append("which feature matching replaces")
     if objective == "wasserstein" and not chosen & (LIPSCHITZ | {"r1"}):
         results.append("has no minimum unless its slope is bounded")
-    if objective in ("wasserstein", "relativistic") and smoothing:
+    if objective in ("hinge", "wasserstein", "relativistic") and smoothing:
         results.append("it moves the target of real images")
     return results
 
@@ -233,6 +240,8 @@ STRENGTHS = [
     ("minibatch-discrimination:7", "kernels", 7),
     ("minibatch-discrimination:7:2", "size", 2),
     ("diffaugment:color+cutout", "policies", ("color", "cutout")),
+    ("diffaugment:affine+flip:0.3", "probability", 0.3),
+    ("diffaugment:flip:adaptive", "adaptive", True),
 ]
 
 
@@ -253,7 +262,8 @@ WRONG = [
     ("minibatch-discrimination:2.5", "kernels '2.5': give a whole number above 0"),
     ("minibatch-discrimination:1:0", "size '0': give a whole number above 0"),
     ("feature-matching:1:apart", "give alone or beside"),
-    ("diffaugment:colour", r"give some of color\+translation\+cutout, each once"),
+    ("diffaugment:colour", r"give some of flip\+color\+translation\+cutout\+affine, each once"),
+    ("diffaugment:color:2", "probability '2': give a number above 0 and up to 1, or adaptive"),
     ("diffaugment:color+color", "each once"),
     ("lipschitz", "choose 'diffaugment', .*'r1'"),
     ("spectral_norm", r"--regularizers spectral_norm: did you mean spectral-norm\?"),
@@ -275,7 +285,7 @@ def test_a_run_keeps_its_regularizers_written_out() -> None:
     config = resolve(recipes.get("gan"), {"arguments": {"regularizers": given}})
     assert config.arguments["regularizers"] == (
         "r1:1",
-        "diffaugment:color+translation+cutout",
+        "diffaugment:color+translation+cutout:1",
         "feature-matching:0.1:alone",
     )
 
@@ -304,7 +314,7 @@ def test_every_recipe_with_regularizers_spells_them_alike() -> None:
             if field.name == "regularizers":
                 kinds[name] = field.type
                 assert "r1:WEIGHT" in field.help
-    assert kinds.keys() == {"gan", "dcgan", "cgan", "infogan", "text-to-image"}
+    assert kinds.keys() == {"gan", "dcgan", "cgan", "infogan", "fast-gan", "text-to-image"}
     assert len({*kinds.values()}) == 1
 
 

@@ -13,7 +13,8 @@ from genarium.errors import UserError
 from genarium.models.gan import invariance as module
 from genarium.models.gan.dcgan import dcgan
 from genarium.models.gan.infogan import infogan
-from genarium.models.gan.invariance import Invariance, agreement, moved
+from genarium.models.gan.invariance import Invariance, agreement
+from genarium.nn.augmentation import affine as moved
 
 SPEC = Spec(1, 16, 16)
 
@@ -101,7 +102,7 @@ def batch(n: int = 6) -> Batch:
 
 
 def test_the_loss_is_that_of_real_images_and_their_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "moved", lambda images, noise: images.flip(3))
+    monkeypatch.setattr(module, "affine", lambda images, noise: images.flip(3))
     torch.manual_seed(0)
     model = infogan(SPEC, latent=4, width=2, categories=(3, 2), continuous=1, invariance=0.5)
     b = batch()

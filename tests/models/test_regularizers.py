@@ -11,7 +11,13 @@ from genarium.errors import UserError
 from genarium.models.gan.composition import REGULARIZERS
 from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.networks.dense import DenseGenerator
-from genarium.models.gan.objectives import Wasserstein
+from genarium.models.gan.objectives import (
+    LeastSquares,
+    NonSaturating,
+    Objective,
+    Relativistic,
+    Wasserstein,
+)
 from genarium.models.gan.regularizers import (
     R1,
     DiffAugment,
@@ -244,6 +250,85 @@ def test_augmentation_lets_gradients_through_and_draws_anew() -> None:
     assert (x.grad.flatten(1).abs().sum(1) > 0).all()
     again, _ = turn_of(0)
     assert torch.equal(regularizer.augment(images, again), first)
+
+
+def test_every_second_image_is_mirrored() -> None:
+    turn, images = turn_of(0)
+    changed = DiffAugment(["flip"]).augment(images, turn)
+    mirrored = (changed == images.flip(3)).flatten(1).all(1)
+    kept = (changed == images).flatten(1).all(1)
+    assert (mirrored | kept).all()
+    assert 0.2 < mirrored.float().mean() < 0.8
+
+
+def test_a_probability_changes_that_share_of_the_images() -> None:
+    turn, images = turn_of(0, n=400)
+    changed = DiffAugment(["color"], probability=0.25).augment(images, turn)
+    share = (changed != images).flatten(1).any(1).float().mean().item()
+    assert share == pytest.approx(0.25, abs=0.07)
+
+
+class Certain(Linear):
+    """D(x) = `logit`, whatever x is."""
+
+    logit = 1.0
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.logit + 0 * self.score(features).squeeze(1)
+
+
+def adaptive(critic: nn.Module, objective: Objective) -> tuple[GAN, DiffAugment]:
+    torch.manual_seed(0)
+    regularizer = DiffAugment(probability="adaptive")
+    return GAN(
+        SPEC, DenseGenerator(3, SPEC.shape, 8), critic, objective, regularizers=[regularizer]
+    ), regularizer
+
+
+def test_the_probability_follows_how_many_real_images_are_called_real() -> None:
+    """Every four turns by their images over `PACE`: up where the discriminator is sure of the real
+    images, down where it is not, within 0 and 1; nothing is changed at 0."""
+    model, regularizer = adaptive(Certain(), NonSaturating())
+    metrics = [model.step(batch(seed), "discriminator").metrics for seed in range(8)]
+    step = 4 * 6 / regularizer.PACE
+    assert [m["augmented"].item() for m in metrics] == pytest.approx([0.0] * 4 + [step] * 4)
+    assert regularizer.state[0].item() == pytest.approx(2 * step)
+    model.discriminator.logit = -1.0
+    for seed in range(16):
+        model.step(batch(seed), "discriminator")
+    assert regularizer.state[0].item() == 0.0
+    assert torch.equal(
+        regularizer.augment(batch().signed(), Turn(model, batch(), None, None)), batch().signed()
+    )
+    assert "regularizers.0.state" in model.state_dict(), "a run goes on with it"
+
+
+def test_sure_is_above_the_objectives_boundary() -> None:
+    """A logit of 0.4 is on the real side of 0 and on the fake side of least squares' ½."""
+    critic = Certain()
+    critic.logit = 0.4
+    for objective, rises in ((NonSaturating(), True), (LeastSquares(), False)):
+        model, regularizer = adaptive(critic, objective)
+        for seed in range(4):
+            model.step(batch(seed), "discriminator")
+        assert (regularizer.state[0].item() > 0) == rises
+
+
+def test_what_compares_logits_has_no_sure_images() -> None:
+    with pytest.raises(UserError, match="adaptive: it asks how many real images are called real"):
+        adaptive(Linear(), Relativistic())
+
+
+@pytest.mark.parametrize("width", [4, 16, 64])
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_a_discriminator_without_norm_starts_with_something_to_say(size: int, width: int) -> None:
+    """The paper's start, made for batch norm, leaves logits of 0.002 and small gradients: with R1
+    and augmented images the discriminator stayed at chance for 700 steps."""
+    torch.manual_seed(0)
+    critic = DCGANDiscriminator((3, size, size), width, norm=None)
+    images = (2 * torch.rand(16, 3, 1, 1) - 1) * torch.ones(16, 3, size, size)
+    with torch.no_grad():
+        assert critic(images).std() > 0.1
 
 
 def test_unknown_policy_is_named() -> None:

@@ -23,6 +23,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
     "autoencoder": {"steps": 400, "schedule": "cosine", "warmup": 50},
     "vae": {"latent": 8, "steps": 1750, "schedule": "cosine", "warmup": 50, "ema": 0.995},
     "dcgan": {
+        "architecture": "dcgan",
         "width": 16,
         "latent": 16,
         "lr": 2e-3,

@@ -32,15 +32,24 @@ if TYPE_CHECKING:
     from genarium.models.gan.networks.dense import DenseGenerator as DenseGenerator
     from genarium.models.gan.networks.residual import ResidualDiscriminator as ResidualDiscriminator
     from genarium.models.gan.networks.residual import ResidualGenerator as ResidualGenerator
+    from genarium.models.gan.networks.resize import ResizeGenerator as ResizeGenerator
+    from genarium.models.gan.networks.skip_excitation import (
+        SkipExcitationDiscriminator as SkipExcitationDiscriminator,
+    )
+    from genarium.models.gan.networks.skip_excitation import (
+        SkipExcitationGenerator as SkipExcitationGenerator,
+    )
     from genarium.models.gan.networks.virtual_batch_norm import (
         VirtualBatchNorm2d as VirtualBatchNorm2d,
     )
+    from genarium.models.gan.objectives import Hinge as Hinge
     from genarium.models.gan.objectives import LeastSquares as LeastSquares
     from genarium.models.gan.objectives import Minimax as Minimax
     from genarium.models.gan.objectives import NonSaturating as NonSaturating
     from genarium.models.gan.objectives import Objective as Objective
     from genarium.models.gan.objectives import Relativistic as Relativistic
     from genarium.models.gan.objectives import Wasserstein as Wasserstein
+    from genarium.models.gan.reconstruction import Reconstruction as Reconstruction
     from genarium.models.gan.regularizers import R1 as R1
     from genarium.models.gan.regularizers import DiffAugment as DiffAugment
     from genarium.models.gan.regularizers import FeatureMatching as FeatureMatching

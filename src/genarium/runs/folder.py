@@ -21,10 +21,11 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from genarium import recipes
 from genarium.errors import RunError, UserError, unwritable
 from genarium.runs.configuration import Config, read_yaml, write_yaml
 from genarium.training import files
@@ -200,7 +201,10 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
             )
         content = read_yaml(file)
         try:
-            return Config(**content)
+            result = Config(**content)
+            entry = recipes.catalogue().get(result.recipe)
+            former = entry.former if entry is not None else {}
+            return replace(result, arguments={**former, **result.arguments})
         except TypeError:
             raise UserError(f"{file} lacks sections: restore it") from None
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Model, Noise
+from genarium.contract import Batch, Model, Noise, from_uint8, to_uint8
 from genarium.errors import UserError
+from genarium.nn.augmentation import KINDS
 from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
 from genarium.training.order import Order, derive
@@ -41,7 +42,10 @@ class Batches:
     def __init__(self, model: Model, data: TrainingData, options: TrainOptions, engine: Engine):
         assert options.batch is not None
         self.data, self.options, self.engine, self.size = data, options, engine, options.batch
+        flip = ("flip",) if options.flip else ()
+        self.changes = tuple(dict.fromkeys((*flip, *options.augment)))
         self._check(model)
+        self._check_changes()
         self.a_step = max(phase.repeat for phase in model.phases)
         self.order = Order(len(data), self.size, options.seed)
         unpaired = {k: v for k, v in data.extra.items() if k in model.unpaired} | data.unpaired
@@ -75,6 +79,23 @@ class Batches:
                 "--batch 1: this model normalizes over the images of a batch, use --batch 2 or more"
             )
 
+    def _check_changes(self) -> None:
+        images = self.data.images
+        pairs = [x for x in self.data.extra.values() if _are_images(x)]
+        for kind in self.changes:
+            shown = f"--augment {kind}"
+            if min(images.shape[2:]) < 2:
+                raise UserError(f"{shown}: these data are points, not pictures: leave it out")
+            if kind == "color" and pairs:
+                raise UserError(
+                    f"{shown}: it would recolour the two images of a pair as one: leave it out"
+                )
+            if kind != "flip" and any(x.shape[2:] != images.shape[2:] for x in pairs):
+                raise UserError(
+                    f"{shown}: the images of a pair have two sizes and are changed as one: leave "
+                    "it out, or give flip alone"
+                )
+
     def seed(self, rollbacks: int, *parts: object) -> int:
         """The seed of what `parts` name. A rollback changes every later draw, else the same numbers
         would fail again."""
@@ -86,31 +107,41 @@ class Batches:
         rows = self.order.rows(number)[self.rows]
         seed = self.seed(rollbacks, "noise", step, phase, turn)
         noise = Noise(seed, self.size, self.rows, self.engine.device)
-        mirrored = self._mirrored(noise)
         labels = self.data.labels
-        extra = {k: v for k, v in self.data.extra.items() if k not in self.unpaired}
+        extra = {k: v[rows] for k, v in self.data.extra.items() if k not in self.unpaired}
+        beside = [name for name, values in extra.items() if _are_images(values)]
+        images, *others = self._images(
+            [self.data.images[rows], *(extra[name] for name in beside)], noise
+        )
         batch = Batch(
-            self._images(self.data.images[rows], mirrored),
+            images,
             None if labels is None else labels[rows].to(self.engine.device),
             noise,
-            {k: self._images(v[rows], mirrored) for k, v in extra.items()},
+            {k: v.to(self.engine.device) for k, v in extra.items()} | dict(zip(beside, others)),
         )
         for name, (values, order) in self.unpaired.items():
             own = values[order.rows(number)[self.rows]]
-            batch.extra[name] = self._images(own, self._mirrored(noise))
+            if _are_images(own):
+                (own,) = self._images([own], noise)
+            batch.extra[name] = own.to(self.engine.device)
         return batch
 
-    def _mirrored(self, noise: Noise) -> Tensor | None:
-        """Which images are flipped, [B,1,1,1] bool; None: none, and nothing is drawn."""
-        return (noise.uniform() < 0.5).view(-1, 1, 1, 1) if self.options.flip else None
-
-    def _images(self, values: Tensor, mirrored: Tensor | None) -> Tensor:
-        """Rows of the data on the device; images (uint8 [B,C,H,W]) as the options ask for them."""
-        values = values.to(self.engine.device)
-        if values.dtype != torch.uint8 or values.ndim != 4:
-            return values
-        if mirrored is not None:
-            values = torch.where(mirrored, values.flip(3), values)
+    def _images(self, values: list[Tensor], noise: Noise) -> list[Tensor]:
+        """Images that belong together, uint8 [B,C,H,W] each, on the device and changed alike, as
+        the options ask for; nothing is drawn where they ask for nothing."""
+        values = [images.to(self.engine.device) for images in values]
+        for kind in self.changes:
+            if kind == "flip":  # exact, and for pairs of two sizes too
+                mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1)
+                values = [torch.where(mirrored, images.flip(3), images) for images in values]
+                continue
+            joined = torch.cat([from_uint8(images) for images in values], 1)
+            parts = KINDS[kind](joined, noise).split([images.shape[1] for images in values], 1)
+            values = [to_uint8(part) for part in parts]
         if self.options.channels_last:
-            values = values.contiguous(memory_format=torch.channels_last)
+            values = [x.contiguous(memory_format=torch.channels_last) for x in values]
         return values
+
+
+def _are_images(values: Tensor) -> bool:
+    return values.dtype == torch.uint8 and values.ndim == 4

@@ -22,6 +22,10 @@ CHANGEABLE = (
 """What may change in a run that goes on; with anything else it would be another run."""
 
 
+Augmentation = Literal["flip", "color", "translation", "cutout", "affine"]
+"""A random change of the training images: `nn.augmentation.KINDS` makes them."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """Settings of a training run.
@@ -36,7 +40,10 @@ class TrainOptions:
     warmup: steps over which the learning rate rises from 0.
     clip: largest gradient norm of a player; larger gradients are scaled down (0: off).
     ema: decay of the exponential moving average of the weights, which then samples (0: off).
-    flip: mirror each training image left to right with probability 1/2.
+    flip: mirror each training image left to right with probability 1/2; the same as --augment flip.
+    augment: change training images at random, anew each time, by some of flip, color, translation,
+        cutout, affine (turned, slanted, resized a little), separated by commas; the model learns
+        the changed images. A GAN's --regularizers diffaugment does not teach the changes.
     precision: auto takes bf16 where the hardware has bf16 matrix units, else fp32.
     device: auto takes a GPU where there is one.
     threads: of a training on a CPU (default: one or all, whichever a short trial finds faster;
@@ -65,6 +72,7 @@ class TrainOptions:
     clip: Annotated[float, Ge(0)] = 0.0
     ema: Annotated[float, Ge(0), Lt(1)] = 0.0
     flip: bool = False
+    augment: tuple[Augmentation, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = "auto"
     threads: Annotated[int, Gt(0), Le(1024)] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from genarium.models.gan.composition import Decay
+from genarium.models.gan.composition import ConvolutionalName, Decay
 from genarium.models.gan.regularizer_names import RegularizerName
 from genarium.recipes import PositiveFloat, PositiveInt, Probability
 from genarium.signatures import Flag, Help
@@ -14,9 +14,19 @@ Width = Annotated[
     PositiveInt,
     Help("channels of the map nearest the image; each deeper one has twice as many."),
 ]
+Convolutional = Annotated[
+    ConvolutionalName,
+    Help(
+        "the pair of networks: resize has no checkerboards and a width that fits the size, dcgan "
+        "is the paper's, residual is deeper and slower."
+    ),
+]
 OwnWidth = Annotated[
     PositiveInt | None,
-    Help("units or channels of the generator; none is the architecture's own (1200, 64, 64)."),
+    Help(
+        "units or channels of the generator; none is the architecture's own: 1200 of dense, 64 of "
+        "dcgan and residual, by the size of the images of resize."
+    ),
 ]
 CriticSteps = Annotated[PositiveInt, Help("updates of the critic for each one of the generator.")]
 LearningRate = Annotated[PositiveFloat, Help("learning rate of both players' Adam.")]
@@ -36,7 +46,8 @@ Regularizers = Annotated[
     tuple[RegularizerName, ...],
     Help(
         "additions to the training, separated by commas, each with its settings behind a colon: "
-        "diffaugment:color+translation+cutout, feature-matching:WEIGHT:alone (or beside), "
+        "diffaugment:color+translation+cutout:PROBABILITY (or adaptive; also flip and affine), "
+        "feature-matching:WEIGHT:alone (or beside), "
         "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "
         "weight-clipping:LIMIT; defaults: docs/adversarial.md."
     ),

@@ -13,6 +13,7 @@ from genarium.models.conditioning import Conditioning
 from genarium.models.gan.networks.dense import DenseDiscriminator, DenseGenerator
 from genarium.models.gan.networks.packing import Packed
 from genarium.models.gan.networks.residual import ResidualDiscriminator, ResidualGenerator
+from genarium.models.gan.networks.resize import ResizeGenerator, default_width
 from genarium.models.gan.own import ObjectiveName
 from genarium.models.gan.regularizer_names import (
     REGULARIZERS,
@@ -28,6 +29,7 @@ __all__ = [
     "ARCHITECTURES",
     "REGULARIZERS",
     "ArchitectureName",
+    "ConvolutionalName",
     "Decay",
     "ObjectiveName",
     "RegularizerName",
@@ -40,27 +42,29 @@ __all__ = [
 
 Shape = tuple[int, int, int]
 Decay = Annotated[float, Ge(0), Lt(1)]
-ArchitectureName = Literal["dense", "dcgan", "residual"]
+ArchitectureName = Literal["dense", "dcgan", "residual", "resize"]
+ConvolutionalName = Literal["resize", "dcgan", "residual"]
 
 
 class Architecture(NamedTuple):
-    """A pair of networks. width: the default. generator: (inputs, shape, width) -> network.
-    discriminator: (shape, width, norm) -> network."""
+    """A pair of networks. width: the default for images of (height, width). generator:
+    (inputs, shape, width) -> network. discriminator: (shape, width, norm) -> network."""
 
-    width: int
+    width: Callable[[int, int], int]
     generator: Callable[[int, Shape, int], nn.Module]
     discriminator: Callable[[Shape, int, Norm | None], nn.Module]
 
 
 ARCHITECTURES: dict[ArchitectureName, Architecture] = {
     "dense": Architecture(
-        1200,
+        lambda *sides: 1200,
         DenseGenerator,
         # the paper's ratio of units, 1200 to 240; the dense discriminator has no norm to leave out
         lambda shape, width, norm: DenseDiscriminator(shape, max(1, width // 5)),
     ),
-    "dcgan": Architecture(64, DCGANGenerator, DCGANDiscriminator),
-    "residual": Architecture(64, ResidualGenerator, ResidualDiscriminator),
+    "dcgan": Architecture(lambda *sides: 64, DCGANGenerator, DCGANDiscriminator),
+    "residual": Architecture(lambda *sides: 64, ResidualGenerator, ResidualDiscriminator),
+    "resize": Architecture(default_width, ResizeGenerator, DCGANDiscriminator),
 }
 
 
@@ -88,7 +92,7 @@ def networks(
     """
     condition = conditioning if conditioning is not None else Conditioning()
     chosen = ARCHITECTURES[architecture]
-    width = chosen.width if width is None else width
+    width = chosen.width(spec.height, spec.width) if width is None else width
     norm: Norm | None = BatchNorm2d if batch_norm else None
     generator = chosen.generator(latent + condition.size, spec.shape, width)
 

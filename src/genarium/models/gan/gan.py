@@ -43,7 +43,8 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """A network in two parts: logits [B] = head(features(images)), features [B, F]."""
+    """A network in two parts: logits [B] = head(features(images)), features [B, F]. One that
+    judges P parts of an image by themselves gives [B, P]; losses are means over all of them."""
 
     def features(self, images: Tensor) -> Tensor: ...
 
@@ -51,10 +52,12 @@ class Discriminator(Protocol):
 
 
 class Judged(NamedTuple):
-    """What the discriminator makes of some images: features [B,F] and logits [B]."""
+    """What the discriminator makes of some images: features [B,F], and logits [B], or [B,P] of P
+    parts. images: as it saw them, augmented."""
 
     features: Tensor
     logits: Tensor
+    images: Tensor
 
 
 class Regularizer(nn.Module):
@@ -121,7 +124,7 @@ class Turn:
         for regularizer in self.gan.each_regularizer():
             images = regularizer.augment(images, self)
         features = self.discriminator.features(self.gan.conditioning.join(images, self.code))
-        return Judged(features, self.score(features, self.code))
+        return Judged(features, self.score(features, self.code), images)
 
     def score(self, features: Tensor, code: Tensor) -> Tensor:
         """The discriminator's logits [B] of features [B,F] under conditions [B,S]."""

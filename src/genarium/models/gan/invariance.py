@@ -16,39 +16,14 @@ B batch · C channels · H, W pixels · K values of a category
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
-from torch.nn import functional
 
-from genarium.contract import Noise
 from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.latent_codes import Codes
+from genarium.nn.augmentation import affine
 from genarium.nn.norm import global_mean, unrecorded
 
-TURN = math.pi / 12
-"""Largest angle, 15 degrees either way."""
-SLANT, ZOOM, ASPECT, SHIFT = 0.3, 0.15, 0.075, 0.2
-"""Largest shear, change of both sides and of one against the other, and shift in half sides."""
 LEAST = 1e-8  # a joint probability below it counts as this
-
-
-def moved(images: Tensor, noise: Noise) -> Tensor:
-    """Each image [B,C,H,W] turned, slanted, resized and shifted by draws of its own; pixels that
-    come in from outside are those of the edge."""
-    angle, slant, zoom, aspect, across, down = (2 * noise.uniform(6) - 1).unbind(1)
-    cos, sin = (TURN * angle).cos(), (TURN * angle).sin()
-    zoom, aspect = 1 + ZOOM * zoom, ASPECT * aspect
-    wide, high = zoom * (1 + aspect), zoom * (1 - aspect)
-    slant = SLANT * slant
-    # rotation · (shear and scales), then the shift: where each pixel of the result is looked up
-    first = torch.stack([cos * wide, cos * slant - sin * high, SHIFT * across], 1)
-    second = torch.stack([sin * wide, sin * slant + cos * high, SHIFT * down], 1)
-    places = functional.affine_grid(
-        torch.stack([first, second], 1), list(images.shape), align_corners=False
-    )
-    return functional.grid_sample(images, places, padding_mode="border", align_corners=False)
 
 
 def agreement(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -77,7 +52,7 @@ class Invariance(Regularizer):
     def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
         codes = turn.gan.conditioning
         assert isinstance(codes, Codes)
-        copies = turn.unrecorded(moved(turn.batch.signed(), turn.batch.noise))
+        copies = turn.unrecorded(affine(turn.batch.signed(), turn.batch.noise))
         losses = {}
         with unrecorded(codes.reader):
             pairs = zip(codes.read(turn.of_real.features), codes.read(copies.features))

@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from genarium.errors import UserError
 
@@ -24,12 +24,18 @@ class Objective(Protocol):
     sees_real: whether `generator_loss` needs the logits of real images, which are then computed.
     differences: whether it is the same when all logits move by a constant, so that the last
     layer's bias would do nothing. unbounded: whether the discriminator's loss has no minimum
-    unless its slope is kept bounded.
+    unless its slope is kept bounded. boundary: the logit that means neither real nor fake, for
+    objectives that judge single images (of `differences` there is none).
     """
 
     sees_real: ClassVar[bool] = False
     differences: ClassVar[bool] = False
     unbounded: ClassVar[bool] = False
+
+    @property
+    def boundary(self) -> float:
+        """A logit above it calls an image real."""
+        return 0.0
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss, [], of its logits [B] on real and on fake images."""
@@ -101,12 +107,34 @@ class LeastSquares(Objective):
         if not 0.0 <= self.smoothing < 0.5:
             raise UserError(f"--smoothing {self.smoothing}: give 0 or more and less than 0.5")
 
+    @property
+    def boundary(self) -> float:
+        return 0.5 * (1.0 - self.smoothing)
+
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         target = 1.0 - self.smoothing
         return 0.5 * ((real.float() - target).square().mean() + fake.float().square().mean())
 
     def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
         return 0.5 * (fake.float() - 1.0).square().mean()
+
+    def output(self, logits: Tensor) -> Tensor:
+        return logits.float()
+
+
+@dataclass(frozen=True)
+class Hinge(Objective):
+    """The hinge loss (Lim & Ye 2017, Tran, Ranganath & Blei 2017): what is judged right by a margin
+    of 1 teaches the discriminator nothing more.
+
+    L_D = E[max(0, 1 - l_r)] + E[max(0, 1 + l_f)];  L_G = -E[l_f].
+    """
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return relu(1 - real.float()).mean() + relu(1 + fake.float()).mean()
+
+    def generator_loss(self, real: Tensor | None, fake: Tensor) -> Tensor:
+        return -fake.float().mean()
 
     def output(self, logits: Tensor) -> Tensor:
         return logits.float()
@@ -161,6 +189,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "minimax": Minimax,
     "non-saturating": NonSaturating,
     "least-squares": LeastSquares,
+    "hinge": Hinge,
     "wasserstein": Wasserstein,
     "relativistic": Relativistic,
 }

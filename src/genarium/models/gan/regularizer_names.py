@@ -17,7 +17,6 @@ from pydantic import AfterValidator
 from genarium.errors import UserError
 from genarium.models.gan.gan import Regularizer
 from genarium.models.gan.regularizers import (
-    POLICIES,
     R1,
     DiffAugment,
     FeatureMatching,
@@ -26,6 +25,7 @@ from genarium.models.gan.regularizers import (
     SpectralNorm,
     WeightClipping,
 )
+from genarium.nn.augmentation import KINDS
 
 
 class Setting(NamedTuple):
@@ -62,9 +62,18 @@ def _count(text: str) -> int:
 
 def _policies(text: str) -> tuple[str, ...]:
     names = tuple(text.split("+"))
-    if len({*names}) < len(names) or not {*names} <= {*POLICIES}:
+    if len({*names}) < len(names) or not {*names} <= {*KINDS}:
         raise ValueError
     return names
+
+
+def _probability(text: str) -> float | str:
+    if text == "adaptive":
+        return text
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError
+    return value
 
 
 def _alone(text: str) -> bool:
@@ -82,9 +91,10 @@ REGULARIZERS: dict[str, Named] = {
             Setting(
                 "policies",
                 _policies,
-                f"some of {'+'.join(POLICIES)}, each once",
-                "+".join(POLICIES),
+                f"some of {'+'.join(KINDS)}, each once",
+                "color+translation+cutout",
             ),
+            Setting("probability", _probability, "a number above 0 and up to 1, or adaptive", "1"),
         ),
     ),
     "feature-matching": Named(

@@ -8,7 +8,7 @@ B batch · C channels · H, W pixels · F features of the discriminator · D its
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from genarium.errors import UserError
 from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.networks.minibatch import MinibatchScore
+from genarium.nn.augmentation import KINDS
 from genarium.nn.norm import global_mean
 
 
@@ -157,70 +158,61 @@ class DiffAugment(Regularizer):
     The discriminator of a small data set can no longer know its images by heart, and since the
     changes are differentiable the generator learns from what is left.
 
-    policies: of "color" (brightness ±½, saturation ×0..2, contrast ×½..1½, by images of their own),
-    "translation" (by up to an eighth of a side, zeros move in) and "cutout" (a square of half the
-    side becomes zero).
+    policies: names of `nn.augmentation.KINDS`, made in this order. probability: of each change of
+    each image, or "adaptive" (Karras et al. 2020, "Training Generative Adversarial Networks with
+    Limited Data", ADA): it starts at 0 and every four turns of the discriminator moves up if more
+    real images are called real than `TARGET` asks for, else down,
+
+        r = E[sign(l_real - b)],    p <- p + sign(r - TARGET)·(images since then)/`PACE`
+
+    b the logit that the objective takes for neither (0; ½ of least squares).
     """
 
     flag = "diffaugment"
     augments = True
+    state: Tensor
 
-    def __init__(self, policies: Iterable[str] = ("color", "translation", "cutout")):
+    TARGET, EVERY = 0.6, 4
+    PACE = 100_000
+    """Images from p = 0 to 1. The paper's 500,000 is for trainings of 25 million."""
+
+    def __init__(
+        self,
+        policies: Iterable[str] = ("color", "translation", "cutout"),
+        probability: float | Literal["adaptive"] = 1.0,
+    ):
         super().__init__()
         self.policies = tuple(policies)
         for name in self.policies:
-            if name not in POLICIES:
-                raise UserError(f"DiffAugment {name!r}: choose from {', '.join(POLICIES)}")
-        self.changes = [POLICIES[name] for name in self.policies]
+            if name not in KINDS:
+                raise UserError(f"DiffAugment {name!r}: choose from {', '.join(KINDS)}")
+        self.adaptive = probability == "adaptive"
+        self.probability = 0.0 if probability == "adaptive" else probability
+        if self.adaptive:
+            # state of the training: a checkpoint holds it. [p, the sum of r, its turns]
+            self.register_buffer("state", torch.zeros(3))
 
     def augment(self, images: Tensor, turn: Turn) -> Tensor:
-        for change in self.changes:
-            images = change(images, turn)
+        noise = turn.batch.noise
+        p = self.state[0].item() if self.adaptive else self.probability
+        for name in self.policies if p else ():
+            changed = KINDS[name](images, noise)
+            images = changed if p == 1 else torch.where(noise.uniform(1, 1, 1) < p, changed, images)
         return images
 
+    def discriminator_losses(self, turn: Turn) -> dict[str, Tensor]:
+        if self.adaptive:
+            turn.metrics["augmented"] = self.state[0].clone()
+            self._adapt(turn)
+        return {}
 
-def _color(x: Tensor, turn: Turn) -> Tensor:
-    uniform = turn.batch.noise.uniform
-    x = x + (uniform(1, 1, 1) - 0.5)
-    if x.shape[1] > 1:
-        grey = x.mean(1, keepdim=True)
-        x = torch.lerp(grey, x, 2 * uniform(1, 1, 1))
-    return torch.lerp(x.mean((1, 2, 3), keepdim=True), x, uniform(1, 1, 1) + 0.5)
-
-
-def _lines(size: int, like: Tensor) -> Tensor:
-    return torch.arange(size, device=like.device)
-
-
-def _translation(x: Tensor, turn: Turn) -> Tensor:
-    batch, _, height, width = x.shape
-    for axis, size in ((2, height), (3, width)):
-        most = int(size / 8 + 0.5)
-        shift = turn.batch.noise.integers(2 * most + 1) - most
-        source = _lines(size, x)[None] - shift[:, None]
-        shape = [batch, 1, 1, 1]
-        shape[axis] = size
-        inside = ((source >= 0) & (source < size)).view(shape)
-        index = source.clamp(0, size - 1).view(shape).expand_as(x)
-        x = x.gather(axis, index) * inside
-    return x
-
-
-def _cutout(x: Tensor, turn: Turn) -> Tensor:
-    _, _, height, width = x.shape
-    hidden = None
-    for axis, size in ((2, height), (3, width)):
-        side = int(size / 2 + 0.5)
-        # The square may stick out, so that every pixel is hidden equally often.
-        start = turn.batch.noise.integers(size + 1 - side % 2) - side // 2
-        offset = _lines(size, x)[None] - start[:, None]
-        shape = [len(x), 1, 1, 1]
-        shape[axis] = size
-        within = ((offset >= 0) & (offset < side)).view(shape)
-        hidden = within if hidden is None else hidden & within
-    assert hidden is not None
-    return x * ~hidden
-
-
-POLICIES = {"color": _color, "translation": _translation, "cutout": _cutout}
-"""The changes of `DiffAugment`, by name."""
+    @torch.no_grad()
+    def _adapt(self, turn: Turn) -> None:
+        logits = turn.of_real.logits.float()
+        called = global_mean((logits - turn.gan.objective.boundary).sign()).mean()
+        self.state[1:] += torch.stack([called, torch.ones_like(called)])
+        if self.state[2] >= self.EVERY:
+            way = (self.state[1] / self.state[2] - self.TARGET).sign()
+            step = self.state[2] * turn.batch.noise.total / self.PACE
+            self.state[0] = (self.state[0] + way * step).clamp(0, 1)
+            self.state[1:] = 0

@@ -66,6 +66,11 @@ def check(gan: GAN) -> None:
             "add feature matching's loss to it by --regularizers feature-matching:1:beside",
         )
         refuse(
+            getattr(regularizer, "adaptive", False) and gan.objective.differences,
+            f"{_named(regularizer)}:...:adaptive: it asks how many real images are called "
+            "real, and this objective compares logits alone: give a probability, or another --objective",
+        )
+        refuse(
             regularizer.augments and gan.spec.planar,
             f"{_named(regularizer)}: it moves and hides pixels, and these data are points of the "
             "plane: leave it out",
@@ -113,6 +118,11 @@ def _check_networks(gan: GAN, regularizers: Sequence[Regularizer]) -> None:
         refuse(
             regularizer.mixes and gan.conditioning.at_head,
             f"{_named(regularizer)}: it replaces the layers that read the text, leave it out",
+        )
+        refuse(
+            regularizer.mixes and getattr(gan.discriminator, "judges_parts", False),
+            f"{_named(regularizer)}: it replaces the layer that judges an image by "
+            "its features, and this discriminator judges parts of an image by themselves: leave it out",
         )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
