@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from genarium.api.serve_study import serve_study
     from genarium.api.show_data import prepare_data, show_data
     from genarium.api.train import train
+    from genarium.api.train_features import train_features
     from genarium.api.translate import translate
     from genarium.api.traverse import traverse
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
@@ -76,6 +77,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "finetune",
     "cluster",
     "map",
+    "train_features",
     "score",
     "evaluate",
     "compare",

@@ -11,18 +11,19 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from genarium.contract import Model, Samples, Spec
-from genarium.evaluation.diagnostics import watch
+from genarium.evaluation.diagnostics import watch, worth
 from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
-from genarium.evaluation.extractors.shipped import PROXY
+from genarium.evaluation.extractors.shipped import PICTURES
 from genarium.evaluation.images import Images, as_images, shape_of, thinned
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
@@ -65,7 +66,7 @@ class Plan:
             labels=data.test.labels,
             conditions=_conditions(data, model),
             train=data.train.images,
-            extractor=self.extractor,
+            extractor=_stated(self.extractor, self.metrics, data.test.images, data.test.labels),
             n=self.n,
             seed=self.seed,
             # those of the data are of samples like them
@@ -84,6 +85,17 @@ def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 
         at = thinned(len(rows), n)
         rows = rows if at is None else rows[at]
     return Draws(model, seed, conditions_for(model, rows), keep)
+
+
+def _stated(
+    extractor: Extractor,
+    metrics: Sequence[Metric],
+    reference: Tensor | Images,
+    labels: Tensor | None = None,
+) -> Extractor:
+    """The extractor with what it is worth on the reference, where a score's note says so."""
+    asked = any(metric.key == "fid" for metric in metrics)
+    return worth.stated(extractor, reference, labels) if asked else extractor
 
 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
@@ -144,12 +156,13 @@ def score_images(
     chosen = choose(metrics)
     if extractor is None:
         shape = shape_of(reference) if data else None
-        extractor = PROXY
+        extractor = PICTURES
         if shape is not None:
             channels, height, width = shape
             extractor = by_name.default_for(data, Spec(channels, height, width))
     if isinstance(extractor, str):
         extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
+    extractor = _stated(extractor, chosen, reference)
     found = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,
