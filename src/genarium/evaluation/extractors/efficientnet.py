@@ -34,6 +34,7 @@ STEM = 32
 DEPTH = 5  # stages whose maps are the features
 DIMS = sum(channels for _, channels, *_ in STAGES[:DEPTH])
 SIDE = 96
+SCALE = 4.0  # brings the numbers to about 1, as the kernel of KID (x·y/D + 1)³ wants them
 RESIZE = f"antialiased bilinear to {SIDE}x{SIDE}, aspect not kept; (x - 127) / 128; grey tiled"
 
 
@@ -95,7 +96,7 @@ class EfficientNetLite0(nn.Module):
         return found
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        pool = torch.cat([each.mean((2, 3)) for each in self.maps(x)], 1)
+        pool = torch.cat([each.mean((2, 3)) for each in self.maps(x)], 1) / SCALE
         return pool, pool.new_empty(len(pool), 0)
 
 
