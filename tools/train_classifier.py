@@ -1,4 +1,4 @@
-"""Train the classifiers that ship in genarium/evaluation/weights, from the official idx files.
+"""Train the classifiers that ship with genarium.evaluation.extractors, from the official idx files.
 
     python tools/train_classifier.py digits  --from DIR_OF_MNIST
     python tools/train_classifier.py fashion --from DIR_OF_FASHION_MNIST
@@ -28,8 +28,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genarium.evaluation.extractors.classifier import SIDE, Classifier, fold
+from genarium.evaluation.extractors.shipped import WEIGHTS
 
-WEIGHTS = Path(__file__).parent.parent / "src" / "genarium" / "evaluation" / "weights"
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from genarium.api.show import show
     from genarium.api.show_data import prepare_data, show_data
     from genarium.api.train import train
+    from genarium.api.train_features import train_features
     from genarium.api.translate import translate
     from genarium.api.traverse import traverse
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
@@ -77,6 +78,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "finetune",
     "cluster",
     "map",
+    "train_features",
     "score",
     "evaluate",
     "compare",

@@ -192,7 +192,7 @@ SUFFIX = {
 }  # fmt: skip
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
-    *("demo", "study serve", "study report", "show"),
+    *("demo", "features train", "study serve", "study report", "show"),
 }
 
 

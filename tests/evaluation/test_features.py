@@ -143,7 +143,7 @@ def test_default_for_knows_the_shipped_data_sets_only():
     ten, three = Spec(1, 28, 28, tuple("0123456789")), Spec(3, 64, 64, ("a", "b", "c"))
     assert default_for("digits", ten) == default_for("mnist", ten) == "digits"
     assert default_for("fashion-mnist", ten) == "fashion"
-    assert default_for("cats", ten) == default_for("mnist", three) == "fashion-proxy"
+    assert default_for("cats", ten) == default_for("mnist", three) == "efficientnet-lite0"
 
 
 def test_proxy_has_the_features_but_no_classes():

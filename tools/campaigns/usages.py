@@ -120,7 +120,7 @@ def parsed() -> Iterator[Case]:
             yield Case(verb.split())
     for wrong in (["trian"], ["zz"], [""], ["-x"], ["--zz"], [LONG], [NOT_UNICODE], ["a\nb"]):
         yield Case([*wrong])
-    for group in ("data", "study"):
+    for group in ("data", "features", "study"):
         yield from (Case([group, *more]) for more in ([], ["zz"], ["shwo"], [""], ["--json"]))
 
 

@@ -34,6 +34,7 @@ NEEDS: dict[str, list[str]] = {
     "data list": [],
     "data show": ["digits"],
     "data prepare": ["digits"],
+    "features train": ["digits"],
     "study create": ["{vae}"],
     "study serve": ["{study}"],
     "study report": ["{study}"],

@@ -84,7 +84,10 @@ else:
     Extractor = Annotated[
         Any,
         Flag(metavar="NAME", raw=True),
-        Help("whose features FID uses: digits, fashion, pixels, inception, dinov2, or your own"),
+        Help(
+            "whose features FID uses: efficientnet-lite0, digits, fashion, pixels, inception, "
+            "dinov2, your own, or a folder of `features train`"
+        ),
     ]
 
 Count: TypeAlias = Annotated[int, Gt(0)]

@@ -11,6 +11,7 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,12 +20,12 @@ from torch import Tensor
 from genarium.contract import Model, Samples, Settings, Spec
 from genarium.data.choice import fair
 from genarium.evaluation import references
-from genarium.evaluation.diagnostics import watch
+from genarium.evaluation.diagnostics import watch, worth
 from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
-from genarium.evaluation.extractors.shipped import PROXY
+from genarium.evaluation.extractors.shipped import PICTURES
 from genarium.evaluation.images import Images, as_images, shape_of
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
@@ -81,7 +82,7 @@ class Plan:
             labels=data.test.labels,
             conditions=_conditions(data, model),
             train=data.train.images,
-            extractor=self.extractor,
+            extractor=_stated(self.extractor, self.metrics, data.test.images, data.test.labels),
             n=self.n,
             seed=self.seed,
             # those of the data are of samples like them
@@ -100,7 +101,9 @@ class Plan:
             model,
             self.reference,
             self.dataset,
-            extractor=self.extractor,
+            extractor=_stated(
+                self.extractor, wider, self.dataset.test.images, self.dataset.test.labels
+            ),
             metrics=wider,
             draws=draws,
             n=self.n,
@@ -130,6 +133,17 @@ def draws_of(
     if rows is not None:
         rows = rows[fair(len(rows), n, seed)]
     return Draws(model, seed, conditions_for(model, rows), keep, settings)
+
+
+def _stated(
+    extractor: Extractor,
+    metrics: Sequence[Metric],
+    reference: Tensor | Images,
+    labels: Tensor | None = None,
+) -> Extractor:
+    """The extractor with what it is worth on the reference, where a score's note says so."""
+    asked = any(metric.key == "fid" for metric in metrics)
+    return worth.stated(extractor, reference, labels) if asked else extractor
 
 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
@@ -196,12 +210,13 @@ def score_images(
     chosen = choose(metrics)
     if extractor is None:
         shape = shape_of(reference) if data else None
-        extractor = PROXY
+        extractor = PICTURES
         if shape is not None:
             channels, height, width = shape
             extractor = by_name.default_for(data, Spec(channels, height, width))
     if isinstance(extractor, str):
         extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
+    extractor = _stated(extractor, chosen, reference)
     watcher = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,

@@ -1,10 +1,11 @@
 """Feature extractors by name, and the one that fits a data set.
 
-`extractor("digits")` and `extractor("fashion")` are the classifiers that ship with the package,
-`extractor("stacked-digits")` looks at each channel with the first, `extractor("pixels", shape=...)`
-takes the pixels as they are. `extractor("inception", weights=...)` and `"dinov2"` are the networks
-of published scores, with weights that you bring; the decorator of `extractors.own` names further
-ones.
+`extractor("efficientnet-lite0")` is for pictures of any kind; `extractor("digits")` and
+`extractor("fashion")` are classifiers, `extractor("stacked-digits")` looks at each channel with the
+first; these ship with the package. `extractor("pixels", shape=...)` takes the pixels as they are. A
+path is a folder that `genarium features train` made. `extractor("inception", weights=...)` and
+`"dinov2"` are the networks of published scores, with weights that you bring; the decorator of
+`extractors.own` names further ones.
 """
 
 from __future__ import annotations
@@ -20,9 +21,17 @@ from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.inception_weights import inception
 from genarium.evaluation.extractors.own import registered
 from genarium.evaluation.extractors.pixels import PIXELS, pixels
-from genarium.evaluation.extractors.shipped import PROXY, STACKED, shipped, stacked
+from genarium.evaluation.extractors.selftrained import is_one, selftrained
+from genarium.evaluation.extractors.shipped import (
+    PICTURES,
+    PROXY,
+    STACKED,
+    pictures,
+    shipped,
+    stacked,
+)
 
-SHIPPED = ("digits", "fashion", PROXY, STACKED, PIXELS)
+SHIPPED = (PICTURES, "digits", "fashion", PROXY, STACKED, PIXELS)
 BROUGHT = ("inception", "dinov2")  # their weights come from the user
 NAMES = (*SHIPPED, *BROUGHT)
 
@@ -34,12 +43,13 @@ def extractor(
     shape: tuple[int, ...] | None = None,
     weights: str | None = None,
 ) -> Extractor:
-    """An extractor by name: "digits" (trained on MNIST), "fashion" (Fashion-MNIST).
+    """An extractor by name: "efficientnet-lite0" (trained on ImageNet), "digits" (MNIST), "fashion"
+    (Fashion-MNIST).
 
-    "fashion-proxy" is the second without its classes: for images of anything else, where its
-    features still distinguish sets but its classes mean nothing. "stacked-digits" is the first on
-    each channel of an RGB image. "pixels" takes the pixels themselves and needs the `shape`
-    (C, H, W) of the images. The `name` of an extractor ("digits-cnn") is accepted too.
+    The first is for pictures of any kind and has no classes. "fashion-proxy" is the third without
+    its classes. "stacked-digits" is the second on each channel of an RGB image. "pixels" takes the
+    pixels themselves and needs the `shape` (C, H, W) of the images. The `name` of an extractor
+    ("digits-cnn") is accepted too, and the path of a folder that `genarium features train` made.
 
     "inception" is the network of published FIDs and Inception Scores, "dinov2" a vision
     transformer; their `weights` are a path, or an address with "#sha256=...". Any other name is
@@ -55,7 +65,13 @@ def extractor(
             if shape is None:
                 raise ValueError("the extractor of pixels needs the shape of the images")
             return pixels(shape)
+        if key == PICTURES:
+            return pictures(device)
         return stacked(device) if key == STACKED else shipped(key, device)
+    if is_one(name):
+        if weights is not None:
+            raise UserError(f"--weights {weights}: the folder {name} has its own, leave it out")
+        return selftrained(name, device)
     if name == "inception":
         return inception(weights, device)
     if name == "dinov2":
@@ -69,7 +85,10 @@ def _own(name: str, device: str, weights: str | None) -> Extractor:
         names = (*NAMES, *extractors)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UserError(f"--extractor {name}: {hint}Known extractors: {', '.join(names)}")
+        raise UserError(
+            f"--extractor {name}: {hint}Known extractors: {', '.join(names)}, and folders of "
+            "`genarium features train`"
+        )
     made = extractors[name](weights)
     if not isinstance(made, Extractor):
         raise UserError(
@@ -92,11 +111,11 @@ def default_for(dataset: str, spec: Spec) -> str:
     """The extractor for a data set, by the data set's name.
 
     "digits" for the handwritten digits, "fashion" for Fashion-MNIST, "stacked-digits" for stacked
-    MNIST, "pixels" for points in the plane, and for everything else "fashion-proxy": good for a
-    Fréchet distance between sets, silent on classes. A data set that carries such a name but
-    another number of classes (or none) is not the one that is meant.
+    MNIST, "pixels" for points in the plane, and for everything else "efficientnet-lite0", which
+    says nothing of classes. A data set that carries such a name but another number of classes (or
+    none) is not the one that is meant.
     """
     if spec.planar:
         return PIXELS
-    name, classes = DEFAULTS.get(dataset, (PROXY, 0))
-    return name if len(spec.classes) in (0, classes) else PROXY
+    name, classes = DEFAULTS.get(dataset, (PICTURES, 0))
+    return name if len(spec.classes) in (0, classes) else PICTURES

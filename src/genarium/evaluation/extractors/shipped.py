@@ -1,4 +1,4 @@
-"""The classifiers that ship with the package, and what is made of them.
+"""The networks that ship with the package, and what is made of them.
 
 Shapes: B images · D pooled features · K classes
 """
@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,43 +18,72 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from genarium.errors import UserError
+from genarium.evaluation.extractors import efficientnet
 from genarium.evaluation.extractors.classifier import POOL, SIDE, Classifier
 from genarium.evaluation.extractors.extractor import GREY_28, Extractor, grey_28
 
 WEIGHTS = Path(__file__).parent / "weights"
 PROXY = "fashion-proxy"
 STACKED = "stacked-digits"
+PICTURES = "efficientnet-lite0"
 
 
-@lru_cache(maxsize=8)
-def shipped(name: str, device: str) -> Extractor:
-    stem = name.removesuffix("-proxy")
-    weights, card = WEIGHTS / f"{stem}.safetensors", WEIGHTS / f"{stem}.json"
-    try:
-        content = weights.read_bytes()
-        described = json.loads(card.read_text())
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; install genarium again") from None
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != described["sha256"]:
-        raise UserError(f"{weights}: not the file that its card describes; install genarium again")
-    network = Classifier(len(described["classes"]))
+def _load(network: nn.Module, stem: str, content: bytes, device: str) -> nn.Module:
+    """A network with the weights of a file, ready to be asked."""
     try:
         network.load_state_dict({k: v.float() for k, v in load(content).items()})
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{weights}: {reason}; install genarium again") from None
+        path = WEIGHTS / f"{stem}.safetensors"
+        raise UserError(f"{path}: {reason}; install genarium again") from None
     network.requires_grad_(False).eval().to(torch.device(device))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _files(stem: str) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a weights file, checked against its card, and the card."""
+    weights, about = WEIGHTS / f"{stem}.safetensors", WEIGHTS / f"{stem}.json"
+    try:
+        content = weights.read_bytes()
+        described: dict[str, Any] = json.loads(about.read_text())
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}; install genarium again") from None
+    if hashlib.sha256(content).hexdigest() != described["sha256"]:
+        raise UserError(f"{weights}: not the file that its card describes; install genarium again")
+    return content, described
+
+
+@lru_cache(maxsize=8)
+def shipped(name: str, device: str) -> Extractor:
+    """A classifier: "digits", "fashion", or "fashion-proxy" without its classes."""
+    stem = name.removesuffix("-proxy")
+    content, described = _files(stem)
     proxy = name == PROXY
     return Extractor(
         name=f"{stem}-cnn-proxy" if proxy else f"{stem}-cnn",
-        hash=digest[:12],
+        hash=described["sha256"][:12],
         classes=() if proxy else tuple(described["classes"]),
         dims=POOL,
         resize=GREY_28,
-        network=network,
+        network=_load(Classifier(len(described["classes"])), stem, content, device),
         prepare=grey_28,
+    )
+
+
+@lru_cache(maxsize=2)
+def pictures(device: str) -> Extractor:
+    """EfficientNet-Lite0's first five stages: for any pictures, without classes."""
+    content, described = _files(PICTURES)
+    return Extractor(
+        name=PICTURES,
+        hash=described["sha256"][:12],
+        classes=(),
+        dims=efficientnet.DIMS,
+        resize=efficientnet.RESIZE,
+        network=_load(efficientnet.EfficientNetLite0(), PICTURES, content, device),
+        prepare=efficientnet.prepare,
+        batch=32 if torch.device(device).type == "cpu" else 256,
+        caveat="features of photographs (ImageNet)",
     )
 
 

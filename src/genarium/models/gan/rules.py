@@ -68,7 +68,8 @@ def check(gan: GAN) -> None:
         refuse(
             getattr(regularizer, "adaptive", False) and gan.objective.differences,
             f"{_named(regularizer)}:...:adaptive: it asks how many real images are called "
-            "real, and this objective compares logits alone: give a probability, or another --objective",
+            "real, and this objective compares logits alone: give a probability, or another "
+            "--objective",
         )
         refuse(
             regularizer.augments and gan.spec.planar,
@@ -122,7 +123,8 @@ def _check_networks(gan: GAN, regularizers: Sequence[Regularizer]) -> None:
         refuse(
             regularizer.mixes and getattr(gan.discriminator, "judges_parts", False),
             f"{_named(regularizer)}: it replaces the layer that judges an image by "
-            "its features, and this discriminator judges parts of an image by themselves: leave it out",
+            "its features, and this discriminator judges parts of an image by themselves: leave it "
+            "out",
         )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
