@@ -260,7 +260,7 @@ def test_the_readme_as_it_is_written(
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     quick = text[text.index("## Quick start") : text.index("## Which one is better")]
     course = [words for words in commands(quick) if "--help" not in words]
-    assert len(course) == 11
+    assert len(course) == 14
     for words in course:
         assert cli.main([*words, *FEW.get(words[0], [])]) == 0, capsys.readouterr().err
     assert (tmp_path / "samples.png").is_file()

@@ -87,7 +87,7 @@ def train_features(
     lr: Annotated[float, Gt(0)] = 1e-3,
     seed: Seed = 0,
     device: Device = "auto",
-    progress: Progress | bool = False,
+    progress: Progress | bool | None = None,
     **settings: Any,
 ) -> TrainedFeatures:
     """Train an extractor for scores on your own images, without labels.
@@ -113,11 +113,13 @@ def train_features(
     from genarium.evaluation.extractors.selftrained import Trunk, files
     from genarium.features.selfsupervised import VIEWS, VICReg, steps_for
     from genarium.runs import inputs
+    from genarium.training.device import expect_device
     from genarium.training.options import TrainOptions
     from genarium.training.progress import live
     from genarium.training.randomness import seeded
     from genarium.training.trainer import Trainer, TrainingData
 
+    expect_device(device)  # before the data are read
     (fields,) = settings_of(()).values()
     options = checked(fields, settings)
     if isinstance(data, str | os.PathLike):

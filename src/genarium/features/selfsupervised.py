@@ -76,7 +76,7 @@ def covariance(z: Tensor) -> Tensor:
 
 
 class VICReg(Model):
-    """A network floats [B,C,H,W] -> (features [B,D], anything), and the game that trains it.
+    """A network floats [B,C,H,W] -> (features [B,D], anything), and the loss that trains it.
 
     spec: of the pictures. network: what is trained; the projector is thrown away afterwards. dims:
     D. projection: P. lr: of AdamW.
