@@ -11,9 +11,10 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -31,6 +32,8 @@ from genarium.evaluation.scores.measured import Metric
 from genarium.evaluation.scores.model import Progress
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Scores
+
+Named: TypeAlias = str | os.PathLike[str]
 
 N = 1000
 """Samples where nobody says how many."""
@@ -55,6 +58,10 @@ class Plan:
         """The samples that are scored, in their order; the first `keep` can be seen afterwards."""
         return draws_of(self.dataset, model, self.n, self.seed, keep)
 
+    def _stated(self) -> Extractor:
+        test = self.dataset.test
+        return _stated(self.extractor, self.metrics, self.n, test.images, test.labels)
+
     def score(
         self, model: Model, draws: Draws | None = None, progress: Progress | None = None
     ) -> Scores:
@@ -66,7 +73,7 @@ class Plan:
             labels=data.test.labels,
             conditions=_conditions(data, model),
             train=data.train.images,
-            extractor=_stated(self.extractor, self.metrics, data.test.images, data.test.labels),
+            extractor=self._stated(),
             n=self.n,
             seed=self.seed,
             # those of the data are of samples like them
@@ -90,12 +97,13 @@ def draws_of(dataset: Any, model: Model, n: int = N, seed: int = 0, keep: int = 
 def _stated(
     extractor: Extractor,
     metrics: Sequence[Metric],
+    n: int | None,
     reference: Tensor | Images,
     labels: Tensor | None = None,
 ) -> Extractor:
     """The extractor with what it is worth on the reference, where a score's note says so."""
     asked = any(metric.key == "fid" for metric in metrics)
-    return worth.stated(extractor, reference, labels) if asked else extractor
+    return worth.stated(extractor, reference, labels, n) if asked else extractor
 
 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
@@ -110,21 +118,22 @@ def of_data(
     n: int | None = None,
     seed: int = 0,
     metrics: str | None = None,
-    extractor: str | Extractor | None = None,
+    extractor: Named | Extractor | None = None,
     weights: str | None = None,
 ) -> Plan:
     """The plan for the models of a data set.
 
-    metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name or
-    itself, None for the data set's own. weights: of an extractor that comes without. Besides the
-    metrics that were named there are those that the data ask for: the modes of a mixture in every
-    table; findings of copies, repeats and missing classes, and the share of the classes asked for
-    (where the extractor knows the data's classes), unless others were named.
+    metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name, a
+    folder of `genarium features train`, or itself; None for the data set's own. weights: of an
+    extractor that comes without. Besides the metrics that were named there are those that the data
+    ask for: the modes of a mixture in every table; findings of copies, repeats and missing classes,
+    and the share of the classes asked for (where the extractor knows the data's classes), unless
+    others were named.
     Raises UserError for unknown names and for weights that do not fit.
     """
     spec = dataset.spec
-    if extractor is None or isinstance(extractor, str):
-        name = extractor or by_name.default_for(dataset.name, spec)
+    if not isinstance(extractor, Extractor):
+        name = os.fspath(extractor or by_name.default_for(dataset.name, spec))
         extractor = by_name.extractor(name, shape=spec.shape, weights=weights)
     found = watch.for_data(dataset)
     further = list(found.metrics() if found else ())
@@ -144,7 +153,7 @@ def score_images(
     train: Images | None = None,
     n: int | None = None,
     metrics: str | None = None,
-    extractor: str | Extractor | None = None,
+    extractor: Named | Extractor | None = None,
     weights: str | None = None,
 ) -> Scores:
     """Score images against reference images; no model is needed.
@@ -160,9 +169,10 @@ def score_images(
         if shape is not None:
             channels, height, width = shape
             extractor = by_name.default_for(data, Spec(channels, height, width))
-    if isinstance(extractor, str):
-        extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
-    extractor = _stated(extractor, chosen, reference)
+    if not isinstance(extractor, Extractor):
+        name = os.fspath(extractor)
+        extractor = by_name.extractor(name, shape=shape_of(reference), weights=weights)
+    extractor = _stated(extractor, chosen, n, reference)
     found = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,
