@@ -343,9 +343,8 @@ def test_defaults_for_points_and_stacked_digits():
     assert features.default_for("ring8", Spec(1, 1, 2, ("a",) * 8)) == "pixels"
     assert features.default_for("points of mine", Spec(1, 1, 2)) == "pixels"
     assert features.default_for("stacked-mnist", Spec(3, 28, 28, thousand)) == "stacked-digits"
-    assert (
-        features.default_for("stacked-mnist", Spec(3, 28, 28, ("a", "b"))) == "efficientnet-lite0"
-    )
+    two = Spec(3, 28, 28, ("a", "b"))
+    assert features.default_for("stacked-mnist", two) == "efficientnet-lite0"
 
 
 def test_the_score_asked_for_is_one_of_the_known_facts():

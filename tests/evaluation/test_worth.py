@@ -132,6 +132,15 @@ def test_where_it_is_no_question_nothing_is_asked():
     assert worth.stated(broken, images, labels) is broken
 
 
+@pytest.mark.parametrize(("n", "asked"), [(4, 0), (30, 30), (1000, 48), (None, 48)])
+def test_no_more_pictures_are_asked_with_than_are_scored(n, asked, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENARIUM_CACHE", str(tmp_path))
+    images, _ = pictures()
+    words = worth.stated(eye(), images, n=n).caveat
+    assert (f"of {asked // 2} images" in words) == bool(asked)
+    assert ("corruptions" in words) == bool(asked)
+
+
 def test_labels_stay_with_their_pictures(monkeypatch):
     images, labels = pictures(100)
     images[:, :, 0, 0] = labels.view(-1, 1).to(torch.uint8)

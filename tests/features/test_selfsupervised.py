@@ -1,4 +1,4 @@
-"""Features learnt without labels: the losses in closed form, the views, the whole extractor."""
+"""Features learnt without labels: the losses in closed form, the views, the extractor."""
 
 import json
 
@@ -130,7 +130,9 @@ def test_a_folder_is_an_extractor_of_scores(trained, tmp_path):
     assert (result.name, result.classes, result.dims) == ("vicreg-digits", (), trained.dims)
     assert trained.extractor.hash == result.hash
     images = genarium.data.load("digits", progress=False).test.images[:60]
-    scores = genarium.evaluate(images[:30], against=images[30:], extractor=folder, metrics="fid")
+    scores = genarium.evaluate(
+        images[:30], against=images[30:], extractor=trained.folder, metrics="fid"
+    )
     row = scores.get("FID (vicreg-digits)")
     assert row.basis["extractor"] == f"vicreg-digits {result.hash}"
     assert "trained without labels on digits; orders" in row.note
@@ -174,6 +176,11 @@ def test_wrong_settings_are_one_line_and_nothing_is_written(tmp_path, capsys, wo
     assert cli.main(["features", "train", "digits", "--out", str(out), *words]) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_points_of_the_plane_have_no_features_to_learn(tmp_path):
+    with pytest.raises(UserError, match="ring8: points of the plane"):
+        genarium.train_features("ring8", out=tmp_path / "x")
 
 
 def test_a_damaged_folder_is_refused(trained, tmp_path):

@@ -205,12 +205,13 @@ def test_the_verb_writes_what_was_asked(runs: dict[str, genarium.Trained], tmp_p
 
 def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None:
     data = tiny_dataset()
-    names = {run: [row.name for row in genarium.evaluate(runs[run], n=40, data=data).rows]
+    how = {"n": 40, "extractor": "fashion-proxy"}
+    names = {run: [row.name for row in genarium.evaluate(runs[run], data=data, **how).rows]
              for run in ("infogan", "cgan")}  # fmt: skip
     assert {"group information", "cluster error"} <= set(names["infogan"])
     assert not {"group information", "cluster error"} & set(names["cgan"])
     labels = dataclasses.replace(data.test, labels=None)
-    bare = genarium.evaluate(runs["infogan"], n=40, data=dataclasses.replace(data, test=labels))
+    bare = genarium.evaluate(runs["infogan"], data=dataclasses.replace(data, test=labels), **how)
     result = {row.name: row for row in bare.rows}
     assert "cluster error" not in result
     assert 0 <= result["group information"].value <= math.log(3)

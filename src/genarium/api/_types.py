@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Place: TypeAlias = Dataset | str | os.PathLike[str]
     Condition: TypeAlias = conditions.Condition
     Group: TypeAlias = str | Tensor | Codes
-    Extractor: TypeAlias = str | extractor.Extractor
+    Extractor: TypeAlias = str | os.PathLike[str] | extractor.Extractor
 else:
     Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
     Runs = Annotated[Any, Flag(metavar="RUN", raw=True, repeat=True), Help("run folders")]

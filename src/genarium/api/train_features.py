@@ -128,6 +128,8 @@ def train_features(
         raise UserError(f"--{next(iter(options))}: a Dataset is read already: leave it out")
     else:
         dataset = inputs.dataset(data, "data")
+    if dataset.spec.planar:
+        raise UserError(f"{dataset.name}: points of the plane are their own features, see `pixels`")
     folder = _new(out, dataset.name)
     count = len(dataset.train)
     if count < batch:

@@ -11,9 +11,10 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -33,6 +34,8 @@ from genarium.evaluation.scores.measured import Metric
 from genarium.evaluation.scores.model import Progress
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Scores
+
+Named: TypeAlias = str | os.PathLike[str]
 
 N = 1000
 """Samples where nobody says how many."""
@@ -62,6 +65,10 @@ class Plan:
         """
         return draws_of(self.dataset, model, self.n, self.seed, keep, settings)
 
+    def _stated(self) -> Extractor:
+        test = self.dataset.test
+        return _stated(self.extractor, self.metrics, self.n, test.images, test.labels)
+
     def score(
         self,
         model: Model,
@@ -82,7 +89,7 @@ class Plan:
             labels=data.test.labels,
             conditions=_conditions(data, model),
             train=data.train.images,
-            extractor=_stated(self.extractor, self.metrics, data.test.images, data.test.labels),
+            extractor=self._stated(),
             n=self.n,
             seed=self.seed,
             # those of the data are of samples like them
@@ -101,9 +108,7 @@ class Plan:
             model,
             self.reference,
             self.dataset,
-            extractor=_stated(
-                self.extractor, wider, self.dataset.test.images, self.dataset.test.labels
-            ),
+            extractor=self._stated(),
             metrics=wider,
             draws=draws,
             n=self.n,
@@ -138,12 +143,13 @@ def draws_of(
 def _stated(
     extractor: Extractor,
     metrics: Sequence[Metric],
+    n: int | None,
     reference: Tensor | Images,
     labels: Tensor | None = None,
 ) -> Extractor:
     """The extractor with what it is worth on the reference, where a score's note says so."""
     asked = any(metric.key == "fid" for metric in metrics)
-    return worth.stated(extractor, reference, labels) if asked else extractor
+    return worth.stated(extractor, reference, labels, n) if asked else extractor
 
 
 def _conditions(dataset: Any, model: Model) -> Tensor | None:
@@ -158,23 +164,23 @@ def of_data(
     n: int | None = None,
     seed: int = 0,
     metrics: str | None = None,
-    extractor: str | Extractor | None = None,
+    extractor: Named | Extractor | None = None,
     weights: str | None = None,
     reference: str = "test",
 ) -> Plan:
     """The plan for the models of a data set.
 
-    metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name or
-    itself, None for the data set's own. weights: of an extractor that comes without. reference: of
-    the scores of samples, "test", "train+test" or "folds". Besides the
-    metrics that were named there are those that the data ask for: the modes of a mixture in every
-    table; findings of copies, repeats and missing classes, and the share of the classes asked for
-    (where the extractor knows the data's classes), unless others were named.
+    metrics: "all", or names as "fid,kid"; None for those of every table. extractor: by name, a
+    folder of `genarium features train`, or itself; None for the data set's own. weights: of an
+    extractor that comes without. reference: of the scores of samples, "test", "train+test" or
+    "folds". Besides the metrics that were named there are those that the data ask for: the modes
+    of a mixture in every table; findings of copies, repeats and missing classes, and the share of
+    the classes asked for (where the extractor knows the data's classes), unless others were named.
     Raises UserError for unknown names and for weights that do not fit.
     """
     spec = dataset.spec
-    if extractor is None or isinstance(extractor, str):
-        name = extractor or by_name.default_for(dataset.name, spec)
+    if not isinstance(extractor, Extractor):
+        name = os.fspath(extractor or by_name.default_for(dataset.name, spec))
         extractor = by_name.extractor(name, shape=spec.shape, weights=weights)
     watcher = watch.for_data(dataset)
     further = list(watcher.metrics() if watcher else ())
@@ -196,7 +202,7 @@ def score_images(
     train: Images | None = None,
     n: int | None = None,
     metrics: str | None = None,
-    extractor: str | Extractor | None = None,
+    extractor: Named | Extractor | None = None,
     weights: str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -214,9 +220,10 @@ def score_images(
         if shape is not None:
             channels, height, width = shape
             extractor = by_name.default_for(data, Spec(channels, height, width))
-    if isinstance(extractor, str):
-        extractor = by_name.extractor(extractor, shape=shape_of(reference), weights=weights)
-    extractor = _stated(extractor, chosen, reference)
+    if not isinstance(extractor, Extractor):
+        name = os.fspath(extractor)
+        extractor = by_name.extractor(name, shape=shape_of(reference), weights=weights)
+    extractor = _stated(extractor, chosen, n, reference)
     watcher = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,

@@ -80,9 +80,14 @@ def assess(extractor: Extractor, images: Tensor, labels: Tensor | None = None) -
 
 
 def stated(
-    extractor: Extractor, reference: Tensor | Images, labels: Tensor | None = None
+    extractor: Extractor,
+    reference: Tensor | Images,
+    labels: Tensor | None = None,
+    n: int | None = None,
 ) -> Extractor:
     """The extractor, its caveat with what it is worth on the reference.
+
+    labels: the classes of the reference. n: pictures to ask with, at most: no more than are scored.
 
     As it is where that is no question (a classifier of these classes, the pixels themselves), and
     where the pictures to ask with are too few, too small, of several sizes, or drawn by a function.
@@ -93,7 +98,8 @@ def stated(
     if isinstance(given, Drawn):  # to ask for some would change which are drawn next
         return extractor
     # by class in the order of the files, the halves would hold other classes
-    order = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))[:MOST]
+    order = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))
+    order = order[: MOST if n is None else min(n, MOST)]
     rows, places = order.sort()
     parts = list(given.take(rows).batches(MOST))
     if not parts or len({part.shape[1:] for part in parts}) > 1:
