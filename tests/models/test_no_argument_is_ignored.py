@@ -61,6 +61,8 @@ def other(name: str, kind: Any, value: Any) -> Any:
         return 0.0 if value else 1.0
     if name in ("categories",):
         return (4,)
+    if name == "free_bits":
+        return 5.0  # more than any latent's KL at the start
     if value is None or isinstance(value, int):
         return (value or 2) + 1
     if isinstance(value, float):
