@@ -13,7 +13,7 @@ from the posterior's mean. Each side is judged after `--steps` steps, and once i
 processor seconds that the plain one took for them (time of this process, so other work on the
 machine does not count). With `--extractor` samples are scored too (Fréchet distance of 1,000 to the
 training pictures). FOLDER gets figures.json and a grid of rebuilt pictures and of samples: a row a
-side, the first row pictures of the data.
+side, the first row pictures of the data; and 500 samples of each side as arrays (.npy).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,7 +46,7 @@ from genarium.training.trainer import Trainer, TrainingData
 FORMER = {"net": "conv", "decoder": "bernoulli", "layers": 4}
 LATENT, WIDTH, BATCH, LR = 16, 16, 64, 2e-3
 SAMPLES = 1000
-SHOWN = 10
+SHOWN, KEPT = 10, 500
 
 
 class Plain(nn.Module):
@@ -186,10 +187,13 @@ def to_uint8_of(images: Tensor) -> Tensor:
     return images if images.dtype == torch.uint8 else to_uint8(images)
 
 
+@torch.no_grad()
 def sampled(side: Side, n: int) -> Tensor:
     """n samples on [-1, 1], the same draws whenever it is asked."""
     generator = torch.Generator().manual_seed(0)
+    side.model.eval()
     result: Tensor = side.model.sample(n, generator=generator)
+    side.model.train()
     return result
 
 
@@ -219,7 +223,11 @@ def contest(
             results[stage] = judged(side, dataset, extractor_name)
             if stage == "steps":
                 pictures[0].append(rebuilt_row(side, shown))
-                pictures[1].append(sampled(side, SHOWN))
+                samples = sampled(side, KEPT)
+                pictures[1].append(samples[:SHOWN])
+                if out is not None:
+                    stem = f"{Path(source).name}-{dataset.spec.height}-{seed}"
+                    np.save(out / f"{stem}-{name}.npy", to_uint8(samples).numpy())
         if name == "plain":
             allowed, results["seconds"] = side.seconds, results["steps"]
         sizes = sum(p.numel() for p in side.model.parameters())

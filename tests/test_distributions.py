@@ -192,3 +192,19 @@ def test_gaussian_mean_gives_a_level_s_centre_back_as_its_image():
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
     centres = (images.float() + 0.5) / 128 - 1
     torch.testing.assert_close(dist.Gaussian().mean(centres), from_uint8(images))
+
+
+def test_bounded_means_are_tanh_and_begin_at_the_mean_that_is_given() -> None:
+    likelihood = dist.Gaussian(unit=1.0, log_variance=-1.0, bounded=True)
+    output = torch.linspace(-4, 4, 27).view(1, 3, 3, 3)
+    target = torch.linspace(-1, 1, 27).view(1, 3, 3, 3)
+    by_hand = torch.distributions.Normal(torch.tanh(2 * output), torch.tensor(-0.5).exp())
+    result = likelihood.log_prob(output, target)
+    torch.testing.assert_close(result, by_hand.log_prob(target).sum().view(1))
+    assert likelihood.mean(output).abs().max() <= 1
+    inner = torch.linspace(-0.9, 0.9, 27).view(3, 3, 3)
+    torch.testing.assert_close(likelihood.means(likelihood.start(inner)), inner)
+    at_the_ends = likelihood.start(torch.tensor([-1.0, 1.0]))
+    assert bool(at_the_ends.isfinite().all())
+    plain = dist.Gaussian(log_variance=-1.0)
+    assert torch.equal(plain.means(output), output), "runs of before have means as they come"

@@ -51,7 +51,7 @@ def test_the_loss_is_against_the_clean_image() -> None:
     torch.manual_seed(0)
     images = (X[:, :1, :16, :16] * 255).to(torch.uint8)
     model = denoising_autoencoder(
-        Spec(1, 16, 16), latent=2, width=2, hidden=8, corruption="masking", amount=0.5
+        Spec(1, 16, 16), latent=2, width=2, corruption="masking", amount=0.5
     )
     batch = Batch(images, noise=Noise(3, 6))
     seen = masking(0.5)(batch.unit(), Noise(3, 6)) * 2 - 1

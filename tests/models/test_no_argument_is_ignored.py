@@ -41,7 +41,8 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
 def values(kind: Any, value: Any) -> list[Any]:
     """Other values of an argument: all of a choice, one of a number."""
     if typing.get_origin(bare(kind)) is typing.Literal:
-        return [v for v in typing.get_args(bare(kind)) if v != value]
+        # what is left to the data is one of the others
+        return [v for v in typing.get_args(bare(kind)) if v not in (value, recipes.AUTO)]
     if isinstance(value, bool):
         return [not value]
     return []
@@ -60,6 +61,8 @@ def other(name: str, kind: Any, value: Any) -> Any:
         return 0.0 if value else 1.0
     if name in ("categories",):
         return (4,)
+    if name == "free_bits":
+        return 5.0  # more than any latent's KL at the start
     if value is None or isinstance(value, int):
         return (value or 2) + 1
     if isinstance(value, float):
@@ -68,7 +71,8 @@ def other(name: str, kind: Any, value: Any) -> Any:
 
 
 def tiny(name: str) -> dict[str, Any]:
-    return {**recipes.get(name).tiny, **BASE.get(name, {})}
+    recipe = recipes.get(name)
+    return {**recipe.tiny, **BASE.get(name, {}), **recipe.chosen(DATA.spec, {})}
 
 
 def digest(parts: list[Any]) -> str:

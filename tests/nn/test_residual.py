@@ -28,9 +28,9 @@ def test_every_output_pixel_follows_the_code_and_every_input_pixel_reaches_it(
 
 def test_a_block_is_near_the_identity_and_passes_gradients() -> None:
     torch.manual_seed(0)
-    block, x = Residual(16), torch.randn(4, 16, 5, 5)
+    block, x = Residual(64), torch.randn(500, 64)
     y = block(x)
-    assert 0.01 < (y - x).std() / x.std() < 0.3
+    assert 0.05 < (y - x).std() / x.std() < 0.5
     y.sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in block.parameters())
 

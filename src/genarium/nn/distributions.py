@@ -234,6 +234,8 @@ class Gaussian(Likelihood):
     ln p(y) = ln N(x; μ, σ²) + ln(1/128). Source: Theis, van den Oord & Bethge 2016, section 3.1.
 
     unit: length of the density's unit on the network's scale; 1.0 gives the plain density of x.
+    bounded: the decoder's outputs o become means tanh(2·o): most pixels of drawings and cut-outs
+    are at black or white exactly, and a mean that nothing holds sways about them.
     """
 
     density = "8-bit grey levels (lower bound: Gaussian density of uniformly dequantized levels)"
@@ -242,8 +244,11 @@ class Gaussian(Likelihood):
     # units within the first epochs, so the parameter is ln σ² divided by this.
     GAIN = 10.0
 
-    def __init__(self, unit: float = 1.0 / 128.0, log_variance: float = -2.0):
+    def __init__(
+        self, unit: float = 1.0 / 128.0, log_variance: float = -2.0, bounded: bool = False
+    ):
         super().__init__()
+        self.bounded = bounded
         self.log_unit = math.log(unit)
         self.scaled = nn.Parameter(torch.tensor(log_variance / self.GAIN))
 
@@ -251,6 +256,13 @@ class Gaussian(Likelihood):
     def log_variance(self) -> Tensor:
         """ln σ² on the network's scale, a scalar."""
         return self.scaled * self.GAIN
+
+    def means(self, output: Tensor) -> Tensor:
+        """The mean of each pixel on the network's scale, [B,C,H,W]."""
+        return torch.tanh(2.0 * _full(output)) if self.bounded else _full(output)
+
+    def start(self, mean: Tensor) -> Tensor:
+        return 0.5 * torch.atanh(mean.clamp(-0.98, 0.98)) if self.bounded else mean
 
     def target(self, batch: Batch) -> Tensor:
         levels = batch.images.to(torch.float32)
@@ -262,17 +274,20 @@ class Gaussian(Likelihood):
     def log_prob(self, output: Tensor, target: Tensor) -> Tensor:
         # One sum of squares an image and the constants outside: the variance is shared.
         dims = math.prod(target.shape[1:])
-        squares = per_image((target - _full(output)).square())
+        squares = per_image((target - self.means(output)).square())
         constant = LN_2PI + self.log_variance - 2.0 * self.log_unit
         return -0.5 * (dims * constant + squares * torch.exp(-self.log_variance))
 
     def mean(self, output: Tensor) -> Tensor:
-        # Level v lies at x = (v + ½)/128 − 1 here and at v/127.5 − 1 in an image.
-        return (_full(output) * (256.0 / 255.0)).clamp(-1.0, 1.0)
+        return self._image(self.means(output))
 
     def draw(self, output: Tensor, noise: Noise) -> Tensor:
         spread = torch.exp(0.5 * self.log_variance)
-        return self.mean(output + spread * noise.normal(*output.shape[1:]))
+        return self._image(self.means(output) + spread * noise.normal(*output.shape[1:]))
+
+    def _image(self, x: Tensor) -> Tensor:
+        # Level v lies at x = (v + ½)/128 − 1 here and at v/127.5 − 1 in an image.
+        return (x * (256.0 / 255.0)).clamp(-1.0, 1.0)
 
 
 class Logistic(Likelihood):
@@ -339,8 +354,10 @@ def likelihood_for(spec: Spec) -> str:
     return "bernoulli" if binary else "gaussian"
 
 
-def likelihood_of(name: str, spec: Spec) -> Likelihood:
+def likelihood_of(name: str, spec: Spec, bounded: bool = False) -> Likelihood:
     """The likelihood of that name for images of `spec`; its `density` says how they are binary.
+
+    bounded: let the means of `gaussian` lie between black and white.
 
     Raises UserError for binarized data and a likelihood of grey levels.
     """
@@ -351,4 +368,6 @@ def likelihood_of(name: str, spec: Spec) -> Likelihood:
             f"--binarize {spec.binarized} makes the images black and white, --decoder {name} is of "
             "grey levels: use --decoder bernoulli, or leave --binarize out"
         )
+    if name == "gaussian" and bounded:
+        return Gaussian(log_variance=0.0, bounded=True)
     return LIKELIHOODS[name]()

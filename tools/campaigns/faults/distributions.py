@@ -19,6 +19,12 @@ FAULTS = (
             KL.replace("- log_variance)", "+ log_variance)"),
             "ln of the variance with the wrong sign",
         ),
+        (
+            "gaussian: where bounded means begin",
+            "return 0.5 * torch.atanh(mean.clamp(-0.98, 0.98)) if self.bounded else mean",
+            "return torch.atanh(mean.clamp(-0.98, 0.98)) if self.bounded else mean",
+            "the mean image is too bright where it is bright",
+        ),
         ("kl standard: factor", KL, KL.replace("0.5 * ", ""), "the half is missing"),
         ("kl standard: mean", KL, KL.replace("square", "abs"), "|mean| instead of its square"),
         ("kl of two: swapped", GAP, "gap = log_variance_p - log_variance_q", "q and p swapped"),

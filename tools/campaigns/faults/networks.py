@@ -177,6 +177,34 @@ FAULTS = (
         ),
     ),
     *of(
+        "nn/residual.py",
+        ("tests/nn/test_residual.py",),
+        (
+            "residual: no way past",
+            "return x + rest",
+            "return rest",
+            "a block is no longer near the identity",
+        ),
+        (
+            "residual: phases",
+            "bias.copy_(output.mean((1, 2)).repeat_interleave(4))",
+            "bias.copy_(output.mean((1, 2)).repeat(4))",
+            "channels begin at one another's mean",
+        ),
+        (
+            "residual: the label",
+            "x = x + self.beside(beside.to(x.dtype))[:, :, None, None]",
+            "x = x + 0 * self.beside(beside.to(x.dtype))[:, :, None, None]",
+            "the encoder does not see what stands beside",
+        ),
+        (
+            "residual: taps",
+            "std=GAIN * taps**-0.5",
+            "std=GAIN * 0.25 * taps**-0.5",
+            "the signal dies out on its way",
+        ),
+    ),
+    *of(
         "models/translation/networks/unet.py",
         ("tests/nn/test_unet_by_hand.py", "tests/nn/test_translators.py"),
         (
