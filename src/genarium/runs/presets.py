@@ -47,12 +47,13 @@ SIZES: dict[str, tuple[str, ...]] = {
     "pixelcnn": ("width", "head", "blocks"),
     **dict.fromkeys(("row-lstm", "diagonal-bilstm"), ("width", "head", "layers")),
     **dict.fromkeys(("gan", "wgan", "wgan-gp", "dcgan", "cgan", "lsgan"), ("width",)),
-    **dict.fromkeys(("improved-gan", "vae-gan", "text-to-image"), ("width",)),
+    **dict.fromkeys(("improved-gan", "vae-gan", "text-to-image", "fast-gan"), ("width",)),
     "infogan": ("width", "hidden"),
     **dict.fromkeys(("pix2pix", "cyclegan"), ("width", "disc_width")),
 }
 """Which arguments of a recipe of the package say how large its networks are."""
 
+DENSE_NETS = ("conv", "dense")  # values of `net` with dense layers
 LARGE_PICTURE = 96  # pixels a side
 EPOCHS = {"quick": 100, "standard": 400, "large": 1000}
 FEWEST_STEPS = 500
@@ -65,6 +66,7 @@ PAPER: dict[str, dict[str, Any]] = {
     "infogan": {"latent": 62, "width": 64, "hidden": 1024, "batch": 128},
     "wgan": {"width": 64, "critic_steps": 5, "batch": 64},
     "wgan-gp": {"width": 64, "critic_steps": 5, "batch": 64},
+    "fast-gan": {"width": 64, "batch": 8},
     "improved-gan": {"kernels": 100, "kernel_size": 5},
     "text-to-image": {"latent": 100, "width": 64, "compressed": 128, "batch": 64},
     "pix2pix": {"width": 64, "disc_width": 64, "patch": 70, "batch": 1},
@@ -116,7 +118,7 @@ def chosen(
 
 def _of_the_paper(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     if recipe.name not in PAPER or not _of_the_package(recipe):
-        having = ", ".join(sorted(PAPER))
+        having = ", ".join(sorted(PAPER.keys() & catalogue().keys()))
         raise UserError(
             f"--preset paper: the sizes of {recipe.name} in its paper are not known here (those of "
             f"{having} are): choose quick, standard or large"
@@ -136,7 +138,8 @@ def _networks(recipe: Recipe, level: int, given: Mapping[str, Any]) -> dict[str,
     all_given = {**recipe.defaults(), **given}
     unused = {
         "width": all_given.get("net") == "dense",
-        "hidden": all_given.get("layers") == 0,
+        # of dense layers alone, which other encoders have not
+        "hidden": all_given.get("layers") == 0 or all_given.get("net", "dense") not in DENSE_NETS,
         "disc_width": all_given.get("gan") == 0,
     }
     results = {}
