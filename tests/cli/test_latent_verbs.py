@@ -252,7 +252,7 @@ def test_invert_finds_a_sample_again_and_its_codes_serve_other_verbs(
 ) -> None:
     photo = tmp_path / "five.png"
     Image.fromarray(sample(runs, "gan", 5)).save(photo)
-    result, picture = go("invert", "gan", str(photo), "--steps", "60")
+    result, picture = go("invert", "gan", str(photo), "--steps", "150")
     assert result["n"] == 1
     assert result["mse"] < 1e-5
     assert np.array_equal(cell(picture, 0, 0, pad=2), sample(runs, "gan", 5))

@@ -292,7 +292,7 @@ def test_what_a_verb_calls_so_itself_stays_its_own(
     for function in (genarium.interpolate, genarium.evaluate):
         verb = verbs.of(function)
         made[verb.name] = verbs.Verb(verb.function, verb.name, verb.group, verbs.More()).arguments
-    assert made["interpolate"]["steps"].help == "images a walk, ends included."
+    assert made["interpolate"]["steps"].help == "images a row, ends included."
     assert made["interpolate"]["steps"].default == 10
     assert made["evaluate"]["steps"].help == "of the sampler."
     assert "brightness" in made["interpolate"]

@@ -300,7 +300,7 @@ def test_the_probability_follows_how_many_real_images_are_called_real() -> None:
     assert torch.equal(
         regularizer.augment(batch().signed(), Turn(model, batch(), None, None)), batch().signed()
     )
-    assert "regularizers.0.state" in model.state_dict(), "a run goes on with it"
+    assert "tricks.0.state" in model.state_dict(), "a run goes on with it"
 
 
 def test_sure_is_above_the_objectives_boundary() -> None:

@@ -80,8 +80,8 @@ class FixedTurn(Turn):
     def __init__(self, gan: GAN, batch: Batch, right: Tensor, wrong: Tensor, fake: Tensor):
         super().__init__(gan, batch, wrong[:, None], torch.empty(0))
         nothing = torch.zeros(len(right), 1)
-        self.__dict__["of_real"] = Judged(nothing, right)
-        self.__dict__["of_fake"] = Judged(nothing, fake)
+        self.__dict__["of_real"] = Judged(nothing, right, batch.images)
+        self.__dict__["of_fake"] = Judged(nothing, fake, batch.images)
 
     def score(self, features: Tensor, code: Tensor) -> Tensor:
         return code[:, 0]

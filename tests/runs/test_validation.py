@@ -20,8 +20,8 @@ NAMES = {
     "autoencoder": "reconstruction MSE",
     "vae": "bits/dim (upper bound)",
     "pixelcnn": "bits/dim",
-    "dcgan": "FID (fashion-cnn-proxy)",
-    "cgan": "FID (fashion-cnn-proxy)",
+    "dcgan": "FID (efficientnet-lite0)",
+    "cgan": "FID (efficientnet-lite0)",
     "pix2pix": "a2b L1",
     "cyclegan": "mean of 2 L1",
 }

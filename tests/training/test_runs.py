@@ -49,7 +49,7 @@ def go_on(run: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("config.yaml", "lr: 0.0002", "lr: 0.0003"),
+        ("config.yaml", "lr: 0.001", "lr: 0.003"),
         ("config.yaml", "seed: 0", "seed: 1"),
         ("config.yaml", "# sha256: ", "# sha256: 0"),
         ("run.json", '"height": 16', '"height": 17'),
@@ -69,13 +69,13 @@ def test_another_value_is_reported(run: Path, verb, file: str, old: str, new: st
 
 def test_a_configuration_changed_by_hand_can_be_accepted(run: Path) -> None:
     file = run / "config.yaml"
-    text = file.read_text().replace("lr: 0.0002", "lr: 0.0003")
+    text = file.read_text().replace("lr: 0.001", "lr: 0.003")
     file.write_text(text)
     again = genarium.resume(run, data=tiny_dataset(size=16), steps=3, accept_changes=True)
-    assert again.config["arguments"]["lr"] == 0.0003
+    assert again.config["arguments"]["lr"] == 0.003
     use(run)  # the run has written it anew
-    file.write_text(text.replace("0.0003", "0.0004").rpartition("# sha256")[0])
-    assert genarium.load(run).config["arguments"]["lr"] == 0.0004
+    file.write_text(text.replace("0.003", "0.004").rpartition("# sha256")[0])
+    assert genarium.load(run).config["arguments"]["lr"] == 0.004
 
 
 def test_a_description_changed_by_hand_can_be_accepted(run: Path) -> None:

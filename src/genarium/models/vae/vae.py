@@ -15,9 +15,17 @@ from genarium.recipes import recipe, refuse_unused
 
 
 def build(
-    spec: Spec, networks: Networks, *, conditioning: Conditioning | None = None, **axes: float
+    spec: Spec,
+    networks: Networks,
+    *,
+    kind: type[VAE] = VAE,
+    conditioning: Conditioning | None = None,
+    **axes: float,
 ) -> VAE:
-    """A VAE from the arguments that the recipes share; axes: `beta`, `free_bits`, `samples`."""
+    """A VAE from the arguments that the recipes share; axes: `beta`, `free_bits`, `samples`.
+
+    kind: the class, one of your own where it has another loss.
+    """
     latent = networks["latent"]
     if not axes.get("beta", 1.0):
         refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
@@ -37,7 +45,7 @@ def build(
         usual=LAYERS,
         beside=beside,
     )
-    return VAE(
+    return kind(
         spec,
         encoder,
         decoder,
