@@ -211,4 +211,4 @@ def test_every_place_that_the_page_names_is_there() -> None:
             )
     for file in re.findall(r"`(src/genarium/[\w/]+\.py)`", TEXT):
         assert (ROOT / file).is_file(), file
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

@@ -36,6 +36,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lr = "0.02" if "gan" in recipe else "0.01"
         arguments = ["train", recipe, "--data", data, *TINY, "--lr", lr]
         arguments += ["--out", str(folder / name)]
+        if name == "gan":  # deconvolutions of few weights, which an inversion can follow closely
+            arguments += ["--architecture", "dcgan", "--ema", "0"]
         assert main(arguments) == 0
     for name in ("gan", "vae"):  # else equal pictures would prove nothing
         images = genarium.load(folder / name).sample(8)
@@ -252,7 +254,7 @@ def test_invert_finds_a_sample_again_and_its_codes_serve_other_verbs(
 ) -> None:
     photo = tmp_path / "five.png"
     Image.fromarray(sample(runs, "gan", 5)).save(photo)
-    result, picture = go("invert", "gan", str(photo), "--steps", "150")
+    result, picture = go("invert", "gan", str(photo), "--steps", "60")
     assert result["n"] == 1
     assert result["mse"] < 1e-5
     assert np.array_equal(cell(picture, 0, 0, pad=2), sample(runs, "gan", 5))
