@@ -7,10 +7,10 @@ Networks"; the Lite variant leaves out squeeze-and-excitation and has ReLU6 for 
 of stride 2 pad as TensorFlow's "same": the odd pixel right and below. Normalisation is folded into
 the convolutions, as the weights ship (`tools/convert_efficientnet.py`).
 
-The features are the maps of the first five stages averaged over the positions: grain and edges from
-the early ones, parts from the late ones. The last layer, which names objects, was tried and sees
-less: it is trained not to tell a blurred, grey or noisy cat from another cat, and a few hundred
-pictures do not fill its 1,280 dimensions. docs/evaluation.md has the figures.
+The features are the maps of the first five stages averaged over the positions, over 4: grain and
+edges from the early ones, parts from the late ones. The last layer, which names objects, was tried
+and sees less: it is trained not to tell a blurred, grey or noisy cat from another cat, and a few
+hundred pictures do not fill its 1,280 dimensions. docs/evaluation.md has the figures.
 
 Shapes: B images · D features
 """
