@@ -20,10 +20,10 @@ def pictures(n: int, shape: tuple[int, int, int], seed: int = 0) -> torch.Tensor
 
 
 @pytest.mark.parametrize("shape", SIZES)
-@pytest.mark.parametrize("net", ["residual", "conv", "dense"])
+@pytest.mark.parametrize("net", ["strided", "conv", "dense"])
 def test_any_size_goes_through(net, shape):
     sizes = {"width": 4} if net != "dense" else {}
-    sizes |= {"hidden": 8} if net != "residual" else {}
+    sizes |= {"hidden": 8} if net != "strided" else {}
     model = autoencoder(Spec(*shape), net=net, latent=3, **sizes).eval()
     images = pictures(2, shape)
     step = model.step(Batch(images, noise=Noise(0, 2)), "autoencoder")

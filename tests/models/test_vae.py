@@ -182,7 +182,7 @@ def test_chunks_do_not_change_the_bound(monkeypatch):
 # Training -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sizes", [{"net": "dense", "hidden": 5}, {"net": "residual", "width": 2}])
+@pytest.mark.parametrize("sizes", [{"net": "dense", "hidden": 5}, {"net": "strided", "width": 2}])
 def test_reparametrised_gradients_against_finite_differences(sizes):
     torch.manual_seed(0)
     model = vae(TINY, latent=2, **sizes).double()
@@ -258,8 +258,8 @@ def test_active_units_counts_the_latents_that_move():
 @pytest.mark.parametrize(
     ("net", "shape"),
     [
-        ("residual", (1, 8, 8)),
-        ("residual", (3, 33, 20)),
+        ("strided", (1, 8, 8)),
+        ("strided", (3, 33, 20)),
         ("conv", (3, 33, 20)),
         ("dense", (3, 9, 10)),
     ],

@@ -223,11 +223,11 @@ def test_static_bits_need_no_draw_and_equal_the_dynamic_ones_of_binary_images():
 
 def conditional(condition: str = "class", spec: Spec = SHAPES, **arguments) -> VAE:
     torch.manual_seed(0)
-    sizes = SMALL if arguments.get("net", "residual") != "residual" else {"latent": 2, "width": 4}
+    sizes = SMALL if arguments.get("net", "strided") != "strided" else {"latent": 2, "width": 4}
     return cvae(spec, condition=condition, **{**sizes, **arguments}).eval()
 
 
-@pytest.mark.parametrize("net", ["residual", "conv", "dense"])
+@pytest.mark.parametrize("net", ["strided", "conv", "dense"])
 def test_the_label_reaches_encoder_and_decoder(net):
     model = conditional(net=net)
     images = pictures(4)

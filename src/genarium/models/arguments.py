@@ -16,16 +16,16 @@ LearningRate = Annotated[PositiveFloat, Help("learning rate of Adam.")]
 # ------------------------------------------------------------------ encoders and decoders
 
 Net = Annotated[
-    Literal["residual", "conv", "dense"],
+    Literal["strided", "conv", "dense"],
     Help(
-        "residual (strided convolutions, a residual block, one linear layer to the code), conv "
+        "strided (strided convolutions with batch norm, one linear layer to the code), conv "
         "(strided convolutions and dense layers) or dense (fully connected)."
     ),
 ]
 ConvWidth = Annotated[
     PositiveInt,
     Help(
-        "channels of the first convolution (residual and conv), doubled with each halving of the "
+        "channels of the first convolution (strided and conv), doubled with each halving of the "
         "sides, at most 8 times."
     ),
 ]

@@ -8,7 +8,7 @@ from torch import nn
 
 from genarium.nn.conv import ConvDecoder, ConvEncoder
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
-from genarium.nn.residual import ResidualDecoder, ResidualEncoder
+from genarium.nn.strided import StridedDecoder, StridedEncoder
 from genarium.recipes import refuse_unused
 
 WIDTH, HIDDEN = 16, 256
@@ -46,12 +46,12 @@ def pair(
     if net != "dense":
         refuse_unused("it is of --net dense alone", activation=(activation, "relu"))
     else:
-        refuse_unused("it is of --net residual and conv alone", width=(width, WIDTH))
-    if net == "residual":
+        refuse_unused("it is of --net strided and conv alone", width=(width, WIDTH))
+    if net == "strided":
         given = {"hidden": (hidden, HIDDEN), "layers": (layers, usual)}
         refuse_unused("it is of --net conv and dense alone", **given)
         return Pair(
-            ResidualEncoder(shape, features, width, beside), ResidualDecoder(code, out, width)
+            StridedEncoder(shape, features, width, beside), StridedDecoder(code, out, width)
         )
     units = (hidden,) * layers
     if net == "conv":

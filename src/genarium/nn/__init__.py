@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genarium.nn.norm import InstanceNorm2d as InstanceNorm2d
     from genarium.nn.patches import Conv2d as Conv2d
     from genarium.nn.patches import ConvTranspose2d as ConvTranspose2d
-    from genarium.nn.residual import ResidualDecoder as ResidualDecoder
-    from genarium.nn.residual import ResidualEncoder as ResidualEncoder
+    from genarium.nn.strided import StridedDecoder as StridedDecoder
+    from genarium.nn.strided import StridedEncoder as StridedEncoder
 
 __getattr__, __dir__, __all__ = lazy.exports(__name__, __file__)

@@ -177,31 +177,19 @@ FAULTS = (
         ),
     ),
     *of(
-        "nn/residual.py",
-        ("tests/nn/test_residual.py",),
+        "nn/strided.py",
+        ("tests/nn/test_strided.py",),
         (
-            "residual: no way past",
-            "return x + rest",
-            "return rest",
-            "a block is no longer near the identity",
-        ),
-        (
-            "residual: phases",
+            "strided: phases",
             "bias.copy_(output.mean((1, 2)).repeat_interleave(4))",
             "bias.copy_(output.mean((1, 2)).repeat(4))",
             "channels begin at one another's mean",
         ),
         (
-            "residual: the label",
+            "strided: the label",
             "x = x + self.beside(beside.to(x.dtype))[:, :, None, None]",
             "x = x + 0 * self.beside(beside.to(x.dtype))[:, :, None, None]",
             "the encoder does not see what stands beside",
-        ),
-        (
-            "residual: taps",
-            "std=GAIN * taps**-0.5",
-            "std=GAIN * 0.25 * taps**-0.5",
-            "the signal dies out on its way",
         ),
     ),
     *of(

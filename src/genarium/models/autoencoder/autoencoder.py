@@ -27,7 +27,7 @@ from genarium.contract import (
 )
 from genarium.models.arguments import Activation, ConvWidth, Hidden, Latent, LearningRate, Net
 from genarium.models.networks import HIDDEN, WIDTH, Pair, pair
-from genarium.nn.residual import ResidualDecoder
+from genarium.nn.strided import StridedDecoder
 from genarium.recipes import NonNegativeInt, recipe, refuse_unused
 
 LAYERS = 2
@@ -97,7 +97,7 @@ def networks(
 ) -> Pair:
     """An encoder and its mirror image; the arguments are those of the recipe `autoencoder`.
 
-    Where the mean of the data is known, the residual net's pictures begin at it.
+    Where the mean of the data is known, the strided net's pictures begin at it.
     """
     if not layers:
         none = "with --layers 0 there is no hidden layer"
@@ -114,7 +114,7 @@ def networks(
         activation=activation,
         usual=LAYERS,
     )
-    if isinstance(result.decoder, ResidualDecoder) and spec.tones is not None:
+    if isinstance(result.decoder, StridedDecoder) and spec.tones is not None:
         mean = torch.tensor(spec.tones.mean).view(-1, 1, 1)
         start = mean.clamp(0.01, 0.99).logit() if output == "sigmoid" else mean
         result.decoder.begin_at(start)
@@ -131,7 +131,7 @@ def networks(
 def autoencoder(
     spec: Spec,
     *,
-    net: Net = "residual",
+    net: Net = "strided",
     latent: Latent = 32,
     width: ConvWidth = WIDTH,
     hidden: Hidden = HIDDEN,

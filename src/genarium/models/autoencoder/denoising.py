@@ -113,7 +113,7 @@ class DenoisingAutoencoder(Autoencoder):
 def denoising_autoencoder(
     spec: Spec,
     *,
-    net: Net = "residual",
+    net: Net = "strided",
     corruption: Literal["gaussian", "masking", "salt-and-pepper"] = "masking",
     amount: NonNegativeFloat = 0.3,
     latent: Latent = 64,

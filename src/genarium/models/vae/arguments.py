@@ -40,7 +40,7 @@ FreeBits = Annotated[
 class Networks(TypedDict):
     """What all of them take: encoder, decoder, code and learning rate."""
 
-    net: Annotated[shared.Net, Default("residual")]
+    net: Annotated[shared.Net, Default("strided")]
     decoder: Annotated[Pixels, Default("auto")]
     latent: Annotated[shared.Latent, Default(16)]
     width: Annotated[shared.ConvWidth, Default(WIDTH)]

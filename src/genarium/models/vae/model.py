@@ -37,7 +37,7 @@ from genarium.models.vae.row_noise import DeterministicNoise, RowNoise
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder
 from genarium.nn.norm import global_mean
-from genarium.nn.residual import ResidualDecoder
+from genarium.nn.strided import StridedDecoder
 
 CONDITION_SCALE = 10.0
 """Factor of the condition where it enters the decoder. A one-hot label beside many latents is
@@ -160,7 +160,7 @@ class VAE(Model):
     def _start(self, target: Tensor) -> None:
         """Let a decoder that can begin at the mean of the first batch (as Burda et al. do)."""
         self._asked = True  # the buffer is for runs that are resumed; reading it would stall a GPU
-        if not self.started and isinstance(self.decoder, DenseDecoder | ResidualDecoder):
+        if not self.started and isinstance(self.decoder, DenseDecoder | StridedDecoder):
             self.decoder.begin_at(self.likelihood.start(global_mean(target.float())))
         self.started.fill_(True)
 

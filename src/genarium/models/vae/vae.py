@@ -29,7 +29,7 @@ def build(
     latent = networks["latent"]
     if not axes.get("beta", 1.0):
         refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
-    bounded = networks["net"] == "residual"  # runs of the other nets have means as they come
+    bounded = networks["net"] == "strided"  # runs of the other nets have means as they come
     likelihood = dist.likelihood_of(networks["decoder"], spec, bounded)
     beside = conditioning.size if conditioning is not None else 0
     encoder, decoder = pair(
