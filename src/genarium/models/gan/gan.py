@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Condition, Model, Optim, Phase, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
+from genarium.models.gan.chance import AtChance
 from genarium.models.gan.objectives import NonSaturating, Objective
 from genarium.nn.norm import unrecorded
 from genarium.recipes import PositiveFloat
@@ -232,6 +233,10 @@ class GAN(Model):
         rules.check(self)
         for trick in self.each_trick():
             trick.prepare(self)
+        held = any(trick.own_gradient for trick in self.each_trick())
+        named = ",".join(trick.flag for trick in self.each_trick() if trick.flag)
+        single = not self.objective.differences  # of differences one output says nothing
+        self._chance = AtChance(named) if held and single else None
 
     def each_trick(self) -> Iterator[Trick]:
         """The tricks, in order."""
@@ -263,6 +268,8 @@ class GAN(Model):
             "d_real": self.objective.output(real.detach()).mean(),
             "d_fake": self.objective.output(fake.detach()).mean(),
         }
+        if self._chance is not None:
+            self._chance.see(metrics["d_real"], metrics["d_fake"])
         return Step(losses, metrics | turn.metrics)
 
     def _generator_turn(self, batch: Batch) -> Step:
