@@ -178,3 +178,10 @@ def test_a_budget_that_is_given_replaces_the_recipes() -> None:
 def test_a_recipes_wrong_default_is_named(training: dict[str, Any], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         resolve(_recipe(training=training))
+
+
+def test_what_earlier_runs_do_not_name_is_read_and_said_alike() -> None:
+    """The source says it written out, so that a run folder is read without its model."""
+    for entry in recipes.catalogue().values():
+        assert dict(entry.load().former) == dict(entry.former)
+    assert recipes.catalogue()["dcgan"].former == {"architecture": "dcgan"}

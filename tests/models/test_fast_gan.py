@@ -186,3 +186,8 @@ def test_parts_and_defaults() -> None:
 def test_too_small_is_refused() -> None:
     with pytest.raises(UserError, match="--size 16"):
         build(fast_gan, Spec(1, 12, 12), {}, 0)
+
+
+def test_a_layer_for_whole_images_is_refused() -> None:
+    with pytest.raises(UserError, match=r"minibatch-discrimination: .*judges parts of an image"):
+        build(fast_gan, Spec(1, 32, 32), {"regularizers": ("minibatch-discrimination:3:2",)}, 0)

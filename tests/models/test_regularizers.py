@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Noise, Spec, from_uint8
 from genarium.errors import UserError
+from genarium.models.gan import chance
 from genarium.models.gan.composition import REGULARIZERS
 from genarium.models.gan.gan import GAN, Regularizer, Turn
 from genarium.models.gan.networks.dense import DenseGenerator
@@ -329,6 +332,32 @@ def test_a_discriminator_without_norm_starts_with_something_to_say(size: int, wi
     images = (2 * torch.rand(16, 3, 1, 1) - 1) * torch.ones(16, 3, size, size)
     with torch.no_grad():
         assert critic(images).std() > 0.1
+
+
+def test_a_discriminator_that_a_penalty_holds_at_chance_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once, after `TURNS` turns; not of one that tells, nor without a penalty."""
+    monkeypatch.setattr(chance, "TURNS", 3)
+
+    def turns(critic: nn.Module, *regularizers: Regularizer) -> list[str]:
+        torch.manual_seed(0)
+        generator = DenseGenerator(3, SPEC.shape, 8)
+        model = GAN(SPEC, generator, critic, NonSaturating(), regularizers=regularizers)
+        with warnings.catch_warnings(record=True) as result:
+            warnings.simplefilter("always")
+            for seed in range(9):
+                model.step(batch(seed), "discriminator")
+        return [str(warning.message) for warning in result]
+
+    (said,) = turns(Certain(), R1(), DiffAugment())
+    assert "--regularizers r1,diffaugment: D(real) - D(fake) is 0.000 over the last 3 turns" in said
+    assert turns(Certain()) == []
+    watch = chance.AtChance("r1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(9):
+            watch.see(torch.tensor(0.6), torch.tensor(0.5))
 
 
 def test_unknown_policy_is_named() -> None:

@@ -40,6 +40,22 @@ SETTINGS = "tests/evaluation/test_sampler_settings.py"
 
 FAULTS = (
     *of(
+        "evaluation/metrics/spectrum.py",
+        "tests/evaluation/test_spectrum.py",
+        (
+            "strides: amplitude",
+            "torch.fft.fft2(x).abs().square()",
+            "torch.fft.fft2(x).abs()",
+            "amplitude for power",
+        ),
+        (
+            "strides: beside",
+            "BESIDE = 3",
+            "BESIDE = 1",
+            "compared with lines that the window spreads it over",
+        ),
+    ),
+    *of(
         "evaluation/metrics/frechet.py",
         FRECHET,
         (

@@ -316,21 +316,70 @@ FAULTS = (
             'losses[f"invariance{number}"] = self.weight * agreed',
             "information is made small",
         ),
+    ),
+    *of(
+        "nn/augmentation.py",
+        ("tests/models/test_regularizers.py", "tests/models/test_invariance.py"),
         (
-            "moved: shear and turn",
+            "affine: shear and turn",
             "second = torch.stack([sin * wide, sin * slant + cos * high, SHIFT * down], 1)",
             "second = torch.stack([-sin * wide, sin * slant + cos * high, SHIFT * down], 1)",
             "no rotation but a shear",
         ),
-    ),
-    *of(
-        REGULARIZERS,
-        "tests/models/test_regularizers.py",
         (
             "translation: reach",
             "most = int(size / 8 + 0.5)",
             "most = int(size / 4 + 0.5)",
             "twice as far as DiffAugment",
+        ),
+        (
+            "flip: upside down",
+            "return torch.where(noise.uniform(1, 1, 1) < 0.5, x.flip(3), x)",
+            "return torch.where(noise.uniform(1, 1, 1) < 0.5, x.flip(2), x)",
+            "mirrored top to bottom",
+        ),
+    ),
+    *of(
+        "models/gan/reconstruction.py",
+        "tests/models/test_fast_gan.py",
+        (
+            "reconstruction: quarter",
+            "corner(seen, part.shape[2:], quarter)",
+            "corner(seen, part.shape[2:], 3 - quarter)",
+            "the opposite quarter is asked for",
+        ),
+        (
+            "reconstruction: of the image before its changes",
+            "seen = judged.images.detach()",
+            "seen = turn.real.detach()",
+            "what the discriminator never saw is asked for",
+        ),
+    ),
+    *of(
+        "models/gan/networks/skip_excitation.py",
+        "tests/models/test_fast_gan.py",
+        (
+            "skip excitation: added",
+            "result: Tensor = high * self.gate(low)",
+            "result: Tensor = high + self.gate(low)",
+            "the gate is added, not multiplied",
+        ),
+        ("skip excitation: reach", "REACH = 4", "REACH = 3", "gated by a map too near"),
+    ),
+    *of(
+        REGULARIZERS,
+        "tests/models/test_regularizers.py",
+        (
+            "adaptive: way",
+            "way = (self.state[1] / self.state[2] - self.TARGET).sign()",
+            "way = (self.TARGET - self.state[1] / self.state[2]).sign()",
+            "less where the discriminator is sure",
+        ),
+        (
+            "adaptive: boundary",
+            "logits - turn.gan.objective.boundary",
+            "logits - 0.0",
+            "least squares' neither is taken for 0",
         ),
         (
             "feature matching: mean features",

@@ -90,8 +90,8 @@ FAULTS = (
         ),
         (
             "flip: axis",
-            "values = torch.where(mirrored, values.flip(3), values)",
-            "values = torch.where(mirrored, values.flip(2), values)",
+            "values = [torch.where(mirrored, images.flip(3), images) for images in values]",
+            "values = [torch.where(mirrored, images.flip(2), images) for images in values]",
             "upside down, not mirrored",
         ),
     ),

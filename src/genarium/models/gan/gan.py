@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from genarium.contract import Batch, Condition, Model, Optim, Phase, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
+from genarium.models.gan.chance import AtChance
 from genarium.models.gan.objectives import NonSaturating, Objective
 from genarium.nn.norm import unrecorded
 from genarium.recipes import PositiveFloat
@@ -234,6 +235,12 @@ class GAN(Model):
         rules.check(self)
         for regularizer in self.each_regularizer():
             regularizer.prepare(self)
+        held = any(regularizer.own_gradient for regularizer in self.each_regularizer())
+        named = ",".join(
+            regularizer.flag for regularizer in self.each_regularizer() if regularizer.flag
+        )
+        single = not self.objective.differences  # of differences one output says nothing
+        self._chance = AtChance(named) if held and single else None
 
     def each_regularizer(self) -> Iterator[Regularizer]:
         """The regularizers, in order."""
@@ -265,6 +272,8 @@ class GAN(Model):
             "d_real": self.objective.output(real.detach()).mean(),
             "d_fake": self.objective.output(fake.detach()).mean(),
         }
+        if self._chance is not None:
+            self._chance.see(metrics["d_real"], metrics["d_fake"])
         return Step(losses, metrics | turn.metrics)
 
     def _generator_turn(self, batch: Batch) -> Step:
