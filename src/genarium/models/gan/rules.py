@@ -122,8 +122,8 @@ def _check_networks(gan: GAN, regularizers: Sequence[Regularizer]) -> None:
         )
         refuse(
             regularizer.mixes and getattr(gan.discriminator, "judges_parts", False),
-            f"{_named(regularizer)}: it replaces the layer that judges an image by its features, and "
-            "this discriminator judges parts of an image by themselves: leave it out",
+            f"{_named(regularizer)}: it replaces the layer that judges an image by its features, "
+            "and this discriminator judges parts of an image by themselves: leave it out",
         )
     refuse(
         gan.objective.sees_real and gan.conditioning.at_head,
