@@ -14,7 +14,7 @@ from PIL import Image
 import genarium
 from genarium import latent
 from genarium.cli import main
-from genarium.data.choice import fair_rows
+from genarium.data.choice import fair, fair_rows
 from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import Features
 from genarium.runs import labelled
@@ -242,8 +242,9 @@ def test_traverse_each_dimension_one_dimension_and_a_turn(go, runs: Path) -> Non
 def test_traverse_without_a_prior_counts_in_standard_deviations(go, runs: Path) -> None:
     _, picture = go("traverse", "ae", "--dimension", "2", "--from", "test:0", "--range", "0", "1")
     trained = genarium.load(runs / "ae")
-    codes = trained.encode(trained.dataset().test.images[:1000])
-    code = codes[:1].clone()
+    images = trained.dataset().test.images
+    codes = trained.encode(images[fair(len(images), 1000, 0)])
+    code = trained.encode(images[:1]).clone()
     code[0, 2] = codes[:, 2].mean() + codes[:, 2].std(correction=0)
     image = ((trained.decode(code)[0, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
     assert near(cell(picture, 0, 8), image)
