@@ -60,7 +60,10 @@ def by_trainer(trainer: Trainer, steps: int) -> float:
     """Seconds of as many steps of the trainer, its log included."""
     start = time.perf_counter()
     trainer.options = TrainOptions(steps=trainer.step + steps, batch=trainer.batch, device="cpu")
+    trainer.budget.options = trainer.options
+    begin = trainer.step
     trainer.fit()
+    assert trainer.step == begin + steps
     return time.perf_counter() - start
 
 

@@ -6,7 +6,6 @@ the same display id in its place. Nothing is imported: where a kernel runs, IPyt
 
 from __future__ import annotations
 
-import html
 import importlib
 import sys
 import time
@@ -70,6 +69,8 @@ class Bar:
 
     def _draw(self, bar: bool = True) -> None:
         share, text = self._now
+        import html  # large, and help does without
+
         lines = [html.escape(note) for note in self.notes]
         words = [self.name, "" if share is None else f"{100 * share:.0f} %", text, self._left()]
         said = "  ".join(filter(None, words))

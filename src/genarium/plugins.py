@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import lru_cache
@@ -52,13 +53,33 @@ def declared(file: Path, decorator: str) -> list[Declared]:
     return [node for node in _definitions(file, stamp) if decorator in _decorators(node)]
 
 
+PACKAGE = Path(__file__).resolve().parent
+
+
 @lru_cache(maxsize=512)
 def _definitions(file: Path, stamp: int) -> tuple[Declared, ...]:
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        text = file.read_text(encoding="utf-8")
+        # of the package's own files only what is asked for: the help has to be there at once
+        text = _heads(text) if file.is_relative_to(PACKAGE) else text
+        tree = ast.parse(text, filename=str(file))
     except (SyntaxError, ValueError, OSError) as error:
         raise _unreadable(file, error) from error
     return tuple(node for node in tree.body if isinstance(node, Declared))
+
+
+def _heads(text: str) -> str:
+    """The decorated definitions of a file, without what comes after their docstrings."""
+    parts = re.split(r"^(?=[^\s)\]}#])", text, flags=re.MULTILINE)  # at each statement
+    kept, decorated = [], False
+    for part in parts:
+        if part.startswith("@"):
+            kept.append(part)
+        elif decorated:
+            body = re.search(r':\n    """.*?"""\n', part, re.DOTALL)
+            kept.append(part[: body.end()] if body else part)
+        decorated = part.startswith("@")
+    return "".join(kept)
 
 
 def _decorators(node: Declared) -> set[str]:

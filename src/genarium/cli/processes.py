@@ -10,15 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -26,6 +22,9 @@ from genarium.cli.streams import say
 from genarium.errors import UserError
 from genarium.signatures import Field, check
 from genarium.training import world
+
+if TYPE_CHECKING:
+    import subprocess
 
 PROCESSES = Field("verb", "processes", Annotated[int, Ge(1)], None)
 GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
@@ -70,6 +69,10 @@ def several(asked: int | None, command: Sequence[str]) -> int | None:
 
 def launch(count: int, command: Sequence[str], program: Sequence[str] = GENARIUM) -> int:
     """Run `genarium COMMAND` in `count` processes; the exit status of the first to fail, or 0."""
+    import socket  # here, so that help does without
+    import subprocess
+    import tempfile
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -176,6 +179,8 @@ def _watch() -> None:
     descriptor = os.environ.pop(LIFELINE, None)
     if descriptor is None:
         return
+
+    import threading
 
     def watch() -> None:
         os.read(int(descriptor), 1)
