@@ -39,9 +39,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "autoencoder": {"steps": 1600, "ema": 0.99},
     "dcgan": {"width": 16, "batch": 64, "steps": 1000, "checkpoint_every": 200, "keep_best": True},
     "wgan-gp": {"width": 16, "steps": 240, "checkpoint_every": 50},
-    "infogan": {"width": 16, "hidden": 256, "batch": 64, "steps": 1000},
+    "infogan": {"width": 16, "hidden": 256, "batch": 64, "steps": 1600},
     "pixelcnn": {"levels": 4, "blocks": 4, "width": 16, "head": 16, "batch": 16, "steps": 1600},
-    "pix2pix": {"data": "shape-masks:n=300", "width": 16, "disc_width": 16, "steps": 900},
+    "pix2pix": {"data": "shape-masks:n=300", "width": 16, "disc_width": 16, "steps": 1600},
 }
 
 
