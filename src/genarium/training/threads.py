@@ -22,7 +22,7 @@ from genarium.training.engine import Engine
 from genarium.training.options import TrainOptions
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-ROUNDS = 5
+ROUNDS = 9
 LIMIT = 0.8  # seconds of trials, after which no further round begins
 CLEARLY = 1.25  # times as fast as with all threads, for fewer of them
 
@@ -45,8 +45,9 @@ def fastest(there: int) -> int:
     """`there` threads, unless fewer are clearly faster at what small networks compute."""
     tried = sorted({1, there // 2, there} - {0})
     times: dict[int, list[float]] = {count: [] for count in tried}
-    with using(1):
-        _seconds()  # what it makes once is not counted
+    for count in tried:
+        with using(count):
+            _seconds()  # what it makes once, threads among it, is not counted
     begin = time.monotonic()
     for number in range(ROUNDS):
         if number and time.monotonic() - begin > LIMIT:
@@ -54,10 +55,16 @@ def fastest(there: int) -> int:
         for count in tried:
             with using(count):
                 times[count].append(_seconds())
-    # a mean: what another program takes away comes now and then
-    means = {count: sum(some) / len(some) for count, some in times.items()}
+    means = {count: _mean(some) for count, some in times.items()}
     best = min(tried, key=lambda count: means[count])
     return best if means[there] > CLEARLY * means[best] else there
+
+
+def _mean(seconds: list[float]) -> float:
+    """A mean, as what another program takes away comes now and then; without the slowest, as a
+    single pause is no program."""
+    kept = sorted(seconds)[:-1] or seconds
+    return sum(kept) / len(kept)
 
 
 def _seconds() -> float:
