@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from genarium import cli, recipes, verbs
+import genarium
+from genarium import recipes, verbs
 from genarium.contract import Spec
 from genarium.data import Dataset, text
 from genarium.data.dataset import Split
 from genarium.models.gan.composition import REGULARIZERS
+from genarium.runs.trained import Trained
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
@@ -100,6 +102,22 @@ def source_of(name: str) -> str:
     return next((SOURCES[n] for n in recipes.get(name).needs if n in SOURCES), "digits")
 
 
+def short_runs(where: Path, names: Iterable[str]) -> dict[str, Trained]:
+    """A run of one step on digits of 16 pixels, of each recipe at its tiny size."""
+    return {
+        name: genarium.train(
+            name,
+            data="digits",
+            size="16",
+            steps=1,
+            batch=8,
+            out=where / name,
+            **recipes.get(name).tiny,
+        )
+        for name in names
+    }
+
+
 @pytest.fixture
 def dataset() -> Dataset:
     return tiny_dataset()
@@ -112,7 +130,7 @@ def run_folder(tmp_path: Path) -> Path:
 
 RECIPES = sorted(recipes.catalogue())
 
-VERBS = (*getattr(cli, "OLD", ()), *verbs.catalogue())
+VERBS = tuple(verbs.catalogue())
 """Every verb as the command has it: "sample", "study create"."""
 
 CASES: dict[str, tuple[str, dict[str, object]]] = {

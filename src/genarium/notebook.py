@@ -68,9 +68,9 @@ class Bar:
             self._draw(bar=keep)
 
     def _draw(self, bar: bool = True) -> None:
-        share, text = self._now
         import html  # large, and help does without
 
+        share, text = self._now
         lines = [html.escape(note) for note in self.notes]
         words = [self.name, "" if share is None else f"{100 * share:.0f} %", text, self._left()]
         said = "  ".join(filter(None, words))

@@ -23,7 +23,7 @@ from genarium.models.gan.gan import GAN, Truncation, truncated
 from genarium.models.vae.prior import Prior
 from genarium.runs.building import build
 from genarium.runs.trained import Trained
-from tests.conftest import tiny_spec
+from tests.conftest import short_runs, tiny_spec
 
 DRAWS = ("sample", "evaluate", "compare", "interpolate", "traverse", "arithmetic", "manifold")
 QUICK = {"n": 8, "metrics": "kid"}
@@ -40,19 +40,7 @@ def fresh(name: str) -> Model:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
-    where = tmp_path_factory.mktemp("runs")
-    return {
-        name: genarium.train(
-            name,
-            data="digits",
-            size="16",
-            steps=1,
-            batch=8,
-            out=where / name,
-            **recipes.get(name).tiny,
-        )
-        for name in ("dcgan", "vae", "pixelcnn", "autoencoder")
-    }
+    return short_runs(tmp_path_factory.mktemp("runs"), ("dcgan", "vae", "pixelcnn", "autoencoder"))
 
 
 # -- what is drawn --------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from genarium.models.vae.model import VAE
 from genarium.models.vae.prior import Prior
 from genarium.runs import sampling
 from genarium.runs.building import build
-from tests.conftest import tiny_spec
+from tests.conftest import short_runs, tiny_spec
 
 FLAGS = {"pixelcnn": "temperature", "vae": "temperature", "vae-gan": "temperature"}
 FLAGS |= {"dcgan": "truncation"}
@@ -154,19 +154,7 @@ def test_progress_comes_to_its_end() -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    where = tmp_path_factory.mktemp("runs")
-    return {
-        name: genarium.train(
-            name,
-            data="digits",
-            size="16",
-            steps=1,
-            batch=8,
-            out=where / name,
-            **recipes.get(name).tiny,
-        )
-        for name in (*FLAGS, "autoencoder")
-    }
+    return short_runs(tmp_path_factory.mktemp("runs"), (*FLAGS, "autoencoder"))
 
 
 @pytest.mark.parametrize("name", sorted(FLAGS))

@@ -41,7 +41,6 @@ class AtChance:
             warnings.warn(
                 f"--regularizers {self.names}: D(real) - D(fake) is {mean:.3f} over the last "
                 f"{TURNS} turns: the discriminator is at chance and the generator learns nothing "
-                "from it. "
-                "If samples are poor, lower --lr, or weigh the penalty less (r1:0.1)",
+                "from it. If samples are poor, lower --lr, or weigh the penalty less (r1:0.1)",
                 stacklevel=2,
             )
