@@ -87,3 +87,22 @@ def test_help_and_errors_name_the_verb_alone(
     assert capsys.readouterr().out.startswith(f"usage: {name} [-h]")
     assert cli.main([*words, "x", "--qqq"]) == 2
     assert f"see `{name} --help`" in capsys.readouterr().err
+
+
+EVERY = [(name, []) for name in verbs.catalogue()] + [("train", ["dcgan"]), ("train", ["vae"])]
+
+
+@pytest.mark.parametrize(("name", "words"), EVERY, ids=str)
+def test_help_says_every_default_that_is_a_number_and_ends_alike(
+    name: str, words: list[str]
+) -> None:
+    verb = verbs.catalogue()[name].load()
+    parser = argparse.ArgumentParser()
+    of_signature.add_arguments(parser, verb, words)
+    actions = [action for action in parser._actions if action.help not in (argparse.SUPPRESS, None)]
+    texts = {max(a.option_strings, key=len, default=a.dest): str(a.help) for a in actions}
+    assert not {flag for flag, text in texts.items() if text.endswith(".")}
+    settings = verb.settings(words) if verb.settings else {}
+    fields = [*verb.arguments.values(), *(f for each in settings.values() for f in each)]
+    numbers = [f for f in fields if isinstance(f.default, int | float) and f.default is not False]
+    assert not {f.flag for f in numbers if "default" not in texts.get(f.flag, "default")}

@@ -85,6 +85,8 @@ def compare(
     A setting of the sampler is that of each model that has it.
 
     n: images drawn a model for the scores; the page shows the first of them
+    runs: run folders, trained on the same data, each by its best checkpoint where training kept
+        it, else by its last
     metrics: all, or some, as for `evaluate`
     title: of the page (default: from the data)
     data: where the runs' own data are now, if they were moved (default: where they were at

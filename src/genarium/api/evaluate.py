@@ -68,7 +68,7 @@ def evaluate(
     metrics: Annotated[str | None, Flag(metavar="NAMES")] = None,
     reference: HeldAgainst | None = None,
     train: Reference | None = None,
-    size: Annotated[str | None, Flag(metavar="N", raw=True)] = None,
+    size: Annotated[str | None, Flag(metavar="TEXT", raw=True)] = None,
     fit: Literal["crop", "pad", "stretch"] | None = None,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
@@ -86,9 +86,11 @@ def evaluate(
         function that draws a number of them).
     against: reference: a folder or .npz of images, or a data set (default: the run's test split)
     n: images drawn, and reference images taken (default: 1000; all of a folder)
-    metrics: all, or some: fid, kid, precision, recall, density, coverage, fid-infinity, fld ...
+    metrics: all, or some of fid, kid, precision, recall, density, coverage, fid-infinity, fld and
+        of the scores of the table, by name, separated by commas; a wrong name lists them all
     train: with --against: training images, for fld (a run knows its own)
-    size: with --against: bring images to NxN or HxW (default: as the run's data; else as is)
+    size: with --against: bring images to 32 (square) or 48x64 (height x width; default: as the
+        run's data; else as is)
     fit: how images are brought to that size (default: as the run's data; else crop)
     seed: of the samples
     """

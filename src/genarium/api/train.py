@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 else:
     Size = Literal["quick", "standard", "large", "paper"]
     File = Annotated[Any, Flag(metavar="FILE", raw=True)]
+
+
+LINE = 78  # of the list of recipes
 
 
 def settings_of(words: Sequence[str]) -> Settings:
@@ -141,7 +145,17 @@ def _preset(
 
 def notes() -> str:
     """The recipes by name, for the end of the help."""
-    lines = [f"  {e.name:14} {e.summary}" for e in recipes.catalogue().values()]
+    entries = recipes.catalogue().values()
+    margin = " " * (4 + max(len(entry.name) for entry in entries))
+    lines = [
+        textwrap.fill(
+            entry.summary,
+            width=LINE,
+            initial_indent=f"  {entry.name}".ljust(len(margin)),
+            subsequent_indent=margin,
+        )
+        for entry in entries
+    ]
     last = "`genarium train RECIPE --help` shows the settings of a recipe too."
     return "\n".join(["recipes:", *lines, "", last])
 

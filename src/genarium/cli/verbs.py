@@ -126,13 +126,16 @@ def _plain(text: str) -> str:
 
 
 def _help(field: Field) -> str:
-    text, default = _plain(field.help), field.default
+    text, default = _plain(field.help).removesuffix("."), field.default
     is_setting = field.section != "verb"
     if isinstance(default, bool) and is_setting:
         default = "yes" if default else "no"
-    if field.required or default in (None, "", False, ()) or "(default" in text:
+    unsaid = default is None or default is False or default in ("", ())
+    if field.required or unsaid or "(default" in text or "default:" in text:
         return text
     shown = ",".join(map(str, default)) if isinstance(default, (tuple, list)) else default
+    if text.endswith(")"):
+        return f"{text[:-1]}; default: {shown})"
     return f"{text} (default: {shown})" if text else f"default: {shown}"
 
 
@@ -183,11 +186,11 @@ def _metavar(kind: Any) -> str:
     flat = list(_parts(kind))
     if known := choices(kind):
         return "{" + ",".join(known) + "}"
+    if any(typing.get_origin(part) in (tuple, list) for part in flat):
+        return "A,B,..."
     for part in flat:
         if typing.get_origin(part) is typing.Literal:
             return "{" + ",".join(map(str, typing.get_args(part))) + "}"
-    if any(typing.get_origin(part) in (tuple, list) for part in flat):
-        return "A,B,..."
     if float in flat:
         return "X"
     return "N" if int in flat else "TEXT"

@@ -31,7 +31,7 @@ BASE = "Settings"
 
 @dataclass(frozen=True)
 class Declared:
-    """A setting as the source says it: its name, its type as a text, and its help."""
+    """A setting as the source says it: its name, its type as a text, its help with the default."""
 
     name: str
     type: str
@@ -58,7 +58,7 @@ def declared() -> dict[str, Declared]:
         for setting in _scan(file, file.stat().st_mtime_ns):
             before = results.get(setting.name)
             if before is not None and before.help != setting.help:
-                setting = replace(setting, help=f"{before.help.rstrip('.')}; {setting.help}")
+                setting = replace(setting, help=f"{before.help}; {setting.help}")
             results[setting.name] = setting
     return results
 
@@ -81,7 +81,11 @@ def _fields(tree: ast.Module) -> Iterator[Declared]:
         for part in node.body:
             if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
                 name = part.target.id
-                yield Declared(name, ast.unparse(part.annotation), texts.get(name, ""))
+                help = texts.get(name, "").removesuffix(".")
+                default = "" if part.value is None else ast.unparse(part.value).strip("'")
+                if default and "default" not in help:
+                    help += f" (default: {default.removesuffix('.0')})"
+                yield Declared(name, ast.unparse(part.annotation), help)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class TrainOptions:
     flip: mirror each training image left to right with probability 1/2; the same as --augment flip.
     augment: change training images at random, anew each time, by some of flip, color, translation,
         cutout, affine (turned, slanted, resized a little), separated by commas; the model learns
-        the changed images. A GAN's --regularizers diffaugment does not teach the changes.
+        the changed images (a GAN's own diffaugment, see its recipe, does not teach them)
     precision: auto takes bf16 where the hardware has bf16 matrix units, else fp32.
     device: auto takes a GPU where there is one.
     threads: of a training on a CPU (default: one or all, whichever a short trial finds faster;
