@@ -41,13 +41,13 @@ class Announcement:
     def __init__(self, recipe: str, dataset: Dataset, arguments: Mapping[str, Any]):
         self.recipe, self.dataset, self.arguments = recipe, dataset, arguments
         self._planned = False
-        self._told: Estimate | None = None
+        self._announced: Estimate | None = None
         self._known: frozenset[str] = frozenset()
 
     def __call__(self, trainer: Trainer) -> None:
         pace = trainer.intervals.pace
         known = frozenset(pace.costs)
-        if self._told is None:
+        if self._announced is None:
             if pace.elapsed > SLOW and trainer.step == pace.start + 1:
                 used = trainer.budget.used(trainer.step, trainer.seconds)
                 if pace.elapsed >= SHORT * used:  # as slow as this, it takes that long
@@ -63,7 +63,7 @@ class Announcement:
                 self._tell(trainer, result)
         elif known > self._known:  # the first checkpoint, the first score: a cost nobody knew
             result = self._estimate(trainer)
-            much = abs(result.seconds - self._told.seconds) > OFF * self._told.seconds
+            much = abs(result.seconds - self._announced.seconds) > OFF * self._announced.seconds
             if much and result.seconds >= SHORT:
                 self._plan(trainer)
                 self._tell(trainer, result)
@@ -73,8 +73,8 @@ class Announcement:
         weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
         guesses = {"checkpoint": KEPT * weights / DISK}
         result = trainer.intervals.pace.estimate(trainer.step, trainer.seconds, guesses)
-        if self._told is None:
-            self._told = result  # said or not: a short one is not looked at again
+        if self._announced is None:
+            self._announced = result  # said or not: a short one is not looked at again
         return result
 
     def _plan(self, trainer: Trainer) -> None:
@@ -84,7 +84,7 @@ class Announcement:
                 trainer.progress.note(line)
 
     def _tell(self, trainer: Trainer, result: Estimate) -> None:
-        self._told = result
+        self._announced = result
         trainer.log.write({"step": result.step, "event": "estimate", **result.to_dict()})
         trainer.progress.note(foretold(result, trainer, self.arguments))
 

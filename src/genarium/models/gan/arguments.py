@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from genarium.models.gan.composition import ConvolutionalName, Decay
 from genarium.models.gan.regularizer_names import RegularizerName
 from genarium.recipes import PositiveFloat, PositiveInt, Probability
-from genarium.signatures import Flag, Help
+from genarium.signatures import Default, Flag, Help
 
 Latent = Annotated[PositiveInt, Help("size of the noise, drawn from N(0, I).")]
 Width = Annotated[
@@ -53,3 +53,14 @@ Regularizers = Annotated[
     ),
     Flag(was="tricks"),
 ]
+
+
+class Convolutions(TypedDict):
+    """The arguments of the convolutional GANs: their networks and how these are trained."""
+
+    architecture: Annotated[Convolutional, Default("resize")]
+    latent: Annotated[Latent, Default(100)]
+    width: Annotated[OwnWidth, Default(None)]
+    lr: Annotated[LearningRate, Default(1e-3)]
+    beta1: Annotated[Beta1, Default(0.5)]
+    smoothing: Annotated[Smoothing, Default(0.0)]

@@ -10,18 +10,12 @@ interpolate on a sphere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Unpack
+
 from genarium.contract import Spec
 from genarium.models.conditioning import Labels
-from genarium.models.gan.arguments import (
-    Beta1,
-    Convolutional,
-    Latent,
-    LearningRate,
-    OwnWidth,
-    Packing,
-    Regularizers,
-    Smoothing,
-)
+from genarium.models.gan.arguments import Convolutions, Packing, Regularizers
 from genarium.models.gan.composition import (
     adam,
     mixes_images,
@@ -29,7 +23,7 @@ from genarium.models.gan.composition import (
     regularizers_of,
 )
 from genarium.models.gan.gan import GAN
-from genarium.models.gan.objectives import LeastSquares, NonSaturating
+from genarium.models.gan.objectives import LeastSquares, NonSaturating, Objective
 from genarium.recipes import recipe
 
 
@@ -45,27 +39,12 @@ from genarium.recipes import recipe
 def dcgan(
     spec: Spec,
     *,
-    architecture: Convolutional = "resize",
-    latent: Latent = 100,
-    width: OwnWidth = None,
-    lr: LearningRate = 1e-3,
-    beta1: Beta1 = 0.5,
-    smoothing: Smoothing = 0.0,
     packing: Packing = 1,
     regularizers: Regularizers = (),
+    **common: Unpack[Convolutions],
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
-    generator, discriminator = networks(
-        architecture, spec, latent, width, batch_norm=mixes_images(regularizers), packing=packing
-    )
-    return GAN(
-        spec,
-        generator,
-        discriminator,
-        NonSaturating(smoothing),
-        regularizers=regularizers_of(regularizers),
-        optimizers=(adam(lr, beta1),) * 2,
-    )
+    return _built(spec, NonSaturating(common["smoothing"]), common, regularizers, packing=packing)
 
 
 @recipe(
@@ -81,33 +60,13 @@ def dcgan(
 def cgan(
     spec: Spec,
     *,
-    architecture: Convolutional = "resize",
-    latent: Latent = 100,
-    width: OwnWidth = None,
-    lr: LearningRate = 1e-3,
-    beta1: Beta1 = 0.5,
-    smoothing: Smoothing = 0.0,
     regularizers: Regularizers = (),
+    **common: Unpack[Convolutions],
 ) -> GAN:
     """Conditional GAN: the class label joins the input of both players."""
     labels = Labels(len(spec.classes))
-    generator, discriminator = networks(
-        architecture,
-        spec,
-        latent,
-        width,
-        conditioning=labels,
-        batch_norm=mixes_images(regularizers),
-    )
-    return GAN(
-        spec,
-        generator,
-        discriminator,
-        NonSaturating(smoothing),
-        conditioning=labels,
-        regularizers=regularizers_of(regularizers),
-        optimizers=(adam(lr, beta1),) * 2,
-    )
+    objective = NonSaturating(common["smoothing"])
+    return _built(spec, objective, common, regularizers, conditioning=labels)
 
 
 @recipe(
@@ -121,16 +80,37 @@ def cgan(
 )
 def lsgan(
     spec: Spec,
-    *,
-    architecture: Convolutional = "resize",
-    latent: Latent = 100,
-    width: OwnWidth = None,
-    lr: LearningRate = 1e-3,
-    beta1: Beta1 = 0.5,
-    smoothing: Smoothing = 0.0,
+    **common: Unpack[Convolutions],
 ) -> GAN:
     """Least squares GAN: squared distance to the targets 0 and 1."""
-    generator, discriminator = networks(architecture, spec, latent, width)
+    return _built(spec, LeastSquares(common["smoothing"]), common)
+
+
+def _built(
+    spec: Spec,
+    objective: Objective,
+    common: Convolutions,
+    regularizers: Sequence[str] = (),
+    *,
+    packing: int = 1,
+    conditioning: Labels | None = None,
+) -> GAN:
+    """The two networks that the arguments ask for, and how they are trained."""
+    generator, discriminator = networks(
+        common["architecture"],
+        spec,
+        common["latent"],
+        common["width"],
+        conditioning=conditioning,
+        batch_norm=mixes_images(regularizers),
+        packing=packing,
+    )
     return GAN(
-        spec, generator, discriminator, LeastSquares(smoothing), optimizers=(adam(lr, beta1),) * 2
+        spec,
+        generator,
+        discriminator,
+        objective,
+        conditioning=conditioning,
+        regularizers=regularizers_of(regularizers),
+        optimizers=(adam(common["lr"], common["beta1"]),) * 2,
     )
