@@ -1,9 +1,9 @@
-"""The uint8 cache on disk: one folder for each data set, size and policy, memory-mapped.
+"""The cache on disk: one folder for each data set, size and policy, memory-mapped.
 
     <root>/images/<name>-<H>x<W>x<C>-<key>/
-        meta.json                 key, shape, classes, info; size and CRC-32 of the other files
+        meta.json                 key, shape, type, classes, info; size and CRC-32 of the rest
         meta.crc32                CRC-32 of meta.json
-        train.bin ...             uint8 [N,C,H,W], C order, no header
+        train.bin ...             [N,C,H,W] as stored, C order, little-endian, no header
         train.npz ...             labels and extra arrays
         train.json ...            captions, where there are any
 
@@ -30,7 +30,15 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from genarium.data.collection import Collection, Part, complete, conform, fingerprint, policy
+from genarium.data.collection import (
+    DTYPES,
+    Collection,
+    Part,
+    complete,
+    conform,
+    fingerprint,
+    policy,
+)
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request
 from genarium.errors import UserError, unreadable
@@ -95,12 +103,15 @@ class Writer:
     def __init__(self, folder: Path, shape: tuple[int, int, int], base: Path):
         self.folder, self.shape, self.base = folder, shape, base
         self.counts: dict[str, int] = {}
+        self.dtype = ""
         self._open: dict[str, IO[bytes]] = {}
         self._sums: dict[str, int] = {}
 
-    def append(self, split: str, images: NDArray[np.uint8]) -> None:
-        """Add images [N,C,H,W] to a split."""
+    def append(self, split: str, images: NDArray) -> None:
+        """Add images [N,C,H,W] to a split, all of one type."""
         assert images.shape[1:] == self.shape, (images.shape, self.shape)
+        self.dtype = self.dtype or str(images.dtype)
+        assert self.dtype == str(images.dtype) in DTYPES, (images.dtype, self.dtype)
         data = np.ascontiguousarray(images).data
         with writing(self.base):
             if split not in self._open:
@@ -135,6 +146,9 @@ class Writer:
                 "format": FORMAT,
                 "identity": collection.identity,
                 "shape": self.shape,
+                "dtype": self.dtype or "uint8",
+                "full": collection.full,
+                "unit": collection.unit,
                 "counts": {split: self.counts.get(split, 0) for split in collection.parts},
                 "classes": collection.classes,
                 "info": collection.info,
@@ -293,18 +307,29 @@ def read(place: Path) -> Collection | None:
         if any(_sum(place / name) != said for name, said in meta["files"].items()):
             return None
         shape = tuple(meta["shape"])
-        parts = {split: _part(place, split, (n, *shape)) for split, n in meta["counts"].items()}
-        return Collection(parts, tuple(meta["classes"]), meta["info"], meta["identity"])
+        dtype = np.dtype(meta.get("dtype", "uint8")).newbyteorder("<")  # earlier ones: 8 bits
+        parts = {
+            split: _part(place, split, (n, *shape), dtype) for split, n in meta["counts"].items()
+        }
+        full = meta.get("full")
+        return Collection(
+            parts,
+            tuple(meta["classes"]),
+            meta["info"],
+            meta["identity"],
+            full=None if full is None else (tuple(full[0]), tuple(full[1])),
+            unit=meta.get("unit", ""),
+        )
     except unreadable():
         return None  # whatever is wrong with it, it can be built again
 
 
-def _part(place: Path, split: str, shape: tuple[int, ...]) -> Part:
+def _part(place: Path, split: str, shape: tuple[int, ...], dtype: np.dtype) -> Part:
     if shape[0] == 0:  # nothing cannot be mapped
-        images = np.empty(shape, np.uint8)
+        images = np.empty(shape, dtype)
     else:
         # copy-on-write: a stray in-place change stays private to the process
-        images = np.memmap(place / f"{split}.bin", np.uint8, "c", shape=shape)
+        images = np.memmap(place / f"{split}.bin", dtype, "c", shape=shape)
     arrays: dict[str, NDArray] = {}
     unpaired: dict[str, NDArray] = {}
     if (place / f"{split}.npz").exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,28 @@ BITS = 0
 """The seed of `--binarize static`."""
 
 
+DTYPES = ("uint8", "uint16", "float32")
+"""How images may be stored."""
+
+Ends = tuple[tuple[float, ...], tuple[float, ...]]
+"""Low and high ends of a range: one pair for all channels, or one for each."""
+
+
+class Range(NamedTuple):
+    """What -1 and 1 stand for, and how that was chosen; see `genarium.contract.Values`."""
+
+    ends: Ends
+    rule: str
+
+
 @dataclass
 class Part:
-    """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
-    captions: N texts; names: N names of the images; unpaired: arrays of any other number of rows
-    by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them is images too,
-    those of a second domain, and is resized with them."""
+    """One split. images: [N,C,H,W] of one of `DTYPES`; labels: [N] integers; extra: arrays of N
+    rows by name; captions: N texts; names: N names of the images; unpaired: arrays of any other
+    number of rows by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them
+    is images too, those of a second domain, and is resized with them."""
 
-    images: NDArray[np.uint8]
+    images: NDArray
     labels: NDArray[np.integer] | None = None
     extra: dict[str, NDArray] = field(default_factory=dict)
     captions: list[str] | None = None
@@ -59,12 +73,23 @@ class Collection:
     parts: splits by name; those missing are cut from "train" by content (a tenth each).
     classes: names in label order. info: JSON-able facts for reports (licence, attribution ...).
     identity: what went in, if cheaper to say than to hash; default: SHA-256 of the arrays.
+    full: the range that the files themselves state (12 bits a sample: 0, 4095), one pair or one a
+    channel; None: that of their type. unit: of the values, in words, "" where the files say none.
+    range: what [-1, 1] stands for, once the range policy has decided; None: not yet.
     """
 
     parts: dict[str, Part]
     classes: tuple[str, ...] = ()
     info: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    full: Ends | None = None
+    unit: str = ""
+    range: Range | None = None
+
+    @property
+    def dtype(self) -> str:
+        """uint8, uint16 or float32."""
+        return str(self.parts["train"].images.dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -111,9 +136,9 @@ def complete(collection: Collection) -> Collection:
 
 def _check(name: str, part: Part) -> None:
     images = part.images
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+    if str(images.dtype) not in DTYPES or images.ndim != 4 or not images.shape[1]:
         kind = f"{images.dtype} {images.shape}"
-        raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {kind}")
+        raise ValueError(f"{name}: images must be {' or '.join(DTYPES)} [N,C,H,W], not {kind}")
     rows = {"labels": part.labels, "captions": part.captions, "names": part.names, **part.extra}
     for key, values in rows.items():
         if values is not None and len(values) != len(part):

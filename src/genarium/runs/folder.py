@@ -322,9 +322,10 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
 
 
 def spec_from_dict(result: Mapping[str, Any]) -> Any:
-    from genarium.contract import Attribute, Spec, Tones
+    from genarium.contract import EIGHT_BIT, Attribute, Spec, Tones, Values
 
     second, tones = result.get("second"), result.get("tones")
+    values = result.get("values")
     return Spec(
         channels=int(result["channels"]),
         height=int(result["height"]),
@@ -339,4 +340,14 @@ def spec_from_dict(result: Mapping[str, Any]) -> Any:
         paired=bool(result.get("paired", False)),
         caption_bytes=int(result.get("caption_bytes", 0)),
         tones=Tones(tuple(map(float, tones[0])), float(tones[1])) if tones else None,
+        values=EIGHT_BIT
+        if values is None
+        else Values(
+            str(values["dtype"]),
+            tuple(map(float, values["low"])),
+            tuple(map(float, values["high"])),
+            str(values["rule"]),
+            str(values["unit"]),
+        ),
+        shown=tuple(map(int, result.get("shown", ()))),
     )
