@@ -41,7 +41,8 @@ class Spec:
     `extra["b"]`; None: there is one domain. paired: whether row i of both belongs together.
     caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
     `genarium.data.text`); 0 where the data carry no captions. tones: of the training images, None
-    where nobody looked. values: how the images are stored and what [-1, 1] stands for. shown: the
+    where nobody looked. values: how the images are stored and what [-1, 1] stands for;
+    second_values: how those of a second domain are. shown: the
     channels that pictures for the eye are made of, empty for the usual ones. Tones and what is
     shown are of what the data are, not of their form, so specs compare without them.
     """
@@ -58,6 +59,7 @@ class Spec:
     caption_bytes: int = 0
     tones: Tones | None = field(default=None, compare=False)
     values: Values = EIGHT_BIT
+    second_values: Values = EIGHT_BIT
     shown: tuple[int, ...] = field(default=(), compare=False)
 
     @property
@@ -80,3 +82,7 @@ class Spec:
         if name == "a" or self.second is None:
             return self.shape
         return self.second
+
+    def values_of(self, domain: str) -> Values:
+        """What the stored values of domain "a" (the first) or "b" (the second) mean."""
+        return self.values if domain == "a" or self.second is None else self.second_values

@@ -11,7 +11,7 @@ N images · C channels · H, W height, width
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -31,7 +31,8 @@ DTYPES: dict[str, tuple[torch.dtype, float]] = {
 class Values:
     """dtype: a name of `DTYPES`. low, high: the values that -1 and 1 stand for, one for all
     channels or one for each. rule: how the range was chosen ("full", "data" ...). unit: of the
-    stored values, in words, "" where nobody said.
+    stored values, in words, "" where nobody said; rule and unit change no number, so values compare
+    without them.
 
     A value beyond the range becomes its end: `signed` never leaves [-1, 1]. UserError: a range that
     is empty, not finite, or not of the type.
@@ -40,8 +41,8 @@ class Values:
     dtype: str = "uint8"
     low: tuple[float, ...] = (0.0,)
     high: tuple[float, ...] = (255.0,)
-    rule: str = "full"
-    unit: str = ""
+    rule: str = field(default="full", compare=False)
+    unit: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:

@@ -89,10 +89,17 @@ def lock(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def entry(options: DataOptions, name: str, shape: tuple[int, int, int], identity: str) -> Path:
-    """The folder of a data set at (C, H, W) `shape` under the policy of `options`."""
+def entry(
+    options: DataOptions,
+    name: str,
+    shape: tuple[int, int, int],
+    identity: str,
+    dtype: str = "uint8",
+) -> Path:
+    """The folder of a data set at (C, H, W) `shape`, of `dtype`, under the policy of `options`."""
     channels, height, width = shape
-    key = fingerprint({"format": FORMAT, "identity": identity, "policy": policy(options, shape)})
+    known = {"format": FORMAT, "identity": identity, "policy": policy(options, shape)}
+    key = fingerprint(known if dtype == "uint8" else {**known, "dtype": dtype})
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:40].strip("._") or "images"
     return root(options) / "images" / f"{slug}-{height}x{width}x{channels}-{key[:24]}"
 
@@ -174,12 +181,14 @@ def obtain(
     shape: tuple[int, int, int],
     identity: str,
     fill: Callable[[Writer], Collection],
+    dtype: str = "uint8",
 ) -> Collection:
     """The collection from the cache; built first by `fill` where it is absent or damaged.
 
-    fill: appends all images to the writer and returns everything else (its images are ignored).
+    fill: appends all images, of `dtype`, to the writer and returns everything else (its images are
+    ignored).
     """
-    place = entry(options, name, shape, identity)
+    place = entry(options, name, shape, identity, dtype)
     result = read(place)
     if result is not None:
         return result
@@ -348,11 +357,12 @@ def cached(
     identity: str,
     native: tuple[int, int, int],
     make: Callable[[], Collection],
+    dtype: str = "uint8",
 ) -> Collection:
     """`make()` at the size that the request asks for, from the cache if it is there.
 
-    identity: what `make` would read, in words that need no reading. native: (C, H, W) of what
-    `make` gives.
+    identity: what `make` would read, in words that need no reading. native, dtype: (C, H, W) and
+    the type of what `make` gives.
     """
     options = request.options
     height, width = options.height_width or native[1:]
@@ -365,4 +375,5 @@ def cached(
         return made
 
     shape = (options.channels or native[0], height, width)
-    return obtain(options, name, shape, identity, fill)
+    eight = options.eight_bit and dtype == "uint16"
+    return obtain(options, name, shape, identity, fill, "uint8" if eight else dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from genarium.data import resize
 from genarium.data.options import DataOptions
 from genarium.data.splits import SPLITS, digest, divide
+from genarium.errors import UserError
 
 BITS = 0
 """The seed of `--binarize static`."""
@@ -36,8 +38,9 @@ class Range(NamedTuple):
 class Part:
     """One split. images: [N,C,H,W] of one of `DTYPES`; labels: [N] integers; extra: arrays of N
     rows by name; captions: N texts; names: N names of the images; unpaired: arrays of any other
-    number of rows by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them
-    is images too, those of a second domain, and is resized with them."""
+    number of rows by name. All but the images may be missing. An array "b" [M,C,H,W] of one of
+    `DTYPES` beside them is images too, those of a second domain, and is resized with them; so is
+    any other one of uint8."""
 
     images: NDArray
     labels: NDArray[np.integer] | None = None
@@ -75,7 +78,8 @@ class Collection:
     identity: what went in, if cheaper to say than to hash; default: SHA-256 of the arrays.
     full: the range that the files themselves state (12 bits a sample: 0, 4095), one pair or one a
     channel; None: that of their type. unit: of the values, in words, "" where the files say none.
-    range: what [-1, 1] stands for, once the range policy has decided; None: not yet.
+    range: what [-1, 1] stands for, once the range policy has decided (`genarium.data.ranges`);
+    None: not yet. second_full, second_range: of the images "b" of a second domain.
     """
 
     parts: dict[str, Part]
@@ -85,6 +89,8 @@ class Collection:
     full: Ends | None = None
     unit: str = ""
     range: Range | None = None
+    second_full: Ends | None = None
+    second_range: Range | None = None
 
     @property
     def dtype(self) -> str:
@@ -96,6 +102,13 @@ class Collection:
         """(C, H, W)."""
         c, h, w = self.parts["train"].images.shape[1:]
         return c, h, w
+
+    def domain(self, name: str) -> dict[str, NDArray]:
+        """The images of domain "a" or "b" by split; none where there is no second one."""
+        if name == "a":
+            return {split: part.images for split, part in self.parts.items()}
+        both = {split: {**part.extra, **part.unpaired} for split, part in self.parts.items()}
+        return {split: b["b"] for split, b in both.items() if "b" in b and pictures("b", b["b"])}
 
 
 def fingerprint(value: Any) -> str:
@@ -146,18 +159,20 @@ def _check(name: str, part: Part) -> None:
 
 
 def conform(collection: Collection, options: DataOptions) -> Collection:
-    """The collection at the size and channels that `options` ask for."""
+    """The collection at the size, channels and (`--range 8-bit`) type that `options` ask for."""
     channels, height, width = collection.shape
     height, width = options.height_width or (height, width)
     channels = options.channels or channels
 
-    def fitted(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    def fitted(images: NDArray, channels: int) -> NDArray:
+        _check_background(images, options)
+        images = eight_bits(images) if options.eight_bit else images
         return resize.fit_array(images, height, width, channels, options.fit, options.colour)
 
     def beside(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
         own = options.channels
         return {
-            name: fitted(values, own or values.shape[1]) if pictures(values) else values
+            name: fitted(values, own or values.shape[1]) if pictures(name, values) else values
             for name, values in arrays.items()
         }
 
@@ -170,12 +185,47 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
         )
         for name, part in collection.parts.items()
     }
+    if options.eight_bit and collection.dtype != str(parts["train"].images.dtype):
+        return replace(collection, parts=parts, full=None, second_full=None, unit="")
     return replace(collection, parts=parts)
 
 
-def pictures(values: NDArray) -> bool:
-    """Whether an array beside the images holds images too: uint8 [M,C,H,W], C 1 or 3."""
-    return values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3)
+def eight_bits(images: NDArray) -> NDArray[np.uint8]:
+    """uint16 -> uint8 by x/257, rounded, as 16-bit files were read before they were kept."""
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype != np.uint16:
+        raise UserError(f"--range 8-bit: {images.dtype} have no bits: choose data, or LOW,HIGH")
+    out = np.empty(images.shape, np.uint8)
+    for rows in chunks(images):
+        out[rows] = (images[rows].astype(np.uint32) + 128) // 257
+    return out
+
+
+def chunks(images: NDArray, values: int = 1 << 22) -> Iterator[slice]:
+    """Rows of images [N,...] in pieces of about so many values: what is made of one is small."""
+    step = max(1, values // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), step):
+        yield slice(start, start + step)
+
+
+def _check_background(images: NDArray, options: DataOptions) -> None:
+    colours = images.dtype == np.uint8 and images.shape[1] in (1, 3)
+    if not colours and options.fit == "pad" and options.background != DataOptions.background:
+        raise UserError(
+            f"--background {options.background}: {images.dtype} of {images.shape[1]} channels are "
+            "padded with each image's lowest value: leave it out"
+        )
+
+
+def pictures(name: str, values: NDArray) -> bool:
+    """Whether an array beside the images holds images too: "b" of one of `DTYPES` [M,C,H,W], or
+    any of uint8 with C 1 or 3."""
+    if values.ndim != 4:
+        return False
+    return (name == "b" and str(values.dtype) in DTYPES) or (
+        values.dtype == np.uint8 and values.shape[1] in (1, 3)
+    )
 
 
 def binarize(collection: Collection, by_place: bool = False) -> Collection:
