@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.data.names import span
 from genarium.errors import UserError
 
 DTYPES: dict[str, tuple[torch.dtype, float]] = {
@@ -80,6 +81,23 @@ class Values:
         lengths = {high - low for low, high in zip(self.low, self.high, strict=True)}
         return int(lengths.pop()) + 1 if self.integer and len(lengths) == 1 else 0
 
+    @property
+    def span(self) -> str:
+        """The range in words: "0 to 4,095 counts"."""
+        return span(self.low, self.high, self.unit)
+
+    def likelihood_levels(self) -> int:
+        """How many levels a likelihood of whole levels is of: all that there are, of floats and of
+        channels whose ranges differ in length 256 equal parts of the range."""
+        return self.levels or 256
+
+    def levels_in_words(self, n: int) -> str:
+        """What n levels of the range are, so that words differ where two must not be compared."""
+        if not self.levels:
+            return f"{n:,} equal parts of {self.span}"
+        of = "" if n == self.levels else f" of {self.levels:,}"
+        return f"{n:,}{of} levels, {self.span}"
+
     def check(self, images: Tensor, where: str) -> None:
         """UserError unless the images are stored as these values are."""
         if images.dtype != self.torch_dtype:
@@ -117,6 +135,13 @@ class Values:
         values = (x + 1.0) * half + low
         return (values.round() if self.integer else values).to(self.torch_dtype)
 
+    def above_low(self, images: Tensor) -> Tensor:
+        """Stored -> v - low, 0 .. high - low, [N,C,H,W] float32, exact for whole numbers."""
+        self.check(images, "images")
+        x = images.to(torch.float32)
+        low, high = (self._of(ends, x.device, x.dtype) for ends in (self.low, self.high))
+        return torch.minimum((x - low).clamp_(min=0.0), high - low)
+
     def quantize(self, images: Tensor, levels: int) -> Tensor:
         """Stored -> level 0 .. levels-1 of as many equal parts of the range, int64.
 
@@ -133,6 +158,25 @@ class Values:
         count = high - low + 1
         within = torch.minimum((images.to(torch.int64) - low).clamp_(min=0), count - 1)
         return (within * levels).div_(count, rounding_mode="floor")
+
+    def from_levels(self, levels: Tensor, n: int) -> Tensor:
+        """Levels 0 .. n-1 -> an image on [-1, 1] whose stored values have these levels:
+
+            quantize(stored(from_levels(levels, n)), n) == levels
+
+        Level k lies at 2k/(n-1) - 1, so that the end levels are the ends of the range; where whole
+        numbers round that out of the level's part of the range, at the nearest one in it.
+        """
+        even = levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0
+        if not self.integer:
+            return even
+        low, high = (self._of(ends, levels.device, torch.int64) for ends in (self.low, self.high))
+        count = high - low + 1
+        least, most = -((-count * levels) // n), -((-count * (levels + 1)) // n) - 1
+        at = self.stored(even).to(torch.int64) - low
+        held = torch.minimum(torch.maximum(at, least), most)
+        moved = self.signed((held + low).to(self.torch_dtype))
+        return torch.where(at == held, even, moved)
 
     def pictures(self, images: Tensor) -> Tensor:
         """Stored -> uint8 [N,C,H,W] for the eye and for scores of pictures: low is 0, high 255."""

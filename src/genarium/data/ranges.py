@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from genarium.data import cache
 from genarium.data.collection import Collection, Part, Range, chunks
-from genarium.data.names import shown
+from genarium.data.names import shown, span
 from genarium.data.options import DataOptions, RangeRule
 from genarium.errors import UserError
 
@@ -88,20 +88,10 @@ def hashed(collection: Collection) -> dict[str, Any]:
     return result
 
 
-def in_words(low: tuple[float, ...], high: tuple[float, ...], unit: str = "") -> str:
-    """ "0 to 4,095", or one after another of channels."""
-    pairs = [f"{_number(a)} to {_number(b)}" for a, b in zip(low, high, strict=True)]
-    return "; ".join(pairs) + (f" {unit}" if unit else "")
-
-
-def _number(value: float) -> str:
-    return f"{int(value):,}" if value == int(value) and abs(value) < 1e12 else f"{value:.6g}"
-
-
 def _facts(dtype: Any, chosen: Range, unit: str, beyond: dict[str, float]) -> dict[str, Any]:
     result: dict[str, Any] = {
         "type": str(dtype),
-        "range": in_words(*chosen.ends),
+        "range": span(*chosen.ends),
         "rule": chosen.rule,
         "unit": unit or "not said",
     }
