@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genarium.data import cache
 from genarium.data.collection import Collection, Part, Range, chunks
 from genarium.data.names import shown, span
-from genarium.data.options import DataOptions, RangeRule
+from genarium.data.options import PER_IMAGE, DataOptions, RangeRule
 from genarium.errors import UserError
 
 TOP = {"uint8": 255, "uint16": 65535}
@@ -28,8 +28,6 @@ HALF = 1 << 15
 
 FEW = 0.01
 """Of values beyond a range that nobody asked for, this share is worth a word; `info` has any."""
-
-PER_IMAGE = "per-image"
 
 
 class Decision(NamedTuple):
