@@ -105,7 +105,7 @@ def test_a_run_is_scored_on_its_range(tmp_path: Path) -> None:
     assert mse.value == pytest.approx(float((unit[0] - unit[1]).square().mean()), rel=1e-4)
     bits = rows["bits/dim (upper bound)"]
     assert values.span in bits.basis["density"]
-    assert f"8 bits over {values.span}" in scores.text()
+    assert "data of uint16, 0 to 4,095 counts (given), scored as pictures" in scores.text()
     data = run.dataset()
     both = rows_of(data, torch.tensor([30, 3, 24]))
     expected = torch.stack([data.test.images[6], data.train.images[3], data.test.images[0]])
