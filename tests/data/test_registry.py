@@ -93,9 +93,9 @@ def test_a_broken_file_of_the_user_is_named(tmp_path, monkeypatch, forget):
 @pytest.mark.parametrize(
     "part",
     [
-        data.Part(np.zeros((4, 1, 2, 2), np.float32)),
+        data.Part(np.zeros((4, 1, 2, 2), np.float64)),
         data.Part(np.zeros((4, 2, 2), np.uint8)),
-        data.Part(np.zeros((4, 2, 2, 1), np.uint8)),
+        data.Part(np.zeros((4, 0, 2, 2), np.uint8)),
         data.Part(np.zeros((4, 1, 2, 2), np.uint8), np.zeros(3, int)),
         data.Part(np.zeros((4, 1, 2, 2), np.uint8), extra={"x": np.zeros(5)}),
         data.Part(np.zeros((4, 1, 2, 2), np.uint8), captions=["one"]),

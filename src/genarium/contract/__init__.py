@@ -7,7 +7,7 @@ by having the method: `capabilities` holds runtime-checkable protocols of one me
 capability is ever faked.
 
 Shapes used throughout
-    B batch · C channels (1 or 3) · H, W height, width · D latent size · K classes · L grey levels
+    B batch · C channels · H, W height, width · D latent size · K classes · L grey levels
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ from genarium.contract.capabilities import (
 )
 from genarium.contract.model import Model, Optim, Phase, Settings, Step
 from genarium.contract.spec import Attribute, Spec, Tones
+from genarium.contract.values import EIGHT_BIT, Values
 
 __all__ = [
     "CAPABILITIES",
+    "EIGHT_BIT",
     "TRANSLATED",
     "Attribute",
     "Batch",
@@ -75,6 +77,7 @@ __all__ = [
     "Step",
     "Tones",
     "Translates",
+    "Values",
     "capabilities",
     "dequantize",
     "draw",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from genarium.contract.values import EIGHT_BIT, Values
 from genarium.errors import UserError
 
 
@@ -63,39 +64,42 @@ class Noise:
 
 @dataclass
 class Batch:
-    """Images as they are stored (uint8), and what goes with them.
+    """Images as they are stored, and what goes with them.
 
     Models ask for the view they need: `signed()`, `unit()`, `levels(n)` or `bits()`.
 
-    images: [B,C,H,W] uint8. labels: [B] int64 or None. noise: this turn's random numbers.
-    extra: further aligned tensors of a data set (a caption's tokens, a paired image), by name.
+    images: [B,C,H,W] of the type that `values` names. labels: [B] int64 or None. noise: this
+    turn's random numbers. extra: further aligned tensors of a data set (a caption's tokens, a
+    paired image), by name. values: what the stored values mean.
     """
 
     images: Tensor
     labels: Tensor | None = None
     noise: Noise = field(default_factory=lambda: Noise(0, 1))
     extra: dict[str, Tensor] = field(default_factory=dict)
+    values: Values = EIGHT_BIT
 
     def __post_init__(self) -> None:
-        _expect_uint8(self.images, "Batch: images")
+        self.values.check(self.images, "Batch: images")
 
     def __len__(self) -> int:
         return self.images.shape[0]
 
     def signed(self) -> Tensor:
-        """Pixels on [-1, 1]: x/127.5 - 1, [B,C,H,W] float32 (memory layout of `images`)."""
-        return self.images.to(torch.float32).div_(127.5).sub_(1.0)
+        """Pixels on [-1, 1] (of 8 bits x/127.5 - 1), float32 [B,C,H,W] laid out as `images` are."""
+        return self.values.signed(self.images)
 
     def unit(self) -> Tensor:
-        """Pixels on [0, 1]: x/255, [B,C,H,W] float32."""
-        return self.images.to(torch.float32).div_(255.0)
+        """Pixels on [0, 1], [B,C,H,W] float32: x/255 of 8 bits."""
+        return self.values.unit_interval(self.images)
 
     def levels(self, n: int = 256) -> Tensor:
-        """Grey levels 0 .. n-1, [B,C,H,W] int64: floor(x·n/256)."""
-        return quantize(self.images, n)
+        """Grey levels 0 .. n-1, [B,C,H,W] int64: floor(x·n/256) of 8 bits."""
+        return self.values.quantize(self.images, n)
 
     def bits(self) -> Tensor:
-        """Dynamic binarization: a fresh Bernoulli(x/255) draw a pixel, [B,C,H,W] of 0.0 or 1.0."""
+        """Dynamic binarization: a fresh draw a pixel, white with probability `unit()`,
+        [B,C,H,W] of 0.0 or 1.0."""
         return (self.noise.uniform(*self.images.shape[1:]) < self.unit()).to(torch.float32)
 
 

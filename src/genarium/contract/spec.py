@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from genarium.contract.values import EIGHT_BIT, Values
+
 
 class Attribute(NamedTuple):
     """A column of the attributes that a data set knows of each image.
@@ -30,7 +32,8 @@ class Tones(NamedTuple):
 class Spec:
     """What the data look like; the first argument of every recipe.
 
-    channels: 1 (grey) or 3 (RGB). height, width: pixels. classes: the class names, in label
+    channels: 1 is grey and 3 RGB; any other number is of what the data set measures. height, width:
+    pixels. classes: the class names, in label
     order; empty when the data carry no labels. attributes: the columns of `extra["factors"]`.
     vectors: names and lengths of the other float vectors in `extra`. binarized: "static" where
     every pixel is 0 or 255 by a fixed draw, "dynamic" where grey pixels are to be drawn anew at
@@ -38,7 +41,10 @@ class Spec:
     `extra["b"]`; None: there is one domain. paired: whether row i of both belongs together.
     caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
     `genarium.data.text`); 0 where the data carry no captions. tones: of the training images, None
-    where nobody looked; of what the data are, not of their form, so specs compare without them.
+    where nobody looked. values: how the images are stored and what [-1, 1] stands for;
+    second_values: how those of a second domain are. shown: the
+    channels that pictures for the eye are made of, empty for the usual ones. Tones and what is
+    shown are of what the data are, not of their form, so specs compare without them.
     """
 
     channels: int
@@ -52,6 +58,9 @@ class Spec:
     paired: bool = False
     caption_bytes: int = 0
     tones: Tones | None = field(default=None, compare=False)
+    values: Values = EIGHT_BIT
+    second_values: Values = EIGHT_BIT
+    shown: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,3 +82,16 @@ class Spec:
         if name == "a" or self.second is None:
             return self.shape
         return self.second
+
+    def in_words(self) -> str:
+        """How images that are not of 8 bits on 0 to 255 are stored, "" for those that are."""
+        parts = [
+            f"{name}{values.dtype}, {values.span} ({values.rule})"
+            for name, values in (("", self.values), ("b ", self.second_values))
+            if not values.eight_bit
+        ]
+        return "; ".join(parts)
+
+    def values_of(self, domain: str) -> Values:
+        """What the stored values of domain "a" (the first) or "b" (the second) mean."""
+        return self.values if domain == "a" or self.second is None else self.second_values

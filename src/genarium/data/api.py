@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from genarium.data import ranges
 from genarium.data.collection import (
     Collection,
     binarize,
@@ -46,7 +47,13 @@ def collect(
     train = collection.parts["train"]
     if options.binarize and "b" in {**train.extra, **train.unpaired}:
         raise UserError(f"--binarize {options.binarize}: images of two domains stay as they are")
-    rules = policy(options, collection.shape)
+    collection = ranges.applied(collection, options, source)
+    if options.binarize and ranges.hashed(collection):
+        kind = f"{collection.dtype}, {collection.info['values']['range']}"
+        raise UserError(
+            f"--binarize {options.binarize}: of images of 8 bits on 0 to 255; these are {kind}"
+        )
+    rules = {**policy(options, collection.shape), **ranges.hashed(collection)}
     if options.binarize:
         rules = {**rules, "binarize": options.binarize}
     manifest = fingerprint({"identity": collection.identity, "policy": rules})

@@ -1,9 +1,9 @@
-"""The uint8 cache on disk: one folder for each data set, size and policy, memory-mapped.
+"""The cache on disk: one folder for each data set, size and policy, memory-mapped.
 
     <root>/images/<name>-<H>x<W>x<C>-<key>/
-        meta.json                 key, shape, classes, info; size and CRC-32 of the other files
+        meta.json                 key, shape, type, classes, info; size and CRC-32 of the rest
         meta.crc32                CRC-32 of meta.json
-        train.bin ...             uint8 [N,C,H,W], C order, no header
+        train.bin ...             [N,C,H,W] as stored, C order, little-endian, no header
         train.npz ...             labels and extra arrays
         train.json ...            captions, where there are any
 
@@ -30,7 +30,15 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from genarium.data.collection import Collection, Part, complete, conform, fingerprint, policy
+from genarium.data.collection import (
+    DTYPES,
+    Collection,
+    Part,
+    complete,
+    conform,
+    fingerprint,
+    policy,
+)
 from genarium.data.options import DataOptions
 from genarium.data.registry import Request
 from genarium.errors import UserError, unreadable
@@ -81,10 +89,17 @@ def lock(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def entry(options: DataOptions, name: str, shape: tuple[int, int, int], identity: str) -> Path:
-    """The folder of a data set at (C, H, W) `shape` under the policy of `options`."""
+def entry(
+    options: DataOptions,
+    name: str,
+    shape: tuple[int, int, int],
+    identity: str,
+    dtype: str = "uint8",
+) -> Path:
+    """The folder of a data set at (C, H, W) `shape`, of `dtype`, under the policy of `options`."""
     channels, height, width = shape
-    key = fingerprint({"format": FORMAT, "identity": identity, "policy": policy(options, shape)})
+    known = {"format": FORMAT, "identity": identity, "policy": policy(options, shape)}
+    key = fingerprint(known if dtype == "uint8" else {**known, "dtype": dtype})
     slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:40].strip("._") or "images"
     return root(options) / "images" / f"{slug}-{height}x{width}x{channels}-{key[:24]}"
 
@@ -95,12 +110,15 @@ class Writer:
     def __init__(self, folder: Path, shape: tuple[int, int, int], base: Path):
         self.folder, self.shape, self.base = folder, shape, base
         self.counts: dict[str, int] = {}
+        self.dtype = ""
         self._open: dict[str, IO[bytes]] = {}
         self._sums: dict[str, int] = {}
 
-    def append(self, split: str, images: NDArray[np.uint8]) -> None:
-        """Add images [N,C,H,W] to a split."""
+    def append(self, split: str, images: NDArray) -> None:
+        """Add images [N,C,H,W] to a split, all of one type."""
         assert images.shape[1:] == self.shape, (images.shape, self.shape)
+        self.dtype = self.dtype or str(images.dtype)
+        assert self.dtype == str(images.dtype) in DTYPES, (images.dtype, self.dtype)
         data = np.ascontiguousarray(images).data
         with writing(self.base):
             if split not in self._open:
@@ -135,6 +153,9 @@ class Writer:
                 "format": FORMAT,
                 "identity": collection.identity,
                 "shape": self.shape,
+                "dtype": self.dtype or "uint8",
+                "full": collection.full,
+                "unit": collection.unit,
                 "counts": {split: self.counts.get(split, 0) for split in collection.parts},
                 "classes": collection.classes,
                 "info": collection.info,
@@ -160,12 +181,14 @@ def obtain(
     shape: tuple[int, int, int],
     identity: str,
     fill: Callable[[Writer], Collection],
+    dtype: str = "uint8",
 ) -> Collection:
     """The collection from the cache; built first by `fill` where it is absent or damaged.
 
-    fill: appends all images to the writer and returns everything else (its images are ignored).
+    fill: appends all images, of `dtype`, to the writer and returns everything else (its images are
+    ignored).
     """
-    place = entry(options, name, shape, identity)
+    place = entry(options, name, shape, identity, dtype)
     result = read(place)
     if result is not None:
         return result
@@ -293,18 +316,29 @@ def read(place: Path) -> Collection | None:
         if any(_sum(place / name) != said for name, said in meta["files"].items()):
             return None
         shape = tuple(meta["shape"])
-        parts = {split: _part(place, split, (n, *shape)) for split, n in meta["counts"].items()}
-        return Collection(parts, tuple(meta["classes"]), meta["info"], meta["identity"])
+        dtype = np.dtype(meta.get("dtype", "uint8")).newbyteorder("<")  # earlier ones: 8 bits
+        parts = {
+            split: _part(place, split, (n, *shape), dtype) for split, n in meta["counts"].items()
+        }
+        full = meta.get("full")
+        return Collection(
+            parts,
+            tuple(meta["classes"]),
+            meta["info"],
+            meta["identity"],
+            full=None if full is None else (tuple(full[0]), tuple(full[1])),
+            unit=meta.get("unit", ""),
+        )
     except unreadable():
         return None  # whatever is wrong with it, it can be built again
 
 
-def _part(place: Path, split: str, shape: tuple[int, ...]) -> Part:
+def _part(place: Path, split: str, shape: tuple[int, ...], dtype: np.dtype) -> Part:
     if shape[0] == 0:  # nothing cannot be mapped
-        images = np.empty(shape, np.uint8)
+        images = np.empty(shape, dtype)
     else:
         # copy-on-write: a stray in-place change stays private to the process
-        images = np.memmap(place / f"{split}.bin", np.uint8, "c", shape=shape)
+        images = np.memmap(place / f"{split}.bin", dtype, "c", shape=shape)
     arrays: dict[str, NDArray] = {}
     unpaired: dict[str, NDArray] = {}
     if (place / f"{split}.npz").exists():
@@ -323,11 +357,12 @@ def cached(
     identity: str,
     native: tuple[int, int, int],
     make: Callable[[], Collection],
+    dtype: str = "uint8",
 ) -> Collection:
     """`make()` at the size that the request asks for, from the cache if it is there.
 
-    identity: what `make` would read, in words that need no reading. native: (C, H, W) of what
-    `make` gives.
+    identity: what `make` would read, in words that need no reading. native, dtype: (C, H, W) and
+    the type of what `make` gives.
     """
     options = request.options
     height, width = options.height_width or native[1:]
@@ -340,4 +375,5 @@ def cached(
         return made
 
     shape = (options.channels or native[0], height, width)
-    return obtain(options, name, shape, identity, fill)
+    eight = options.eight_bit and dtype == "uint16"
+    return obtain(options, name, shape, identity, fill, "uint8" if eight else dtype)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,35 @@ from numpy.typing import NDArray
 from genarium.data import resize
 from genarium.data.options import DataOptions
 from genarium.data.splits import SPLITS, digest, divide
+from genarium.errors import UserError
 
 BITS = 0
 """The seed of `--binarize static`."""
 
 
+DTYPES = ("uint8", "uint16", "float32")
+"""How images may be stored."""
+
+Ends = tuple[tuple[float, ...], tuple[float, ...]]
+"""Low and high ends of a range: one pair for all channels, or one for each."""
+
+
+class Range(NamedTuple):
+    """What -1 and 1 stand for, and how that was chosen; see `genarium.contract.Values`."""
+
+    ends: Ends
+    rule: str
+
+
 @dataclass
 class Part:
-    """One split. images: uint8 [N,C,H,W]; labels: [N] integers; extra: arrays of N rows by name;
-    captions: N texts; names: N names of the images; unpaired: arrays of any other number of rows
-    by name. All but the images may be missing. A uint8 array [M,C,H,W] beside them is images too,
-    those of a second domain, and is resized with them."""
+    """One split. images: [N,C,H,W] of one of `DTYPES`; labels: [N] integers; extra: arrays of N
+    rows by name; captions: N texts; names: N names of the images; unpaired: arrays of any other
+    number of rows by name. All but the images may be missing. An array "b" [M,C,H,W] of one of
+    `DTYPES` beside them is images too, those of a second domain, and is resized with them; so is
+    any other one of uint8."""
 
-    images: NDArray[np.uint8]
+    images: NDArray
     labels: NDArray[np.integer] | None = None
     extra: dict[str, NDArray] = field(default_factory=dict)
     captions: list[str] | None = None
@@ -59,18 +76,39 @@ class Collection:
     parts: splits by name; those missing are cut from "train" by content (a tenth each).
     classes: names in label order. info: JSON-able facts for reports (licence, attribution ...).
     identity: what went in, if cheaper to say than to hash; default: SHA-256 of the arrays.
+    full: the range that the files themselves state (12 bits a sample: 0, 4095), one pair or one a
+    channel; None: that of their type. unit: of the values, in words, "" where the files say none.
+    range: what [-1, 1] stands for, once the range policy has decided (`genarium.data.ranges`);
+    None: not yet. second_full, second_range: of the images "b" of a second domain.
     """
 
     parts: dict[str, Part]
     classes: tuple[str, ...] = ()
     info: dict[str, Any] = field(default_factory=dict)
     identity: str = ""
+    full: Ends | None = None
+    unit: str = ""
+    range: Range | None = None
+    second_full: Ends | None = None
+    second_range: Range | None = None
+
+    @property
+    def dtype(self) -> str:
+        """uint8, uint16 or float32."""
+        return str(self.parts["train"].images.dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         c, h, w = self.parts["train"].images.shape[1:]
         return c, h, w
+
+    def domain(self, name: str) -> dict[str, NDArray]:
+        """The images of domain "a" or "b" by split; none where there is no second one."""
+        if name == "a":
+            return {split: part.images for split, part in self.parts.items()}
+        both = {split: {**part.extra, **part.unpaired} for split, part in self.parts.items()}
+        return {split: b["b"] for split, b in both.items() if "b" in b and pictures("b", b["b"])}
 
 
 def fingerprint(value: Any) -> str:
@@ -111,9 +149,9 @@ def complete(collection: Collection) -> Collection:
 
 def _check(name: str, part: Part) -> None:
     images = part.images
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+    if str(images.dtype) not in DTYPES or images.ndim != 4 or not images.shape[1]:
         kind = f"{images.dtype} {images.shape}"
-        raise ValueError(f"{name}: images must be uint8 [N,C,H,W] with C 1 or 3, not {kind}")
+        raise ValueError(f"{name}: images must be {' or '.join(DTYPES)} [N,C,H,W], not {kind}")
     rows = {"labels": part.labels, "captions": part.captions, "names": part.names, **part.extra}
     for key, values in rows.items():
         if values is not None and len(values) != len(part):
@@ -121,18 +159,20 @@ def _check(name: str, part: Part) -> None:
 
 
 def conform(collection: Collection, options: DataOptions) -> Collection:
-    """The collection at the size and channels that `options` ask for."""
+    """The collection at the size, channels and (`--range 8-bit`) type that `options` ask for."""
     channels, height, width = collection.shape
     height, width = options.height_width or (height, width)
     channels = options.channels or channels
 
-    def fitted(images: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    def fitted(images: NDArray, channels: int) -> NDArray:
+        _check_background(images, options)
+        images = eight_bits(images) if options.eight_bit else images
         return resize.fit_array(images, height, width, channels, options.fit, options.colour)
 
     def beside(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
         own = options.channels
         return {
-            name: fitted(values, own or values.shape[1]) if pictures(values) else values
+            name: fitted(values, own or values.shape[1]) if pictures(name, values) else values
             for name, values in arrays.items()
         }
 
@@ -145,12 +185,47 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
         )
         for name, part in collection.parts.items()
     }
+    if options.eight_bit and collection.dtype != str(parts["train"].images.dtype):
+        return replace(collection, parts=parts, full=None, second_full=None, unit="")
     return replace(collection, parts=parts)
 
 
-def pictures(values: NDArray) -> bool:
-    """Whether an array beside the images holds images too: uint8 [M,C,H,W], C 1 or 3."""
-    return values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3)
+def eight_bits(images: NDArray) -> NDArray[np.uint8]:
+    """uint16 -> uint8 by x/257, rounded, as 16-bit files were read before they were kept."""
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype != np.uint16:
+        raise UserError(f"--range 8-bit: {images.dtype} have no bits: choose data, or LOW,HIGH")
+    out = np.empty(images.shape, np.uint8)
+    for rows in chunks(images):
+        out[rows] = (images[rows].astype(np.uint32) + 128) // 257
+    return out
+
+
+def chunks(images: NDArray, values: int = 1 << 22) -> Iterator[slice]:
+    """Rows of images [N,...] in pieces of about so many values: what is made of one is small."""
+    step = max(1, values // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(0, len(images), step):
+        yield slice(start, start + step)
+
+
+def _check_background(images: NDArray, options: DataOptions) -> None:
+    colours = images.dtype == np.uint8 and images.shape[1] in (1, 3)
+    if not colours and options.fit == "pad" and options.background != DataOptions.background:
+        raise UserError(
+            f"--background {options.background}: {images.dtype} of {images.shape[1]} channels are "
+            "padded with each image's lowest value: leave it out"
+        )
+
+
+def pictures(name: str, values: NDArray) -> bool:
+    """Whether an array beside the images holds images too: "b" of one of `DTYPES` [M,C,H,W], or
+    any of uint8 with C 1 or 3."""
+    if values.ndim != 4:
+        return False
+    return (name == "b" and str(values.dtype) in DTYPES) or (
+        values.dtype == np.uint8 and values.shape[1] in (1, 3)
+    )
 
 
 def binarize(collection: Collection, by_place: bool = False) -> Collection:

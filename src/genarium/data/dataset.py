@@ -1,4 +1,4 @@
-"""What the rest of the program sees: three splits of uint8 tensors and what they mean."""
+"""What the rest of the program sees: three splits of tensors and what they mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from genarium.contract import Attribute, Spec, Tones
+from genarium.contract import EIGHT_BIT, Attribute, Spec, Tones, Values
 from genarium.data import text
 from genarium.data.collection import Collection, Part, pictures
 from genarium.data.splits import SPLITS
@@ -27,7 +27,7 @@ LOOKED_AT = 2**24
 class Split:
     """Aligned tensors of one split.
 
-    images: uint8 [N,C,H,W] (memory-mapped where the data set is cached on disk). labels: int64
+    images: [N,C,H,W] as stored (`Spec.values`; memory-mapped where cached on disk). labels: int64
     [N] or None. extra: further tensors of N rows, by name. captions: N texts or None, a line a
     caption; as bytes they are `extra["captions"]`, see `genarium.data.text`. names: of
     the images (their files, relative to the folder) or None. unpaired: tensors of any other
@@ -46,7 +46,7 @@ class Split:
         return self.images.shape[0]
 
     def domain(self, name: str) -> Tensor:
-        """The images of domain "a" or "b", uint8 [N,C,H,W]. UserError: there is no second one."""
+        """The images of domain "a" or "b", [N,C,H,W] as stored. UserError: there is no "b"."""
         if name == "a":
             return self.images
         second = self.extra.get("b", self.unpaired.get("b"))
@@ -86,22 +86,27 @@ class Dataset:
         return {name: self.split(name).captions for name in SPLITS}
 
 
-def _tensor(values: NDArray) -> Tensor:
-    """Images stay where they are (on the disk, where they are cached); all else is copied."""
-    if not pictures(values):
-        return torch.tensor(values)
+def _images(values: NDArray) -> Tensor:
+    """Images stay where they are: on the disk, where they are cached."""
+    if not values.dtype.isnative:
+        values = values.astype(values.dtype.newbyteorder("="))
     if not values.flags.writeable or not values.flags.c_contiguous:
         values = values.copy()  # torch has no read-only tensors
     return torch.from_numpy(values)
 
 
+def _tensor(name: str, values: NDArray) -> Tensor:
+    """All but images are copied."""
+    return _images(values) if pictures(name, values) else torch.tensor(values)
+
+
 def _split(part: Part, length: int = 0, each: int = 0) -> Split:
     labels = None if part.labels is None else torch.tensor(part.labels, dtype=torch.int64)
-    extra = {name: _tensor(values) for name, values in part.extra.items()}
+    extra = {name: _tensor(name, values) for name, values in part.extra.items()}
     if length and part.captions is not None:
         extra["captions"] = torch.from_numpy(text.table(part.captions, length, each))
-    unpaired = {name: _tensor(values) for name, values in part.unpaired.items()}
-    return Split(_tensor(part.images), labels, extra, part.captions, part.names, unpaired)
+    unpaired = {name: _tensor(name, values) for name, values in part.unpaired.items()}
+    return Split(_images(part.images), labels, extra, part.captions, part.names, unpaired)
 
 
 def _second(collection: Collection) -> tuple[tuple[int, int, int] | None, bool]:
@@ -109,7 +114,7 @@ def _second(collection: Collection) -> tuple[tuple[int, int, int] | None, bool]:
     train = collection.parts["train"]
     paired = "b" in train.extra
     second = train.extra.get("b", train.unpaired.get("b"))
-    if second is None or not pictures(second):
+    if second is None or not pictures("b", second):
         return None, False
     channels, height, width = second.shape[1:]
     return (channels, height, width), paired
@@ -144,10 +149,12 @@ def _vectors(collection: Collection) -> tuple[tuple[str, int], ...]:
     )
 
 
-def tones_of(images: NDArray) -> Tones:
-    """What the values of images uint8 [N,C,H,W] are, from an even choice of them."""
+def tones_of(images: NDArray, values: Values = EIGHT_BIT) -> Tones:
+    """What images [N,C,H,W] of these values are, as 8 bits, from an even choice of them."""
     size = int(np.prod(images.shape[1:]))
     chosen = images[:: max(1, -(-len(images) * size // LOOKED_AT))]
+    if not values.eight_bit:
+        chosen = values.pictures(_images(np.array(chosen))).numpy()
     counts = np.stack([np.bincount(c.ravel(), minlength=256) for c in chosen.swapaxes(0, 1)])
     total = max(1, int(counts[0].sum()))
     means = counts @ np.arange(256) / (255 * total)
@@ -155,10 +162,20 @@ def tones_of(images: NDArray) -> Tones:
     return Tones(tuple(float(m) for m in means), float(ends / (total * len(counts))))
 
 
+def values_of(collection: Collection, domain: str = "a") -> Values:
+    """What the stored values of a domain's images mean."""
+    chosen = collection.range if domain == "a" else collection.second_range
+    if chosen is None:
+        return EIGHT_BIT
+    dtype = str(next(iter(collection.domain(domain).values())).dtype)
+    return Values(dtype, *chosen.ends, chosen.rule, collection.unit)
+
+
 def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
     """A complete collection as tensors."""
     channels, height, width = collection.shape
     captions = _captions(collection, name)
+    values = values_of(collection)
     return Dataset(
         name=name,
         spec=Spec(
@@ -171,7 +188,9 @@ def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
             str(collection.info.get("policy", {}).get("binarize", "")),
             *_second(collection),
             caption_bytes=captions[0],
-            tones=tones_of(collection.parts["train"].images),
+            tones=tones_of(collection.parts["train"].images, values),
+            values=values,
+            second_values=values_of(collection, "b"),
         ),
         manifest=manifest,
         info=collection.info,

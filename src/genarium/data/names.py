@@ -11,3 +11,13 @@ def shown(name: str) -> str:
         return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def span(low: tuple[float, ...], high: tuple[float, ...], unit: str = "") -> str:
+    """A range as it is printed: "0 to 4,095 counts"; one after another of several channels."""
+    pairs = [f"{_number(a)} to {_number(b)}" for a, b in zip(low, high, strict=True)]
+    return "; ".join(pairs) + (f" {unit}" if unit else "")
+
+
+def _number(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) and abs(value) < 1e12 else f"{value:.6g}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from genarium.errors import UserError
 
@@ -12,17 +13,80 @@ Fit = Literal["crop", "pad", "stretch"]
 Binarize = Literal["static", "dynamic"]
 LARGEST = 4096
 
+EIGHT_BIT = "8-bit"
+"""The `range` that reads 16 bits a sample as 8, x/257."""
+
+PER_IMAGE = "per-image"
+"""The `range` that makes floats on [0, 1] of each image by its own ends."""
+
+FORMER = {"range": EIGHT_BIT}
+"""Options that runs of earlier versions do not name, with the values that read their data again."""
+
+
+class RangeRule(NamedTuple):
+    """`DataOptions.range` in parts. kind: auto, full, data, percentile, given, per-image or 8-bit.
+    numbers: two percentages, or LOW and HIGH, of all channels or of one after another."""
+
+    kind: str
+    numbers: tuple[float, ...] = ()
+    per_channel: bool = False
+
+    @classmethod
+    def of(cls, text: str) -> RangeRule:
+        """UserError for a text that is none."""
+        bare, comma, last = text.replace(" ", "").rpartition(",")
+        per_channel = bool(comma) and last == "per-channel"
+        word = bare if per_channel else text.replace(" ", "")
+        kind, _, numbers = word.partition(":")
+        if word in ("auto", "full", PER_IMAGE, EIGHT_BIT):
+            if per_channel:
+                raise UserError(
+                    f"--range {text}: per-channel goes with data, percentile:0.1,99.9 or LOW,HIGH "
+                    "pairs of all channels: leave it out"
+                )
+            return cls(word)
+        if word == "data":
+            return cls("data", (), per_channel)
+        try:
+            given = tuple(
+                float(number) for number in (numbers if kind == "percentile" else word).split(",")
+            )
+        except ValueError:
+            given = ()
+        if kind == "percentile" and len(given) == 2 and 0 <= given[0] < given[1] <= 100:
+            return cls("percentile", given, per_channel)
+        pairs = list(zip(given[::2], given[1::2], strict=False))
+        whole = given and len(given) % 2 == 0 and all(map(math.isfinite, given))
+        if kind != "percentile" and whole and all(low < high for low, high in pairs):
+            if len(pairs) > 1 and not per_channel:
+                raise UserError(
+                    f"--range {text}: {len(pairs)} pairs: end with ,per-channel for one a channel"
+                )
+            return cls("given", given, per_channel)
+        raise UserError(
+            f"--range {text!r}: give auto, full, data, percentile:0.1,99.9 or LOW,HIGH (the last "
+            "three with ,per-channel as well), per-image, or 8-bit"
+        )
+
 
 @dataclass(frozen=True)
 class DataOptions:
     """What a user may say about any data set; wrong values are a `UserError`.
 
     size: "32" (square) or "48x64" (height x width) pixels; default: the source's own.
-    channels: 1 (grey) or 3 (RGB); default: what the images are.
+    channels: 1 (grey) or 3 (RGB), which become one another; any other number only where the images
+        have it; default: what the images are.
     fit: crop (cover and cut the centre), pad (fit inside and fill) or stretch.
     binarize: static draws every pixel black or white once for all, white with the probability of
         its grey level; dynamic leaves the images grey, and models of binary pixels draw anew at
         each use; default: left grey, and each model says what it makes of them.
+    range: what -1 and 1 stand for in a network. auto: of 8 bits 0 and 255; of 16 the bits that the
+        files state, else the fewest that hold the brightest training value; of floats as data.
+        full: all that the type holds, or the files state. data: the smallest and largest training
+        value. percentile:0.1,99.9: all but the training values beyond these percentiles.
+        LOW,HIGH: these. The last three also for each channel: data,per-channel. per-image: each
+        image becomes floats on [0, 1] by its own ends, and its units are lost. 8-bit: 16 bits are
+        read as 8, as earlier versions did.
     background: colour under transparent pixels and around padded images, a name or #rrggbb.
     max_bad: largest fraction of unreadable files that may be left out.
     allow_overlap: accept the same image in two splits.
@@ -33,6 +97,7 @@ class DataOptions:
     size: str | None = None
     channels: int | None = None
     fit: Fit = "crop"
+    range: str = "auto"
     background: str = "white"
     binarize: Binarize | None = None
     max_bad: float = 0.01
@@ -44,8 +109,11 @@ class DataOptions:
         if isinstance(self.size, int):  # a library caller may say size=32
             object.__setattr__(self, "size", str(self.size))
         _ = self.height_width  # raises on a wrong size
-        if self.channels not in (None, 1, 3):
-            raise UserError(f"--channels {self.channels}: choose 1 (grey) or 3 (RGB)")
+        _ = self.range_rule
+        if self.channels is not None and self.channels < 1:
+            raise UserError(
+                f"--channels {self.channels}: choose 1 (grey), 3 (RGB) or what there is"
+            )
         if self.fit not in get_args(Fit):
             raise UserError(f"--fit {self.fit!r}: choose {', '.join(get_args(Fit))}")
         if self.binarize not in (None, *get_args(Binarize)):
@@ -67,6 +135,16 @@ class DataOptions:
         raise UserError(
             f"--size {self.size!r}: give pixels as 32 or as HEIGHTxWIDTH, each 1 to {LARGEST}"
         )
+
+    @property
+    def range_rule(self) -> RangeRule:
+        """`range` in parts; UserError where it is none."""
+        return RangeRule.of(self.range)
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether files of 16 bits are to be read as 8, x/257."""
+        return self.range == EIGHT_BIT
 
     @property
     def colour(self) -> tuple[int, int, int]:

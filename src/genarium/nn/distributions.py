@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Noise, Spec, dequantize
+from genarium.contract import EIGHT_BIT, Batch, Noise, Spec, Values, dequantize
 from genarium.errors import UserError
 
 LN_2PI = math.log(2.0 * math.pi)
@@ -194,6 +194,8 @@ class Likelihood(nn.Module):
 class Bernoulli(Likelihood):
     """Binary pixels; the decoder gives logits.
 
+    Values other than 8-bit ones are binarized too: white with their share of the range.
+
     Grey images are binarized anew at each use: dynamic binarization. Of images that are binary
     already (`static`: `--binarize static`) it is the likelihood of those fixed bits. The two differ
     by some nats an image and are never to be compared.
@@ -232,24 +234,42 @@ class Gaussian(Likelihood):
     is, on average, a lower bound on the probability of the level v, and so comparable with an
     8-bit likelihood in bits per dimension. The network works on x = y/128 − 1 in [−1, 1);
     ln p(y) = ln N(x; μ, σ²) + ln(1/128). Source: Theis, van den Oord & Bethge 2016, section 3.1.
+    Of n = high − low + 1 whole numbers x = 2 (v − low + u)/n − 1 and the unit is 2/n, in each
+    channel its own where ranges differ. Floats have no levels: x is what they are on the range, and
+    the density is that of their share of it, unit 2: bits per dimension may be negative.
 
-    unit: length of the density's unit on the network's scale; 1.0 gives the plain density of x.
+    unit: length of the density's unit on the network's scale; 1.0 gives the plain density of x;
+    None: that of `values`, the images'.
     bounded: the decoder's outputs o become means tanh(2·o): most pixels of drawings and cut-outs
     are at black or white exactly, and a mean that nothing holds sways about them.
     """
 
     density = "8-bit grey levels (lower bound: Gaussian density of uniformly dequantized levels)"
+    floats = "floats, {} (Gaussian density of their share of the range)"
 
     # Adam moves a parameter by about lr a step, whatever its gradient; ln σ² has to travel several
     # units within the first epochs, so the parameter is ln σ² divided by this.
     GAIN = 10.0
 
     def __init__(
-        self, unit: float = 1.0 / 128.0, log_variance: float = -2.0, bounded: bool = False
+        self,
+        unit: float | None = None,
+        log_variance: float = -2.0,
+        bounded: bool = False,
+        values: Values = EIGHT_BIT,
     ):
         super().__init__()
-        self.bounded = bounded
-        self.log_unit = math.log(unit)
+        self.bounded, self.values = bounded, values
+        pairs = list(zip(values.low, values.high, strict=True))
+        self.counts = [high - low + 1 if values.integer else 1.0 for low, high in pairs]
+        # of channels with units of their own the mean: each has as many pixels as another
+        logs = [math.log(2.0 / count if unit is None else unit) for count in self.counts]
+        self.log_unit = sum(logs) / len(logs)
+        if not values.eight_bit:
+            levels = values.levels_in_words(values.levels) if values.levels else "levels"
+            words = levels if values.levels else f"whole numbers, {values.span}"
+            bound = "(lower bound: Gaussian density of uniformly dequantized levels)"
+            self.density = f"{words} {bound}" if values.integer else self.floats.format(values.span)
         self.scaled = nn.Parameter(torch.tensor(log_variance / self.GAIN))
 
     @property
@@ -265,8 +285,11 @@ class Gaussian(Likelihood):
         return 0.5 * torch.atanh(mean.clamp(-0.98, 0.98)) if self.bounded else mean
 
     def target(self, batch: Batch) -> Tensor:
-        levels = batch.images.to(torch.float32)
-        return (levels + batch.noise.uniform(*levels.shape[1:])).div_(128.0).sub_(1.0)
+        if not self.values.integer:
+            return batch.signed()
+        levels = self.values.above_low(batch.images)
+        half = torch.tensor(self.counts, device=levels.device).view(-1, 1, 1) / 2.0
+        return (levels + batch.noise.uniform(*levels.shape[1:])).div_(half).sub_(1.0)
 
     def signed(self, target: Tensor) -> Tensor:
         return target
@@ -287,36 +310,52 @@ class Gaussian(Likelihood):
 
     def _image(self, x: Tensor) -> Tensor:
         # Level v lies at x = (v + ½)/128 − 1 here and at v/127.5 − 1 in an image.
-        return (x * (256.0 / 255.0)).clamp(-1.0, 1.0)
+        if self.values.eight_bit:
+            return (x * (256.0 / 255.0)).clamp(-1.0, 1.0)
+        if not self.values.integer:
+            return x.clamp(-1.0, 1.0)
+        count = torch.tensor(self.counts, device=x.device).view(-1, 1, 1)
+        return (x * (count / (count - 1.0))).clamp(-1.0, 1.0)
 
 
 class Logistic(Likelihood):
     """All 256 grey levels by a discretized logistic; location and scale a pixel from the decoder.
 
-    A true likelihood of 8-bit images. Decoder channels: C locations, then C log scales.
+    A true likelihood of 8-bit images, or of all levels that other whole numbers have; floats, and
+    channels whose ranges differ in length, are reduced to 256 equal parts of the range. Decoder
+    channels: C locations, then C log scales.
     """
 
     outputs = 2
     density = "256 grey levels (discretized logistic)"
 
+    def __init__(self, values: Values = EIGHT_BIT):
+        super().__init__()
+        self.levels = values.likelihood_levels()
+        # a ninth of a level's bin, of 256 levels or more
+        self.floor = -7.0 - max(0.0, math.log((self.levels - 1) / 255))
+        if not values.eight_bit:
+            self.density = f"{values.levels_in_words(self.levels)} (discretized logistic)"
+
     def target(self, batch: Batch) -> Tensor:
-        return batch.levels(256)
+        return batch.levels(self.levels)
 
     def signed(self, target: Tensor) -> Tensor:
-        return dequantize(target, 256)
+        return dequantize(target, self.levels)
 
     def start(self, mean: Tensor) -> Tensor:
-        location = mean * (2.0 / 255.0) - 1.0
+        location = mean * (2.0 / (self.levels - 1)) - 1.0
         return torch.cat([location, torch.zeros_like(location)])
 
     def _split(self, output: Tensor) -> tuple[Tensor, Tensor]:
         location, log_scale = _full(output).chunk(2, dim=1)
         # Scales below e⁻⁷ (a ninth of a level's bin) only add rounding; the offset starts
         # training at a width of some 30 levels rather than the whole range.
-        return location, (log_scale - 2.0).clamp(min=-7.0)
+        return location, (log_scale - 2.0).clamp(min=self.floor)
 
     def log_prob(self, output: Tensor, target: Tensor) -> Tensor:
-        return per_image(discretized_logistic_log_prob(*self._split(output), target))
+        each = discretized_logistic_log_prob(*self._split(output), target, self.levels)
+        return per_image(each)
 
     def mean(self, output: Tensor) -> Tensor:
         return self._split(output)[0].clamp(-1.0, 1.0)
@@ -325,7 +364,8 @@ class Logistic(Likelihood):
         location, log_scale = self._split(output)
         u = noise.uniform(*location.shape[1:]).clamp(1e-6, 1.0 - 1e-6)
         x = location + torch.exp(log_scale) * torch.logit(u)
-        return x.clamp(-1.0, 1.0).add(1.0).mul(127.5).round().div(127.5).sub(1.0)
+        half = (self.levels - 1) / 2
+        return x.clamp(-1.0, 1.0).add(1.0).mul(half).round().div(half).sub(1.0)
 
 
 LIKELIHOODS: dict[str, type[Likelihood]] = {
@@ -348,7 +388,7 @@ def likelihood_for(spec: Spec) -> str:
     """
     if spec.binarized:
         return "bernoulli"
-    if spec.channels > 1 or spec.planar:
+    if spec.channels > 1 or spec.planar or not spec.values.eight_bit:
         return "gaussian"
     binary = spec.tones is None or spec.tones.ends >= NEARLY_BINARY
     return "bernoulli" if binary else "gaussian"
@@ -369,5 +409,7 @@ def likelihood_of(name: str, spec: Spec, bounded: bool = False) -> Likelihood:
             "grey levels: use --decoder bernoulli, or leave --binarize out"
         )
     if name == "gaussian" and bounded:
-        return Gaussian(log_variance=0.0, bounded=True)
-    return LIKELIHOODS[name]()
+        return Gaussian(log_variance=0.0, bounded=True, values=spec.values)
+    if name == "gaussian":
+        return Gaussian(values=spec.values)
+    return Logistic(spec.values) if name == "logistic" else LIKELIHOODS[name]()

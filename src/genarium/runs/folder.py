@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from genarium import recipes
+from genarium.data.options import FORMER
 from genarium.errors import RunError, UserError, unwritable
 from genarium.runs.configuration import Config, read_yaml, write_yaml
 from genarium.training import files
@@ -204,7 +205,8 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
             result = Config(**content)
             entry = recipes.catalogue().get(result.recipe)
             former = entry.former if entry is not None else {}
-            return replace(result, arguments={**former, **result.arguments})
+            data = {**FORMER, **result.data}
+            return replace(result, arguments={**former, **result.arguments}, data=data)
         except TypeError:
             raise UserError(f"{file} lacks sections: restore it") from None
 
@@ -339,4 +341,17 @@ def spec_from_dict(result: Mapping[str, Any]) -> Any:
         paired=bool(result.get("paired", False)),
         caption_bytes=int(result.get("caption_bytes", 0)),
         tones=Tones(tuple(map(float, tones[0])), float(tones[1])) if tones else None,
+        values=_values(result.get("values")),
+        second_values=_values(result.get("second_values")),
+        shown=tuple(map(int, result.get("shown", ()))),
     )
+
+
+def _values(known: Mapping[str, Any] | None) -> Any:
+    """What stored values mean; runs of earlier versions, which say nothing of it, are of 8 bits."""
+    from genarium.contract import EIGHT_BIT, Values
+
+    if known is None:
+        return EIGHT_BIT
+    low, high = (tuple(map(float, known[name])) for name in ("low", "high"))
+    return Values(str(known["dtype"]), low, high, str(known["rule"]), str(known["unit"]))

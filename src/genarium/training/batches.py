@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Model, Noise, from_uint8, to_uint8
+from genarium.contract import EIGHT_BIT, Batch, Model, Noise, Values
 from genarium.errors import UserError
 from genarium.nn.augmentation import KINDS
 from genarium.training.engine import Engine
@@ -17,16 +17,23 @@ from genarium.training.order import Order, derive
 
 @dataclass
 class TrainingData:
-    """What the trainer draws batches from: aligned tensors, uint8 images [N,C,H,W] first.
+    """What the trainer draws batches from: aligned tensors, images [N,C,H,W] first.
 
     unpaired: tensors of any number of rows; batches draw them in an order of their own, so that
-    no row meets the same image each time.
+    no row meets the same image each time. values, second_values: what the stored values of the
+    images mean, and those of the images "b" of a second domain.
     """
 
     images: Tensor
     labels: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
     unpaired: dict[str, Tensor] = field(default_factory=dict)
+    values: Values = EIGHT_BIT
+    second_values: Values = EIGHT_BIT
+
+    def values_of(self, name: str) -> Values:
+        """What the stored values of the images beside the first mean, by name."""
+        return self.second_values if name == "b" else EIGHT_BIT
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -81,7 +88,7 @@ class Batches:
 
     def _check_changes(self) -> None:
         images = self.data.images
-        pairs = [x for x in self.data.extra.values() if _are_images(x)]
+        pairs = [x for name, x in self.data.extra.items() if _are_images(name, x)]
         for kind in self.changes:
             shown = f"--augment {kind}"
             if min(images.shape[2:]) < 2:
@@ -109,39 +116,50 @@ class Batches:
         noise = Noise(seed, self.size, self.rows, self.engine.device)
         labels = self.data.labels
         extra = {k: v[rows] for k, v in self.data.extra.items() if k not in self.unpaired}
-        beside = [name for name, values in extra.items() if _are_images(values)]
+        beside = [name for name, values in extra.items() if _are_images(name, values)]
         images, *others = self._images(
-            [self.data.images[rows], *(extra[name] for name in beside)], noise
+            [self.data.images[rows], *(extra[name] for name in beside)],
+            [self.data.values, *map(self.data.values_of, beside)],
+            noise,
         )
         batch = Batch(
             images,
             None if labels is None else labels[rows].to(self.engine.device),
             noise,
             {k: v.to(self.engine.device) for k, v in extra.items()} | dict(zip(beside, others)),
+            self.data.values,
         )
         for name, (values, order) in self.unpaired.items():
             own = values[order.rows(number)[self.rows]]
-            if _are_images(own):
-                (own,) = self._images([own], noise)
+            if _are_images(name, own):
+                (own,) = self._images([own], [self.data.values_of(name)], noise)
             batch.extra[name] = own.to(self.engine.device)
         return batch
 
-    def _images(self, values: list[Tensor], noise: Noise) -> list[Tensor]:
-        """Images that belong together, uint8 [B,C,H,W] each, on the device and changed alike, as
-        the options ask for; nothing is drawn where they ask for nothing."""
-        values = [images.to(self.engine.device) for images in values]
+    def _images(self, together: list[Tensor], values: list[Values], noise: Noise) -> list[Tensor]:
+        """Images that belong together, [B,C,H,W] each, on the device and changed alike, as the
+        options ask for; nothing is drawn where they ask for nothing. They stay as they are stored:
+        what is not a mirroring passes through floats and is rounded back."""
+        together = [images.to(self.engine.device) for images in together]
         for kind in self.changes:
             if kind == "flip":  # exact, and for pairs of two sizes too
                 mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1)
-                values = [torch.where(mirrored, images.flip(3), images) for images in values]
+                together = [torch.where(mirrored, _flipped(x), x) for x in together]
                 continue
-            joined = torch.cat([from_uint8(images) for images in values], 1)
-            parts = KINDS[kind](joined, noise).split([images.shape[1] for images in values], 1)
-            values = [to_uint8(part) for part in parts]
+            joined = torch.cat([own.signed(x) for own, x in zip(values, together)], 1)
+            parts = KINDS[kind](joined, noise).split([x.shape[1] for x in together], 1)
+            together = [own.stored(part) for own, part in zip(values, parts)]
         if self.options.channels_last:
-            values = [x.contiguous(memory_format=torch.channels_last) for x in values]
-        return values
+            together = [x.contiguous(memory_format=torch.channels_last) for x in together]
+        return together
 
 
-def _are_images(values: Tensor) -> bool:
-    return values.dtype == torch.uint8 and values.ndim == 4
+def _flipped(images: Tensor) -> Tensor:
+    """Left to right; PyTorch has no kernel for uint16, whose bits another type carries."""
+    if images.dtype == torch.uint16:
+        return images.view(torch.int16).flip(3).view(torch.uint16)
+    return images.flip(3)
+
+
+def _are_images(name: str, values: Tensor) -> bool:
+    return values.ndim == 4 and (name == "b" or values.dtype == torch.uint8)

@@ -22,7 +22,6 @@ from genarium.contract import (
     Phase,
     Spec,
     Step,
-    from_uint8,
     unconditional,
 )
 from genarium.models.arguments import Activation, ConvWidth, Hidden, Latent, LearningRate, Net
@@ -71,9 +70,9 @@ class Autoencoder(Model):
         return Step({"squared_error": loss}, {"mse": mse, "psnr": -10.0 * mse.log10()})
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B,D] float32; differentiable in the weights."""
+        """Images [B,C,H,W] as stored -> codes [B,D] float32; differentiable in the weights."""
         unconditional(condition)
-        return self.encoder(from_uint8(images))
+        return self.encoder(self.spec.values.signed(images))
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes [B,D] -> images [B,C,H,W] float32 on [−1, 1]; differentiable in z."""
@@ -81,7 +80,7 @@ class Autoencoder(Model):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [−1, 1]."""
+        """Images [B,C,H,W] as stored -> [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
 
 

@@ -114,9 +114,9 @@ class StackedAutoencoder(Model):
         return x
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> the top code [B,D] on (0, 1); differentiable in the weights."""
+        """As stored [B,C,H,W] -> the top code [B,D] on (0, 1); differentiable in the weights."""
         unconditional(condition)
-        return self._up((images.to(torch.float32) / 255.0).flatten(1), len(self.layers))
+        return self._up(self.spec.values.unit_interval(images).flatten(1), len(self.layers))
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes [B,D] -> images [B,C,H,W] float32 on [−1, 1]; differentiable in z."""
@@ -127,7 +127,7 @@ class StackedAutoencoder(Model):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [−1, 1]."""
+        """Images [B,C,H,W] as stored -> [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
 
 

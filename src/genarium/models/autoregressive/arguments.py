@@ -14,8 +14,12 @@ from genarium.signatures import Default, Help
 Levels = Annotated[
     int,
     Ge(2),
-    Le(256),
-    Help("grey levels a pixel is reduced to, floor(x*levels/256); 2 is black and white."),
+    Le(65536),
+    Help(
+        "grey levels a pixel is reduced to, equal parts of the range (floor(x*levels/256) of 8 "
+        "bits), at most all that there are; 2 is black and white; more than 256 with --output "
+        "logistics."
+    ),
 ]
 Output = Annotated[
     HeadName,

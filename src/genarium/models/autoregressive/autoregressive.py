@@ -31,7 +31,6 @@ from genarium.contract import (
     dequantize,
     from_levels,
     part_of,
-    quantize,
 )
 from genarium.errors import UserError
 from genarium.models.autoregressive.heads import Head, tempered
@@ -74,9 +73,10 @@ class Autoregressive(Model):
 
     network: (x [B,C,H,W] floats on [-1, 1], front or None, labels [B] or None) -> [B,C·O,H,W], the
     outputs of R before those of G before those of B. head: the distribution of a level; an image's
-    uint8 x becomes level floor(x·L/256), for training, likelihood and sampling alike, or with
-    dynamic binarization (`spec.binarized`) a draw of Bernoulli(x/255), anew in each step. classes:
-    K of a conditional network, whose prior is p(y) = 1/K.
+    x becomes the level of one of L equal parts of the range (of 8 bits floor(x·L/256)), for
+    training, likelihood and sampling alike, or with dynamic binarization (`spec.binarized`) a draw
+    of Bernoulli(x/255), anew in each step. classes: K of a conditional network, whose prior is
+    p(y) = 1/K.
 
     Raises UserError for binarized data and another number of levels than 2.
     """
@@ -102,7 +102,7 @@ class Autoregressive(Model):
     # -- likelihood ---------------------------------------------------------------------------
 
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """ln p(x), [B] nats, exact, of uint8 [B,C,H,W] quantised to L levels (see `density`).
+        """ln p(x), [B] nats, exact, of stored [B,C,H,W] quantised to L levels (see `density`).
 
         With dynamic binarization it is that of one draw, which depends on the image alone. With a
         condition [B] it is ln p(x|y). A conditional model without one gives the mixture
@@ -116,8 +116,10 @@ class Autoregressive(Model):
         return torch.stack(each).logsumexp(0) - math.log(self.classes)
 
     def quantize(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the grey levels 0 .. L-1 that the density is of, int64."""
-        return drawn_bits(images) if self.dynamic else quantize(images, self.levels)
+        """Stored [B,C,H,W] -> the levels 0 .. L-1 that the density is of, int64."""
+        if self.dynamic:
+            return drawn_bits(images)
+        return self.spec.values.quantize(images, self.levels)
 
     def _labels(self, n: int, label: int) -> Tensor:
         return torch.full((n,), label, device=next(self.parameters()).device)
@@ -157,7 +159,7 @@ class Autoregressive(Model):
             temperature=1.0 if settings is None else settings.temperature,
             progress=progress,
         )
-        return from_levels(drawn, self.levels)
+        return self._image(drawn)
 
     def complete(
         self,
@@ -168,11 +170,12 @@ class Autoregressive(Model):
         generator: torch.Generator | None = None,
         settings: Temperature | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
+        """Stored [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
 
         keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays. Pixels are drawn in order,
         each given all kept and drawn ones before it: exact where what is kept comes first (the
-        upper part); kept pixels further on are copied but not foreseen.
+        upper part); kept pixels further on are copied but not foreseen. Other than of 8 bits, kept
+        pixels come back as they are, not as their levels.
         """
         kept = self.quantize(images)
         given = Given(kept, keep.to(images.device).expand_as(kept))
@@ -183,7 +186,10 @@ class Autoregressive(Model):
             given=given,
             temperature=1.0 if settings is None else settings.temperature,
         )
-        return from_levels(drawn, self.levels)
+        image = self._image(drawn)
+        if self.spec.values.eight_bit:
+            return image
+        return torch.where(given.keep, self.spec.values.signed(images).to(image), image)
 
     def sample_levels(
         self,
@@ -241,6 +247,13 @@ class Autoregressive(Model):
     draw = staticmethod(sample_wavefront)
     """The fast sampler of the architecture; it must give the images of `sample_naive`."""
 
+    def _image(self, levels: Tensor) -> Tensor:
+        """Levels [B,C,H,W] -> the image that has them, on [-1, 1]."""
+        values = self.spec.values
+        if values.eight_bit:
+            return from_levels(levels, self.levels)
+        return values.from_levels(levels, self.levels)
+
     def _embed(self, levels: Tensor) -> Tensor:
         return dequantize(levels, self.levels).to(next(self.parameters()).dtype)
 
@@ -254,6 +267,8 @@ def _density(spec: Spec, levels: int) -> str:
                 f"{levels} levels: add --levels 2"
             )
         return f"{spec.binarized}ally binarized pixels (Bernoulli)"
+    if not spec.values.eight_bit:
+        return spec.values.levels_in_words(levels)
     what = "grey levels" if spec.channels == 1 else "levels a colour"
     how = {256: "", 2: ", threshold at 128"}.get(levels, f", floor(x·{levels}/256)")
     return f"{levels} {what}{how}"

@@ -36,20 +36,28 @@ TOP = 2 * WORD - PRECISION
 CHUNK = 256
 """Images coded together; part of the format, for sums may depend on it."""
 
+LEVELS = 1 << 16
+"""Levels are kept modulo this: no model has none."""
+TABLE = 1 << 22
+"""Entries of a table of levels of several pixels."""
+
 HEAD = struct.Struct("<8sIHHHHI")  # magic, images, C, H, W, L, CRC-32 of the levels
 MAGIC = b"GENARIUM"
 
 
 def compress(model: Autoregressive, images: Tensor, condition: Condition = None) -> bytes:
-    """uint8 [B,C,H,W] -> the file from which `decompress` gives their grey levels back.
+    """Images [B,C,H,W] as stored -> the file from which `decompress` gives their levels back.
 
-    What the model reduces (`model.density`) is reduced here. Of a conditional model the labels [B]
+    What the model reduces (`model.density`) is reduced here: nothing, where its levels are all that
+    the data have. Of a conditional model the labels [B]
     must be given, here and there.
     """
     _expect(model, condition, len(images))
     levels = model.quantize(images.cpu())
     parts = [_encode(model, *part) for part in _chunks(levels, condition)]
-    head = HEAD.pack(MAGIC, len(levels), *model.spec.shape, model.levels, _sum(levels))
+    head = HEAD.pack(
+        MAGIC, len(levels), *model.spec.shape, model.levels % LEVELS, _sum(levels, model)
+    )
     return head + b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
@@ -62,7 +70,7 @@ def decompress(model: Autoregressive, data: bytes, condition: Condition = None) 
     if len(data) < HEAD.size or data[: len(MAGIC)] != MAGIC:
         raise UserError("not compressed images: give what `compress` wrote")
     _, n, *rest, checksum = HEAD.unpack_from(data)
-    if tuple(rest) != (*model.spec.shape, model.levels):
+    if tuple(rest) != (*model.spec.shape, model.levels % LEVELS):
         raise UserError(
             "{}x{}x{} images of {} levels were compressed, by another model: use that one".format(
                 *rest
@@ -76,7 +84,7 @@ def decompress(model: Autoregressive, data: bytes, condition: Condition = None) 
         place += 4 + size
         parts.append(_decode(model, coded, blank, labels))
     result = torch.cat(parts) if parts else torch.zeros(0, *model.spec.shape, dtype=torch.int64)
-    if _sum(result) != checksum:
+    if _sum(result, model) != checksum:
         raise UserError(
             "the images do not come back: the file is damaged, the model is not the one that wrote "
             "it, or this machine rounds otherwise than the one that wrote it"
@@ -89,11 +97,12 @@ def _encode(model: Autoregressive, levels: Tensor, labels: Tensor | None) -> byt
     counts: list[NDArray[np.int64]] = []
 
     def choose(outputs: Tensor, symbols: Tensor) -> Tensor:
-        edges, chosen = _edges(model, outputs), symbols.long()
-        rows = np.arange(len(edges))
-        at = chosen.cpu().numpy()
-        starts.append(edges[rows, at])
-        counts.append(edges[rows, at + 1] - edges[rows, at])
+        chosen = symbols.long()
+        for some, own in zip(_pieces(model, outputs), _pieces(model, chosen), strict=True):
+            edges, at = _edges(model, some), own.cpu().numpy()
+            rows = np.arange(len(edges))
+            starts.append(edges[rows, at])
+            counts.append(edges[rows, at + 1] - edges[rows, at])
         return chosen
 
     model.walk(levels, choose, labels)
@@ -117,7 +126,7 @@ def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor |
     def choose(outputs: Tensor, symbols: Tensor) -> Tensor:
         nonlocal state
         results = []
-        for edges in _edges(model, outputs):
+        for edges in (edges for some in _pieces(model, outputs) for edges in _edges(model, some)):
             slot = state & mask
             level = int(edges.searchsorted(slot, side="right")) - 1
             start, end = int(edges[level]), int(edges[level + 1])
@@ -128,6 +137,11 @@ def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor |
         return torch.tensor(results, dtype=torch.int64, device=symbols.device)
 
     return model.walk(blank, choose, labels)
+
+
+def _pieces(model: Autoregressive, outputs: Tensor) -> tuple[Tensor, ...]:
+    """Choices of which a table of all levels takes little memory: all of them up to 256 levels."""
+    return outputs.split(TABLE // model.levels) if model.levels > 256 else (outputs,)
 
 
 def _edges(model: Autoregressive, outputs: Tensor) -> NDArray[np.int64]:
@@ -148,8 +162,9 @@ def _chunks(levels: Tensor, condition: Condition) -> list[tuple[Tensor, Tensor |
     return list(zip(parts, labels, strict=True))
 
 
-def _sum(levels: Tensor) -> int:
-    return zlib.crc32(levels.to(torch.uint8).contiguous().numpy().tobytes())
+def _sum(levels: Tensor, model: Autoregressive) -> int:
+    kind = torch.uint8 if model.levels <= 256 else torch.int32
+    return zlib.crc32(levels.to(kind).contiguous().numpy().tobytes())
 
 
 def _expect(model: Autoregressive, condition: Condition, n: int) -> None:

@@ -5,11 +5,14 @@ M pixels and colours · L grey levels · O outputs of each · K components of a 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from genarium.contract import Values
+from genarium.errors import UserError
 from genarium.models.autoregressive.wavefront import Choose
 from genarium.nn.distributions import categorical_log_prob, discretized_logistic_log_prob
 from genarium.recipes import refuse_unused
@@ -49,8 +52,8 @@ def choose_level(logits: Tensor, noise: Tensor) -> Tensor:
     return (cumulative[:, :-1] <= noise[:, None]).sum(dim=1)
 
 
-AT_ONCE = 256
-"""Pixels whose levels a `tempered` choice tabulates together."""
+AT_ONCE = 2**16
+"""Levels of pixels that a `tempered` choice tabulates together: 256 pixels of 256."""
 
 
 def tempered(head: Head, temperature: float) -> Choose:
@@ -61,10 +64,12 @@ def tempered(head: Head, temperature: float) -> Choose:
     if temperature == 1.0:
         return head.choose
 
+    at_once = min(256, max(1, AT_ONCE // head.levels))
+
     def choose(outputs: Tensor, noise: Tensor) -> Tensor:
         parts = [
             choose_level(head.logits(some) / temperature, own)
-            for some, own in zip(outputs.split(AT_ONCE), noise.split(AT_ONCE))
+            for some, own in zip(outputs.split(at_once), noise.split(at_once))
         ]
         return torch.cat(parts)
 
@@ -102,17 +107,18 @@ class LogisticMixture:
     """
 
     FLOOR = -7.0
-    """Least ln s: a ninth of a bin of 256 levels. Narrower ones only add rounding."""
+    """Least ln s: a ninth of a bin, of 256 levels or fewer; narrower ones only add rounding."""
 
     def __init__(self, levels: int, components: int = 10):
         self.levels, self.components, self.outputs = levels, components, 3 * components
+        self.floor = self.FLOOR - max(0.0, math.log((levels - 1) / 255))
         self.words = f"mixture of {components} logistics"
 
     def _split(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores, means, log_scales = outputs.chunk(3, dim=1)
         # Spread over the range and one step apart, so that the components start as different ones.
         start = torch.linspace(-1, 1, self.components + 2, device=outputs.device)[1:-1]
-        log_scales = (log_scales - 2.0).clamp(min=self.FLOOR)
+        log_scales = (log_scales - 2.0).clamp(min=self.floor)
         return torch.log_softmax(scores, 1), means + start.to(means), log_scales
 
     def log_prob(self, outputs: Tensor, levels: Tensor) -> Tensor:
@@ -149,8 +155,25 @@ class LogisticMixture:
 HeadName = Literal["softmax", "logistics"]
 
 
-def head_of(name: HeadName, levels: int, components: int) -> Head:
-    """The head that a recipe's arguments `output`, `levels` and `components` name."""
+SOFTMAX = 256
+"""Levels of a softmax at most: it has a score for each."""
+
+
+def head_of(name: HeadName, levels: int, components: int, values: Values) -> Head:
+    """The head that a recipe's arguments `output`, `levels` and `components` name.
+
+    values: of the images: where they have fewer levels than a byte, the head has these. UserError
+    for more levels than there are, or than a softmax can have.
+    """
+    most = values.levels
+    if 0 < most < levels <= SOFTMAX:
+        levels = most
+    if most and levels > most:
+        raise UserError(f"--levels {levels}: the data have {most}: give {most} or fewer")
+    if name == "softmax" and levels > SOFTMAX:
+        raise UserError(
+            f"--levels {levels}: a softmax has {SOFTMAX} at most: add --output logistics"
+        )
     if name == "softmax":
         refuse_unused("a softmax has none, --output logistics does", components=(components, 10))
     return Softmax(levels) if name == "softmax" else LogisticMixture(levels, components)

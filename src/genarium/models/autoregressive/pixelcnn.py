@@ -233,6 +233,6 @@ def pixelcnn(
     if net == "gated":
         refuse_unused("gated layers see everything before a pixel", dilation=(dilation, 8))
     sizes = sizes_of(spec, common, blocks=blocks, dilation=dilation)
-    output_head = head_of(common["output"], common["levels"], common["components"])
+    output_head = head_of(common["output"], common["levels"], common["components"], spec.values)
     network = {"plain": PlainNet, "gated": GatedNet}[net](spec, output_head.outputs, sizes)
     return PixelCNN(spec, network, output_head, Optim("adam", lr=common["lr"]), sizes.classes)

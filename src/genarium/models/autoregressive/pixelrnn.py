@@ -100,7 +100,7 @@ def _build(
     scan: type[RowLSTM] | type[DiagonalBiLSTM], spec: Spec, layers: int, common: Common
 ) -> PixelRNN:
     sizes = sizes_of(spec, common, blocks=layers)
-    output_head = head_of(common["output"], common["levels"], common["components"])
+    output_head = head_of(common["output"], common["levels"], common["components"], spec.values)
     network = RecurrentNet(spec, output_head.outputs, sizes, scan)
     return PixelRNN(spec, network, output_head, Optim("adam", lr=common["lr"]), sizes.classes)
 

@@ -13,7 +13,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genarium.contract import Spec, from_uint8
+from genarium.contract import Spec
 from genarium.errors import UserError
 from genarium.models.gan.arguments import (
     Beta1,
@@ -46,19 +46,19 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def read_codes(self, images: Tensor) -> list[Tensor]:
-        """uint8 [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
+        """As stored [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
         [B, continuous] of the numbers."""
-        judged = from_uint8(images).to(next(self.parameters()).device)
+        judged = self.spec.values.signed(images).to(next(self.parameters()).device)
         features = cast(Discriminator, self.discriminator).features(judged)
         *logits, means = self.conditioning.read(features)
         return [*(logit.float().softmax(1) for logit in logits), means.float()]
 
     def memberships(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> q(c|x) of the first category, [B,k]."""
+        """Images [B,C,H,W] as stored -> q(c|x) of the first category, [B,k]."""
         return self.read_codes(images)[0]
 
     def cluster(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the likeliest value of the first category, [B] int64."""
+        """Images [B,C,H,W] as stored -> the likeliest value of the first category, [B] int64."""
         return self.memberships(images).argmax(1)
 
 

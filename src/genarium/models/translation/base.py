@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.contract import Batch, Noise, Spec, from_uint8
+from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.translation.networks.unet import Draw
 
 Direction = Literal["a2b", "b2a"]
 
 
-def domains(batch: Batch) -> tuple[Tensor, Tensor]:
-    """The images of A and of B on [-1, 1], each [B,C,H,W] with its own C."""
-    return batch.signed(), from_uint8(batch.extra["b"])
+def domains(batch: Batch, spec: Spec) -> tuple[Tensor, Tensor]:
+    """The images of A and of B on [-1, 1], each [B,C,H,W] with its own C and values."""
+    return batch.signed(), spec.second_values.signed(batch.extra["b"])
 
 
 def jittered(x: Tensor, places: Tensor | None, pixels: int) -> Tensor:

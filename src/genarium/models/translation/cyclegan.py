@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Model, Noise, Optim, Phase, Spec, Step, from_uint8
+from genarium.contract import Batch, Model, Noise, Optim, Phase, Spec, Step
 from genarium.errors import UserError
 from genarium.models.gan.arguments import Beta1, LearningRate
 from genarium.models.gan.composition import adam
@@ -133,7 +133,7 @@ class CycleGAN(Model):
 
     def _images(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The images of A and of B on [-1, 1], each moved by draws of its own."""
-        a, b = domains(batch)
+        a, b = domains(batch, self.spec)
         places = [places_of(batch.noise, self.jitter) for _ in range(2)]
         return jittered(a, places[0], self.jitter), jittered(b, places[1], self.jitter)
 
@@ -193,9 +193,11 @@ class CycleGAN(Model):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is random."""
-        network = self.a2b if chosen(direction, self.directions) == "a2b" else self.b2a
-        result: Tensor = network(from_uint8(images.to(device_of(network))))
+        """As stored [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is random."""
+        way = chosen(direction, self.directions)
+        network = self.a2b if way == "a2b" else self.b2a
+        seen = self.spec.values_of(way[0]).signed(images.to(device_of(network)))
+        result: Tensor = network(seen)
         return result.float()
 
 

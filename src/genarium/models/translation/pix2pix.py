@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, from_uint8
+from genarium.contract import Batch, Model, Optim, Phase, Spec, Step
 from genarium.models.gan.arguments import Beta1, LearningRate
 from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
@@ -96,7 +96,7 @@ class Pix2Pix(Model):
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Input and target, on [-1, 1], moved alike."""
         places = places_of(batch.noise, self.jitter)
-        a, b = (jittered(x, places, self.jitter) for x in domains(batch))
+        a, b = (jittered(x, places, self.jitter) for x in domains(batch, self.spec))
         return (a, b) if self.directions[0] == "a2b" else (b, a)
 
     def _make(self, batch: Batch, x: Tensor) -> Tensor:
@@ -141,12 +141,12 @@ class Pix2Pix(Model):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,C',H,W] on [-1, 1]; the dropout's numbers come from `generator`."""
-        chosen(direction, self.directions)
+        """As stored [B,C,H,W] -> [B,C',H,W] on [-1, 1]; dropout draws from `generator`."""
+        values = self.spec.values_of(chosen(direction, self.directions)[0])
         device = device_of(self.generator)
         noisy = self.dropout and self.test_dropout
         draw = random_numbers(len(images), generator, device) if noisy else None
-        result: Tensor = self.generator(from_uint8(images.to(device)), draw)
+        result: Tensor = self.generator(values.signed(images.to(device)), draw)
         return result.float()
 
 

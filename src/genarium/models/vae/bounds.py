@@ -27,7 +27,7 @@ def bound(
     k: int,
     generator: torch.Generator | None,
 ) -> Tensor:
-    """`VAE.elbo`: the k-sample bound on ln p(x|y) of uint8 images [B,C,H,W], [B] nats, float64."""
+    """`VAE.elbo`: the k-sample bound on ln p(x|y) of images as stored, [B] nats, float64."""
     noise = RowNoise(len(images), generator, images.device)
     rows = max(1, PIXELS_AT_ONCE // model.spec.dims)
     group = max(1, rows // k)
@@ -35,7 +35,8 @@ def bound(
     for start in range(0, len(images), group):
         mine = slice(start, start + group)
         part = noise.part(mine)
-        target = model.likelihood.target(Batch(images[mine], noise=part))
+        batch = Batch(images[mine], noise=part, values=model.spec.values)
+        target = model.likelihood.target(batch)
         asked = None if condition is None else condition[mine]
         each = [of_part(model, target, k, part, rows, y) for y in _possible(model, asked, part)]
         # ln Σ_y p(x|y)/K: the mixture over all labels where none was given

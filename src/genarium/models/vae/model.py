@@ -28,7 +28,6 @@ from genarium.contract import (
     Posterior,
     Spec,
     Step,
-    from_uint8,
 )
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.vae import bounds
@@ -197,7 +196,7 @@ class VAE(Model):
     ) -> Tensor:
         """The k-sample importance-weighted bound on ln p(x|y), [B] nats (see `density`), float64.
 
-        images: [B,C,H,W] uint8. k = 1 is the ELBO (one draw, KL in closed form); k > 1 is
+        images: [B,C,H,W] as stored. k = 1 is the ELBO (one draw, KL in closed form); k > 1 is
         ln (1/k) Σᵢ p(x, zᵢ)/q(zᵢ|x). What is random in the target (binarization, dequantization)
         is drawn once an image, from `generator` like z; an image's numbers do not depend on how
         the images were cut into batches.
@@ -250,16 +249,16 @@ class VAE(Model):
 
     @torch.no_grad()
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
-        """uint8 [B,C,H,W] -> q(z|x,y); grey values stand for expected bits.
+        """Images [B,C,H,W] as stored -> q(z|x,y); grey values stand for expected bits.
 
         Without a condition y is what the model makes of the images (see `_condition`).
         """
-        return self.infer(from_uint8(images), self._condition(images, condition))
+        return self.infer(self.spec.values.signed(images), self._condition(images, condition))
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
+        """As stored [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
         y = self._condition(images, condition)
-        mean = self.infer(from_uint8(images), y).mean
+        mean = self.infer(self.spec.values.signed(images), y).mean
         return mean if y is None else torch.cat([mean, y], 1)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -269,7 +268,7 @@ class VAE(Model):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
+        """As stored [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
 
     @torch.no_grad()
@@ -279,7 +278,7 @@ class VAE(Model):
         Needs class labels as its condition. Nothing is drawn: an image always gets one answer.
         """
         noise = DeterministicNoise(0, len(images), device=images.device)
-        target = self.likelihood.target(Batch(images, noise=noise))
+        target = self.likelihood.target(Batch(images, noise=noise, values=self.spec.values))
         bounds = []
         for label in range(self.conditioning.size):
             labels = torch.full((len(images),), label)

@@ -33,7 +33,6 @@ from genarium.contract import (
     Posterior,
     Spec,
     Step,
-    from_uint8,
     unconditional,
 )
 from genarium.models.arguments import Latent
@@ -186,17 +185,17 @@ class VAEGAN(Model):
 
     @torch.no_grad()
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
-        """uint8 [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        """Images [B,C,H,W] as stored -> q(z|x), mean and log variance [B,D] each."""
         unconditional(condition)
-        return self.infer(from_uint8(images))
+        return self.infer(self.spec.values.signed(images))
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> the mean of q(z|x), [B,D]."""
+        """Images [B,C,H,W] as stored -> the mean of q(z|x), [B,D]."""
         return self.posterior(images, condition).mean
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] on [-1, 1]."""
+        """Images [B,C,H,W] as stored -> the decoded posterior mean, [B,C,H,W] on [-1, 1]."""
         return self.decode(self.encode(images, condition))
 
 
