@@ -16,6 +16,7 @@ from genarium.models.flow.couplings import (
     checkerboard,
 )
 from genarium.models.flow.elementwise import Affine, Both, Spline
+from genarium.models.flow.transformer import CausalFlow, Patches
 
 SHAPE = (4, 2, 2)
 CONDITION = 3
@@ -29,6 +30,12 @@ def net(into: int, out: int, maps: int = 0) -> CouplingNet:
 def coupling(function, maps: int = 0) -> Coupling:
     kept = channelwise(SHAPE[0], 4, odd=True)
     return Coupling(kept, function, net(2, 2 * function.outputs, maps))
+
+
+def causal(backwards: bool) -> b.Chain:
+    """Four patches of four numbers."""
+    layer = CausalFlow(4, 4, width=6, layers=2, backwards=backwards, condition=CONDITION)
+    return b.Chain([Patches(SHAPE, (1, 1)), layer])
 
 
 LAYERS = {
@@ -46,6 +53,8 @@ LAYERS = {
     "affine-of-maps": lambda: coupling(Affine(), maps=2),
     "conditional-prior": lambda: ConditionalPrior(SHAPE[0], CONDITION),
     "split": lambda: Split(SHAPE, b.Chain([b.Mix(2), b.Flatten((2, 2, 2))]), net(2, 4), Affine()),
+    "causal": lambda: causal(backwards=False),
+    "causal-backwards": lambda: causal(backwards=True),
     "chain": lambda: b.Chain([b.ActNorm(SHAPE[0]), b.Squeeze(2, 1), b.Mix(2 * SHAPE[0])]),
 }
 RANGES = {"scale": (0.0, 256.0), "logit": (0.0, 256.0)}
@@ -209,3 +218,26 @@ def test_affine_scales_are_bounded() -> None:
     z, s = Affine(3.0).forward(torch.ones(2), extreme)
     assert s.tolist() == [3.0, -3.0]
     assert torch.allclose(Affine(3.0).inverse(z, extreme), torch.ones(2))
+
+
+# ------------------------------------------------------------------ transformers
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_patch_follows_the_patches_before_it_and_no_other(backwards: bool) -> None:
+    torch.manual_seed(0)
+    layer = CausalFlow(5, 2, width=8, layers=2, backwards=backwards).double()
+    for parameter in layer.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    x = torch.randn(1, 5, 2, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(lambda v: layer(v)[0][0], x)[:, :, 0]
+    follows = jacobian.abs().amax((1, 3)) > 0  # [5,5] patch of z, patch of x
+    order = torch.arange(5).flip(0) if backwards else torch.arange(5)
+    assert torch.equal(follows[order][:, order], torch.ones(5, 5).tril() > 0)
+
+
+def test_patches_lie_row_by_row() -> None:
+    x = torch.arange(4 * 6).view(1, 1, 4, 6).float()
+    z, _ = Patches((1, 4, 6), (2, 3))(x)
+    assert z[0, 1].tolist() == [3, 4, 5, 9, 10, 11]
+    assert z[0, 2].tolist() == [12, 13, 14, 18, 19, 20]

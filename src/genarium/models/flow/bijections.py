@@ -139,9 +139,9 @@ class Squeeze(Bijection):
 
 
 class Flatten(Bijection):
-    """[B,C,H,W] -> [B,D]."""
+    """[B, *shape] -> [B,D]."""
 
-    def __init__(self, shape: tuple[int, int, int]):
+    def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.shape = shape
 

@@ -11,7 +11,7 @@ Shapes: B batch · C channels · H, W pixels · D = C·H·W · S size of the con
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,23 +32,12 @@ from genarium.contract import (
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.flow.bijections import ActNorm, Bijection
 from genarium.models.flow.dequantization import Dequantization
+from genarium.models.flow.settings import Denoised, Latents
 from genarium.models.row_noise import RowNoise
 from genarium.nn.distributions import bits_per_dim, normal_log_prob, per_image
-from genarium.recipes import NonNegativeFloat
 
 WALKED = 32
 """Latents that are traversed where none is named: the first, of the coarsest scale."""
-
-
-@dataclass(frozen=True)
-class Latents(Settings):
-    """How a flow samples.
-
-    temperature: of a flow: factor of the latents' deviation, z ~ N(0, T²·I); below 1 samples are
-        likelier and less varied.
-    """
-
-    temperature: NonNegativeFloat = 1.0
 
 
 class Flow(Model):
@@ -60,7 +49,7 @@ class Flow(Model):
     the D latents, then the condition, [B, D + S].
     """
 
-    settings = Latents
+    settings: ClassVar[type[Settings] | None] = Latents
 
     def __init__(
         self,
@@ -157,7 +146,7 @@ class Flow(Model):
         *,
         condition: Condition = None,
         generator: torch.Generator | None = None,
-        settings: Latents | None = None,
+        settings: Latents | Denoised | None = None,
     ) -> Tensor:
         """n new images, [n,C,H,W] float32 on [−1, 1]: draws of the prior, decoded."""
         with torch.no_grad():
@@ -169,7 +158,7 @@ class Flow(Model):
         generator: torch.Generator | None = None,
         *,
         condition: Condition = None,
-        settings: Latents | None = None,
+        settings: Latents | Denoised | None = None,
     ) -> Tensor:
         """n codes [n, D + S]: N(0, T²·I), then what `condition` asks for, else draws of its prior.
 
