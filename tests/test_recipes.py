@@ -21,6 +21,7 @@ from genarium.training.options import TrainOptions
 FAMILIES = {
     "nonprobabilistic": {"autoencoder", "denoising-autoencoder", "stacked-autoencoder"},
     "explicit/tractable": {"pixelcnn", "row-lstm", "diagonal-bilstm"},
+    "explicit/tractable/change of variables": {"realnvp", "glow", "spline-flow", "tarflow"},
     "explicit/approximate": {"vae", "cvae", "iwae"},
     "implicit": {
         "gan",

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from genarium.models.conditioning import Conditioning as Conditioning
     from genarium.models.conditioning import Labels as Labels
     from genarium.models.conditioning import Rows as Rows
+    from genarium.models.flow.model import Flow as Flow
+    from genarium.models.flow.settings import Denoised as Denoised
+    from genarium.models.flow.settings import Latents as Latents
+    from genarium.models.flow.tarflow import TarFlow as TarFlow
     from genarium.models.gan.gan import GAN as GAN
     from genarium.models.gan.gan import Regularizer as Regularizer
     from genarium.models.gan.gan import Truncation as Truncation

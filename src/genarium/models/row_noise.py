@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,16 @@ class RowNoise(Noise):
         seeds = torch.randint(2**62, (n,), generator=generator, device=source).tolist()
         super().__init__(0, n, device=device)
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    @classmethod
+    def of_images(cls, images: Tensor) -> RowNoise:
+        """An image's numbers are seeded by its bytes: what is drawn for it can be repeated, and
+        does not depend on the images beside it."""
+        result = cls(0, None, images.device)
+        rows = (image.contiguous().numpy().tobytes() for image in images.cpu())
+        result.generators = [torch.Generator().manual_seed(zlib.crc32(row)) for row in rows]
+        result.total = len(images)
+        return result
 
     def normal(self, *shape: int) -> Tensor:
         return torch.stack([torch.randn(*shape, generator=g) for g in self.generators]).to(

@@ -1,0 +1,65 @@
+"""Arguments that the recipes of flows share, with the help of their flags."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from annotated_types import Ge, Le
+
+from genarium.models.arguments import LearningRate
+from genarium.recipes import NonNegativeInt, PositiveInt
+from genarium.signatures import Default, Help
+
+Levels = Annotated[
+    int, Ge(2), Le(256), Help("grey levels a pixel is reduced to, floor(x*levels/256).")
+]
+Alpha = Annotated[
+    float,
+    Ge(0),
+    Le(0.4),
+    Help(
+        "above 0, the flow works on logit(alpha + (1 - 2 alpha) y) of pixels y on [0, 1]; at 0 on "
+        "2y - 1."
+    ),
+]
+DequantizationName = Annotated[
+    Literal["uniform", "variational"],
+    Help(
+        "noise within a level: uniform, or variational, from a small flow of its own that sees the "
+        "image (a tighter bound, half as much work again)."
+    ),
+]
+Scales = Annotated[
+    PositiveInt,
+    Help(
+        "resolutions: the sides are halved this often, or as often as they can be, and at each but "
+        "the last half of the numbers is done."
+    ),
+]
+Couplings = Annotated[PositiveInt, Help("couplings at each resolution.")]
+Width = Annotated[PositiveInt, Help("channels of the couplings' networks.")]
+Blocks = Annotated[NonNegativeInt, Help("residual blocks of a coupling's network.")]
+ConditionName = Annotated[
+    str,
+    Help(
+        "condition on: class (the labels), attributes (the factors of the data), or the name of a "
+        "vector that goes with each image; empty: on nothing."
+    ),
+]
+
+
+class Common(TypedDict):
+    """What all of them take."""
+
+    condition: Annotated[ConditionName, Default("")]
+    levels: Annotated[Levels, Default(256)]
+    lr: Annotated[LearningRate, Default(1e-3)]
+
+
+class Networks(Common):
+    """What the multi-scale flows take too."""
+
+    dequantization: Annotated[DequantizationName, Default("uniform")]
+    scales: Annotated[Scales, Default(3)]
+    width: Annotated[Width, Default(32)]
+    blocks: Annotated[Blocks, Default(2)]
