@@ -83,6 +83,37 @@ class HasElbo(Protocol):
         ...
 
 
+class Estimate(NamedTuple):
+    """A number an image that was estimated by drawing, and its standard error, each [B] nats.
+
+    The error is NaN where there was one draw. It is that of the draws alone, not of what else the
+    method approximates.
+    """
+
+    value: Tensor
+    error: Tensor
+
+
+@runtime_checkable
+class EstimatesLogProb(Protocol):
+    """Can estimate its likelihood; estimator: how, in words that differ where two must not be
+    compared."""
+
+    @property
+    def estimator(self) -> str: ...
+
+    def estimate_log_prob(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Estimate:
+        """ln p(x) of uint8 images [B,C,H,W] under the model's `density`, from k draws an image."""
+        ...
+
+
 @runtime_checkable
 class Encodes(Protocol):
     """Turns images into codes."""
@@ -207,6 +238,7 @@ CAPABILITIES: dict[str, type] = {
     "sample": Samples,
     "log_prob": HasLogProb,
     "elbo": HasElbo,
+    "estimate_log_prob": EstimatesLogProb,
     "encode": Encodes,
     "decode": Decodes,
     "prior": HasPrior,

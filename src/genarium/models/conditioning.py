@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.contract import Attribute, Batch, Condition
+from genarium.contract import Attribute, Batch, Condition, Spec
 from genarium.errors import UserError
 from genarium.nn.norm import gather_rows
 
@@ -188,3 +188,20 @@ class Rows(Conditioning):
                     f"{', '.join(column.values)}"
                 )
         return condition
+
+
+def conditioning_of(spec: Spec, name: str) -> Conditioning:
+    """What `--condition NAME` asks for; UserError where the data of `spec` do not have it."""
+    known = {
+        **({"class": len(spec.classes)} if spec.classes else {}),
+        **({"attributes": len(spec.attributes)} if spec.attributes else {}),
+        **dict(spec.vectors),
+    }
+    if name not in known:
+        have = f"the data have {', '.join(known)}" if known else "the data have no labels either"
+        raise UserError(f"--condition {name}: {have}: put images into one sub-folder a class")
+    if name == "class":
+        return Labels(len(spec.classes))
+    if name == "attributes":
+        return Rows("factors", spec.attributes)
+    return Rows(name, tuple(Attribute(f"{name}[{i}]") for i in range(known[name])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from genarium.runs import conditions, inputs, sampling
 from genarium.runs import selection as given
 from genarium.runs.conditions import Condition
 from genarium.runs.opened import OpenedRun
-from genarium.runs.parts import CHUNK, asked_of, chunks, translate_in_parts
+from genarium.runs.parts import CHUNK, as_set, asked_of, chunks, translate_in_parts
 from genarium.training.order import derive
 
 Images = inputs.Pictures | str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]]
@@ -137,7 +137,7 @@ class Trained(OpenedRun):
         self.can("decode")
         pixels = given.pictures(self, images, "invert: images")
         wanted, starts = from_uint8(pixels).to(self.device), []
-        decode = cast(Decodes, self.model).decode
+        decode = self._decoder()
         if "encode" in self.capabilities:
             starts.append(self.encode(pixels).to(self.device)[None])
         if "prior" in self.capabilities and restarts > len(starts):
@@ -207,8 +207,9 @@ class Trained(OpenedRun):
         self.can(capability)
         pixels = given.pictures(self, images, f"{capability}: images")
         method, labels = getattr(self.model, capability), self.labels(condition, len(pixels))
+        how = as_set(method, self.settings)
         parts = [
-            method(pixels[rows].to(self.device), **asked_of(own, self.device)).cpu()
+            method(pixels[rows].to(self.device), **asked_of(own, self.device), **how).cpu()
             for rows, own in chunks(len(pixels), labels)
         ]
         return torch.cat(parts)
@@ -307,8 +308,14 @@ class Trained(OpenedRun):
         """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
         self.can("decode")
         codes = inputs.floats(z, "decode: z", self.code_size)
-        decode = cast(Decodes, self.model).decode
+        decode = self._decoder()
         return torch.cat([decode(x.to(self.device)).cpu() for x in codes.split(CHUNK)])
+
+    def _decoder(self) -> Callable[[Tensor], Tensor]:
+        """The model's `decode`, with the run's settings where it knows them."""
+        decode = cast(Decodes, self.model).decode
+        how = as_set(decode, self.settings)
+        return lambda z: decode(z, **how)
 
     @cached_property
     def code_size(self) -> int:

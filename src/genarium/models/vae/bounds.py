@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genarium.contract import Batch, Condition, Noise, Posterior
 from genarium.models.conditioning import Rows
-from genarium.models.vae.row_noise import RowNoise
+from genarium.models.row_noise import RowNoise
 from genarium.nn import distributions as dist
 
 if TYPE_CHECKING:

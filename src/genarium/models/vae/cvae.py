@@ -9,30 +9,12 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from genarium.contract import Attribute, Spec
-from genarium.errors import UserError
-from genarium.models.conditioning import Conditioning, Labels, Rows
+from genarium.contract import Spec
+from genarium.models.conditioning import conditioning_of
 from genarium.models.vae.arguments import Beta, FreeBits, Networks
 from genarium.models.vae.model import VAE
 from genarium.models.vae.vae import build
 from genarium.recipes import recipe
-
-
-def conditioning_of(spec: Spec, name: str) -> Conditioning:
-    """What `--condition NAME` asks for; UserError where the data of `spec` do not have it."""
-    known = {
-        **({"class": len(spec.classes)} if spec.classes else {}),
-        **({"attributes": len(spec.attributes)} if spec.attributes else {}),
-        **dict(spec.vectors),
-    }
-    if name not in known:
-        have = f"the data have {', '.join(known)}" if known else "the data have no labels either"
-        raise UserError(f"--condition {name}: {have}: put images into one sub-folder a class")
-    if name == "class":
-        return Labels(len(spec.classes))
-    if name == "attributes":
-        return Rows("factors", spec.attributes)
-    return Rows(name, tuple(Attribute(f"{name}[{i}]") for i in range(known[name])))
 
 
 @recipe(

@@ -31,9 +31,9 @@ from genarium.contract import (
     from_uint8,
 )
 from genarium.models.conditioning import Conditioning, Rows
+from genarium.models.row_noise import DeterministicNoise, RowNoise
 from genarium.models.vae import bounds
 from genarium.models.vae.prior import Prior, scaled
-from genarium.models.vae.row_noise import DeterministicNoise, RowNoise
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder
 from genarium.nn.norm import global_mean
