@@ -8,8 +8,8 @@ B batch · C channels · H, W height, width · D latent size · K classes
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Collection
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -248,6 +248,16 @@ CAPABILITIES: dict[str, type] = {
     "cluster": Clusters,
     "translate": Translates,
 }
+
+
+Likelihood = Literal["log_prob", "elbo", "estimate_log_prob"]
+
+
+def likelihood_of(can: Collection[str]) -> Likelihood | None:
+    """The capability by which a model that `can` these has a likelihood: exact before a bound
+    before an estimate; None where it has none."""
+    kinds: tuple[Likelihood, ...] = ("log_prob", "elbo", "estimate_log_prob")
+    return next((kind for kind in kinds if kind in can), None)
 
 
 def capabilities(model: Any) -> tuple[str, ...]:
