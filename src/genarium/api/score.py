@@ -25,6 +25,8 @@ from genarium.verbs import Flag, verb
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genarium.contract import Likelihood
+
 SHOWN = 16
 
 
@@ -33,8 +35,10 @@ class Likelihoods(Picture):
     """ln p(x) of images: a table, and a picture of its ends.
 
     names, images, nats: of each image as it was given, those of `against` behind the first `own`.
-    images are uint8 [N,C,H,W], nats [N]. density: what it is the density of. exact: False for a
-    lower bound by k importance samples. against: what was given to be distinguished, or ().
+    images are uint8 [N,C,H,W], nats [N]. density: what it is the density of. kind: "log_prob",
+    exact; "elbo", a lower bound by k importance samples; or "estimate_log_prob", the mean of k
+    draws, by `estimator`, whose standard errors [N] are `errors`. against: what was given to be
+    distinguished, or ().
     """
 
     NAME: ClassVar[str] = "scores.csv"
@@ -45,10 +49,17 @@ class Likelihoods(Picture):
     nats: Tensor
     own: int
     density: str
-    exact: bool
+    kind: Likelihood
     run: str
     k: int = 1
     against: tuple[str, ...] = ()
+    errors: Tensor | None = None
+    estimator: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is the likelihood itself."""
+        return self.kind == "log_prob"
 
     @property
     def order(self) -> list[int]:
@@ -81,6 +92,12 @@ class Likelihoods(Picture):
         bits = self.bits_per_dim.tolist()
         return [(self.names[i], float(self.nats[i]), bits[i]) for i in self.order]
 
+    def _errors(self) -> list[float]:
+        """The standard error of each image's nats, the least likely first; NaN where unknown."""
+        if self.errors is None:
+            return [math.nan] * len(self.names)
+        return [float(self.errors[i]) for i in self.order]
+
     def write(self, path: Path, overwrite: bool) -> list[Path]:
         import csv
         import io
@@ -90,9 +107,13 @@ class Likelihoods(Picture):
         sets = ["images" if i < self.own else "against" for i in self.order]
         file = io.StringIO(newline="")
         table = csv.writer(file)
-        table.writerow(("name", "nats", "bits_per_dim", *(["set"] if self.against else [])))
-        for (name, nats, bits), of in zip(self.rows(), sets):
-            table.writerow((name, f"{nats:.4f}", f"{bits:.6f}", *([of] if self.against else [])))
+        columns = ["set"] if self.against else []
+        columns += ["nats_error"] if self.errors is not None else []
+        table.writerow(("name", "nats", "bits_per_dim", *columns))
+        for (name, nats, bits), of, error in zip(self.rows(), sets, self._errors()):
+            more = [of] if self.against else []
+            more += [f"{error:.4f}"] if self.errors is not None else []
+            table.writerow((name, f"{nats:.4f}", f"{bits:.6f}", *more))
         write(path, file.getvalue().encode("utf-8", "surrogateescape"))
         return [path, *super().write(path.with_suffix(".png"), overwrite)]
 
@@ -103,14 +124,22 @@ class Likelihoods(Picture):
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "density": self.density, "exact": self.exact}
         facts |= {} if self.exact else {"k": self.k}
+        facts |= {"estimator": self.estimator} if self.estimator else {}
         if self.against:
             facts |= {"auroc": self.auroc, "against": list(self.against)}
         scores = [{"name": name, "nats": n, "bits_per_dim": b} for name, n, b in self.rows()]
+        for row, error in zip(scores, self._errors()):
+            row |= {} if math.isnan(error) else {"nats_error": error}
         return {**facts, "scores": scores}
 
     def text(self) -> str:
         rows = self.rows()
-        kind = "ln p(x)" if self.exact else f"lower bound on ln p(x) (k = {self.k})"
+        draws = f"{self.k} draw{'' if self.k == 1 else 's'} an image"
+        kind = {
+            "log_prob": "ln p(x)",
+            "elbo": f"lower bound on ln p(x) (k = {self.k})",
+            "estimate_log_prob": f"estimate of ln p(x) ({self.estimator}, {draws})",
+        }[self.kind]
         mean = f"{sum(b for _, _, b in rows) / len(rows):.4f} bits/dim on average"
         lines = [f"{kind} of {len(rows)} images, {self.density}: {mean}"]
         if self.against:
@@ -118,7 +147,9 @@ class Likelihoods(Picture):
                 f"AUROC {self.auroc:.4f}: the chance that one of the {self.own} images is likelier "
                 f"than one of the {len(rows) - self.own} others ({' '.join(self.against)})"
             )
-        lines += [f"  {n:12.2f} nats  {b:8.4f} bits/dim  {name}" for name, n, b in rows[:5]]
+        for (name, n, b), error in zip(rows[:5], self._errors()):
+            about = "" if math.isnan(error) else f" ± {error:.2f}"
+            lines.append(f"  {n:12.2f}{about} nats  {b:8.4f} bits/dim  {name}")
         return "\n".join(lines)
 
     def report(self) -> str:
@@ -157,11 +188,13 @@ def score(
     from_dir: official files of the set of --against.
     condition: as images of this class: ln p(x|y).
     k: importance samples an image, for a model with a bound: 5000 closes it all but for a few
-        hundredths of a nat (1: the ELBO).
-    seed: of a bound's samples.
+        hundredths of a nat (1: the ELBO); or draws an image, for a model with an estimate, whose
+        standard error needs 2 or more.
+    seed: of a bound's samples and an estimate's draws.
     """
     import torch
 
+    from genarium.contract import EstimatesLogProb, likelihood_of
     from genarium.runs.loading import opened
     from genarium.runs.selection import given, named, names_of
 
@@ -177,8 +210,20 @@ def score(
         others, texts = [named(trained, against, "--against")], ["given images"]
     names = names + [name for part in others for name in part.names]
     pixels = torch.cat([pixels, *(part.images for part in others)])
-    nats = trained.score(pixels, seed, condition, k)
-    exact = "log_prob" in trained.capabilities
-    density = str(trained.model.density)
-    made = Likelihoods(names, pixels, nats, own, density, exact, str(trained.path), k, tuple(texts))
+    nats, errors = trained.likelihoods(pixels, seed, condition, k)
+    kind = likelihood_of(trained.capabilities)
+    assert kind is not None
+    made = Likelihoods(
+        names,
+        pixels,
+        nats,
+        own,
+        str(trained.model.density),
+        kind,
+        str(trained.path),
+        k,
+        tuple(texts),
+        errors if kind == "estimate_log_prob" and k > 1 else None,
+        trained.model.estimator if isinstance(trained.model, EstimatesLogProb) else "",
+    )
     return of_run(made, trained)

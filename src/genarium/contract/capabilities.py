@@ -8,8 +8,8 @@ B batch · C channels · H, W height, width · D latent size · K classes
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Collection
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -80,6 +80,37 @@ class HasElbo(Protocol):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """[B] nats: the k-sample importance-weighted bound on ln p(x); k=1 is the ELBO."""
+        ...
+
+
+class Estimate(NamedTuple):
+    """A number an image that was estimated by drawing, and its standard error, each [B] nats.
+
+    The error is NaN where there was one draw. It is that of the draws alone, not of what else the
+    method approximates.
+    """
+
+    value: Tensor
+    error: Tensor
+
+
+@runtime_checkable
+class EstimatesLogProb(Protocol):
+    """Can estimate its likelihood; estimator: how, in words that differ where two must not be
+    compared."""
+
+    @property
+    def estimator(self) -> str: ...
+
+    def estimate_log_prob(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Estimate:
+        """ln p(x) of uint8 images [B,C,H,W] under the model's `density`, from k draws an image."""
         ...
 
 
@@ -207,6 +238,7 @@ CAPABILITIES: dict[str, type] = {
     "sample": Samples,
     "log_prob": HasLogProb,
     "elbo": HasElbo,
+    "estimate_log_prob": EstimatesLogProb,
     "encode": Encodes,
     "decode": Decodes,
     "prior": HasPrior,
@@ -216,6 +248,16 @@ CAPABILITIES: dict[str, type] = {
     "cluster": Clusters,
     "translate": Translates,
 }
+
+
+Likelihood = Literal["log_prob", "elbo", "estimate_log_prob"]
+
+
+def likelihood_of(can: Collection[str]) -> Likelihood | None:
+    """The capability by which a model that `can` these has a likelihood: exact before a bound
+    before an estimate; None where it has none."""
+    kinds: tuple[Likelihood, ...] = ("log_prob", "elbo", "estimate_log_prob")
+    return next((kind for kind in kinds if kind in can), None)
 
 
 def capabilities(model: Any) -> tuple[str, ...]:

@@ -91,7 +91,9 @@ class OpenedRun(Summary):
     @property
     def label(self) -> str:
         """The name in tables and on pages: with its settings, where they are not the defaults."""
-        how = str(self.settings) if self.settings is not None else ""
+        own = self.model.settings
+        used = self.settings if self.settings is not None or own is None else own()
+        how = str(used) if used is not None else ""  # some say what a sample costs by default too
         return f"{self.name} ({how})" if how else self.name
 
     @property

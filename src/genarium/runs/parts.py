@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genarium.contract import TRANSLATED
+from genarium.contract import TRANSLATED, Settings
 
 CHUNK = 256
 """Images drawn at a time; a fixed number, so that sample(n, seed) is one definite set."""
@@ -29,6 +30,12 @@ def translate_in_parts(
 def asked_of(condition: Tensor | None, device: torch.device) -> dict[str, Tensor]:
     """The argument `condition`, only where there is one: not every model knows it."""
     return {} if condition is None else {"condition": condition.to(device)}
+
+
+def as_set(method: Callable[..., Any], settings: Settings | None) -> dict[str, Settings]:
+    """The argument `settings`, only where there are some and the method knows them."""
+    known = settings is not None and "settings" in inspect.signature(method).parameters
+    return {"settings": settings} if settings is not None and known else {}
 
 
 def chunks(n: int, labels: Tensor | None) -> Iterator[tuple[slice, Tensor | None]]:

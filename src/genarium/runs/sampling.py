@@ -42,11 +42,18 @@ class Declared:
         return self.type == "bool"
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """What it is one of, where its type says so."""
+        if "Literal[" not in self.type:
+            return ()
+        inner = self.type.split("Literal[", 1)[1].split("]", 1)[0]
+        return tuple(part.strip(" '\"") for part in inner.split(","))
+
+    @property
     def metavar(self) -> str:
         """What the flag wants, from the type: {a,b}, N, X or TEXT."""
-        if "Literal[" in self.type:
-            inner = self.type.split("Literal[", 1)[1].split("]", 1)[0]
-            return "{" + ",".join(part.strip(" '\"") for part in inner.split(",")) + "}"
+        if self.choices:
+            return "{" + ",".join(self.choices) + "}"
         kind = self.type.lower()
         return "X" if "float" in kind else "N" if "int" in kind else "TEXT"
 
@@ -59,6 +66,8 @@ def declared() -> dict[str, Declared]:
             before = results.get(setting.name)
             if before is not None and before.help != setting.help:
                 setting = replace(setting, help=f"{before.help}; {setting.help}")
+            if before is not None and len(before.choices) > len(setting.choices):
+                setting = replace(setting, type=before.type)
             results[setting.name] = setting
     return results
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -15,12 +16,15 @@ from torch import Tensor
 from genarium.contract import (
     Completes,
     Decodes,
+    Estimate,
+    EstimatesLogProb,
     HasElbo,
     HasLogProb,
     HasPrior,
     Progress,
     Settings,
     draw,
+    likelihood_of,
     part_of,
 )
 from genarium.errors import UserError
@@ -29,7 +33,7 @@ from genarium.runs import conditions, inputs, sampling
 from genarium.runs import selection as given
 from genarium.runs.conditions import Condition
 from genarium.runs.opened import OpenedRun
-from genarium.runs.parts import CHUNK, asked_of, chunks, translate_in_parts
+from genarium.runs.parts import CHUNK, as_set, asked_of, chunks, translate_in_parts
 from genarium.training.order import derive
 
 Images = inputs.Pictures | str | os.PathLike[str] | Sequence[str] | Sequence[os.PathLike[str]]
@@ -136,7 +140,7 @@ class Trained(OpenedRun):
         self.can("decode")
         pixels = given.pictures(self, images, "invert: images")
         wanted, starts = self.spec.values.signed(pixels).to(self.device), []
-        decode = cast(Decodes, self.model).decode
+        decode = self._decoder()
         if "encode" in self.capabilities:
             starts.append(self.encode(pixels).to(self.device)[None])
         if "prior" in self.capabilities and restarts > len(starts):
@@ -211,8 +215,9 @@ class Trained(OpenedRun):
         self.can(capability)
         pixels = given.pictures(self, images, f"{capability}: images")
         method, labels = getattr(self.model, capability), self.labels(condition, len(pixels))
+        how = as_set(method, self.settings)
         parts = [
-            method(pixels[rows].to(self.device), **asked_of(own, self.device)).cpu()
+            method(pixels[rows].to(self.device), **asked_of(own, self.device), **how).cpu()
             for rows, own in chunks(len(pixels), labels)
         ]
         return torch.cat(parts)
@@ -272,34 +277,51 @@ class Trained(OpenedRun):
         condition: Condition = None,
         k: int = 1,
     ) -> Tensor:
-        """ln p(x) of images [N,C,H,W], [N] nats, of `model.density`: exact, or the ELBO.
+        """ln p(x) of images [N,C,H,W], [N] nats, of `model.density`: exact, the ELBO, or an
+        estimate.
 
-        seed: of the ELBO's samples. k: importance samples an image, for a bound that closes on
-        ln p(x) as k grows. Raises UserError for a model without a likelihood, or k > 1 of an exact
-        one.
+        seed: of the ELBO's samples and the estimate's draws. k: importance samples an image, for a
+        bound that closes on ln p(x) as k grows, or draws an image, for an estimate. Raises
+        UserError for a model without a likelihood, or k > 1 of an exact one.
         """
-        exact = "log_prob" in self.capabilities
-        if not exact and "elbo" not in self.capabilities:
+        return self.likelihoods(images, seed, condition, k).value
+
+    @torch.no_grad()
+    def likelihoods(
+        self, images: Images, seed: int = 0, condition: Condition = None, k: int = 1
+    ) -> Estimate:
+        """`score`, with the standard error of the draws of an estimate, [N] nats each.
+
+        The error is 0 of an exact likelihood, and NaN of a bound, and of one draw.
+        """
+        kind = likelihood_of(self.capabilities)
+        if kind is None:
             raise UserError(
                 f"{self.path} is a {self.recipe.name}, which has no likelihood: it can "
                 f"{', '.join(self.capabilities)}"
             )
-        if exact and k > 1:
+        if kind == "log_prob" and k > 1:
             raise UserError(f"--k {k}: the likelihood of {self.path} is exact, leave --k out")
         k = inputs.count(k, "score: k", 1)
         pixels = given.pictures(self, images, "score: images")
         labels = self.labels(condition, len(pixels))
         generator = torch.Generator().manual_seed(derive(seed, "score"))
-        parts = []
+        values, errors = [], []
         for mine, own in chunks(len(pixels), labels):
             some = pixels[mine].to(self.device)
             own = None if own is None else own.to(self.device)
-            if exact:
+            if kind == "estimate_log_prob":
+                estimates = cast(EstimatesLogProb, self.model).estimate_log_prob
+                nats, error = estimates(some, own, k=k, generator=generator)
+            elif kind == "log_prob":
                 nats = cast(HasLogProb, self.model).log_prob(some, own)
+                error = torch.zeros_like(nats)
             else:
                 nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
-            parts.append(nats.cpu())
-        return torch.cat(parts)
+                error = torch.full_like(nats, math.nan)
+            values.append(nats.cpu())
+            errors.append(error.cpu())
+        return Estimate(torch.cat(values), torch.cat(errors))
 
     @torch.no_grad()
     def encode(self, images: Images, condition: Condition = None) -> Tensor:
@@ -311,8 +333,14 @@ class Trained(OpenedRun):
         """Codes [B,D] -> images [B,C,H,W] float32 on [-1, 1]."""
         self.can("decode")
         codes = inputs.floats(z, "decode: z", self.code_size)
-        decode = cast(Decodes, self.model).decode
+        decode = self._decoder()
         return torch.cat([decode(x.to(self.device)).cpu() for x in codes.split(CHUNK)])
+
+    def _decoder(self) -> Callable[[Tensor], Tensor]:
+        """The model's `decode`, with the run's settings where it knows them."""
+        decode = cast(Decodes, self.model).decode
+        how = as_set(decode, self.settings)
+        return lambda z: decode(z, **how)
 
     @cached_property
     def code_size(self) -> int:

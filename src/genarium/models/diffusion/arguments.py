@@ -1,0 +1,105 @@
+"""Arguments that the recipes of this family share, and what is made of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from torch import nn
+
+from genarium.contract import Optim, Spec
+from genarium.models import arguments as shared
+from genarium.models.conditioning import Conditioning, conditioning_of
+from genarium.models.diffusion.networks.dense import Dense
+from genarium.models.diffusion.networks.transformer import Transformer
+from genarium.models.diffusion.networks.unet import UNet
+from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse_unused
+from genarium.signatures import Choice, Default, Help
+
+WIDTH, DROPPED = 32, 0.1
+BLOCKS = {"unet": 1, "transformer": 6, "dense": 3}
+
+
+def network_for(spec: Spec) -> str:
+    """A U-Net, but for points of the plane."""
+    return "dense" if spec.planar else "unet"
+
+
+Network = Annotated[
+    Literal["auto", "unet", "transformer", "dense"],
+    Help(
+        "unet (convolutions, attention on its smallest map), transformer (on patches) or dense "
+        "(fully connected, for points of the plane); auto: unet for images."
+    ),
+    Choice(network_for),
+]
+Width = Annotated[
+    PositiveInt,
+    Help(
+        "channels of the largest map of a unet, up to four times as many on smaller ones; a "
+        "transformer has 4 times, a dense net 8 times as many features."
+    ),
+]
+Blocks = Annotated[
+    NonNegativeInt,
+    Help(
+        "residual blocks each way of a map below the largest (unet: 1), or layers (transformer: 6, "
+        "dense: 3); 0: the number in brackets."
+    ),
+]
+Patch = Annotated[
+    NonNegativeInt,
+    Help(
+        "pixels a side that are made into one place of the network (unet, transformer); 0: by the "
+        "size of the images, 1 up to 48 pixels for a unet, then 2 and 4."
+    ),
+]
+ConditionName = Annotated[
+    str,
+    Help(
+        "none, class (the labels), attributes (the factors of the data, as `shapes` has them), or "
+        "the name of a vector that goes with each image."
+    ),
+]
+Dropped = Annotated[
+    Probability,
+    Help("share of the images that are trained without their condition, for --guidance."),
+]
+
+
+class Networks(TypedDict):
+    """What all of them take: the network, the condition and the learning rate."""
+
+    network: Annotated[Network, Default("auto")]
+    width: Annotated[Width, Default(WIDTH)]
+    blocks: Annotated[Blocks, Default(0)]
+    patch: Annotated[Patch, Default(0)]
+    condition: Annotated[ConditionName, Default("none")]
+    dropped: Annotated[Dropped, Default(DROPPED)]
+    lr: Annotated[shared.LearningRate, Default(1e-3)]
+
+
+def conditioning_for(spec: Spec, given: Networks) -> Conditioning:
+    """What `--condition` says; UserError where the data do not have it."""
+    if given["condition"] == "none":
+        refuse_unused("there is no --condition to hide", dropped=(given["dropped"], DROPPED))
+        return Conditioning()
+    return conditioning_of(spec, given["condition"])
+
+
+def network_of(
+    spec: Spec, given: Networks, conditioning: Conditioning, times: int = 1
+) -> nn.Module:
+    """The network that the arguments describe, told of `times` times and the condition."""
+    name = given["network"]
+    blocks = given["blocks"] or BLOCKS[name]
+    told: dict[str, Any] = {"times": times, "condition": conditioning.size}
+    if name == "dense":
+        refuse_unused("it is of --network unet and transformer", patch=(given["patch"], 0))
+        return Dense(spec.shape, given["width"], blocks, **told)
+    kind = UNet if name == "unet" else Transformer
+    return kind(spec.shape, given["width"], blocks, given["patch"], **told)
+
+
+def adam(lr: float) -> Optim:
+    """Adam; its second average is shorter than usual, as the scale of gradients changes with t."""
+    return Optim("adam", lr=lr, betas=(0.9, 0.99))

@@ -1,0 +1,67 @@
+"""Diffusion in continuous time, where the differential equation gives a likelihood."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from genarium.contract import Condition, Estimate, from_uint8
+from genarium.models.diffusion import likelihood
+from genarium.models.diffusion.model import Diffusion, level_width
+from genarium.models.row_noise import RowNoise
+
+TOLERANCE = 1e-3
+
+
+class Continuous(Diffusion):
+    """A diffusion whose velocity is smooth in time: its likelihood can be estimated."""
+
+    density = "8-bit grey levels (lower bound: density of uniformly dequantized levels)"
+
+    @property
+    def estimator(self) -> str:
+        """How `estimate_log_prob` computes."""
+        exact = self.spec.dims <= likelihood.EXACT
+        trace = "exact trace" if exact else "Hutchinson's trace"
+        return f"ODE by dopri5 at tolerance {TOLERANCE:g}, {trace}"
+
+    def estimate_log_prob(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> Estimate:
+        """ln P(x) of uint8 images [B,C,H,W]: the mean of k draws and its standard error, [B] nats.
+
+        A draw adds uniform noise u of one level to each pixel and takes the density there,
+        ln p(x + u) + D·ln δ with δ the width of a level, whose mean over u is at most ln P(x)
+        (Theis, van den Oord & Bethge 2016); with more than `likelihood.EXACT` dimensions it also
+        draws the signs of Hutchinson's trace. An image's numbers do not depend on the images beside
+        it. Without a condition it is of the model that is told none.
+        """
+        with torch.inference_mode(False), torch.no_grad():
+            x = from_uint8(images.clone())
+            y = self.shown(len(x), None if condition is None else condition.clone(), x)
+            random = RowNoise(len(x), generator, x.device)
+            draws = torch.stack([self._log_prob(x, y, random, tolerance) for _ in range(k)])
+            spread = draws.std(0) / math.sqrt(k) if k > 1 else torch.full_like(draws[0], math.nan)
+            return Estimate(draws.mean(0), spread)
+
+    def _log_prob(self, x: Tensor, y: Tensor | None, random: RowNoise, tolerance: float) -> Tensor:
+        """One draw, [B] nats."""
+        width, shape = level_width(self.spec), x.shape[1:]
+        dequantized = x + width * (random.uniform(*shape) - 0.5)
+        signs = None
+        if self.spec.dims > likelihood.EXACT:
+            signs = 2 * (random.uniform(*shape) < 0.5).to(x) - 1
+        nats = likelihood.log_density(self.field(y), dequantized, signs, tolerance)
+        return nats + self.spec.dims * math.log(width)
+
+
+class FlowMatching(Continuous):
+    """A `Continuous` diffusion as `flow-matching` makes it."""

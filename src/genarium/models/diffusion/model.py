@@ -1,0 +1,278 @@
+"""Diffusion and flow matching: a path of distributions from the images to a Gaussian, learnt so
+that it can be walked back.
+
+    Sohl-Dickstein et al. 2015; Ho, Jain & Abbeel 2020 (DDPM); Song et al. 2021 (Score SDE)
+    Lipman et al. 2023, Liu et al. 2023, Albergo & Vanden-Eijnden 2023 (flow matching)
+    Karras et al. 2022 (EDM); Ho & Salimans 2022 (classifier-free guidance)
+
+An image x and noise ε make x_t = α(t)x + σ(t)ε. A network sees x_t and t and guesses the image, the
+noise or the velocity dx_t/dt: three readings of one guess E[.|x_t]. That guess makes an ordinary
+differential equation whose solution carries p_t from one t to another; its end at the noise is the
+code of an image.
+
+What differs between the models is said by parts: `paths`, `predictions`, `times` (which times are
+trained, and how errors weigh), `pairing`, `networks`, and at sampling the `solvers`.
+
+    B batch · C channels · H, W pixels · D = C·H·W · S size of the condition
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from genarium.contract import (
+    Batch,
+    Condition,
+    Model,
+    Optim,
+    Phase,
+    Progress,
+    Settings,
+    Spec,
+    Step,
+    from_uint8,
+)
+from genarium.errors import UserError
+from genarium.models.conditioning import Conditioning, Rows
+from genarium.models.diffusion import pairing, sampling, solvers
+from genarium.models.diffusion.paths import Path, beside
+from genarium.models.diffusion.predictions import Prediction
+from genarium.models.diffusion.sampling import AnySampler
+from genarium.models.diffusion.solvers import Field
+from genarium.models.diffusion.times import TimeLaw
+
+DROPPED = 0.1
+"""Share of the images that are trained without their condition, for guidance (Ho & Salimans)."""
+
+ADAM = Optim("adam", lr=1e-3, betas=(0.9, 0.99))
+
+
+def level_width(spec: Spec) -> float:
+    """How far apart two neighbouring levels of a pixel lie on [-1, 1]."""
+    return 2 / 255
+
+
+class Diffusion(Model):
+    """A path of distributions, and a network that walks it back.
+
+    Minimises E w(t)·|q(F(x_t, t, y)) - q|², a mean over pixels, with x_t, t and w as `path` and
+    `law` say, q the quantity that the law names (velocity, noise or image) and F the network's
+    output read as `prediction` says.
+
+    network: (c_in·x_t [B,C,H,W], labels of the time [B,1], y [B,S] or None) -> [B,C,H,W].
+    conditioning: what y is; nothing by default. dropped: the share of images whose y is hidden in
+    training, as zeros. optimal_pairs: noise is paired with the images by `pairing.optimal`.
+    dequantized: train on levels with uniform noise of one level, so that the images have a density
+    at all; `estimate_log_prob` is of such images. way_back: the solver of `encode`.
+
+    A code [B, D + S] is the noise at the path's end, with deviation 1, then the condition; a
+    condition of zeros is none.
+    """
+
+    settings: ClassVar[type[Settings] | None] = sampling.FlowSampler
+    way_back: Callable[..., Tensor] = staticmethod(solvers.heun)
+
+    def __init__(
+        self,
+        spec: Spec,
+        network: nn.Module,
+        path: Path,
+        prediction: Prediction,
+        law: TimeLaw,
+        *,
+        conditioning: Conditioning | None = None,
+        dropped: float = DROPPED,
+        optimal_pairs: bool = False,
+        dequantized: bool = True,
+        optim: Optim = ADAM,
+    ):
+        super().__init__()
+        self.spec, self.network = spec, network
+        self.path, self.prediction, self.law = path, prediction, law
+        self.conditioning = conditioning if conditioning is not None else Conditioning()
+        self.conditional = self.conditioning.classes
+        self.conditioned_on = self.conditioning.name if isinstance(self.conditioning, Rows) else ""
+        self.dropped, self.optimal_pairs, self.dequantized = dropped, optimal_pairs, dequantized
+        self.latent = spec.dims
+        self.phases = (Phase("diffusion", optim=optim),)
+
+    # Training ------------------------------------------------------------------------------
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        x, noise = self.ends(batch)
+        t = self.law.times(self.path, batch.noise)
+        x_t = self.path.mix(x, noise, t)
+        output = self.call(x_t, t, self.condition_of(batch))
+        of = self.law.of
+        truth = {"image": x, "noise": noise}.get(of)
+        truth = self.path.velocity(x, noise, t) if truth is None else truth
+        guess = self.prediction.read(self.path, output, x_t, t, of)
+        error = (guess.float() - truth).square().flatten(1).mean(1)
+        weight = self.law.weight(self.path, t) * self.prediction.damping(self.path, t)
+        return Step({of: (weight * error).mean()}, {})
+
+    def ends(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The ends of the ways: the images as they are trained on, and noise, [B,C,H,W] each."""
+        x, shape = batch.signed(), batch.images.shape[1:]
+        if self.dequantized:
+            x = x + level_width(self.spec) * (batch.noise.uniform(*shape) - 0.5)
+        noise = batch.noise.normal(*shape)
+        if self.optimal_pairs:
+            noise = pairing.optimal(x, noise, batch.noise.rows)
+        return x, noise
+
+    def condition_of(self, batch: Batch) -> Tensor | None:
+        """The conditions [B,S] of a batch, some of them hidden."""
+        if not self.conditioning.size:
+            return None
+        y = self.conditioning.of_batch(batch)
+        kept = batch.noise.uniform(1) >= self.dropped
+        return y * kept.to(y)
+
+    def call(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """The network's output at x_t [B,C,H,W], times [B] and conditions [B,S]."""
+        given = beside(self.prediction.scale(self.path, t), x_t) * x_t
+        output: Tensor = self.network(given, self.path.label(t)[:, None], y)
+        return output
+
+    # Sampling ------------------------------------------------------------------------------
+
+    def field(self, y: Tensor | None, guidance: float = 1.0) -> Field:
+        """What the model makes of a noised image under conditions [B,S]; a solver's first argument.
+
+        guidance: w of F(∅) + w·(F(y) - F(∅)), where F(∅) is the output without a condition.
+        """
+        if guidance != 1.0 and y is None:
+            raise UserError(
+                f"--guidance {guidance:g}: this model was trained without a condition: leave it out"
+            )
+
+        def output(x: Tensor, t: Tensor, rows: Tensor | None) -> Tensor:
+            mine = y if y is None or rows is None else y[rows]
+            if guidance == 1.0 or mine is None:
+                return self.call(x, t, mine)
+            both = torch.cat([mine, torch.zeros_like(mine)])
+            told, untold = self.call(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            return torch.lerp(untold, told, guidance)
+
+        return Field(self.path, self.prediction, output)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """n new images, [n,C,H,W] float32 on [-1, 1], from noise by the settings' solver.
+
+        Without a condition a conditional model draws one from its prior. progress: of the solver's
+        steps.
+        """
+        z = self._noise(n, generator, condition)
+        return self._walk(z, settings, generator, progress)
+
+    def _noise(self, n: int, generator: torch.Generator | None, condition: Condition) -> Tensor:
+        """Draws of the codes, [n, D + S]: noise, then what was asked for."""
+        at = generator.device if generator is not None else torch.device("cpu")
+        z = torch.randn(n, self.latent, generator=generator, device=at)
+        y = self.conditioning.draw(n, condition, generator)
+        return torch.cat([z, y.to(at)], 1).to(next(self.parameters()).device)
+
+    def _split(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Codes [B, D + S] as noise at the path's end, [B,C,H,W], and conditions [B,S]."""
+        noise, y = z[:, : self.latent], z[:, self.latent :]
+        deviation = float(self.path.sigma(torch.tensor(self.path.end)))
+        return noise.view(-1, *self.spec.shape) * deviation, y if self.conditioning.size else None
+
+    def _walk(
+        self,
+        z: Tensor,
+        settings: Settings | None,
+        generator: torch.Generator | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """The images of codes [B, D + S], [B,C,H,W] on [-1, 1]."""
+        x, y = self._split(z)
+        chosen = self.chosen(settings)
+
+        def draw(like: Tensor) -> Tensor:
+            at = generator.device if generator is not None else torch.device("cpu")
+            return torch.randn(like.shape, generator=generator, device=at).to(like)
+
+        def watch(done: int, of: int, x: Tensor) -> None:
+            if progress is not None:
+                progress(done, of)
+
+        field = self.field(y, chosen.guidance)
+        return sampling.solve(chosen, field, x, draw, watch).clamp(-1, 1)
+
+    def chosen(self, settings: Settings | None) -> AnySampler:
+        """The settings, or the model's own."""
+        assert self.settings is not None
+        result = self.settings() if settings is None else settings
+        assert isinstance(result, AnySampler)
+        return result
+
+    # Codes ---------------------------------------------------------------------------------
+
+    def prior(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        condition: Condition = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
+        chosen = self.chosen(settings)
+        if chosen.solver in sampling.STOCHASTIC:
+            raise UserError(
+                f"--solver {chosen.solver}: it draws noise on its way, so its images have no code: "
+                "choose another"
+            )
+        return self._noise(n, generator, condition)
+
+    def decode(self, z: Tensor, *, settings: Settings | None = None) -> Tensor:
+        """Codes [B, D + S] -> images [B,C,H,W] float32 on [-1, 1]; differentiable in z."""
+        return self._walk(z, settings)
+
+    def encode(
+        self, images: Tensor, condition: Condition = None, *, settings: Settings | None = None
+    ) -> Tensor:
+        """uint8 [B,C,H,W] -> codes [B, D + S]: the noise at the other end of the differential
+        equation, then the condition; without one, zeros."""
+        x = from_uint8(images)
+        y = self.shown(len(x), condition, x)
+        field = self.field(y)
+        times = sorted({max(t, field.nearest) for t in field.times(self.chosen(settings).steps)})
+        x = self.way_back(field, x, times)
+        deviation = float(self.path.sigma(torch.tensor(self.path.end)))
+        z = x.flatten(1) / deviation
+        return z if y is None else torch.cat([z, y.to(z)], 1)
+
+    def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
+        """What the network is told of n images under `condition`, [n,S]; zeros for None."""
+        if condition is None and self.conditioning.size:
+            return torch.zeros(n, self.conditioning.size).to(like)
+        y = self.conditioning.draw(n, condition, None).to(like)
+        return y if self.conditioning.size else None
+
+    @torch.no_grad()
+    def reconstruct(
+        self, images: Tensor, condition: Condition = None, *, settings: Settings | None = None
+    ) -> Tensor:
+        """uint8 [B,C,H,W] -> the image of its code, [B,C,H,W] float32 on [-1, 1]."""
+        return self.decode(self.encode(images, condition, settings=settings), settings=settings)
+
+    @property
+    def continuous_columns(self) -> list[int]:
+        """The columns of a code that are numbers to walk along: the noise."""
+        return list(range(self.latent))

@@ -1,0 +1,59 @@
+"""What a network is told beside the noised image: the time, and what it is conditioned on.
+
+B batch · N times · S numbers of the condition · E size of the embedding
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOWEST, FASTEST = 0.5, 100.0
+"""Frequencies of the time's features, radians a unit of time."""
+
+
+class Embedding(nn.Module):
+    """Times [B,N] and conditions [B,S] -> [B,E].
+
+        e = W₂ silu(W₁ [cos ω_k t, sin ω_k t]_k) + V y
+
+    The frequencies ω are a geometric row. The times of one image are embedded side by side. A
+    condition of zeros adds nothing: that is how a network is told of none.
+    """
+
+    def __init__(self, size: int, times: int = 1, condition: int = 0, frequencies: int = 32):
+        super().__init__()
+        rates = torch.linspace(math.log(SLOWEST), math.log(FASTEST), frequencies).exp()
+        self.register_buffer("rates", rates, persistent=False)
+        self.rates: Tensor
+        self.first = nn.Linear(2 * frequencies * times, size)
+        self.second = nn.Linear(size, size)
+        self.condition = nn.Linear(condition, size, bias=False) if condition else None
+
+    def forward(self, times: Tensor, y: Tensor | None = None) -> Tensor:
+        angles = (times[:, :, None] * self.rates).flatten(1)
+        features = torch.cat([angles.cos(), angles.sin()], 1)
+        result: Tensor = self.second(functional.silu(self.first(features)))
+        if self.condition is not None and y is not None:
+            result = result + self.condition(y)
+        return result
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(qkᵀ/√d)v of heads [B,h,n,d].
+
+    Written out: the fused kernels have no forward-mode derivative, which mean-flow takes, and for
+    the few places of these maps they are no faster.
+    """
+    weights = (q @ k.transpose(-2, -1)) * (q.shape[-1] ** -0.5)
+    return weights.softmax(-1) @ v
+
+
+def zero(layer: nn.Module) -> nn.Module:
+    """The layer with all its numbers 0: what begins so begins as nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer

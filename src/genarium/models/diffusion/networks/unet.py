@@ -1,0 +1,179 @@
+"""The U-Net of diffusion models (Ho, Jain & Abbeel 2020; Dhariwal & Nichol 2021), sized for a CPU.
+
+Residual blocks on maps whose sides are halved level by level; on the way up each block also sees
+the map of its size from the way down. The time, and what the model is conditioned on, scale and
+shift the channels of every block. Attention only on the smallest map, where it is cheap and sees
+the whole image. The last layer of every block, and of the network, begins at 0.
+
+Large maps cost most and learn least (Hoogeboom et al. 2023): images are cut into `patch`×`patch`
+pixels, which become channels, before the first convolution, and the largest map has one block each
+way. Maps are enlarged by repeating pixels; the block behind sees the map of that size from the way
+down.
+
+    B batch · C channels · H, W pixels · h, w sides of a map · F its channels · E of the embedding
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genarium.models.diffusion.networks.embedding import Embedding, attend, zero
+
+LARGE = 8
+"""Maps are halved until their smaller side is at most this, but never below half of it."""
+
+MOST_LEVELS = 4
+GROUPS = 8
+WIDEST = 4  # no map has more than 4 × width channels
+
+
+def levels_of(height: int, width: int) -> int:
+    """How many sizes of maps there are: 28 -> 14 -> 7 are three, 8 -> 4 two."""
+    levels, side = 1, min(height, width)
+    while levels < MOST_LEVELS and side >= LARGE and (side > LARGE or levels == 1):
+        side, levels = side // 2, levels + 1
+    return levels
+
+
+def patch_of(height: int, width: int) -> int:
+    """The side of the pixels that become channels: 1 up to 48 pixels, 2 up to 96, then 4."""
+    side = max(height, width)
+    return 1 if side <= 48 else 2 if side <= 96 else 4
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm (Wu & He 2018) in float32: of channels-last maps in bf16 PyTorch's kernel is some
+    five times slower than that, casts included (2.13, CPU)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype != torch.bfloat16:
+            return super().forward(input)
+        return super().forward(input.float()).to(input.dtype)
+
+
+def norm(channels: int) -> GroupNorm:
+    """Group norm of `GROUPS` groups, or as many as divide the channels."""
+    groups = min(GROUPS, channels)
+    while channels % groups:
+        groups -= 1
+    return GroupNorm(groups, channels)
+
+
+class Block(nn.Module):
+    """x + conv(silu(norm(conv(silu(norm x)))·(1 + scale) + shift)), [B,F,h,w] -> [B,F',h,w]."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int):
+        super().__init__()
+        self.norm_in = norm(inputs)
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * outputs)
+        self.norm_out = norm(outputs)
+        self.second = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        h = self.first(functional.silu(self.norm_in(x)))
+        scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, 1)
+        h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
+        result: Tensor = self.skip(x) + self.second(functional.silu(h))
+        return result
+
+
+class Attention(nn.Module):
+    """Every place of a map looks at all of them (Vaswani et al. 2017), [B,F,h,w] -> [B,F,h,w]."""
+
+    def __init__(self, channels: int, head: int = 32):
+        super().__init__()
+        self.heads = max(1, channels // head)
+        while channels % self.heads:
+            self.heads -= 1
+        self.norm = norm(channels)
+        self.look = nn.Linear(channels, 3 * channels)
+        self.out = zero(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, h, w = x.shape
+        places = self.norm(x).flatten(2).transpose(1, 2)  # [B, h·w, F]
+        heads = self.look(places).view(batch, h * w, 3, self.heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        seen = attend(q, k, v).transpose(1, 2).reshape(batch, h * w, channels)
+        return x + self.out(seen).transpose(1, 2).reshape(batch, channels, h, w)
+
+
+class UNet(nn.Module):
+    """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
+
+    width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
+    each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
+    times: N. condition: S. Sides that do not divide are continued by their last pixels, and cut.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        width: int = 32,
+        blocks: int = 1,
+        patch: int = 0,
+        *,
+        times: int = 1,
+        condition: int = 0,
+    ):
+        super().__init__()
+        channels, height, wide = shape
+        self.patch = patch or patch_of(height, wide)
+        across = [-(-side // self.patch) for side in (height, wide)]
+        levels = levels_of(*across)
+        self.multiple = self.patch * 2 ** (levels - 1)
+        size = 4 * width
+        self.embedding = Embedding(size, times, condition)
+        maps = [width * min(2**i, WIDEST) for i in range(levels)]
+        self.first = nn.Conv2d(channels * self.patch**2, width, 3, padding=1)
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        now = width
+        for level, outputs in enumerate(maps):
+            if level:
+                self.down.append(nn.Conv2d(now, now, 3, stride=2, padding=1))
+            for _ in range(blocks if level else 1):
+                self.down.append(Block(now, outputs, size))
+                now = outputs
+        self.middle = nn.ModuleList([Block(now, now, size), Attention(now), Block(now, now, size)])
+        for level, outputs in reversed(list(enumerate(maps))):
+            for _ in range(blocks if level else 1):
+                self.up.append(Block(now + outputs, outputs, size))
+                now = outputs
+            if level:
+                self.up.append(nn.Upsample(scale_factor=2.0, mode="nearest"))
+        self.norm = norm(now)
+        self.last = zero(nn.Conv2d(now, channels * self.patch**2, 3, padding=1))
+
+    def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
+        embedded = functional.silu(self.embedding(times, y))
+        height, width = x.shape[2:]
+        x = padded(x, self.multiple)
+        x = self.first(functional.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
+        ways: list[Tensor] = []
+        for layer in self.down:
+            if isinstance(layer, Block):
+                ways.append(x := layer(x, embedded))
+            else:
+                x = layer(x)
+        for layer in self.middle:
+            x = layer(x, embedded) if isinstance(layer, Block) else layer(x)
+        for layer in self.up:
+            if isinstance(layer, Block):
+                x = layer(torch.cat([x, ways.pop()], 1), embedded)
+            else:
+                x = layer(x)
+        x = self.last(functional.silu(self.norm(x)))
+        x = functional.pixel_shuffle(x, self.patch) if self.patch > 1 else x
+        return x[:, :, :height, :width]
+
+
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Maps [B,C,H,W] whose sides are continued to multiples by their last row and column."""
+    height, width = (-side % multiple for side in x.shape[2:])
+    if not height and not width:
+        return x
+    return functional.pad(x, (0, width, 0, height), mode="replicate")

@@ -1,0 +1,159 @@
+"""How models of this family sample: their settings, and the solver that is meant by a name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from genarium.contract import Settings
+from genarium.models.diffusion import solvers
+from genarium.models.diffusion.solvers import Draw, Field, Watch
+from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt
+
+STOCHASTIC = ("edm", "ancestral")
+"""Solvers that draw noise on their way: their images have no code."""
+
+TWICE = ("heun", "edm")
+"""Solvers with two evaluations a step, but for the last."""
+
+
+@dataclass(frozen=True)
+class FlowSampler(Settings):
+    """How flow matching samples.
+
+    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
+        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
+    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
+        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
+        edm (random, of the recipe edm).
+    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
+        condition further, at twice the evaluations (classifier-free guidance).
+    tolerance: of a diffusion model's solver dopri5, in place of steps (0.001).
+    """
+
+    steps: PositiveInt = 10
+    solver: Literal["euler", "heun", "ddim", "dpm++2m", "dopri5", "ancestral"] = "heun"
+    guidance: NonNegativeFloat = 1.0
+    tolerance: PositiveFloat = 1e-3
+
+    def __str__(self) -> str:
+        return described(self)
+
+
+@dataclass(frozen=True)
+class DDPMSampler(Settings):
+    """How DDPM samples.
+
+    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
+        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
+    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
+        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
+        edm (random, of the recipe edm).
+    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
+        condition further, at twice the evaluations (classifier-free guidance).
+    """
+
+    steps: PositiveInt = 50
+    solver: Literal["ddim", "dpm++2m", "ancestral"] = "ddim"
+    guidance: NonNegativeFloat = 1.0
+
+    def __str__(self) -> str:
+        return described(self)
+
+
+@dataclass(frozen=True)
+class EDMSampler(Settings):
+    """How EDM samples.
+
+    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
+        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
+    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
+        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
+        edm (random, of the recipe edm).
+    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
+        condition further, at twice the evaluations (classifier-free guidance).
+    tolerance: of a diffusion model's solver dopri5, in place of steps (0.001).
+    churn: of the solver edm: how much noise it adds on its way, 0 for none (S_churn).
+    """
+
+    steps: PositiveInt = 18
+    solver: Literal["euler", "heun", "edm", "ddim", "dpm++2m", "dopri5", "ancestral"] = "heun"
+    guidance: NonNegativeFloat = 1.0
+    tolerance: PositiveFloat = 1e-3
+    churn: NonNegativeFloat = 40.0
+
+    def __str__(self) -> str:
+        return described(self)
+
+
+@dataclass(frozen=True)
+class MeanFlowSampler(Settings):
+    """How mean-flow samples.
+
+    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
+        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
+    """
+
+    steps: PositiveInt = 1
+
+    def __str__(self) -> str:
+        return counted(self.steps, "evaluation")
+
+
+AnySampler = FlowSampler | DDPMSampler | EDMSampler
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def evaluations(settings: AnySampler) -> int | None:
+    """Passes of the network that an image costs; None where the solver decides."""
+    if settings.solver == "dopri5":
+        return None
+    passes = 2 * settings.steps - 1 if settings.solver in TWICE else settings.steps
+    return passes if settings.guidance == 1.0 else 2 * passes
+
+
+def described(settings: AnySampler) -> str:
+    """ "heun, 19 evaluations", as labels have it: with what a sample costs, also by default."""
+    passes = evaluations(settings)
+    cost = "" if passes is None else counted(passes, "evaluation")
+    if passes is None:
+        cost = f"tolerance {getattr(settings, 'tolerance', 0.0):g}"
+    guided = f"guidance {settings.guidance:g}" if settings.guidance != 1.0 else ""
+    churn = getattr(settings, "churn", 0.0)
+    churned = f"churn {churn:g}" if settings.solver == "edm" else ""
+    return ", ".join(filter(None, (settings.solver, cost, guided, churned)))
+
+
+def solve(
+    settings: AnySampler, field: Field, x: Tensor, draw: Draw, watch: Watch = solvers.silent
+) -> Tensor:
+    """The images at the end of the way from x [B,C,H,W] at the path's end, by the settings' solver.
+
+    draw: gives the noise of a stochastic solver.
+    """
+    times = field.times(settings.steps)
+    if settings.solver == "dopri5":
+        tolerance = getattr(settings, "tolerance", 1e-3)
+
+        def rate(y: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+            return field.velocity(y, t, rows)
+
+        last = field.nearest
+        x = solvers.dopri5(rate, x, times[0], last, tolerance, watch)
+        return x - last * field.velocity(x, last) if last > 0 else x
+    named: dict[str, Callable[..., Tensor]] = {
+        "euler": solvers.euler,
+        "heun": solvers.heun,
+        "ddim": solvers.ddim,
+        "dpm++2m": solvers.dpm_solver,
+        "ancestral": functools.partial(solvers.ancestral, draw=draw),
+        "edm": functools.partial(solvers.edm, draw=draw, churn=getattr(settings, "churn", 0.0)),
+    }
+    return named[settings.solver](field, x, times, watch)
