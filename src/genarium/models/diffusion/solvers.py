@@ -51,7 +51,7 @@ class Field:
         output: Callable[[Tensor, Tensor, Tensor | None], Tensor],
     ):
         self.path, self.prediction, self.output = path, prediction, output
-        self.nearest = max(path.first, prediction.nearest * path.end)
+        self.nearest = path.first or prediction.nearest * path.end
         self.farthest = prediction.farthest * path.end
         self.passes = 0
 
@@ -233,6 +233,19 @@ def root_mean_square(error: Tensor) -> Tensor:
     return error.flatten(1).square().mean(1).sqrt()
 
 
+def dormand_prince(
+    rate: Rate, y: Tensor, t: Tensor, h: Tensor, rows: Tensor, first: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of sizes h [b] from times t [b]: y(t + h) by the formula of order 5, its difference
+    to the one of order 4, and the rate there, with which the next step begins (its `first`)."""
+    k, wide = [first], beside(h, y)
+    for node, weights in zip(NODES[1:], STAGES[1:], strict=True):
+        k.append(rate(y + wide * weighted(k, weights), t + node * h, rows))
+    new = y + wide * weighted(k, FIFTH)
+    k.append(rate(new, t + h, rows))
+    return new, wide * (weighted(k, FIFTH) - weighted(k, FOURTH)), k[-1]
+
+
 def dopri5(
     rate: Rate,
     y: Tensor,
@@ -248,7 +261,7 @@ def dopri5(
     that has arrived is evaluated no more. A step is taken if norm(error/(τ + τ·|y|)) ≤ 1 with τ the
     tolerance, the error being the difference between the formulas of orders 5 and 4.
 
-    Raises RunError where a row has not arrived after `MOST` steps.
+    Raises RunError where a row has not arrived after `MOST` steps, or would need tiny ones.
     """
     result, total = y.clone(), stop - start
     rows = torch.arange(len(y), device=y.device)
@@ -256,32 +269,29 @@ def dopri5(
     h = torch.full_like(t, 0.05 * total)
     first = rate(y, t, rows)
     for _ in range(MOST):
-        k = [first]
-        for node, weights in zip(NODES[1:], STAGES[1:], strict=True):
-            k.append(rate(y + beside(h, y) * weighted(k, weights), t + node * h, rows))
-        new = y + beside(h, y) * weighted(k, FIFTH)
-        k.append(rate(new, t + h, rows))
-        error = beside(h, y) * (weighted(k, FIFTH) - weighted(k, FOURTH))
+        new, error, last = dormand_prince(rate, y, t, h, rows, first)
         scale = tolerance * (1 + torch.maximum(y.abs(), new.abs()))
         size = norm(error / scale).nan_to_num(nan=1e9)
         good = size <= 1
         y = torch.where(beside(good, y), new, y)
-        first = torch.where(beside(good, y), k[-1], first)
+        first = torch.where(beside(good, y), last, first)
         t = torch.where(good, t + h, t)
         h = h * (0.9 * size.clamp(min=1e-10) ** -0.2).clamp(0.2, 5.0)
+        if bool((h.abs() < 1e-9 * abs(total)).any()):
+            break  # not finite, or too steep for any step
         left = stop - t
         h = torch.where(h.abs() > left.abs(), left, h)
         arrived = left.abs() <= 1e-6 * abs(total)
-        result[rows[arrived]] = y[arrived]
-        on = ~arrived
         if bool(arrived.any()):
+            result[rows[arrived]] = y[arrived]
+            on = ~arrived
             rows, y, t, h, first = rows[on], y[on], t[on], h[on], first[on]
         watch(len(result) - len(rows), len(result), result)
         if not len(rows):
             return result
     raise RunError(
-        f"dopri5: {len(rows)} of {len(result)} images did not arrive within {MOST} steps: "
-        f"ask for a larger tolerance than {tolerance:g}, or another solver"
+        f"dopri5: {len(rows)} of {len(result)} images did not arrive within {MOST} steps of any "
+        f"size: ask for a larger tolerance than {tolerance:g}, or another solver"
     )
 
 
