@@ -169,6 +169,8 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
         "text-to-image",
         {"architecture": "fusion", "encoder": "subwords"},
     ),
+    "glow-conditional": ("glow", {"condition": "class", "dequantization": "variational"}),
+    "tarflow-noisy": ("tarflow", {"condition": "class", "noise": 0.1}),
     "vae-dense": ("vae", {"net": "dense", "activation": "tanh", "width": 16, "hidden": 16}),
     "vae-free-bits": ("vae", {"free_bits": 0.5}),
     "vae-logistic": ("vae", {"decoder": "logistic"}),

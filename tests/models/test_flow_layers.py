@@ -180,6 +180,7 @@ def test_a_spline_is_continuous_with_its_derivative() -> None:
     """Left and right of each knot, those at ±B among them, are the same value and slope."""
     spline, given = Spline(5, 2.0), parameters(1, 5)
     knots, _ = spline._knots(given[:, :5])
+    knots = torch.cat([knots, torch.full_like(knots[:, :1], 2.0)], 1)
     below, above = (spline.forward(knots[0] + step, given.expand(6, -1)) for step in (-1e-9, 1e-9))
     for left, right in zip(below, above):
         torch.testing.assert_close(left, right, atol=1e-5, rtol=0)

@@ -59,6 +59,8 @@ def other(name: str, kind: Any, value: Any) -> Any:
         return 1
     if name == "interpolation":
         return 0.0 if value else 1.0
+    if name == "levels":
+        return value // 2  # 256 are the most
     if name in ("categories",):
         return (4,)
     if name == "free_bits":

@@ -43,6 +43,19 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "other.",
         frozenset({"log_prob", "sample"}),
     ),
+    ("explicit", "tractable", "change of variables"): Family(
+        "Explicit density, tractable by a change of variables",
+        "The model is an invertible network f from images to as many Gaussian numbers: "
+        "ln p(x) = ln N(f(x); 0, I) + ln|det ∂f/∂x|, exact, and a sample is f run backwards. "
+        "Codes are exact both ways, so the reconstruction of an image is the image and is not "
+        "scored. Grey levels are given noise first (dequantization), and the likelihood is the "
+        "density of what comes out: on average a lower bound on the probability of the levels, "
+        "so that its bits per dimension are an upper bound on theirs. They compare between "
+        "models whose density has the same name. With Gaussian noise in place of it they are of "
+        "noisy images, and bound nothing. A likelihood counts every pixel alike: one that is "
+        "good can go with samples whose strokes do not join.",
+        frozenset({"log_prob", "sample", "encode", "decode", "prior"}),
+    ),
     ("explicit", "approximate"): Family(
         "Explicit density, approximate",
         "The likelihood needs an integral over codes that cannot be computed; training raises a "

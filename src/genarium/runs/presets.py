@@ -37,6 +37,7 @@ LADDER: dict[str, tuple[int, ...]] = {
     "blocks": (4, 5, 8, 12, 15),
     "layers": (1, 2, 4, 7, 9),
     "hidden": (128, 256, 512, 1024, 1024),
+    "embedding": (64, 96, 128, 192, 256),  # of a transformer
 }
 DENSE = (128, 256, 512, 1024, 1200)  # units of a layer of the dense GAN
 UNITS = (250, 500, 1000, 1000, 2000)  # of a stacked autoencoder
@@ -50,6 +51,8 @@ SIZES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("improved-gan", "vae-gan", "text-to-image", "fast-gan"), ("width",)),
     "infogan": ("width", "hidden"),
     **dict.fromkeys(("pix2pix", "cyclegan"), ("width", "disc_width")),
+    **dict.fromkeys(("realnvp", "glow", "spline-flow"), ("width",)),
+    "tarflow": ("embedding",),
 }
 """Which arguments of a recipe of the package say how large its networks are."""
 
@@ -78,6 +81,13 @@ PAPER: dict[str, dict[str, Any]] = {
         **{"latent": 50, "batch": 20},
     },
     "stacked-autoencoder": {"layers": 3, "hidden": 1000},
+    "realnvp": {"width": 64, "blocks": 8, "couplings": 3, "batch": 64},
+    "glow": {"width": 512, "blocks": 1, "couplings": 32, "lr": 1e-3},
+    "spline-flow": {
+        **{"width": 96, "blocks": 3, "couplings": 7, "bins": 4, "bound": 3.0},
+        **{"lr": 5e-4, "batch": 512},
+    },
+    "tarflow": {"patch": 4, "embedding": 128, "blocks": 4, "layers": 4, "batch": 256},
     "row-lstm": {"layers": 7},
     "diagonal-bilstm": {"layers": 7},
 }

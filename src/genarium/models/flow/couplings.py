@@ -90,19 +90,20 @@ class Coupling(Bijection):
         self.back: Tensor
 
     def _given(self, kept: Tensor, context: Context) -> Tensor:
-        """[B, changed, H, W, P]."""
+        """[B, H, W, changed, P]: as the outputs lie in memory where maps are channels-last."""
         outputs: Tensor = self.network(kept, context)
-        return outputs.unflatten(1, (len(self.changed), -1)).movedim(2, -1)
+        return outputs.permute(0, 2, 3, 1).unflatten(-1, (len(self.changed), -1))
 
     def forward(self, x: Tensor, context: Context = None) -> tuple[Tensor, Tensor]:
-        kept, changed = x[:, self.kept], x[:, self.changed]
+        kept, changed = x[:, self.kept], x[:, self.changed].permute(0, 2, 3, 1)
         changed, terms = self.function.forward(changed, self._given(kept, context))
-        return torch.cat([kept, changed], 1)[:, self.back], terms.flatten(1).sum(1)
+        z = torch.cat([kept, changed.permute(0, 3, 1, 2)], 1)
+        return z[:, self.back], terms.flatten(1).sum(1)
 
     def inverse(self, z: Tensor, context: Context = None) -> Tensor:
-        kept, changed = z[:, self.kept], z[:, self.changed]
+        kept, changed = z[:, self.kept], z[:, self.changed].permute(0, 2, 3, 1)
         changed = self.function.inverse(changed, self._given(kept, context))
-        return torch.cat([kept, changed], 1)[:, self.back]
+        return torch.cat([kept, changed.permute(0, 3, 1, 2)], 1)[:, self.back]
 
 
 class Split(Bijection):

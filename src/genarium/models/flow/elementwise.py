@@ -77,26 +77,23 @@ class Spline:
         self.outputs = 3 * bins - 1
 
     def _knots(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions of the knots [..., K+1] and sizes of the bins [..., K]."""
-        sizes = self.LEAST + (1.0 - self.LEAST * self.bins) * raw.softmax(-1)
-        inner = 2 * self.bound * sizes.cumsum(-1)[..., :-1] - self.bound
-        ends = torch.full_like(inner[..., :1], self.bound)
-        knots = torch.cat([-ends, inner, ends], -1)
-        return knots, knots.diff(dim=-1)
+        """The knots [..., K] that bins begin at, and the sizes of the bins [..., K]."""
+        shares = self.LEAST + (1.0 - self.LEAST * self.bins) * raw.softmax(-1)
+        sizes = 2 * self.bound * shares
+        return F.pad(sizes.cumsum(-1)[..., :-1], (1, 0)) - self.bound, sizes
 
     def _bin(self, at: Tensor, parameters: Tensor, upward: bool) -> tuple[Tensor, ...]:
         """(x_k, w, z_k, h, d_k, d_{k+1}) of the bin that each number lies in, [...] each."""
         k = self.bins
-        x, w = self._knots(parameters[..., :k])
-        z, h = self._knots(parameters[..., k : 2 * k])
+        widths, heights, raw = parameters.split((k, k, k - 1), -1)
+        (x, w), (z, h) = self._knots(widths), self._knots(heights)
         # softplus(raw + offset) is 1 − LEAST at raw = 0
         offset = math.log(math.expm1(1.0 - self.LEAST))
-        inner = self.LEAST + F.softplus(parameters[..., 2 * k :] + offset)
-        d = F.pad(inner, (1, 1), value=1.0)
-        knots = x if upward else z
-        number = (at[..., None] >= knots[..., 1:-1]).sum(-1, keepdim=True)
-        chosen = [t.gather(-1, number) for t in (x, w, z, h, d)]
-        return (*(t[..., 0] for t in chosen), d.gather(-1, number + 1)[..., 0])
+        d = F.pad(self.LEAST + F.softplus(raw + offset), (1, 1), value=1.0)
+        knots = (x if upward else z).detach()
+        number = (at[..., None] >= knots[..., 1:]).sum(-1, keepdim=True)
+        chosen = [t.gather(-1, number)[..., 0] for t in (x, w, z, h, d)]
+        return (*chosen, d.gather(-1, number + 1)[..., 0])
 
     def _derivative(self, xi: Tensor, slope: Tensor, d: Tensor, e: Tensor) -> Tensor:
         """ln dz/dx at ξ, of d = d_k and e = d_{k+1}."""
@@ -137,8 +134,8 @@ class Both:
         self.outputs = first.outputs + second.outputs
 
     def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        n = self.first.outputs
-        return parameters[..., :n], parameters[..., n:]
+        one, other = parameters.split((self.first.outputs, self.second.outputs), -1)
+        return one, other
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         one, other = self._parts(parameters)
