@@ -104,7 +104,7 @@ class Ours:
         self, images: Tensor, batch: int, size: int, width: int, latent: int, precision: str
     ):
         allocator.keep_memory()
-        arguments = {"architecture": "dcgan", "latent": latent, "width": width}
+        arguments = {"architecture": "dcgan", "regularizers": (), "latent": latent, "width": width}
         model = build(recipes.get("dcgan"), Spec(3, size, size), arguments, 0)
         self.generator = model.generator
         options = TrainOptions(

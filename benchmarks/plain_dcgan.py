@@ -49,7 +49,14 @@ from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
 NOISE, BATCH, SAMPLES = 100, 128, 1000
-PAPER = {"architecture": "dcgan", "width": 64, "batch": 128, "lr": 2e-4, "ema": 0.0}
+PAPER = {
+    "architecture": "dcgan",
+    "regularizers": (),
+    "width": 64,
+    "batch": 128,
+    "lr": 2e-4,
+    "ema": 0.0,
+}
 
 
 class Plain:

@@ -256,14 +256,18 @@ def checked(fields: Iterable[Field], values: Mapping[str, Any]) -> dict[str, Any
 def check(setting: Field, value: Any, shown: str | None = None) -> Any:
     """`value` as the setting's type, or a `UserError` that names it (as `shown`).
 
-    A text is read as the type says (flags are texts). Other types are not turned into one
-    another: true is no number, a number no text (a size may be one), 1 is not true.
+    A text is read as the type says (flags are texts), "none" as no value or an empty list. Other
+    types are not turned into one another: true is no number, a number no text (a size may be one),
+    1 is not true.
     """
     from pydantic import TypeAdapter, ValidationError
 
     shown = shown or setting.flag
-    if isinstance(value, str) and value.lower() in ("none", "null") and _optional(setting.type):
-        return None
+    if isinstance(value, str) and value.lower() in ("none", "null"):
+        if _optional(setting.type):
+            return None
+        if _is_sequence(setting.type):
+            value = []
     if setting.name == "size" and isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # size: 32 in a file
     if _is_sequence(setting.type) and isinstance(value, str):

@@ -192,7 +192,7 @@ SPEC = Spec(1, 16, 16, ("a", "b"))
 
 def tiny(**arguments: object) -> GAN:
     torch.manual_seed(0)
-    return dcgan(SPEC, latent=3, width=2, **arguments)  # type: ignore[arg-type]
+    return dcgan(SPEC, latent=3, width=2, **{"regularizers": (), **arguments})  # type: ignore[arg-type]
 
 
 def batch(seed: int = 0, n: int = 6) -> Batch:

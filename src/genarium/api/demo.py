@@ -33,6 +33,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
     },
     "dcgan": {
         "architecture": "dcgan",
+        "regularizers": [],
         "width": 16,
         "latent": 16,
         "lr": 2e-3,

@@ -61,10 +61,11 @@ LARGE_PICTURE = 96  # pixels a side
 EPOCHS = {"quick": 100, "standard": 400, "large": 1000}
 FEWEST_STEPS = 500
 
+DCGAN = {"architecture": "dcgan", "regularizers": (), "width": 64}
 PAPER: dict[str, dict[str, Any]] = {
     "gan": {"latent": 100, "width": 1200, "batch": 100},
-    "dcgan": {"latent": 100, "width": 64, "batch": 128},
-    "cgan": {"latent": 100, "width": 64},
+    "dcgan": {**DCGAN, "latent": 100, "batch": 128},
+    "cgan": {**DCGAN, "latent": 100},
     "lsgan": {"width": 64},
     "infogan": {"latent": 62, "width": 64, "hidden": 1024, "batch": 128},
     "wgan": {"width": 64, "critic_steps": 5, "batch": 64},

@@ -45,7 +45,8 @@ Packing = Annotated[
 Regularizers = Annotated[
     tuple[RegularizerName, ...],
     Help(
-        "additions to the training, separated by commas, each with its settings behind a colon: "
+        "additions to the training, separated by commas (or none), each with its settings behind a "
+        "colon: "
         "diffaugment:color+translation+cutout:PROBABILITY (or adaptive; also flip and affine), "
         "feature-matching:WEIGHT:alone (or beside), "
         "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "

@@ -2,10 +2,11 @@
 
 The defaults are for some hundred to some thousand pictures and minutes of a few cores: the paper's
 discriminator, a generator without checkerboards (`networks.resize`), a width that falls with the
-size, batches of 32 so that there are many steps, a rate to go with them, averaged weights. The
-paper's: --architecture dcgan --width 64 --batch 128 --lr 2e-4 --ema 0 (`genarium.nn.dcgan` holds
-its networks' rules). z ~ N(0, I) where the paper draws it uniform on a cube, so that codes
-interpolate on a sphere.
+size, batches of 32 so that there are many steps, a rate to go with them, averaged weights, and the
+two regularizers that keep a discriminator from learning few pictures by heart. The paper's:
+--architecture dcgan --regularizers none --width 64 --batch 128 --lr 2e-4 --ema 0 (its networks'
+rules are in `genarium.nn.dcgan`). z ~ N(0, I) where the paper draws it uniform on a cube, so that
+codes interpolate on a sphere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import LeastSquares, NonSaturating, Objective
 from genarium.recipes import recipe
 
+FEW_IMAGES = ("r1", "diffaugment")
+
 
 @recipe(
     family="implicit",
@@ -34,13 +37,13 @@ from genarium.recipes import recipe
     batch=32,
     steps=10000,
     training={"ema": 0.99},
-    former={"architecture": "dcgan"},
+    former={"architecture": "dcgan", "regularizers": ()},
 )
 def dcgan(
     spec: Spec,
     *,
     packing: Packing = 1,
-    regularizers: Regularizers = (),
+    regularizers: Regularizers = FEW_IMAGES,
     **common: Unpack[Convolutions],
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
@@ -55,12 +58,12 @@ def dcgan(
     steps=10000,
     training={"ema": 0.99},
     needs=("labels",),
-    former={"architecture": "dcgan"},
+    former={"architecture": "dcgan", "regularizers": ()},
 )
 def cgan(
     spec: Spec,
     *,
-    regularizers: Regularizers = (),
+    regularizers: Regularizers = FEW_IMAGES,
     **common: Unpack[Convolutions],
 ) -> GAN:
     """Conditional GAN: the class label joins the input of both players."""
