@@ -84,6 +84,9 @@ def test_auto_takes_the_bits_that_files_state_else_the_fewest(tmp_path, caplog):
     stated = read(images, tmp_path, full=((0.0,), (16383.0,)))
     assert stated.spec.values.high == (16383.0,)
     assert not caplog.text
+    whole = read(images, tmp_path, full=((0.0,), (65535.0,)))  # as any file of 16 bits says
+    assert whole.spec.values.high == (4095.0,)
+    caplog.clear()
     images[0, 0, 0, 0] = 40000
     assert read(images, tmp_path).spec.values.high == (65535.0,)
     assert read(_twelve(), tmp_path, range="full").spec.values.high == (65535.0,)
