@@ -148,6 +148,16 @@ def test_sixteen_bits_read_as_eight_are_what_earlier_versions_read(tmp_path):
     assert np.array_equal(eight_bits(every), np.round(every / 257).astype(np.uint8))
 
 
+def test_grey_of_channels_with_ranges_of_their_own_has_one(tmp_path):
+    full = ((0.0, 0.0, 10.0), (4095.0, 1023.0, 2000.0))
+    images = np.concatenate([_twelve(), _twelve()[:, :1]], 1)
+    assert read(images, tmp_path, full=full).spec.values.high == full[1]
+    grey = read(images, tmp_path, full=full, channels=1)
+    assert grey.spec.values == Values("uint16", (0.0,), (4095.0,))
+    luma = np.tensordot((0.299, 0.587, 0.114), images[:20].astype(float), axes=(0, 1))
+    assert np.abs(grey.train.images.numpy()[:, 0] - luma).max() <= 0.51
+
+
 def test_a_second_domain_has_a_range_of_its_own(tmp_path):
     a, b = _twelve(), _floats()
     HELD["x"] = Collection({"train": Part(a, extra={"b": b})})
