@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from genarium.contract import EIGHT_BIT, Values
-from genarium.data import Collection, DataOptions, Part, load, source
+from genarium.data import Collection, DataOptions, Part, Request, load, source
+from genarium.data.cache import cached
 from genarium.data.collection import conform, eight_bits
 from genarium.data.options import RangeRule
 from genarium.data.ranges import ends, percentiles
@@ -83,6 +84,9 @@ def test_auto_takes_the_bits_that_files_state_else_the_fewest(tmp_path, caplog):
     stated = read(images, tmp_path, full=((0.0,), (16383.0,)))
     assert stated.spec.values.high == (16383.0,)
     assert not caplog.text
+    whole = read(images, tmp_path, full=((0.0,), (65535.0,)))  # as any file of 16 bits says
+    assert whole.spec.values.high == (4095.0,)
+    caplog.clear()
     images[0, 0, 0, 0] = 40000
     assert read(images, tmp_path).spec.values.high == (65535.0,)
     assert read(_twelve(), tmp_path, range="full").spec.values.high == (65535.0,)
@@ -142,6 +146,16 @@ def test_sixteen_bits_read_as_eight_are_what_earlier_versions_read(tmp_path):
     assert torch.equal(dataset.train.images, torch.from_numpy(eight_bits(images[:20])))
     every = np.arange(65536, dtype=np.uint16).reshape(1, 1, 256, 256)
     assert np.array_equal(eight_bits(every), np.round(every / 257).astype(np.uint8))
+
+
+def test_grey_of_channels_with_ranges_of_their_own_has_one(tmp_path):
+    full = ((0.0, 0.0, 10.0), (4095.0, 1023.0, 2000.0))
+    images = np.concatenate([_twelve(), _twelve()[:, :1]], 1)
+    assert read(images, tmp_path, full=full).spec.values.high == full[1]
+    grey = read(images, tmp_path, full=full, channels=1)
+    assert grey.spec.values == Values("uint16", (0.0,), (4095.0,))
+    luma = np.tensordot((0.299, 0.587, 0.114), images[:20].astype(float), axes=(0, 1))
+    assert np.abs(grey.train.images.numpy()[:, 0] - luma).max() <= 0.51
 
 
 def test_a_second_domain_has_a_range_of_its_own(tmp_path):
@@ -224,3 +238,24 @@ def test_ranges_are_read_as_they_are_written():
     assert RangeRule.of("-1024, 3071") == ("given", (-1024.0, 3071.0), False)
     assert RangeRule.of("percentile:0.1,99.9,per-channel") == ("percentile", (0.1, 99.9), True)
     assert RangeRule.of("data,per-channel") == ("data", (), True)
+
+
+def test_the_cache_keeps_each_type_by_itself(tmp_path):
+    """The same files as 16 bits, as 8, and each by its own ends are three sets."""
+    HELD["y"] = Collection({"train": Part(_twelve())}, identity="the same files")
+
+    @source("kept", summary="", licence="none")
+    def kept(request: Request) -> Collection:
+        known = (request, "kept", "the same files", (2, 5, 4))
+        return cached(*known, lambda: HELD["y"], dtype="uint16")
+
+    sets = [
+        load("kept", DataOptions(cache=str(tmp_path), range=text), progress=False)
+        for text in ("auto", "8-bit", "per-image", "auto")
+    ]
+    kinds = [str(one.train.images.dtype) for one in sets]
+    assert kinds == ["torch.uint16", "torch.uint8", "torch.float32", "torch.uint16"]
+    assert torch.equal(sets[0].train.images, sets[3].train.images)
+    expected = eight_bits(sets[0].train.images.numpy())
+    assert np.array_equal(sets[1].train.images.numpy(), expected)
+    assert len(list((tmp_path / "images").glob("kept-*"))) == 3
