@@ -75,7 +75,7 @@ def placed(config: Config) -> Config:
     """The configuration with every path absolute, so that it means the same data everywhere."""
     data = dict(config.data)
     data["source"] = places.resolved(data["source"])
-    for name in ("from_dir", "cache"):
+    for name in ("from_dir", "cache", "labels"):
         if data.get(name):
             data[name] = places.absolute(data[name])
     return replace(config, data=data)
