@@ -16,7 +16,7 @@ from PIL import Image
 
 from genarium import data
 from genarium.data import DataOptions, cache, index
-from genarium.data.sources import folder as folders
+from genarium.data import filesets as folders
 from genarium.errors import UserError
 
 from .conftest import noise

@@ -15,7 +15,9 @@ from PIL import Image
 from genarium import data
 from genarium.data import decode as decoding
 from genarium.data import depths
-from genarium.data.decode import Bad, Facts, inspect, open_image, strict
+from genarium.data.decode import Bad, Facts, open_image, strict
+from genarium.data.files.wide import Reading
+from genarium.data.files.wide import inspected as inspect
 from genarium.data.stream import stream
 
 from .conftest import noise
@@ -355,7 +357,7 @@ def test_a_tile_is_counted_too():
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from genarium.data.decode import inspect
+from genarium.data.files.wide import inspected as inspect
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 facts = inspect(Path(sys.argv[1]))
 assert not facts.error and facts.width == 4000, facts

@@ -64,8 +64,8 @@ class Facts(NamedTuple):
     cannot be used, or "". brightest: the largest value of a file of 16 bits, -1 for other files.
     note: what the pixels do not show of the file, or "". corrected: how the values were understood,
     where earlier versions took them as they were, or "": it makes other pixels of the same bytes.
-    dtype: as the values are stored. channels: of what is no picture of 8 bits, else 0. count: images
-    in it. full, unit: the range of the values that the file states, and what they measure. group:
+    dtype: as the values are stored. channels: of what is no picture of 8 bits, else 0.
+    images: how many are in it. full, unit: the range of the values that the file states, and what they measure. group:
     of images that belong into one split (a patient's), or "".
     """
 
@@ -82,7 +82,7 @@ class Facts(NamedTuple):
     corrected: str = ""
     dtype: str = "uint8"
     channels: int = 0
-    count: int = 1
+    images: int = 1
     full: tuple[float, float] | None = None
     unit: str = ""
     group: str = ""

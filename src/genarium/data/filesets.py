@@ -114,7 +114,7 @@ def read_files(
     )
     named: dict[str, list[str]] = {split: [] for split in SPLITS}
     for row, split in zip(plan.rows, plan.splits, strict=True):
-        own, count = shown(scanned.files[row].name), facts[row].count
+        own, count = shown(scanned.files[row].name), facts[row].images
         named[split] += [own] if count == 1 else [f"{own}:{number}" for number in range(count)]
     parts = {key: replace(part, names=named[key]) for key, part in stored.parts.items()}
     return replace(stored, parts=parts, info={"name": shown(name), **plan.info})
@@ -131,7 +131,7 @@ def _identity(file: ScannedFile, fact: Facts) -> list[Any]:
     known = [file.name, fact.sha256, not fact.error]
     if fact.channels:  # of other values than 8 bits, or of other channels than a picture's
         full = None if fact.full is None else list(fact.full)
-        return [*known, fact.corrected, fact.dtype, fact.channels, fact.count, full, fact.unit]
+        return [*known, fact.corrected, fact.dtype, fact.channels, fact.images, full, fact.unit]
     return [*known, fact.corrected] if fact.corrected else known
 
 
@@ -351,7 +351,7 @@ def _fill(
             advance(1)
     if lost:
         raise Changed(lost)
-    counts = [facts[row].count for row in plan.rows]
+    counts = [facts[row].images for row in plan.rows]
     parts: dict[str, Part] = {}
     for split in SPLITS:
         labels = plan.layout.labels

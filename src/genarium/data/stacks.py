@@ -149,7 +149,8 @@ def _survey(reader: Reader, request: Request) -> tuple[Survey, _Rows]:
             if dtype == "float32":
                 finite[start : start + len(images)] = np.isfinite(images).all(axis=(1, 2, 3))
             advance(len(images))
-    numbers, classes = None, ()
+    numbers: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
     if reader.labels is not None:
         if len(reader.labels) != total:
             raise Bad(f"{len(reader.labels)} labels for {total} images: give one each")

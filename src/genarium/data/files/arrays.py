@@ -39,7 +39,7 @@ class Header(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
+        return int(math.prod(self.shape)) * self.dtype.itemsize
 
 
 def header(stream: IO[bytes]) -> Header:
@@ -65,9 +65,8 @@ def image(data: bytes, asked: Asked) -> Reader:
     import io
 
     known = _checked(io.BytesIO(data), len(data))
-    order = "F" if known.fortran else "C"
-    count = math.prod(known.shape)
-    values = np.frombuffer(data, known.dtype, count, known.start).reshape(known.shape, order=order)
+    flat = np.frombuffer(data, known.dtype, math.prod(known.shape), known.start)
+    values = shaped(flat, known)
     return arranged(known.shape, known.dtype, asked, lambda rows: values[rows], one=True)
 
 
@@ -116,8 +115,14 @@ def _content(stream: IO[bytes], known: Header) -> NDArray:
     data = stream.read(known.bytes)
     if len(data) != known.bytes:
         raise Bad("ends within an array: write it again")
-    values = np.frombuffer(data, known.dtype)
-    return values.reshape(known.shape, order="F" if known.fortran else "C")
+    return shaped(np.frombuffer(data, known.dtype), known)
+
+
+def shaped(flat: NDArray, known: Header) -> NDArray:
+    """The values of a file in the axes that its header says."""
+    if known.fortran:
+        return flat.reshape(known.shape[::-1]).transpose()
+    return flat.reshape(known.shape)
 
 
 # ------------------------------------------------------------------------ npz
@@ -214,10 +219,7 @@ def _forward(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, known: Header, asked: Asked
 ) -> Reader:
     """A compressed array, read from its start: of a block of images nothing else is kept."""
-    try:
-        first = arranged(known.shape, known.dtype, asked, lambda rows: np.empty(0))
-    except Bad:
-        raise
+    first = arranged(known.shape, known.dtype, asked, lambda rows: np.empty(0))
     row = known.bytes // max(1, known.shape[0])
     if known.fortran or first.shape[0] != known.shape[0] or len(first) * row != known.bytes:
         if known.bytes > MEMORY:
@@ -225,8 +227,8 @@ def _forward(
         with archive.open(info) as stream:
             header(stream)
             whole = np.frombuffer(_exactly(stream, known.bytes, 0), known.dtype)
-        shaped = whole.reshape(known.shape, order="F" if known.fortran else "C")
-        return arranged(known.shape, known.dtype, asked, lambda rows: shaped[rows])
+        values = shaped(whole, known)
+        return arranged(known.shape, known.dtype, asked, lambda rows: values[rows])
     state = _Forward(archive, info, row)
 
     def get(rows: tuple[slice, ...]) -> NDArray:

@@ -120,7 +120,7 @@ class Shards:
                 self.rows.append(ScannedFile(place, f"{split}{number:05d}-{at:07d}"))
                 at += 1
 
-    def bytes(self, row: ScannedFile) -> bytes:
+    def content(self, row: ScannedFile) -> bytes:
         """The encoded picture of a row. `Bad`: there is none."""
         path, _, place = row.file.partition("\0")
         group, _, number = place.partition("/")

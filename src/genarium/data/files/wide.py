@@ -218,7 +218,7 @@ def _known(made: Content, alpha: NDArray | None, full: Ends | None, corrected: s
 
 def _of_values(images: NDArray, frames: bool = False) -> Content:
     """[k,C,H,W] of any number type."""
-    whole = Reader(images.shape, images.dtype, lambda start, stop: images[start:stop])  # type: ignore[arg-type]
+    whole = Reader(images.shape, images.dtype, lambda start, stop: images[start:stop])
     reader, name = settled(whole)
     values = converted(reader.fetch(0, len(reader)), name)
     finite(values)
@@ -365,7 +365,7 @@ def facts(data: bytes, name: str, reading: Reading, sha256: str) -> Facts:
         alpha=made.alpha is not None,
         dtype=str(image.dtype),
         channels=channels,
-        count=count,
+        images=count,
         full=None if made.full is None else (made.full[0][0], made.full[1][0]),
         unit=made.unit,
         group=made.group,

@@ -45,7 +45,7 @@ def parquet(request: Request, *, image: str = "", label: str = "") -> Collection
     """
     named = address(request.source)
     assert named is not None
-    return read(named.path, [ScannedFile(str(named.path), named.path.name)], request, image, label)
+    return read(named.path.name, [ScannedFile(str(named.path), named.path.name)], request, image, label)
 
 
 def read(
@@ -55,7 +55,7 @@ def read(
     try:
         shards = Shards(tables, image, label)
         how = f"{shards.columns.image}"
-        index = Index(Path(tables[0].file).parent / how, request.options, bytes=shards.bytes)
+        index = Index(Path(tables[0].file).parent / how, request.options, bytes=shards.content)
         collection = read_indexed(name, Scan(files=shards.rows), index, request)
         collection = _labelled(collection, shards)
         return _captioned(collection, shards)
