@@ -11,7 +11,7 @@ import torch
 
 import genarium
 from genarium import recipes, verbs
-from genarium.contract import Spec
+from genarium.contract import EIGHT_BIT, Spec, Values
 from genarium.data import Dataset, text
 from genarium.data.dataset import Split
 from genarium.models.gan.composition import REGULARIZERS
@@ -39,9 +39,19 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.undo()
 
 
-def tiny_spec(channels: int = 1, size: int = 16) -> Spec:
+def tiny_spec(
+    channels: int = 1, size: int = 16, values: Values = EIGHT_BIT, second: Values = EIGHT_BIT
+) -> Spec:
     shape = (channels, size, size)
-    return Spec(*shape, ("dark", "light"), second=shape, paired=True, caption_bytes=16)
+    return Spec(
+        *shape,
+        ("dark", "light"),
+        second=shape,
+        paired=True,
+        caption_bytes=16,
+        values=values,
+        second_values=second,
+    )
 
 
 def tiny_images(spec: Spec, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,11 +64,19 @@ def tiny_images(spec: Spec, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.
     return images.to(torch.uint8), labels
 
 
-def tiny_dataset(channels: int = 1, size: int = 16, n: int = 64) -> Dataset:
-    spec = tiny_spec(channels, size)
+def tiny_dataset(
+    channels: int = 1,
+    size: int = 16,
+    n: int = 64,
+    values: Values = EIGHT_BIT,
+    second: Values = EIGHT_BIT,
+) -> Dataset:
+    """values, second: how the images and those of the second domain are stored."""
+    spec = tiny_spec(channels, size, values, second)
     splits = [Split(*tiny_images(spec, n, seed)) for seed in range(3)]
     for split in splits:  # its pair: the same picture turned over and inverted
-        split.extra["b"] = 255 - split.images.flip(2)
+        split.extra["b"] = second.stored(EIGHT_BIT.signed(255 - split.images.flip(2)))
+        split.images = values.stored(EIGHT_BIT.signed(split.images))
         assert split.labels is not None
         words = [("a dark one\nnight", "a light one")[label] for label in split.labels.tolist()]
         split.captions = [f"{word} {number % 4}" for number, word in enumerate(words)]

@@ -17,6 +17,7 @@ from genarium.contract import (
     CAPABILITIES,
     Batch,
     Noise,
+    Values,
     capabilities,
 )
 from genarium.runs.building import build
@@ -236,6 +237,55 @@ def test_no_capability_is_faked(name: str) -> None:
         assert {"log_prob", "sample"} <= set(can)
     if family[:2] == ("explicit", "approximate"):
         assert {"elbo", "sample", "encode", "decode"} <= set(can)
+
+
+TWELVE = Values("uint16", (0.0,), (4095.0,), "given", "counts")
+FLOATS = Values("float32", (-1024.0,), (3071.0,), "given", "HU")
+
+
+@pytest.mark.parametrize(("own", "other"), [(TWELVE, FLOATS), (FLOATS, TWELVE)], ids=["12", "HU"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_other_values_and_channels_go_in_and_come_back(
+    name: str, own: Values, other: Values, tmp_path: Path
+) -> None:
+    """Two channels of 12 bits, or of floats in units: trained, kept, and what comes out is on
+    [-1, 1] and can be had in the data's type."""
+    data = tiny_dataset(2, n=16, values=own, second=other)
+    tiny = recipes.get(name).tiny
+    run = genarium.train(
+        name, data, out=tmp_path / "run", steps=1, batch=8, flip=True, device="cpu", **tiny
+    )
+    run = genarium.load(tmp_path / "run", data=data)
+    assert run.spec == data.spec
+    assert run.spec.values.unit == own.unit
+    some = data.test.images[:3]
+    made = []
+    if "sample" in run.capabilities:
+        made.append(("a", run.sample(3)))
+    if "reconstruct" in run.capabilities:
+        made.append(("a", run.reconstruct(some)))
+    if "complete" in run.capabilities:
+        keep = torch.zeros(16, 16, dtype=torch.bool)
+        keep[:8] = True
+        completed = run.complete(some, keep)
+        made.append(("a", completed))
+        back = run.stored(completed)[:, :, :8].double()  # what is kept is kept exactly
+        lossless = 1e-6 * 4095 if own is FLOATS else 0
+        assert float((back - some[:, :, :8].double()).abs().max()) <= lossless
+    if "translate" in run.capabilities:
+        for way in run.model.directions:
+            made.append((way[2], run.translate(data.test.domain(way[0])[:3], way)))
+    for domain, images in made:
+        assert images.shape == (3, 2, 16, 16)
+        assert images.abs().max() <= 1
+        stored = run.stored(images, domain)
+        values = run.spec.values_of(domain)
+        values.check(stored, domain)
+        assert values.low[0] <= float(stored.float().min())
+        assert float(stored.float().max()) <= values.high[0]
+    if {"log_prob", "elbo"} & set(run.capabilities):
+        assert bool(run.score(some).isfinite().all())
+        assert own.span in run.model.density or "binarized" in run.model.density
 
 
 # ---------------------------------------------------------------------- processes and kills

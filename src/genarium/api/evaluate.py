@@ -136,12 +136,14 @@ def evaluate(
     ours = opened(run, step, device, settings=sampler) if sources.is_run(run) else run
     theirs = opened(against, None, device) if sources.is_run(against) else against
     options = _options((ours, theirs), size, fit)
-    held = sources.images(theirs, "--against", n, seed, options)
-    images = sources.images(ours, "", n, seed, options)
+    of_run = next((side for side in (ours, theirs) if isinstance(side, Trained)), None)
+    values = None if of_run is None else of_run.spec.values
+    held = sources.images(theirs, "--against", n, seed, options, values=values)
+    images = sources.images(ours, "", n, seed, options, values=values)
     known = None
     if train is not None:
         train = opened(train, None, device) if sources.is_run(train) else train
-        known = sources.images(train, "--train", n, seed, options, "train").images
+        known = sources.images(train, "--train", n, seed, options, "train", values=values).images
     with stages(bool(progress)) as tell:
         scores = plan.score_images(
             images.images,
@@ -185,7 +187,9 @@ def _about(trained: Trained) -> dict[str, str]:
 
 
 def _title(trained: Trained) -> str:
-    return f"{trained.label}: {trained.recipe.name} at step {trained.step}"
+    stored = trained.spec.in_words()
+    seen = f"; data of {stored}, scored as pictures of 8 bits over it" if stored else ""
+    return f"{trained.label}: {trained.recipe.name} at step {trained.step}{seen}"
 
 
 def _shown(given: Any) -> str:

@@ -141,7 +141,7 @@ def train_features(
         model = VICReg(spec, trunk, trunk.dims, lr=lr)
     trainer = Trainer(
         model,
-        TrainingData(dataset.train.images),
+        TrainingData(dataset.train.images, values=spec.values),
         TrainOptions(
             steps=todo,
             batch=batch,

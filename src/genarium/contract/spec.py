@@ -83,6 +83,15 @@ class Spec:
             return self.shape
         return self.second
 
+    def in_words(self) -> str:
+        """How images that are not of 8 bits on 0 to 255 are stored, "" for those that are."""
+        parts = [
+            f"{name}{values.dtype}, {values.span} ({values.rule})"
+            for name, values in (("", self.values), ("b ", self.second_values))
+            if not values.eight_bit
+        ]
+        return "; ".join(parts)
+
     def values_of(self, domain: str) -> Values:
         """What the stored values of domain "a" (the first) or "b" (the second) mean."""
         return self.values if domain == "a" or self.second is None else self.second_values

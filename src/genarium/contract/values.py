@@ -81,6 +81,11 @@ class Values:
         lengths = {high - low for low, high in zip(self.low, self.high, strict=True)}
         return int(lengths.pop()) + 1 if self.integer and len(lengths) == 1 else 0
 
+    def as_option(self) -> str:
+        """The numbers as `DataOptions.range` takes them: "0,4095"."""
+        pairs = [f"{low!r},{high!r}" for low, high in zip(self.low, self.high, strict=True)]
+        return ",".join(pairs) + (",per-channel" if self.per_channel else "")
+
     @property
     def span(self) -> str:
         """The range in words: "0 to 4,095 counts"."""
@@ -139,6 +144,8 @@ class Values:
         """Stored -> v - low, 0 .. high - low, [N,C,H,W] float32, exact for whole numbers."""
         self.check(images, "images")
         x = images.to(torch.float32)
+        if self.eight_bit:
+            return x
         low, high = (self._of(ends, x.device, x.dtype) for ends in (self.low, self.high))
         return torch.minimum((x - low).clamp_(min=0.0), high - low)
 

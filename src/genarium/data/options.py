@@ -16,6 +16,9 @@ LARGEST = 4096
 EIGHT_BIT = "8-bit"
 """The `range` that reads 16 bits a sample as 8, x/257."""
 
+PER_IMAGE = "per-image"
+"""The `range` that makes floats on [0, 1] of each image by its own ends."""
+
 FORMER = {"range": EIGHT_BIT}
 """Options that runs of earlier versions do not name, with the values that read their data again."""
 
@@ -35,7 +38,7 @@ class RangeRule(NamedTuple):
         per_channel = bool(comma) and last == "per-channel"
         word = bare if per_channel else text.replace(" ", "")
         kind, _, numbers = word.partition(":")
-        if word in ("auto", "full", "per-image", EIGHT_BIT):
+        if word in ("auto", "full", PER_IMAGE, EIGHT_BIT):
             if per_channel:
                 raise UserError(
                     f"--range {text}: per-channel goes with data, percentile:0.1,99.9 or LOW,HIGH "

@@ -31,13 +31,23 @@ def as_uint8(images: Tensor) -> Tensor:
     return to_uint8(images.to(torch.float32).nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0))
 
 
+def seen(images: Tensor, shown: tuple[int, ...] = ()) -> Tensor:
+    """Images [N,C,H,W] of any channels as uint8 of 1 or 3: those that `shown` names, else of two
+    the first as red and the second as green, of more than three the first three."""
+    images = as_uint8(images)
+    if shown:
+        images = images[:, list(shown)]
+    if images.shape[1] == 2:
+        return torch.cat([images, torch.zeros_like(images[:, :1])], 1)
+    return images[:, :3]
+
+
 def promote(*batches: Tensor) -> list[Tensor]:
     """Batches [N,C,H,W] as uint8 of one channel count: RGB as soon as one of them is RGB."""
     for batch in batches:
-        if batch.ndim != 4 or batch.shape[1] not in (1, 3):
-            raise ValueError(
-                f"images have shape {tuple(batch.shape)}: expected [N,C,H,W] with 1 or 3 channels"
-            )
+        if batch.ndim != 4 or not batch.shape[1]:
+            raise ValueError(f"images have shape {tuple(batch.shape)}: expected [N,C,H,W]")
+    batches = tuple(map(seen, batches))
     channels = max((batch.shape[1] for batch in batches), default=1)
     return [as_uint8(batch).expand(-1, channels, -1, -1) for batch in batches]
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import TRANSLATED, Model, Samples, Settings
+from genarium.contract import EIGHT_BIT, TRANSLATED, Model, Samples, Settings, Values
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.draws import Draws, conditions_for
@@ -58,11 +58,14 @@ def evaluate_model(
     paired: bool = False,
     conditions: Tensor | None = None,
     draws: Draws | None = None,
+    values: Values | None = None,
+    second_values: Values | None = None,
 ) -> Scores:
     """Score a model by what it can do.
 
-    reference: uint8 [N,C,H,W] images to compare samples with. labels: their classes [N], for
-    metrics that read them, and to say how far the extractor can be trusted on them. conditions:
+    reference: [N,C,H,W] images to compare samples with, as the model's data are stored. labels:
+    their classes [N], for metrics that read them, and to say how far the extractor can be trusted
+    on them. conditions:
     what goes with them, [N,A], of the kind that the model is conditioned on. heldout: images for
     likelihood and reconstruction; the reference if None. train: the training images, for scores
     that see copying, which read all of them. n: samples, and images of either other set, at most.
@@ -70,7 +73,9 @@ def evaluate_model(
     that reference and heldout come from.
     metrics: scores of samples against the reference. second: held-out images of a second domain,
     for a model that translates; the reference is the first then. paired: whether their rows belong
-    together. draws: the samples, where somebody else wants to see them too.
+    together. draws: the samples, where somebody else wants to see them too. values, second_values:
+    what stored values mean; those of the model's data if None. Samples and reference are compared
+    as pictures of 8 bits over the range.
 
     The model is scored in evaluation mode, its modules' modes restored afterwards.
 
@@ -78,12 +83,17 @@ def evaluate_model(
     """
     if n < 1 or batch < 1:
         raise UserError(f"--n {n}, --batch {batch}: both must be at least 1")
+    spec: Any = getattr(model, "spec", None)
+    here, there = (
+        given if given is not None else getattr(spec, name, EIGHT_BIT)
+        for name, given in (("values", values), ("second_values", second_values))
+    )
     chosen = _extractor(extractor, reference)
     shape = tuple(reference.shape[1:])
     labels = _rows_of(reference, labels, n, "labels")
     conditions = _rows_of(reference, conditions, n, "conditions")
-    real = _thin(reference, n, split)
-    held = real if heldout is None else _thin(heldout, n, split)
+    real = _thin(reference, n, split, here)
+    held = real if heldout is None else _thin(heldout, n, split, here)
     report = progress or (lambda what, done, total: None)
     rows: list[Score] = []
     warnings: list[str] = []
@@ -91,13 +101,14 @@ def evaluate_model(
     with evaluation_mode(model), torch.inference_mode():
         theirs = _measure(split, chosen, metrics, real, batch, labels, report, warnings)
         theirs.conditions = conditions
-        context = _context(chosen, theirs) | {
+        context = _context(chosen, theirs, here) | {
             "heldout": {"split": split, "count": len(held), "sha256": _digest(held, theirs, real)},
             "seed": seed,
             "batch": batch,
         }
         if isinstance(model, Samples):
-            _add_train(theirs, train, chosen, metrics, batch, report, warnings)
+            known = None if train is None else Stored(train, values=here)
+            _add_train(theirs, known, chosen, metrics, batch, report, warnings)
             ours = Measured("sample", chosen, metrics)
             draws = draws or Draws(model, seed, conditions_for(model, conditions))
             try:
@@ -126,6 +137,7 @@ def evaluate_model(
                 split=split,
                 report=report,
                 warnings=warnings,
+                values={"a": here, "b": there},
             )
         if heldout is None or heldout is reference:  # the labels are the reference's
             try:
@@ -176,7 +188,7 @@ def evaluate_images(
             "comparable, and the resize before the extractor differs"
         )
     _add_train(theirs, train, chosen, metrics, batch, report, warnings)
-    context = _context(chosen, theirs)
+    context = _context(chosen, theirs, getattr(given, "values", EIGHT_BIT))
     rows = _scores(ours, theirs, metrics, context, warnings, settings)
     return Scores(rows, context, warnings, list(ours.findings))
 
@@ -269,8 +281,8 @@ def _rows_of(images: Tensor | Images, values: Tensor | None, n: int, what: str) 
     return values if rows is None else values[rows]
 
 
-def _thin(images: Tensor, n: int, split: str) -> Images:
-    given = Stored(images)
+def _thin(images: Tensor, n: int, split: str, values: Values) -> Stored:
+    given = Stored(images, values=values)
     if not len(images):
         raise UserError(f"the {split} split holds no images; evaluation needs some")
     return thin(given, n)
@@ -290,8 +302,12 @@ def _digest(held: Images, measured: Measured, real: Images) -> str:
     return reader.digest
 
 
-def _context(extractor: Extractor, reference: Measured) -> dict[str, Any]:
+def _context(
+    extractor: Extractor, reference: Measured, values: Values = EIGHT_BIT
+) -> dict[str, Any]:
+    stated = {} if values.eight_bit else {"pictures": f"8 bits over {values.span}"}
     return {
+        **stated,
         "extractor": {"name": extractor.name, "hash": extractor.hash, "dims": extractor.dims},
         "resize": extractor.resize,
         "reference": {
@@ -304,7 +320,9 @@ def _context(extractor: Extractor, reference: Measured) -> dict[str, Any]:
 
 def _basis(context: dict[str, Any], samples: int) -> dict[str, str | int]:
     reference = context["reference"]
+    pictures = {"pictures": context["pictures"]} if "pictures" in context else {}
     return {
+        **pictures,
         "samples": samples,
         "reference split": reference["split"],
         "reference images": reference["count"],

@@ -2,20 +2,21 @@
 
 `evaluate_images` takes anything that has these four members. `Stored` reads a tensor (a data set's
 may be mapped from the disk), `Drawn` asks a function; `genarium.data.stream` reads folders and
-.npz files.
+.npz files. Images are pictures of 8 bits here: other values become them over their range, one batch
+at a time.
 
-Shapes: N images · C 1 or 3 channels · H, W height and width
+Shapes: N images · C channels · H, W height and width
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, overload
 
 import torch
 from torch import Tensor
 
-from genarium.contract import to_uint8
+from genarium.contract import EIGHT_BIT, Values, to_uint8
 from genarium.errors import UserError
 from genarium.evaluation.metrics.grey import check_images
 
@@ -43,23 +44,52 @@ class Images(Protocol):
 
 
 class Stored:
-    """The images of a tensor, uint8 [N,C,H,W]; rows: only those, [R] int64."""
+    """The images of a tensor [N,C,H,W]; rows: only those, [R] int64. values: what its stored values
+    mean; they come as pictures of 8 bits."""
 
-    def __init__(self, images: Tensor, rows: Tensor | None = None):
-        check_images(images)
-        self.images, self.rows = images, rows
+    def __init__(self, images: Tensor, rows: Tensor | None = None, values: Values = EIGHT_BIT):
+        if values.eight_bit:
+            check_images(images)
+        self.images, self.rows, self.values = images, rows, values
         self.warnings: list[str] = []
 
     def __len__(self) -> int:
         return len(self.images) if self.rows is None else len(self.rows)
 
     def batches(self, batch: int) -> Iterator[Tensor]:
+        return map(self.values.pictures, self.kept(batch))
+
+    def kept(self, batch: int) -> Iterator[Tensor]:
+        """As `batches`, of the type that they are stored as: what a model takes."""
         for start in range(0, len(self), batch):
             part = slice(start, start + batch)
             yield self.images[part if self.rows is None else self.rows[part]]
 
     def take(self, rows: Tensor) -> Stored:
-        return Stored(self.images, rows if self.rows is None else self.rows[rows])
+        return Stored(self.images, rows if self.rows is None else self.rows[rows], self.values)
+
+
+class Seen:
+    """Images of stored values [B,C,H,W] that are read in batches, as pictures of 8 bits over the
+    range of `values`. UserError for values of another type."""
+
+    def __init__(self, images: Images, values: Values, where: str = "images"):
+        self.images, self.values, self.where = images, values, where
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.images.warnings
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(self, batch: int) -> Iterator[Tensor]:
+        for part in self.images.batches(batch):
+            self.values.check(part, self.where)
+            yield self.values.pictures(part)
+
+    def take(self, rows: Tensor) -> Seen:
+        return Seen(self.images.take(rows), self.values, self.where)
 
 
 class Drawn:
@@ -80,10 +110,9 @@ class Drawn:
         for start in range(0, self.count, batch):
             size = min(batch, self.count - start)
             drawn = self.draw(size)
-            if drawn.ndim != 4 or len(drawn) != size or drawn.shape[1] not in (1, 3):
+            if drawn.ndim != 4 or len(drawn) != size or not drawn.shape[1]:
                 raise UserError(
-                    f"the function gave {list(drawn.shape)} for {size} images: give [n,C,H,W], C "
-                    "1 or 3"
+                    f"the function gave {list(drawn.shape)} for {size} images: give [n,C,H,W]"
                 )
             if drawn.dtype != torch.uint8:
                 if not torch.isfinite(drawn).all():
@@ -108,6 +137,10 @@ def shape_of(images: Tensor | Images) -> tuple[int, ...] | None:
     return None if first is None else tuple(first.shape[1:])
 
 
+@overload
+def thin(images: Stored, n: int) -> Stored: ...
+@overload
+def thin(images: Images, n: int) -> Images: ...
 def thin(images: Images, n: int) -> Images:
     """At most n images, the same random ones for the same counts, in their order.
 

@@ -27,7 +27,7 @@ from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.shipped import PICTURES
-from genarium.evaluation.images import Images, as_images, shape_of
+from genarium.evaluation.images import Images, Stored, as_images, shape_of
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
 from genarium.evaluation.scores.measured import Metric
@@ -67,7 +67,8 @@ class Plan:
 
     def _stated(self) -> Extractor:
         test = self.dataset.test
-        return _stated(self.extractor, self.metrics, self.n, test.images, test.labels)
+        known = Stored(test.images, values=self.dataset.spec.values)
+        return _stated(self.extractor, self.metrics, self.n, known, test.labels)
 
     def score(
         self,
@@ -97,6 +98,8 @@ class Plan:
             second=None if data.spec.second is None else data.test.domain("b"),
             paired=data.spec.paired,
             draws=draws or self.draws(model, settings=settings),
+            values=data.spec.values,
+            second_values=data.spec.second_values,
             progress=progress,
         )
 

@@ -63,13 +63,12 @@ def folds(dataset: Dataset, n: int) -> list[Tensor]:
 
 
 def rows_of(dataset: Dataset, rows: Tensor) -> Tensor:
-    """Images of the train and test splits by number, uint8 [N,C,H,W]."""
+    """Images of the train and test splits by number, [N,C,H,W] as stored."""
     known = len(dataset.train)
-    train, test = dataset.train.images, dataset.test.images
-    result = torch.empty(len(rows), *test.shape[1:], dtype=torch.uint8)
     of_test = rows >= known
-    result[~of_test], result[of_test] = train[rows[~of_test]], test[rows[of_test] - known]
-    return result
+    both = [dataset.train.images[rows[~of_test]], dataset.test.images[rows[of_test] - known]]
+    place = torch.cat([(~of_test).nonzero()[:, 0], of_test.nonzero()[:, 0]]).argsort()
+    return torch.cat(both)[place]
 
 
 def sample_scores(
@@ -107,7 +106,7 @@ def sample_scores(
             try:
                 scores = evaluate_images(
                     Drawn(draw, len(rows)),
-                    Stored(rows_of(dataset, rows)),
+                    Stored(rows_of(dataset, rows), values=dataset.spec.values),
                     extractor=extractor,
                     split="train+test",
                     metrics=metrics,

@@ -38,7 +38,8 @@ class Classifier(Model):
         self.spec = encoder.spec
         self.encoder = encoder
         with torch.enable_grad():
-            blank = torch.zeros(1, *self.spec.shape, dtype=torch.uint8, device=_device(encoder))
+            kind, place = self.spec.values.torch_dtype, _device(encoder)
+            blank = torch.zeros(1, *self.spec.shape, dtype=kind, device=place)
             code = _encode(encoder, blank)
         if not code.requires_grad:
             raise UserError(
@@ -50,7 +51,7 @@ class Classifier(Model):
         self.phases = (Phase("classifier", optim=optim or Optim()),)
 
     def logits(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,K]."""
+        """Images [B,C,H,W] as stored -> [B,K]."""
         return self.head(_encode(self.encoder, images))
 
     def step(self, batch: Batch, phase: str) -> Step:
@@ -106,7 +107,7 @@ def finetune(
     Adam at `lr`, falling to 0 as half a cosine, for `steps` batches; nothing is chosen by looking
     at held-out images. A seed decides the labelled images (`balanced`), their order and the
     fresh network. model: trained; it is copied, never changed. fresh: (seed) -> the same
-    network, untrained. train, test: (uint8 [N,C,H,W], labels [N]). classes: K, by default those
+    network, untrained. train, test: (images [N,C,H,W], labels [N]). classes: K, by default those
     of the model's data. labels: None takes all.
 
     Raises UserError for a model that lets no gradients through or more labels than there are.
@@ -120,7 +121,7 @@ def finetune(
     errors: dict[str, list[float]] = {"pretrained": [], "scratch": []}
     for seed in seeds:
         rows = balanced(truth, count, seed)
-        data = TrainingData(images[rows], truth[rows])
+        data = TrainingData(images[rows], truth[rows], values=model.spec.values)
         for name in errors:
             encoder = copy.deepcopy(model) if name == "pretrained" else fresh(seed)
             encoder.requires_grad_(True)

@@ -269,9 +269,7 @@ class Gaussian(Likelihood):
             levels = values.levels_in_words(values.levels) if values.levels else "levels"
             words = levels if values.levels else f"whole numbers, {values.span}"
             bound = "(lower bound: Gaussian density of uniformly dequantized levels)"
-            self.density = (
-                f"{words} {bound}" if values.integer else self.floats.format(values.span)
-            )
+            self.density = f"{words} {bound}" if values.integer else self.floats.format(values.span)
         self.scaled = nn.Parameter(torch.tensor(log_variance / self.GAIN))
 
     @property
@@ -289,11 +287,8 @@ class Gaussian(Likelihood):
     def target(self, batch: Batch) -> Tensor:
         if not self.values.integer:
             return batch.signed()
-        if self.values.eight_bit:
-            levels, half = batch.images.to(torch.float32), 128.0
-        else:
-            count = torch.tensor(self.counts, device=batch.images.device).view(-1, 1, 1)
-            levels, half = self.values.above_low(batch.images), count / 2.0
+        levels = self.values.above_low(batch.images)
+        half = torch.tensor(self.counts, device=levels.device).view(-1, 1, 1) / 2.0
         return (levels + batch.noise.uniform(*levels.shape[1:])).div_(half).sub_(1.0)
 
     def signed(self, target: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ def collect(
         hardware=hardware(),
     )
     chosen = fair_rows(dataset.test, seed=seed)
+    seen = dataset.spec.values.pictures
     planar = dataset.spec.planar
     n = max(n, POINTS) if planar else n
     draws = (
@@ -127,22 +129,29 @@ def collect(
             report.samples = as_uint8(drawn)
             if not planar:
                 say("nearest training images")
-                train, held_out = dataset.train.images, test[chosen[:HELD_OUT]]
-                neighbours = train[nearest_index(torch.cat([report.samples, held_out]), train)]
+                train, held_out = dataset.train.images, seen(test[chosen[:HELD_OUT]])
+                queries = torch.cat([report.samples, held_out])
+                neighbours = seen(train[nearest_index(queries, train, seen)])
                 report.copies = matches(report.samples, neighbours[: len(drawn)])
                 report.baseline = matches(held_out, neighbours[len(drawn) :])
         if "reconstruct" in able:
             say("reconstructions")
             shown = test[chosen[: POINTS if dataset.spec.planar else RECONSTRUCTED]]
-            report.reconstructions = Pairs(shown, _made(model, model.reconstruct, shown))
+            report.reconstructions = Pairs(seen(shown), _made(model, model.reconstruct, shown))
         if "translate" in able:
             say("translations")
-            report.translations = of_split(model, dataset.test, TRANSLATED, seed, seed)
+            report.translations = of_split(
+                model, dataset.spec, dataset.test, TRANSLATED, seed, seed
+            )
         if "decode" in able and ("encode" in able or "prior" in able):
             say("interpolations")
             report.interpolations = interpolations_of(
                 model, able, test[chosen[: 2 * ROWS]], seed, settings
             )
+            ends = report.interpolations.ends
+            if ends is not None:
+                shown = seen(ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
+                report.interpolations = replace(report.interpolations, ends=shown)
     return report
 
 
@@ -156,6 +165,7 @@ def describe_data(dataset: Any) -> Data:
         counts={name: len(getattr(dataset, name)) for name in splits},
         attribution=str(dataset.info.get("attribution") or ""),
         mixture=dataset.info.get("mixture"),
+        values=dataset.spec.in_words(),
     )
 
 
@@ -191,8 +201,13 @@ def _made(model: Any, method: Callable[[Tensor], Tensor], images: Tensor) -> Ten
     return as_uint8(method(images.to(device)))
 
 
-def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:
-    """Index of the nearest of `corpus` [M,C,H,W] for each of `queries` [N,C,H,W], both uint8."""
+def nearest_index(
+    queries: Tensor, corpus: Tensor, seen: Callable[[Tensor], Tensor] = lambda images: images
+) -> Tensor:
+    """Index of the nearest of `corpus` [M,C,H,W] for each of `queries` [N,C,H,W], both uint8.
+
+    seen: makes pictures of a part of the corpus, where it holds other values.
+    """
     from genarium.evaluation.metrics.neighbours import nearest
 
     # In parts, so that a large training set is never in memory as floats.
@@ -200,7 +215,7 @@ def nearest_index(queries: Tensor, corpus: Tensor) -> Tensor:
     distance = torch.full((len(queries),), torch.inf, dtype=torch.float64)
     index = torch.zeros(len(queries), dtype=torch.int64)
     for start in range(0, len(corpus), part):
-        here, result = nearest(queries, corpus[start : start + part])
+        here, result = nearest(queries, seen(corpus[start : start + part]))
         closer = here < distance
         distance[closer], index[closer] = here[closer], result[closer] + start
     return index

@@ -120,6 +120,7 @@ def headline(reports: Sequence[ModelReport], created: str) -> dict[str, str | No
     return {
         "Data set": f"{data.name} ({manifests})",
         "Images": f"{counts}; {shapes}",
+        "Values": _several(report.data.values for report in reports) or None,
         "Seeds": f"training {seeds}; samples {drawn}" if seeds else f"samples {drawn}",
         "Hardware": _several(report.hardware for report in reports),
         "Versions": ", ".join(used),
@@ -129,7 +130,8 @@ def headline(reports: Sequence[ModelReport], created: str) -> dict[str, str | No
 
 def _shape(shape: tuple[int, int, int]) -> str:
     channels, height, width = shape
-    return f"{width} × {height} pixels, {'grey' if channels == 1 else 'RGB'}"
+    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+    return f"{width} × {height} pixels, {kind}"
 
 
 def _several(values: Iterable[str]) -> str:

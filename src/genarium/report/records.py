@@ -52,7 +52,8 @@ class Trained(Protocol):
 @dataclass(frozen=True)
 class Data:
     """The data set that a run is reported on. counts: images by split. mixture: the Gaussians that
-    its points follow, where it has points and they do."""
+    its points follow, where it has points and they do. values: how the images are stored and what
+    -1 and 1 stand for, "" of 8 bits on 0 to 255."""
 
     name: str
     manifest: str
@@ -60,6 +61,7 @@ class Data:
     counts: Mapping[str, int]
     attribution: str = ""
     mixture: Mapping[str, Any] | None = None
+    values: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.contract import Spec
 from genarium.data.choice import fair_rows
 from genarium.drawing.images import as_uint8, grid, promote
 from genarium.report.records import Pairs
@@ -23,28 +24,39 @@ ACROSS = 12  # cells in a row of a sheet
 
 
 def translated(
-    model: Any, given: Tensor, direction: str, seed: int = 0, target: Tensor | None = None
+    model: Any,
+    spec: Spec,
+    given: Tensor,
+    direction: str,
+    seed: int = 0,
+    target: Tensor | None = None,
 ) -> Pairs:
-    """uint8 images [N,C,H,W] with their translations by a model in evaluation mode.
+    """Images [N,C,H,W] as stored, as pictures of 8 bits beside those of their translations by a
+    model in evaluation mode.
 
-    target: what they should become, uint8 [N,C',H,W], where it is known.
+    target: what they should become, [N,C',H,W] as stored, where it is known.
     """
     generator = torch.Generator().manual_seed(seed)
-    made = as_uint8(translate_in_parts(model, given, direction, generator))
+    ours, theirs = spec.values_of(direction[0]), spec.values_of(direction[2])
+    drawn = translate_in_parts(model, given, direction, generator)
+    shown, made = ours.pictures(given), as_uint8(drawn)
     if target is not None:
-        return Pairs(given, made, target, "target", direction)
+        return Pairs(shown, made, theirs.pictures(target), "target", direction)
     back = direction[::-1]
     if back not in model.directions:
-        return Pairs(given, made, direction=direction)
-    again = as_uint8(translate_in_parts(model, made, back, generator))
-    return Pairs(given, made, again, "cycle", direction)
+        return Pairs(shown, made, direction=direction)
+    kept = made if theirs.eight_bit else theirs.stored(drawn.nan_to_num(nan=0.0))
+    again = as_uint8(translate_in_parts(model, kept, back, generator))
+    return Pairs(shown, made, again, "cycle", direction)
 
 
-def of_split(model: Any, split: Any, n: int, seed: int = 0, choice: int = 0) -> tuple[Pairs, ...]:
-    """Images of a data set's split in every direction that the model knows.
+def of_split(
+    model: Any, spec: Spec, split: Any, n: int, seed: int = 0, choice: int = 0
+) -> tuple[Pairs, ...]:
+    """Images of a data set's split in every direction that the model knows, as pictures.
 
-    n: images of either domain, at most. seed: of what is left to chance. choice: of which images
-    (see `genarium.data.choice`).
+    spec: of the data. n: images of either domain, at most. seed: of what is left to chance. choice:
+    of which images (see `genarium.data.choice`).
     """
     results = []
     for direction in model.directions:
@@ -55,7 +67,7 @@ def of_split(model: Any, split: Any, n: int, seed: int = 0, choice: int = 0) -> 
         target = None
         if "b" in getattr(split, "extra", {}):
             target = split.domain(direction[2])[here]
-        results.append(translated(model, images[here], direction, seed, target))
+        results.append(translated(model, spec, images[here], direction, seed, target))
     return tuple(results)
 
 

@@ -14,11 +14,12 @@ from genarium.contract import Model, Spec
 from genarium.data import DataOptions, places
 from genarium.data import load as load_data
 from genarium.data.names import shown
+from genarium.data.options import PER_IMAGE
 from genarium.errors import UserError
 from genarium.recipes import Recipe, of_a_run
 from genarium.runs import inputs
 from genarium.runs.configuration import Config
-from genarium.runs.folder import RunFolder
+from genarium.runs.folder import RunFolder, spec_from_dict
 from genarium.training.order import derive
 from genarium.training.randomness import seeded
 
@@ -107,6 +108,10 @@ def own_data(
         options = replace(options, size=f"{spec['height']}x{spec['width']}")
         if not spec.get("second"):
             options = replace(options, channels=spec["channels"])
+    if accept_changes and options.range != PER_IMAGE:  # so may a range
+        values = spec_from_dict(known["spec"]).values
+        if not values.eight_bit:
+            options = replace(options, range=values.as_option())
     sources = [config.data["source"], known.get("given") or config.data["source"]]
     if data is not None:
         sources = [os.fspath(data)]
@@ -167,6 +172,7 @@ def same_data(
             f"on: its images are {'x'.join(map(str, dataset.spec.shape))} (channels x height x "
             "width), or of another number of domains: restore the data, or name them with --data"
         )
+    dataset = _in_range(folder, known, dataset, source)
     then = known.get("info", {}).get("counts", {}).get("total")
     now = dataset.info.get("counts", {}).get("total")
     counts = f" ({then:,} images then, {now:,} now)" if then and now and then != now else ""
@@ -182,6 +188,24 @@ def same_data(
         f"{what}: images that it was trained on may be among the test images", stacklevel=3
     )
     return dataset
+
+
+def _in_range(
+    folder: RunFolder, known: Mapping[str, Any], dataset: Dataset, source: str
+) -> Dataset:
+    """`dataset` with the ranges that the run was trained with; UserError for another type."""
+    spec = spec_from_dict(known["spec"])
+    for own, given in (
+        (spec.values, dataset.spec.values),
+        (spec.second_values, dataset.spec.second_values),
+    ):
+        if own.dtype != given.dtype:
+            raise UserError(
+                f"{shown(source)}: images of {given.dtype}, {folder.path} was trained on "
+                f"{own.dtype}: restore the data, or name them with --data"
+            )
+    ranged = replace(dataset.spec, values=spec.values, second_values=spec.second_values)
+    return replace(dataset, spec=ranged)
 
 
 def _options(config: Config) -> DataOptions:

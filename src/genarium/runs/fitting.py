@@ -169,8 +169,15 @@ def trainer_of(
 
 
 def training_data(dataset: Dataset) -> TrainingData:
-    split = dataset.train
-    return TrainingData(split.images, split.labels, dict(split.extra), dict(split.unpaired))
+    split, spec = dataset.train, dataset.spec
+    return TrainingData(
+        split.images,
+        split.labels,
+        dict(split.extra),
+        dict(split.unpaired),
+        spec.values,
+        spec.second_values,
+    )
 
 
 def _run(

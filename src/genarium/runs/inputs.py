@@ -1,14 +1,24 @@
 """The library's door: what a caller gives, as the tensors that the program computes with.
 
-Images are uint8 [N,C,H,W] inside. `images` takes them as
+Images are [N,C,H,W] inside, of the type that the data are stored as (`Values`): mostly uint8.
+`images` takes them as
 
-    tensors      [N,C,H,W]: uint8, or floats on [-1, 1] as samples are
-    arrays       [N,C,H,W] where the second axis is 1 or 3, else [N,H,W,C]; [N,H,W] is grey
+    tensors      [N,C,H,W]
+    arrays       [N,C,H,W] or [N,H,W,C], as the model's shape says; where none is known the former
+                 if the second axis is 1 or 3 or the last is not, else the latter; [N,H,W] is grey
     lists        of pictures of Pillow, or of such tensors or arrays of one image each
+    results      of a verb, that say in `values` what they are as stored
 
-Floats are rounded as samples are when they are saved: clamped to [-1, 1], x -> 127.5 (x + 1). What
-can not be meant is refused: values beyond ±1.5 (0 .. 255, or another normalization), no value
-below 0 (floats on [0, 1]), values that are not finite, other types.
+of these values, C that of the model's data:
+
+    data of uint8, uint16    the same type: stored values. Floats: on [-1, 1] as samples are
+    data of float32          floats: stored values, in the data's units. So a model's own output, on
+                             [-1, 1], is brought back by `run.stored(x)` first
+
+Floats on [-1, 1] are rounded as samples are when they are saved: clamped to [-1, 1], of 8 bits
+x -> 127.5 (x + 1). What can not be meant is refused: values beyond ±1.5 (0 .. 255, or another
+normalization), no value below 0 (floats on [0, 1]), for data of floats on a far wider range none
+beyond ±1.5 (a model's output), values that are not finite, other types.
 """
 
 from __future__ import annotations
@@ -24,7 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from genarium.contract import to_uint8
+from genarium.contract import EIGHT_BIT, Values
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,21 +52,29 @@ Pictures = (
 BEYOND = 1.5
 """Floats to here are clamped: a linear decoder overshoots a little."""
 
+FAR = 30.0
+"""Length of a range of floats from which on values within ±1.5 are not meant as stored ones."""
+
 ACCEPTED = (
     "give uint8 [N,C,H,W], floats on [-1, 1], an array [N,H,W,C], or a list of pictures of Pillow"
 )
 
 
-def images(value: Any, where: str, shape: tuple[int, int, int] | None = None) -> Tensor:
-    """Images as uint8 [N,C,H,W] on the CPU; see above.
+def images(
+    value: Any,
+    where: str,
+    shape: tuple[int, int, int] | None = None,
+    values: Values = EIGHT_BIT,
+) -> Tensor:
+    """Images [N,C,H,W] as `values` says that they are stored, on the CPU; see above.
 
     where: the function and its argument, for errors. shape: (C, H, W) that they must have. Raises
     UserError for anything else.
     """
-    result = _tensor(value, where)
-    if result.ndim != 4 or result.shape[1] not in (1, 3):
+    result = _tensor(_stored_of(value), where, shape)
+    if result.ndim != 4 or (shape is None and not result.shape[1]):
         hint = "; of one image, images[None]" if result.ndim in (2, 3) else ""
-        raise UserError(f"{where}: of shape {list(result.shape)}: give [N,C,H,W], C 1 or 3{hint}")
+        raise UserError(f"{where}: of shape {list(result.shape)}: give [N,C,H,W]{hint}")
     if shape is not None and tuple(result.shape[1:]) != shape:
         wanted = ",".join(map(str, shape))
         raise UserError(
@@ -65,39 +83,73 @@ def images(value: Any, where: str, shape: tuple[int, int, int] | None = None) ->
         )
     if not len(result):
         raise UserError(f"{where}: there are none: give at least one")
-    if result.dtype == torch.uint8:
+    if values.integer and result.dtype == values.torch_dtype:
         return result
     if not result.is_floating_point():
-        raise UserError(f"{where}: of type {_type(result)}: {ACCEPTED}")
+        how = ACCEPTED if values.eight_bit else f"the data are {values.dtype}, {values.span}"
+        raise UserError(f"{where}: of type {_type(result)}: {how}")
     result = result.float()
     if not bool(result.isfinite().all()):
         raise UserError(f"{where}: some values are not finite: leave those images out")
     low, high = (float(end) for end in result.aminmax())
+    if not values.integer:
+        _expect_units(low, high, values, where)
+        return result
     if max(-low, high) > BEYOND:
         raise UserError(
-            f"{where}: floats from {low:g} to {high:g}: bring them to [-1, 1], or give uint8"
+            f"{where}: floats from {low:g} to {high:g}: bring them to [-1, 1], or give "
+            f"{values.dtype}"
         )
     if low >= 0:
+        call = "genarium.to_uint8(images)" if values.eight_bit else "run.stored(images)"
         raise UserError(
             f"{where}: floats from {low:g} to {high:g}, none below 0: say whether they are on "
-            "[0, 1] (give 2 * images - 1) or on [-1, 1] (give genarium.to_uint8(images))"
+            f"[0, 1] (give 2 * images - 1) or on [-1, 1] (give {call})"
         )
-    return to_uint8(result)
+    return values.stored(result)
 
 
-def _tensor(value: Any, where: str) -> Tensor:
+def _expect_units(low: float, high: float, values: Values, where: str) -> None:
+    """UserError for floats that cannot be meant in the units of data of floats."""
+    lengths = (top - bottom for bottom, top in zip(values.low, values.high, strict=True))
+    if max(-low, high) <= BEYOND and min(lengths) > FAR:
+        raise UserError(
+            f"{where}: floats from {low:g} to {high:g}, the data are {values.span}: give values as "
+            "they are stored, of what a model gave run.stored(images)"
+        )
+
+
+def _stored_of(value: Any) -> Any:
+    """The stored values of a verb's result; anything else as it is."""
+    if isinstance(value, Tensor | np.ndarray | Image.Image | Sequence):
+        return value
+    stored = getattr(value, "values", None)
+    return stored if isinstance(stored, Tensor) else value
+
+
+def _channels_second(value: NDArray[Any], shape: tuple[int, int, int] | None) -> NDArray[Any]:
+    """[N,C,H,W] or [N,H,W,C] -> [N,C,H,W]."""
+    if shape is not None and tuple(value.shape[1:]) == shape:
+        return value
+    last = shape is not None and tuple(value.shape[1:]) == (*shape[1:], shape[0])
+    if last or (value.shape[1] not in (1, 3) and value.shape[3] in (1, 3)):
+        return value.transpose(0, 3, 1, 2)
+    return value
+
+
+def _tensor(value: Any, where: str, shape: tuple[int, int, int] | None = None) -> Tensor:
     """Tensors, arrays and lists of them as one tensor on the CPU, channels second."""
     if isinstance(value, Image.Image):
         value = [value]
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return _list(list(value), where)
+        return _list(list(value), where, shape)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "uifb":
             raise UserError(f"{where}: an array of type {value.dtype}: {ACCEPTED}")
         if value.ndim == 3 and value.shape[2] not in (1, 3):
             value = value[:, None]
-        elif value.ndim == 4 and value.shape[1] not in (1, 3):
-            value = value.transpose(0, 3, 1, 2)
+        elif value.ndim == 4:
+            value = _channels_second(value, shape)
         if not value.dtype.isnative:
             value = value.astype(value.dtype.newbyteorder("="))
         return torch.from_numpy(np.array(value, order="C"))  # torch has no read-only tensors
@@ -106,7 +158,7 @@ def _tensor(value: Any, where: str) -> Tensor:
     raise UserError(f"{where}: {_article(type(value).__name__)}: {ACCEPTED}")
 
 
-def _list(items: list[Any], where: str) -> Tensor:
+def _list(items: list[Any], where: str, shape: tuple[int, int, int] | None = None) -> Tensor:
     if not items:
         raise UserError(f"{where}: there are none: give at least one")
     if all(isinstance(item, Image.Image) for item in items):
@@ -121,7 +173,8 @@ def _list(items: list[Any], where: str) -> Tensor:
             )
         if isinstance(item, np.ndarray):
             grey = item.ndim == 2
-            parts.append(_tensor(item[None] if not grey else item[None, None], where)[0])
+            one = item[None, None] if grey else item[None]
+            parts.append(_tensor(one, where, shape)[0])
         else:
             parts.append(item.detach().cpu() if item.ndim == 3 else item.detach().cpu()[None])
     if len({(part.shape, part.dtype) for part in parts}) > 1:

@@ -12,6 +12,7 @@ import torch
 from genarium import recipes
 from genarium.contract import Model, Settings, Spec, capabilities
 from genarium.data import DataOptions
+from genarium.data.options import EIGHT_BIT, PER_IMAGE
 from genarium.errors import UserError
 from genarium.recipes import Recipe
 from genarium.runs import sampling
@@ -148,5 +149,16 @@ class OpenedRun(Summary):
         policy = {k: v for k, v in self.config["data"].items() if k not in ("source", "from_dir")}
         if self.spec.binarized == "static":
             policy["binarize"] = "static"  # of a set that comes so, too
+        policy["range"] = range_of(self.spec, policy.get("range", "auto"))
         policy |= {"size": f"{self.spec.height}x{self.spec.width}", "channels": self.spec.channels}
         return DataOptions(**(policy | changes))
+
+
+def range_of(spec: Spec, asked: str) -> str:
+    """The option `range` that reads other images as a run's data are: 8 bits as such, else the very
+    numbers of the run. asked: the run's own."""
+    if asked == PER_IMAGE:
+        return asked
+    if spec.values.eight_bit:
+        return EIGHT_BIT
+    return spec.values.as_option()

@@ -33,6 +33,7 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
         held = dataset.train  # of one picture, or of one and its copies, none is left for it
     chosen = fair_rows(held, seed=seed)
     some = held.images[chosen[: shown if planar else shown // 2]]
+    spec = dataset.spec
     captions = [held.captions[row] for row in chosen.tolist()] if held.captions else ()
     asked = text.grid(captions, dataset.spec.caption_bytes, shown)
 
@@ -47,14 +48,16 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
             if model.conditioned_on == "captions" and asked is not None:
                 labels = torch.from_numpy(asked[1])
             images = draw(model, shown, condition=labels, generator=generator)
-            picture = points.sheet(images, columns=8, real=some, mixture=mixture)
+            picture = points.sheet(
+                images, columns=8, real=spec.values.pictures(some), mixture=mixture
+            )
         elif "translate" in can:
-            rows = translations.of_split(model, held, TRANSLATED, derive(seed, "grid"), seed)
+            rows = translations.of_split(model, spec, held, TRANSLATED, derive(seed, "grid"), seed)
             picture = translations.sheet(rows)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
             again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()
-            picture = points.pairs(some, again, columns=8, mixture=mixture)
+            picture = points.pairs(spec.values.pictures(some), again, columns=8, mixture=mixture)
         else:
             return
         folder.samples.mkdir(exist_ok=True)

@@ -52,7 +52,20 @@ def given(
 def listed(
     trained: Trained, where: str, text: str, from_dir: str | None = None, domain: str = "a"
 ) -> Listed:
-    """`given`, before anything is read."""
+    """`given`, before anything is read. Images of another type than the data are refused."""
+    every = _listed(trained, where, text, from_dir, domain)
+    values = trained.spec.values_of(domain)
+
+    def each(rows: list[int]) -> Any:
+        images = every.each(rows)
+        for some in [images] if isinstance(images, torch.Tensor) else images[:1]:
+            values.check(some, where)
+        return images
+
+    return replace(every, each=each)
+
+
+def _listed(trained: Trained, where: str, text: str, from_dir: str | None, domain: str) -> Listed:
     kind, colon, rest = text.partition(":")
     if is_test(text):
         split = trained.dataset().test
@@ -116,7 +129,7 @@ def some(trained: Trained, n: int, seed: int, domain: str = "a", start: int = 0)
 
 
 def pictures(trained: Trained, value: Any, where: str, domain: str = "a") -> Tensor:
-    """Whatever a caller means by images, uint8 [N,C,H,W] as the run's model takes them.
+    """Whatever a caller means by images, [N,C,H,W] as the run's model takes them.
 
     value: a name or a path (see above), several of them, pictures of Pillow (fitted as files are),
     or what `genarium.runs.inputs.images` takes, which must have the model's shape.
@@ -137,7 +150,8 @@ def named(trained: Trained, value: Any, where: str, domain: str = "a") -> Given:
     pillow = isinstance(value, list | tuple) and all(isinstance(x, Image.Image) for x in value)
     if pillow and len(value):
         value = inputs.pillow(value, where, options(trained, domain=domain))
-    images = inputs.images(value, where, trained.spec.domain(domain))
+    spec = trained.spec
+    images = inputs.images(value, where, spec.domain(domain), spec.values_of(domain))
     return Given([str(row) for row in range(len(images))], images)
 
 

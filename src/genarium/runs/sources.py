@@ -15,13 +15,15 @@ from typing import NamedTuple, TypeGuard
 import torch
 from torch import Tensor
 
+from genarium.contract import EIGHT_BIT, Values
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.data.names import shown
+from genarium.data.options import EIGHT_BIT as READ_AS_8
 from genarium.data.stream import stream
 from genarium.errors import UserError
 from genarium.evaluation.draws import Draws, conditions_for
-from genarium.evaluation.images import Drawn, Images, Stored
+from genarium.evaluation.images import Drawn, Images, Seen, Stored
 from genarium.runs import inputs
 from genarium.runs.trained import Trained
 
@@ -62,28 +64,34 @@ def images(
     seed: int = 0,
     options: DataOptions | None = None,
     split: str = "test",
+    values: Values | None = None,
 ) -> Named:
     """The images of any source but a path to a run.
 
     flag: for errors; "" for what is scored. n: samples of a run or a function (default: 1,000).
-    options: how images of files are read (default: their own size and channels). split: of a data
-    set. Raises UserError for what does not exist.
+    options: how images of files are read (default: their own size and channels, as 8 bits). split:
+    of a data set. values: what stored values mean, those of a run that they are held against; all
+    images become pictures of 8 bits over that range. Raises UserError for what does not exist.
     """
+    known = values or EIGHT_BIT
     if isinstance(source, Trained):
         return Named(source.label, samples(source, n or DRAWN, seed))
     if callable(source):
         draw = source  # for mypy: `source` is known to be a function here only
 
         def checked(count: int) -> Tensor:
-            return inputs.images(draw(count), "evaluate: what the function gives")
+            what = "evaluate: what the function gives"
+            return known.pictures(inputs.images(draw(count), what, values=known))
 
         return Named("drawn", Drawn(checked, n or DRAWN))
     if not isinstance(source, str | os.PathLike):
         what = f"evaluate: {flag.strip('-') or 'images'}"
-        return Named("given", Stored(inputs.images(source, what)))
+        return Named("given", Stored(inputs.images(source, what, values=known), values=known))
     if exists(source):
         path = Path(source)
-        return Named(shown(path.resolve().name), stream(path, options))
+        name = shown(path.resolve().name)
+        streamed = stream(path, options or DataOptions(range=READ_AS_8))
+        return Named(name, streamed if known.eight_bit else Seen(streamed, known, name))
     where = f"{flag} {shown(str(source))}".strip()
     if not flag:
         raise UserError(f"{where}: does not exist: name a run, a folder of images or an .npz file")
@@ -94,7 +102,10 @@ def images(
             f"{where}: does not exist: name a folder of images, an .npz file or a data set"
         ) from None
     part = data.split(split)
-    return Named(f"{data.name} {split}", Stored(part.images), str(source).partition(":")[0])
+    same = values is not None and values.dtype == data.spec.values.dtype
+    own = values if values is not None and same else data.spec.values
+    held = Stored(part.images, values=own)
+    return Named(f"{data.name} {split}", held, str(source).partition(":")[0])
 
 
 def samples(trained: Trained, n: int, seed: int) -> Images:

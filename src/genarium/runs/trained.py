@@ -21,7 +21,6 @@ from genarium.contract import (
     Progress,
     Settings,
     draw,
-    from_uint8,
     part_of,
 )
 from genarium.errors import UserError
@@ -136,7 +135,7 @@ class Trained(OpenedRun):
         """
         self.can("decode")
         pixels = given.pictures(self, images, "invert: images")
-        wanted, starts = from_uint8(pixels).to(self.device), []
+        wanted, starts = self.spec.values.signed(pixels).to(self.device), []
         decode = cast(Decodes, self.model).decode
         if "encode" in self.capabilities:
             starts.append(self.encode(pixels).to(self.device)[None])
@@ -202,6 +201,11 @@ class Trained(OpenedRun):
         condition: of the images, for a conditional model; else it finds the class by itself.
         """
         return self._bychunks("reconstruct", images, condition)
+
+    def stored(self, x: Tensor, domain: str = "a") -> Tensor:
+        """Images x on [-1, 1], as a model gives them -> as the data are stored, [N,C,H,W] of their
+        type and in their units. domain: of a model that translates, "a" or "b"."""
+        return self.spec.values_of(domain).stored(x)
 
     def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)
@@ -315,4 +319,5 @@ class Trained(OpenedRun):
         """How many numbers a code has, D."""
         if {"sample", "prior", "decode"} <= {*self.capabilities}:
             return self.codes(1).shape[1]
-        return self.encode(torch.zeros(1, *self.spec.shape, dtype=torch.uint8)).shape[1]
+        blank = torch.zeros(1, *self.spec.shape, dtype=self.spec.values.torch_dtype)
+        return self.encode(blank).shape[1]

@@ -91,7 +91,7 @@ class Validation:
                 f"--keep-best: the data have {count} validation images and the score needs "
                 f"{fewest}: give more images (a tenth of them is set apart), or leave it out"
             )
-        self.held = thin(Stored(dataset.validation.images), MOST)
+        self.held = thin(Stored(dataset.validation.images, values=dataset.spec.values), MOST)
 
         self._likely, self._draws = likely, isinstance(model, Samples)
 
@@ -154,6 +154,7 @@ class Validation:
             split="validation",
             report=_silent,
             warnings=warnings,
+            values={"a": self.data.spec.values, "b": self.data.spec.second_values},
         )
         errors = [row for row in rows if row.name.endswith(" L1") and "cycle" not in row.name]
         chosen = errors or [row for row in rows if " FID " in row.name]
@@ -172,13 +173,14 @@ class Validation:
 
     @cached_property
     def _originals(self) -> Originals:
-        return Originals(self.data.train.images, self.data.test.images)
+        values = self.data.spec.values
+        train, held = (Stored(p.images, values=values) for p in (self.data.train, self.data.test))
+        return Originals(train, held)
 
     @cached_property
     def _extractor(self) -> Extractor:
         spec = self.data.spec
-        shape = spec.shape if spec.second is None else None
-        return by_name.extractor(by_name.default_for(self.data.name, spec), shape=shape)
+        return by_name.extractor(by_name.default_for(self.data.name, spec), shape=spec.shape)
 
     @cached_property
     def _real(self) -> torch.Tensor:

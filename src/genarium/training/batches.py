@@ -136,9 +136,7 @@ class Batches:
             batch.extra[name] = own.to(self.engine.device)
         return batch
 
-    def _images(
-        self, together: list[Tensor], values: list[Values], noise: Noise
-    ) -> list[Tensor]:
+    def _images(self, together: list[Tensor], values: list[Values], noise: Noise) -> list[Tensor]:
         """Images that belong together, [B,C,H,W] each, on the device and changed alike, as the
         options ask for; nothing is drawn where they ask for nothing. They stay as they are stored:
         what is not a mirroring passes through floats and is rounded back."""

@@ -114,7 +114,9 @@ def _others(labels: Tensor, strength: float, draw: torch.Generator) -> Tensor:
 
 
 def _jpeg(image: Tensor, quality: int) -> Tensor:
-    """[C,H,W] written and read again."""
+    """[C,H,W] written and read again; channels that are not RGB each by itself."""
+    if len(image) not in (1, 3):
+        return torch.cat([_jpeg(channel[None], quality) for channel in image])
     grey = len(image) == 1
     pixels = image[0] if grey else image.permute(1, 2, 0).contiguous()
     stream = io.BytesIO()

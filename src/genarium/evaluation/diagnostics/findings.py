@@ -20,7 +20,7 @@ from genarium.evaluation.diagnostics.dropping import Dropping, dropping
 from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.diagnostics.lookalikes import LEAST, PROPOSED, Lookalikes, Pool, thumbnails
 from genarium.evaluation.diagnostics.repeats import Repeats, repeats, rounded
-from genarium.evaluation.images import thinned
+from genarium.evaluation.images import Images, Stored, shape_of, thinned
 from genarium.evaluation.scores.score import Undefined
 
 REAL = 1000  # real images whose own look-alikes are searched
@@ -33,7 +33,7 @@ SHOWN = 8  # pairs kept for the picture
 
 
 class Originals:
-    """The real images that samples are compared with: uint8 train [N,C,H,W], heldout [M,C,H,W].
+    """The real images that samples are compared with: train and heldout, pictures of one shape.
 
     heldout: of the same origin as the training images and not trained on; a test split that was
     collected otherwise would make every good sampler look like a copier. Equal images count once,
@@ -42,15 +42,15 @@ class Originals:
     Raises Undefined for fewer than 20 training images, no held-out ones, or a side under 8 pixels.
     """
 
-    def __init__(self, train: Tensor, heldout: Tensor, *, seed: int = 0):
-        small = thumbnails(train)
-        side = min(train.shape[-2:])
+    def __init__(self, train: Tensor | Images, heldout: Tensor | Images, *, seed: int = 0):
+        small = _thumbnails(train)
+        side = min((shape_of(train) or (0,))[-2:])
         if side < LEAST:
             raise Undefined(
                 f"copying: images of {side} pixels a side are too small to distinguish copies"
             )
         shape = (small.shape[1], small.shape[2], small.shape[3])
-        thumbs = torch.cat([small, thumbnails(heldout, shape)])
+        thumbs = torch.cat([small, _thumbnails(heldout, shape)])
         trained = torch.arange(len(thumbs)) < len(small)
         kept = distinct(thumbs, trained)
         self.index = kept  # row of the pool -> row of train, then heldout
@@ -96,6 +96,15 @@ class Originals:
     def _some(self, count: int, total: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randperm(total, generator=generator)[:count]
+
+
+def _thumbnails(images: Tensor | Images, like: tuple[int, int, int] | None = None) -> Tensor:
+    """`thumbnails` of any set of images, a part of it in memory at a time."""
+    if isinstance(images, Tensor):
+        return thumbnails(images, like)
+    if isinstance(images, Stored) and images.values.eight_bit and images.rows is None:
+        return thumbnails(images.images, like)
+    return torch.cat([thumbnails(part, like) for part in images.batches(4096)])
 
 
 def _proposed(n: int) -> int:

@@ -22,7 +22,7 @@ from genarium.evaluation.diagnostics.findings import (
 )
 from genarium.evaluation.diagnostics.lookalikes import LEAST, thumbnails
 from genarium.evaluation.extractors.extractor import Extractor
-from genarium.evaluation.images import Images, thinned
+from genarium.evaluation.images import Images, Stored, as_images, thinned
 from genarium.evaluation.scores.measured import Measured, Metric
 from genarium.evaluation.scores.score import Score, Undefined
 
@@ -38,14 +38,15 @@ class Watch:
 
     def __init__(
         self,
-        train: Tensor,
-        heldout: Tensor,
+        train: Tensor | Images,
+        heldout: Tensor | Images,
         labels: Tensor | None = None,
         heldout_labels: Tensor | None = None,
         seed: int = 0,
     ):
         self._images, self._labels, self._seed = (train, heldout), (labels, heldout_labels), seed
-        channels, height, width = thumbnails(train[:1]).shape[1:]
+        first = next(as_images(train).batches(1))
+        channels, height, width = thumbnails(first).shape[1:]
         self._shape = (channels, height, width)
 
     @cached_property
@@ -130,9 +131,10 @@ class Watch:
         images, labels = self._images[1], self._labels[1]
         assert labels is not None
         rows = thinned(len(images), LABELLED)  # not the first: they may be sorted by class
+        some = as_images(images)
         if rows is not None:
-            images, labels = images[rows], labels[rows]
-        return confusion(extractor, images, labels)
+            some, labels = some.take(rows), labels[rows]
+        return confusion(extractor, torch.cat(list(some.batches(LABELLED))), labels)
 
 
 def confusion(extractor: Extractor, images: Tensor, labels: Tensor) -> Tensor:
@@ -154,7 +156,9 @@ def for_data(data: Any) -> Watch | None:
     held = data.validation if len(data.validation) else data.test
     if not len(held):
         return None
-    return Watch(data.train.images, held.images, data.train.labels, held.labels)
+    values = data.spec.values
+    train, others = (Stored(part.images, values=values) for part in (data.train, held))
+    return Watch(train, others, data.train.labels, held.labels)
 
 
 def for_images(train: Images, heldout: Images) -> Watch | None:

@@ -17,7 +17,7 @@ import torch
 from genarium.contract import Spec
 from genarium.errors import UserError
 from genarium.evaluation.extractors.dinov2 import dinov2
-from genarium.evaluation.extractors.extractor import Extractor
+from genarium.evaluation.extractors.extractor import Extractor, of_channels
 from genarium.evaluation.extractors.inception_weights import inception
 from genarium.evaluation.extractors.own import registered
 from genarium.evaluation.extractors.pixels import PIXELS, pixels
@@ -55,8 +55,16 @@ def extractor(
     transformer; their `weights` are a path, or an address with "#sha256=...". Any other name is
     one that `extractors.own.feature_extractor` registered.
 
+    shape: of the images; of other channels than 1 or 3 an extractor of pictures looks at each by
+    itself.
+
     Raises UserError for an unknown name, or weights that are missing, changed, or not asked for.
     """
+    made = _named(name, device, shape, weights)
+    return made if shape is None else of_channels(made, shape[0])
+
+
+def _named(name: str, device: str, shape: tuple[int, ...] | None, weights: str | None) -> Extractor:
     key = name.replace("-cnn", "")
     if key in SHIPPED:
         if weights is not None:

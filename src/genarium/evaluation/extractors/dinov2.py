@@ -197,4 +197,5 @@ def dinov2(weights: str | None, device: str = "cpu") -> Extractor:
         resize=RESIZE,
         batch=16 if place.type == "cpu" else 128,
     )
-    return replace(made, network=network.to(place), caveat="features of photographs (LVD-142M)")
+    words = "features of photographs (LVD-142M)"
+    return replace(made, network=network.to(place), caveat=words, colours=True)

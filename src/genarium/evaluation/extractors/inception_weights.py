@@ -98,4 +98,5 @@ def inception(weights: str | None, device: str = "cpu") -> Extractor:
         outputs=OUTPUTS,
         soft_classes=OUTPUTS,
         caveat="features of photographs (ImageNet)",
+        colours=True,
     )

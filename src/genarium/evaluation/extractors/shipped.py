@@ -67,6 +67,7 @@ def shipped(name: str, device: str) -> Extractor:
         resize=GREY_28,
         network=_load(Classifier(len(described["classes"])), stem, content, device),
         prepare=grey_28,
+        colours=True,
     )
 
 
@@ -84,6 +85,7 @@ def pictures(device: str) -> Extractor:
         prepare=efficientnet.prepare,
         batch=32 if torch.device(device).type == "cpu" else 256,
         caveat="features of photographs (ImageNet)",
+        colours=True,
     )
 
 
@@ -102,7 +104,7 @@ class _Channels(nn.Module):
 def _channels_28(images: Tensor) -> Tensor:
     """uint8 [B,3,H,W] -> floats on [0, 1], [B,3,28,28], each channel by itself."""
     if images.shape[1] != 3:
-        raise UserError(f"--extractor {STACKED}: takes RGB images, a digit a channel, not grey")
+        raise UserError(f"--extractor {STACKED}: takes RGB images, a digit a channel, no others")
     return grey_28(images.flatten(0, 1).unsqueeze(1)).view(len(images), 3, SIDE, SIDE)
 
 
@@ -119,6 +121,7 @@ def stacked(device: str) -> Extractor:
         prepare=_channels_28,
         outputs=3 * len(digits.classes),
         caveat="features of the three channels side by side",
+        colours=False,
     )
 
 

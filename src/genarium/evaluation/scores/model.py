@@ -19,10 +19,11 @@ from genarium.contract import (
     HasLogProb,
     HasPosterior,
     Reconstructs,
+    Values,
     to_uint8,
 )
 from genarium.evaluation.draws import Draws
-from genarium.evaluation.images import Images
+from genarium.evaluation.images import Images, Stored
 from genarium.evaluation.metrics.likelihood import bits_per_dim
 from genarium.evaluation.scores.measured import Measured
 from genarium.evaluation.scores.png import png_bytes
@@ -86,7 +87,7 @@ def sample_into(
 
 
 def likelihood(
-    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+    model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
 ) -> list[Score]:
     """Bits per dimension: exact where the model has a likelihood, a bound where it has an ELBO."""
     if not isinstance(model, HasLogProb | HasElbo):
@@ -98,7 +99,7 @@ def likelihood(
         kind = f"from the importance-weighted bound of {k} samples"
     generator = torch.Generator().manual_seed(context["seed"])
     values, files = [], []
-    for done, part in batches(heldout, context["batch"], device_of(model)):
+    for done, part in stored(heldout, context["batch"], device_of(model)):
         if isinstance(model, HasLogProb):
             values.append(model.log_prob(part))
             if done - len(part) < PNG_IMAGES:
@@ -133,6 +134,8 @@ def _png_bytes(model: nn.Module, images: Tensor) -> Tensor:
     if not isinstance(model, HasLevels):
         return torch.zeros(0, dtype=torch.float64)
     levels = model.quantize(images)
+    if model.levels > 256:  # as files of 16 bits would hold them
+        return png_bytes(levels)
     return png_bytes((levels * 255 // (model.levels - 1)).to(torch.uint8))
 
 
@@ -163,21 +166,26 @@ def _compressed(
 
 
 def reconstruction(
-    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+    model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
 ) -> list[Score]:
-    """Mean squared error per pixel of held-out images on [0,1], and the PSNR that it amounts to."""
+    """Mean squared error per pixel of held-out images on [0,1] of the range, and the PSNR that it
+    amounts to."""
     if not isinstance(model, Reconstructs):
         return []
     errors = []
-    for done, part in batches(heldout, context["batch"], device_of(model)):
+    for done, part in stored(heldout, context["batch"], device_of(model)):
         given = (model.reconstruct(part).double() + 1) / 2
-        errors.append((given - part.double() / 255).square().flatten(1).mean(dim=1).cpu())
+        errors.append((given - _unit(part, heldout.values)).square().flatten(1).mean(dim=1).cpu())
         report("reconstruct", done, len(heldout))
     each = torch.cat(errors)
     error = each.mean().item()
     if not torch.isfinite(each).all():
         raise Undefined("reconstruction MSE: the model gave pixels that are not finite")
-    mse = _mean_over("reconstruction MSE", each, context, better="lower", unit="per pixel on [0,1]")
+    values = heldout.values
+    over = "" if values.eight_bit else f"[0,1] is {values.span}"
+    mse = _mean_over(
+        "reconstruction MSE", each, context, better="lower", unit="per pixel on [0,1]", note=over
+    )
     if error == 0:  # without loss: the ratio is infinite
         return [mse]
     psnr = -10 * math.log10(error)
@@ -189,8 +197,13 @@ def reconstruction(
     return [mse, shown]
 
 
+def _unit(images: Tensor, values: Values) -> Tensor:
+    """Stored images on [0, 1] of the range, float64."""
+    return images.double() / 255 if values.eight_bit else values.unit_interval(images).double()
+
+
 def latents(
-    model: nn.Module, heldout: Images, context: dict[str, Any], report: Progress
+    model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
 ) -> list[Score]:
     """How much of the code is used: active units, the KL to the prior, latents that collapsed.
 
@@ -201,7 +214,7 @@ def latents(
     if not isinstance(model, HasPosterior):
         return []
     means, divergences = [], []
-    for done, part in batches(heldout, context["batch"], device_of(model)):
+    for done, part in stored(heldout, context["batch"], device_of(model)):
         mean, log_variance = (values.double().cpu() for values in model.posterior(part))
         means.append(mean)
         divergences.append(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance))
@@ -244,7 +257,7 @@ def latents(
 
 def clustering(
     model: nn.Module,
-    heldout: Images,
+    heldout: Stored,
     labels: Tensor | None,
     context: dict[str, Any],
     report: Progress,
@@ -258,7 +271,7 @@ def clustering(
     if not isinstance(model, Clusters) or len(heldout) < 2:
         return []
     results = []
-    for done, part in batches(heldout, context["batch"], device_of(model)):
+    for done, part in stored(heldout, context["batch"], device_of(model)):
         results.append(model.memberships(part).cpu())
         report("cluster", done, len(heldout))
     memberships = torch.cat(results)
@@ -328,9 +341,20 @@ def parameters(model: nn.Module) -> Score:
 def batches(
     images: Images, batch: int, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[int, Tensor]]:
-    """(images so far, the next `batch` images on `device`)."""
+    """(images so far, the next `batch` images on `device`), as pictures of 8 bits."""
+    return _counted(images.batches(batch), device)
+
+
+def stored(
+    images: Stored, batch: int, device: torch.device | str = "cpu"
+) -> Iterator[tuple[int, Tensor]]:
+    """As `batches`, of the values that a model takes."""
+    return _counted(images.kept(batch), device)
+
+
+def _counted(parts: Iterator[Tensor], device: torch.device | str) -> Iterator[tuple[int, Tensor]]:
     done = 0
-    for part in images.batches(batch):
+    for part in parts:
         done += len(part)
         yield done, part.to(device)
 

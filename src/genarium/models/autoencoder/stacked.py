@@ -114,7 +114,7 @@ class StackedAutoencoder(Model):
         return x
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """Images [B,C,H,W] as stored -> the top code [B,D] on (0, 1); differentiable in the weights."""
+        """As stored [B,C,H,W] -> the top code [B,D] on (0, 1); differentiable in the weights."""
         unconditional(condition)
         return self._up(self.spec.values.unit_interval(images).flatten(1), len(self.layers))
 

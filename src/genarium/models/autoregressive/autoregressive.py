@@ -73,9 +73,9 @@ class Autoregressive(Model):
 
     network: (x [B,C,H,W] floats on [-1, 1], front or None, labels [B] or None) -> [B,C·O,H,W], the
     outputs of R before those of G before those of B. head: the distribution of a level; an image's
-    x becomes the level of one of L equal parts of the range (of 8 bits floor(x·L/256)), for training,
-    likelihood and sampling alike, or with dynamic binarization (`spec.binarized`) a draw of
-    Bernoulli(x/255), anew in each step. classes: K of a conditional network, whose prior is
+    x becomes the level of one of L equal parts of the range (of 8 bits floor(x·L/256)), for
+    training, likelihood and sampling alike, or with dynamic binarization (`spec.binarized`) a draw
+    of Bernoulli(x/255), anew in each step. classes: K of a conditional network, whose prior is
     p(y) = 1/K.
 
     Raises UserError for binarized data and another number of levels than 2.

@@ -55,7 +55,9 @@ def compress(model: Autoregressive, images: Tensor, condition: Condition = None)
     _expect(model, condition, len(images))
     levels = model.quantize(images.cpu())
     parts = [_encode(model, *part) for part in _chunks(levels, condition)]
-    head = HEAD.pack(MAGIC, len(levels), *model.spec.shape, model.levels % LEVELS, _sum(levels, model))
+    head = HEAD.pack(
+        MAGIC, len(levels), *model.spec.shape, model.levels % LEVELS, _sum(levels, model)
+    )
     return head + b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 

@@ -107,7 +107,7 @@ class LogisticMixture:
     """
 
     FLOOR = -7.0
-    """Least ln s: a ninth of a bin of 256 levels, and so of more. Narrower ones only add rounding."""
+    """Least ln s: a ninth of a bin, of 256 levels or fewer; narrower ones only add rounding."""
 
     def __init__(self, levels: int, components: int = 10):
         self.levels, self.components, self.outputs = levels, components, 3 * components

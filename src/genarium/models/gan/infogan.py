@@ -46,7 +46,7 @@ class InfoGAN(GAN):
 
     @torch.no_grad()
     def read_codes(self, images: Tensor) -> list[Tensor]:
-        """Images [B,C,H,W] as stored -> q(c|x): probabilities [B,k] of each category, then the means
+        """As stored [B,C,H,W] -> q(c|x): probabilities [B,k] of each category, then the means
         [B, continuous] of the numbers."""
         judged = self.spec.values.signed(images).to(next(self.parameters()).device)
         features = cast(Discriminator, self.discriminator).features(judged)

@@ -193,7 +193,7 @@ class CycleGAN(Model):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Images [B,C,H,W] of one domain, as stored, -> the other, on [-1, 1]; nothing is random."""
+        """As stored [B,C,H,W] of one domain -> the other, on [-1, 1]; nothing is random."""
         way = chosen(direction, self.directions)
         network = self.a2b if way == "a2b" else self.b2a
         seen = self.spec.values_of(way[0]).signed(images.to(device_of(network)))

@@ -141,7 +141,7 @@ class Pix2Pix(Model):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """As stored [B,C,H,W] -> [B,C',H,W] on [-1, 1]; the dropout's numbers come from `generator`."""
+        """As stored [B,C,H,W] -> [B,C',H,W] on [-1, 1]; dropout draws from `generator`."""
         values = self.spec.values_of(chosen(direction, self.directions)[0])
         device = device_of(self.generator)
         noisy = self.dropout and self.test_dropout

@@ -27,7 +27,7 @@ def bound(
     k: int,
     generator: torch.Generator | None,
 ) -> Tensor:
-    """`VAE.elbo`: the k-sample bound on ln p(x|y) of images [B,C,H,W] as stored, [B] nats, float64."""
+    """`VAE.elbo`: the k-sample bound on ln p(x|y) of images as stored, [B] nats, float64."""
     noise = RowNoise(len(images), generator, images.device)
     rows = max(1, PIXELS_AT_ONCE // model.spec.dims)
     group = max(1, rows // k)

@@ -256,7 +256,7 @@ class VAE(Model):
         return self.infer(self.spec.values.signed(images), self._condition(images, condition))
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """Images [B,C,H,W] as stored -> codes [B, D + S]: the mean of `posterior`, then the condition."""
+        """As stored [B,C,H,W] -> codes [B, D + S]: the mean of `posterior`, then the condition."""
         y = self._condition(images, condition)
         mean = self.infer(self.spec.values.signed(images), y).mean
         return mean if y is None else torch.cat([mean, y], 1)
@@ -268,7 +268,7 @@ class VAE(Model):
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """Images [B,C,H,W] as stored -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
+        """As stored [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
 
     @torch.no_grad()
