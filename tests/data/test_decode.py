@@ -13,7 +13,6 @@ from PIL import Image
 
 from genarium.data import decode as decoding
 from genarium.data.decode import Bad, decode, flatten, strict
-from genarium.data.files.wide import Reading
 from genarium.data.files.wide import inspected as inspect
 
 from .conftest import noise

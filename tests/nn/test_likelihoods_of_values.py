@@ -68,7 +68,9 @@ def test_a_density_of_floats_is_of_their_share_of_the_range() -> None:
     likelihood = dist.Gaussian(log_variance=-3.0, values=FLOATS).double()
     share = torch.linspace(-1.5, 2.5, 4001, dtype=torch.float64).view(-1, 1, 1, 1)
     nats = likelihood.log_prob(torch.zeros_like(share), share * 2 - 1)
-    assert float(nats.exp().sum().detach()) * float(share[1] - share[0]) == pytest.approx(1.0, abs=1e-6)
+    assert float(nats.exp().sum().detach()) * float(share[1] - share[0]) == pytest.approx(
+        1.0, abs=1e-6
+    )
     x = torch.tensor([-1024.0, 3071.0]).view(2, 1, 1, 1)
     assert likelihood.target(Batch(x, values=FLOATS)).flatten().tolist() == [-1.0, 1.0]
 

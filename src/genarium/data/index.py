@@ -116,7 +116,9 @@ class Index:
             stored = self.known[self._key(file)]
             if stamp is not None and stored[:3] == stamp and stamp[2] < self.saved_ns - RACY:
                 fact = Facts(*stored[3:])
-                return fact if fact.full is None else fact._replace(full=(fact.full[0], fact.full[1]))
+                return (
+                    fact if fact.full is None else fact._replace(full=(fact.full[0], fact.full[1]))
+                )
         except (KeyError, TypeError, ValueError):
             pass
         return None

@@ -151,10 +151,11 @@ def _survey(reader: Reader, request: Request) -> tuple[Survey, _Rows]:
             advance(len(images))
     numbers: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
-    if reader.labels is not None:
-        if len(reader.labels) != total:
-            raise Bad(f"{len(reader.labels)} labels for {total} images: give one each")
-        numbers, classes = labels.classes_of(reader.labels)
+    said = reader.labels() if callable(reader.labels) else reader.labels
+    if said is not None:
+        if said.ndim < 1 or len(said) != total:
+            raise Bad(f"labels of shape {list(said.shape)} for {total} images: give one each")
+        numbers, classes = labels.classes_of(said)
     kept = np.flatnonzero(finite)
     used = [digests[row] for row in kept]
     splits = np.full(total, "", "U10")

@@ -99,7 +99,7 @@ def own_data(
     """
     known = folder.about()["data"]
     if data is not None and not isinstance(data, str | os.PathLike):
-        given = inputs.dataset(data, "data")
+        given = inputs.dataset(data, "data", _options(config))
         return same_data(folder, known, given, given.name, True, accept_changes)
     options = _options(config)
     if accept_changes and config.data.get("size") is None:

@@ -192,7 +192,7 @@ def _chosen(members: Members, seen: list[str], asked: Asked) -> str:
     fitting = [
         name
         for name, (_, known) in members.items()
-        if len(known.shape) in (3, 4) and known.dtype.kind in "buif" and math.prod(known.shape)
+        if len(known.shape) in (3, 4) and known.dtype.kind in "buif" and known.bytes
     ]
     if "images" in fitting:
         return "images"

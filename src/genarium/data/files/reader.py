@@ -42,6 +42,10 @@ ALWAYS_ALLOWED = 1 << 30  # bytes; beyond them the growth decides
 GROWTH = 1000  # how many times its size in the file an array may be
 
 
+class Ambiguous(Bad):
+    """An array of which two axes may be the channels."""
+
+
 class Asked(NamedTuple):
     """What may be said of a file behind its path. name: of the array in it. layout: see above.
     labels: the name of an array of labels in it, or a file. pages: of a TIFF, "images", "channels"
@@ -60,7 +64,7 @@ class Reader:
 
     shape: (N, C, H, W). dtype: numpy's type of the values as `fetch` gives them: (start, stop) ->
     [n,C,H,W]. full: the range that the file states, unit: of the values, in words. labels: [N] of
-    whole numbers or texts, or None. notes: what a user should know.
+    whole numbers or texts, or what gives them once all images were read; or None. notes: what a user should know.
     """
 
     shape: tuple[int, int, int, int]
@@ -68,7 +72,7 @@ class Reader:
     fetch: Callable[[int, int], NDArray]
     full: Ends | None = None
     unit: str = ""
-    labels: NDArray | None = None
+    labels: NDArray | Callable[[], NDArray | None] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -132,7 +136,7 @@ def arranged(
     """
     number(dtype)
     layout = layout_of(shape, asked.layout, one)
-    sizes = {letter: length for letter, length in zip(layout, shape, strict=True)}
+    sizes = dict(zip(layout, shape, strict=True))
     result = tuple(sizes.get(letter, 1) for letter in "NCHW")
     if min(shape, default=1) < 1:
         raise Bad(f"an array of shape {list(shape)} holds nothing")
@@ -191,7 +195,7 @@ def layout_of(shape: tuple[int, ...], said: str, one: bool = False) -> str:
             return "NCHW"
         if last <= MOST and last < min(shape[1:3]):
             return "NHWC"
-    raise Bad(
+    raise Ambiguous(
         f"an array of shape {list(shape)}: which axis are the channels? say layout=NCHW or NHWC"
     )
 

@@ -31,7 +31,7 @@ from genarium.data.collection import Ends
 from genarium.data.decode import FORMATS, Facts, bands, channels_agree, read_bytes
 from genarium.data.files import arrays, medical, tiff
 from genarium.data.files.opening import sound
-from genarium.data.files.reader import Asked, Reader, converted, optional, settled
+from genarium.data.files.reader import Asked, Reader, optional, settled
 from genarium.data.formats import BROKEN, Bad, Missing
 
 GAP = rb"(?:\s|#[^\n]*\n)+"
@@ -197,7 +197,7 @@ def _by_pillow(data: bytes) -> Content:
     except BROKEN as error:
         raise Bad(f"broken or truncated ({error or type(error).__name__})") from None
     if values.dtype == np.int32:
-        return _of_values(values[None, None], frames)
+        return of_values(values[None, None], frames)
     full: Ends | None = None
     if values.dtype.kind == "u":
         values = np.ascontiguousarray(values, np.uint16)
@@ -208,7 +208,7 @@ def _by_pillow(data: bytes) -> Content:
     if isinstance(clear, int):
         alpha = (values != clear).astype(np.float32)[None, None]
         alpha = None if alpha.all() else alpha
-    made = _of_values(values[None, None], frames)
+    made = of_values(values[None, None], frames)
     return _known(made, alpha, full, "clear grey" if mended and alpha is not None else "")
 
 
@@ -216,14 +216,13 @@ def _known(made: Content, alpha: NDArray | None, full: Ends | None, corrected: s
     return replace(made, alpha=alpha, full=full, corrected=corrected)
 
 
-def _of_values(images: NDArray, frames: bool = False) -> Content:
+def of_values(images: NDArray, frames: bool = False) -> Content:
     """[k,C,H,W] of any number type."""
     whole = Reader(images.shape, images.dtype, lambda start, stop: images[start:stop])
-    reader, name = settled(whole)
-    values = converted(reader.fetch(0, len(reader)), name)
+    reader, _ = settled(whole)
+    values = reader.fetch(0, len(reader))
     finite(values)
-    brightest = int(values.max(initial=0)) if name == "uint16" else -1
-    return Content(values, frames=frames, brightest=brightest, note=PAGES if frames else "")
+    return Content(values, frames=frames, note=PAGES if frames else "")
 
 
 def _pnm(data: bytes, found: re.Match[bytes]) -> Content:
@@ -247,7 +246,7 @@ def _pnm(data: bytes, found: re.Match[bytes]) -> Content:
         raise Bad(f"values beyond the {top} that its header states")
     images = values.reshape(1, height, width, samples).transpose(0, 3, 1, 2)
     full = ((0.0,), (float(top),)) if top < 65535 else None
-    return _known(_of_values(_grey_where_equal(images)), None, full)
+    return _known(of_values(_grey_where_equal(images)), None, full)
 
 
 def _png(data: bytes) -> Content:
@@ -267,7 +266,7 @@ def _png(data: bytes) -> Content:
     elif isinstance(clear, tuple):
         same = (images == np.array(clear, images.dtype)[:, None, None]).all(axis=1, keepdims=True)
         alpha = (~same).astype(np.float32) if same.any() else None
-    return _known(_of_values(_grey_where_equal(images)), alpha, None)
+    return _known(of_values(_grey_where_equal(images)), alpha, None)
 
 
 def _tiff(data: bytes, reading: Reading) -> Content:
@@ -289,15 +288,13 @@ def _tiff(data: bytes, reading: Reading) -> Content:
         alpha = None if (alpha >= top).all() else (alpha / top).astype(np.float32)
     images = tiff.upright(_grey_where_equal(images), turn)
     alpha = None if alpha is None else tiff.upright(alpha, turn)
-    brightest = int(images.max(initial=0)) if images.dtype == np.uint16 else -1
     return Content(
         np.ascontiguousarray(images),
         alpha,
         made.frames,
-        brightest,
-        PAGES if made.frames else made.note,
-        "axes" if named else "",
-        made.full,
+        note=PAGES if made.frames else made.note,
+        corrected="axes" if named else "",
+        full=made.full,
     )
 
 
@@ -332,7 +329,11 @@ def inspected(path: Path, reading: Reading | None = None) -> Facts:
 
 def facts(data: bytes, name: str, reading: Reading, sha256: str) -> Facts:
     """What is known of a file by its bytes. Raises `Bad`."""
-    made = content(data, name, reading)
+    return known(content(data, name, reading), sha256)
+
+
+def known(made: Content, sha256: str = "") -> Facts:
+    """What is known of what is in a file."""
     common = Facts(
         sha256=sha256,
         frames=made.frames,

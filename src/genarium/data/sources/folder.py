@@ -8,6 +8,7 @@ from pathlib import Path
 from genarium.data import captions
 from genarium.data.addresses import address
 from genarium.data.collection import Collection
+from genarium.data.files.containers import is_zarr
 from genarium.data.files.medical import AXES
 from genarium.data.files.reader import Asked
 from genarium.data.files.tiff import PAGES
@@ -23,7 +24,7 @@ from genarium.errors import UserError
 def _is_folder(text: str) -> bool:
     named = address(text)
     with contextlib.suppress(OSError):
-        return named is not None and named.path.is_dir()
+        return named is not None and named.path.is_dir() and not is_zarr(named.path)
     return False
 
 

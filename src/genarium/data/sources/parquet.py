@@ -45,7 +45,9 @@ def parquet(request: Request, *, image: str = "", label: str = "") -> Collection
     """
     named = address(request.source)
     assert named is not None
-    return read(named.path.name, [ScannedFile(str(named.path), named.path.name)], request, image, label)
+    return read(
+        named.path.name, [ScannedFile(str(named.path), named.path.name)], request, image, label
+    )
 
 
 def read(
