@@ -120,7 +120,8 @@ def note(image: Image.Image) -> str:
 
 
 def stored_as(image: Image.Image) -> tuple[int, int, int]:
-    """(format of the samples, bits of each, samples a pixel) of an opened TIFF; of others (1, 16, 1)."""
+    """(format of the samples, bits of each, samples a pixel) of an opened TIFF; of others (1, 16,
+    1)."""
     if image.format != "TIFF":
         return 1, 16, 1
     return _tag(image, FORMAT, 1), _tag(image, BITS, 1), _tag(image, SAMPLES, 1)
