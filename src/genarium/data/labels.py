@@ -38,6 +38,7 @@ LABELS = ("label", "class", "target", "category")
 SPLIT = ("split", "set", "fold")
 MOST_CLASSES = 10_000
 MOST_VALUES = 64
+LARGE = 10.0  # numbers beyond it are worth a word
 LARGEST = 1 << 28  # bytes of a table
 FIRST = 3  # examples in a message
 
@@ -213,6 +214,11 @@ def joined(
                     "different texts"
                 )
                 continue
+            if not isinstance(made[1][0], str) and max(map(abs, made[1])) > LARGE:
+                warnings.append(
+                    f"column {shown(name)} goes from {made[1][0]:g} to {made[1][1]:g}: models take "
+                    "numbers as they are, so bring them to about -1 to 1"
+                )
             values.append(made[0])
             facts["names"].append(name)
             facts[name] = made[1]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,21 +36,17 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 def dicom(source: Path | bytes, asked: Asked) -> Iterator[Reader]:
     """The frames of a DICOM file."""
     library = optional("pydicom", "DICOM")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
-            raise Bad(f"larger than {LARGEST_FILE >> 20} MiB")
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        yield _frames(library, library.dcmread(io.BytesIO(data)), len(data))
+    if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
+        raise Bad(f"larger than {LARGEST_FILE >> 20} MiB")
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    yield _frames(library, library.dcmread(io.BytesIO(data)), len(data))
 
 
 def patient(data: bytes) -> str:
     """Whose picture a DICOM file is: images of one patient belong into one split; "" if not
     said."""
     library = optional("pydicom", "DICOM")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        head = library.dcmread(io.BytesIO(data), stop_before_pixels=True)
+    head = library.dcmread(io.BytesIO(data), stop_before_pixels=True)
     return str(head.get("PatientID", "") or head.get("StudyInstanceUID", "") or "")
 
 
