@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from genarium.data import ranges
+from genarium.data import labels, ranges
 from genarium.data.collection import (
     Collection,
     binarize,
@@ -43,7 +43,20 @@ def collect(
     source = os.fspath(source)
     entry = find(source)
     collection = entry.read(Request(source, options, progress))
+    return entry, *finished(collection, options, source, entry.licence, expected=expected)
+
+
+def finished(
+    collection: Collection,
+    options: DataOptions,
+    source: str,
+    licence: str,
+    *,
+    expected: str = "",
+) -> tuple[Collection, str]:
+    """What a source gave, as the options ask: all splits, size, labels, range; and its manifest."""
     collection = conform(complete(collection), options)
+    collection = labels.attach(collection, options, shown(source))
     train = collection.parts["train"]
     if options.binarize and "b" in {**train.extra, **train.unpaired}:
         raise UserError(f"--binarize {options.binarize}: images of two domains stay as they are")
@@ -66,7 +79,7 @@ def collect(
     counts = {name: len(part) for name, part in collection.parts.items()}
     collection.info = {
         "source": shown(source),
-        "licence": entry.licence,
+        "licence": licence,
         "classes": list(collection.classes),
         **collection.info,
         "policy": {**rules, **collection.info.get("policy", {})},
@@ -74,7 +87,7 @@ def collect(
     }
     for warning in collection.info.get("warnings", ()):
         log.warning("%s: %s", shown(source), warning)
-    return entry, collection, manifest
+    return collection, manifest
 
 
 def load(

@@ -88,6 +88,8 @@ class DataOptions:
         image becomes floats on [0, 1] by its own ends, and its units are lost. 8-bit: 16 bits are
         read as 8, as earlier versions did.
     background: colour under transparent pixels and around padded images, a name or #rrggbb.
+    labels: a table of the images' files, .csv, .tsv or .parquet: their classes and attributes.
+    label_column: the column of `labels` that holds the class; default: label, class or target.
     max_bad: largest fraction of unreadable files that may be left out.
     allow_overlap: accept the same image in two splits.
     from_dir: folder that holds the official files of a downloadable source.
@@ -100,6 +102,8 @@ class DataOptions:
     range: str = "auto"
     background: str = "white"
     binarize: Binarize | None = None
+    labels: str | None = None
+    label_column: str | None = None
     max_bad: float = 0.01
     allow_overlap: bool = False
     from_dir: str | None = None
@@ -118,6 +122,8 @@ class DataOptions:
             raise UserError(f"--fit {self.fit!r}: choose {', '.join(get_args(Fit))}")
         if self.binarize not in (None, *get_args(Binarize)):
             raise UserError(f"--binarize {self.binarize}: choose static or dynamic, or none")
+        if self.label_column is not None and self.labels is None:
+            raise UserError("--label-column: names a column of --labels TABLE: give that too")
         if not 0.0 <= self.max_bad <= 1.0:
             raise UserError(f"--max-bad {self.max_bad}: give a fraction from 0 to 1")
 
