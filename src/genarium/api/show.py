@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -42,9 +42,9 @@ NATIVE, DEFAULT = 256, 64  # as a folder is read for training: larger and mixed 
 class ContactSheet(Picture):
     """Some pictures of a set, of a class in a row each.
 
-    images: uint8 [n,C,H,W]. names: of each. labels: [n] int64 or None where there are no classes.
-    classes: names in label order. total: how many there are to choose from. folders: those that
-    they are from.
+    images: for the eye, uint8 [n,1 or 3,H,W]. names: of each. labels: [n] int64 or None where there
+    are no classes. classes: names in label order. total: how many there are to choose from. folders: those
+    that they are from.
     """
 
     NAME: ClassVar[str] = "contact-sheet.png"
@@ -154,7 +154,7 @@ def _listed(
     """The pictures, what they are called, and the folder that the sheet belongs to."""
     from genarium.data import Dataset
     from genarium.runs import inputs
-    from genarium.runs.listing import Listed, joined, of_dataset
+    from genarium.runs.listing import Listed, joined
     from genarium.runs.loading import opened
     from genarium.runs.selection import names_of
     from genarium.runs.sources import is_run
@@ -167,12 +167,12 @@ def _listed(
             raise UserError(f"{flag}: the data of a run are read as at training: leave it out")
         run = opened(one, None, "cpu", data=data, accept_changes=accept_changes)
         result = run.dataset(progress)
-        return of_dataset(result), f"{result.name}, the data of {run.name}", run.path
+        return _seen(result), f"{result.name}, the data of {run.name}", run.path
     if data is not None or accept_changes:
         flag = f"--data {data}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: goes with a run folder only")
     if isinstance(source, Dataset):
-        return of_dataset(source), source.name, Path()
+        return _seen(source), source.name, Path()
     read_as = _options(asked)
     if texts:
         return joined([_named(text, read_as, progress) for text in texts]), "", Path()
@@ -184,7 +184,7 @@ def _listed(
 
 def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
     from genarium.data import load
-    from genarium.runs.listing import of_dataset, of_path
+    from genarium.runs.listing import of_path
     from genarium.runs.selection import is_source
     from genarium.runs.sources import exists
 
@@ -193,7 +193,22 @@ def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
         return of_path(text, path, read_as)
     if not is_source(text.partition(":")[0].strip()):
         raise UserError(f"{text} does not exist: name a folder, a file, a data set or a run folder")
-    return of_dataset(load(text, read_as, progress=progress))
+    return _seen(load(text, read_as, progress=progress))
+
+
+def _seen(dataset: Dataset) -> Listed:
+    """The images of a data set, as pictures for the eye."""
+    from genarium.drawing.images import for_the_eye
+    from genarium.runs.listing import of_dataset
+
+    listed = of_dataset(dataset)
+
+    def each(rows: list[int]) -> Tensor:
+        import torch
+
+        return for_the_eye(torch.stack(list(listed.each(rows))), dataset.spec, stored=True)
+
+    return replace(listed, each=each)
 
 
 def _options(asked: dict[str, Any]) -> DataOptions:

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from genarium.data import ranges
+from genarium.data import ranges, showing
 from genarium.data.collection import (
     Collection,
     binarize,
@@ -64,6 +64,9 @@ def collect(
             rules = {**rules, "draw": "by content"}
             manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
+    shown_as = showing.in_words(
+        showing.chosen(options.show, collection.shape[0]), collection.shape[0]
+    )
     collection.info = {
         "source": shown(source),
         "licence": entry.licence,
@@ -72,6 +75,8 @@ def collect(
         "policy": {**rules, **collection.info.get("policy", {})},
         "counts": {**counts, "total": sum(counts.values())},
     }
+    if shown_as:
+        collection.info["shown"] = shown_as
     for warning in collection.info.get("warnings", ()):
         log.warning("%s: %s", shown(source), warning)
     return entry, collection, manifest
@@ -92,11 +97,11 @@ def load(
     """
     from genarium.data.dataset import to_dataset
 
-    entry, collection, manifest = collect(
-        source, options or DataOptions(), progress=progress, expected=expected
-    )
+    options = options or DataOptions()
+    entry, collection, manifest = collect(source, options, progress=progress, expected=expected)
     name = collection.info.get("name", entry.name)
-    return to_dataset(collection, name, manifest)
+    seen = showing.chosen(options.show, collection.shape[0])
+    return to_dataset(collection, name, manifest, seen)
 
 
 def describe(

@@ -171,8 +171,10 @@ def values_of(collection: Collection, domain: str = "a") -> Values:
     return Values(dtype, *found.ends, found.rule, collection.unit)
 
 
-def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
-    """A complete collection as tensors."""
+def to_dataset(
+    collection: Collection, name: str, manifest: str, shown: tuple[int, ...] = ()
+) -> Dataset:
+    """A complete collection as tensors. shown: the channels that pictures show (`Spec.shown`)."""
     channels, height, width = collection.shape
     captions = _captions(collection, name)
     values = values_of(collection)
@@ -191,6 +193,7 @@ def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
             tones=tones_of(collection.parts["train"].images, values),
             values=values,
             second_values=values_of(collection, "b"),
+            shown=shown,
         ),
         manifest=manifest,
         info=collection.info,
