@@ -120,3 +120,37 @@ def test_a_batch_reads_its_images_by_its_values() -> None:
 def test_refusals_name_what_is_wrong(make, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    ("values", "n"),
+    [
+        (TWELVE, 4096),
+        (TWELVE, 256),
+        (TWELVE, 7),
+        (Values("uint8", (0.0,), (100.0,)), 101),
+        (Values("uint8", (0.0,), (100.0,)), 64),
+        (Values("uint16", (0.0,), (65535.0,)), 65536),
+        (FLOATS, 256),
+        (FLOATS, 3),
+    ],
+    ids=str,
+)
+def test_an_image_of_levels_has_these_levels_once_it_is_stored(values: Values, n: int) -> None:
+    levels = torch.arange(n).view(1, 1, 1, -1)
+    image = values.from_levels(levels, n)
+    assert torch.equal(values.quantize(values.stored(image), n), levels)
+    assert (float(image.min()), float(image.max())) == (-1.0, 1.0)
+
+
+def test_values_above_the_low_end_are_exact() -> None:
+    values = Values("uint16", (100.0,), (60000.0,))
+    stored = torch.tensor([0, 100, 101, 59999, 60000, 65535]).to(torch.uint16).view(1, 1, 1, 6)
+    assert values.above_low(stored).flatten().tolist() == [0, 0, 1, 59899, 59900, 59900]
+
+
+def test_values_compare_by_their_numbers() -> None:
+    assert Values("uint16", (0.0,), (4095.0,), "data", "HU") == TWELVE
+    assert Values("uint16", (0.0,), (4094.0,)) != TWELVE
+    assert TWELVE.as_option() == "0.0,4095.0"
+    assert FLOATS.span == "-1,024 to 3,071 HU"

@@ -20,7 +20,7 @@ def test_a_wrong_size_is_named(size):
 @pytest.mark.parametrize(
     ("flag", "options"),
     [
-        ("--channels", {"channels": 2}),
+        ("--channels", {"channels": 0}),
         ("--fit", {"fit": "cover"}),
         ("--max-bad", {"max_bad": 1.5}),
         ("--max-bad", {"max_bad": float("nan")}),

@@ -120,7 +120,8 @@ def at_start(places: Path, limit: int) -> tuple[int, list[str]]:
     The same `train --out` must be taken again, or the run be one that `resume` can start.
     """
     lost = []
-    old, new = (Config("vae", training={"steps": steps}) for steps in (1, 2))
+    known = {"range": "auto"}  # as every run says since it can
+    old, new = (Config("vae", data=known, training={"steps": steps}) for steps in (1, 2))
     spec = {"height": 1, "width": 1, "channels": 1}
     about = {"name": "none", "manifest": "0" * 64, "spec": spec}
     for point in itertools.count():

@@ -187,7 +187,9 @@ def _about(trained: Trained) -> dict[str, str]:
 
 
 def _title(trained: Trained) -> str:
-    return f"{trained.label}: {trained.recipe.name} at step {trained.step}"
+    stored = trained.spec.in_words()
+    seen = f"; data of {stored}, scored as pictures of 8 bits over it" if stored else ""
+    return f"{trained.label}: {trained.recipe.name} at step {trained.step}{seen}"
 
 
 def _shown(given: Any) -> str:

@@ -164,11 +164,11 @@ def tones_of(images: NDArray, values: Values = EIGHT_BIT) -> Tones:
 
 def values_of(collection: Collection, domain: str = "a") -> Values:
     """What the stored values of a domain's images mean."""
-    found = collection.range if domain == "a" else collection.second_range
-    if found is None:
+    chosen = collection.range if domain == "a" else collection.second_range
+    if chosen is None:
         return EIGHT_BIT
     dtype = str(next(iter(collection.domain(domain).values())).dtype)
-    return Values(dtype, *found.ends, found.rule, collection.unit)
+    return Values(dtype, *chosen.ends, chosen.rule, collection.unit)
 
 
 def to_dataset(

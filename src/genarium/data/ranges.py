@@ -132,8 +132,8 @@ def _is_finite_within(images: dict[str, NDArray], name: str) -> dict[str, _Ends]
     if images["train"].dtype.kind != "f":
         return {}
     result = {split: ends(part) for split, part in images.items() if len(part)}
-    for split, found in result.items():
-        if not (np.isfinite(found.low).all() and np.isfinite(found.high).all()):
+    for split, own in result.items():
+        if not (np.isfinite(own.low).all() and np.isfinite(own.high).all()):
             bad = sum(
                 int((~np.isfinite(images[split][rows])).any(axis=(1, 2, 3)).sum())
                 for rows in chunks(images[split])
@@ -171,8 +171,7 @@ def _decide(
         low, high = percentiles(train, rule.numbers, rule.per_channel)
         words = f"percentiles {rule.numbers[0]:g} and {rule.numbers[1]:g} of the training images"
     else:
-        found = known.get("train") or ends(train)
-        low, high = found.low, found.high
+        low, high = known.get("train") or ends(train)
         if not rule.per_channel:
             low, high = low.min(keepdims=True), high.max(keepdims=True)
         words = "the smallest and largest training value"
@@ -239,7 +238,7 @@ def percentiles(
     upper = upper if per_channel else upper.sum(axis=0, keepdims=True)
     results = []
     for q in asked:
-        found = []
+        each = []
         for group, counts in enumerate(upper):
             rank = max(1, int(np.ceil(q / 100 * counts.sum() - 1e-9)))
             cumulative = counts.cumsum()
@@ -250,8 +249,8 @@ def percentiles(
                 chosen = slice(group, group + 1) if per_channel else slice(None)
                 lower = _within(images[:, chosen], keys, high)
                 key = high << width | int(np.searchsorted(lower.cumsum(), rest))
-            found.append(back(key))
-        results.append(np.array(found, np.float64))
+            each.append(back(key))
+        results.append(np.array(each, np.float64))
     return tuple(results)
 
 
@@ -299,9 +298,9 @@ def _beyond(images: dict[str, NDArray], chosen: Range, known: dict[str, _Ends]) 
         return {}
     result = {}
     for split, part in images.items():
-        found = known.get(split)
-        within = found is not None and (
-            (found.low >= low.ravel()).all() and (found.high <= high.ravel()).all()
+        own = known.get(split)
+        within = own is not None and (
+            (own.low >= low.ravel()).all() and (own.high <= high.ravel()).all()
         )
         outside = 0 if within else sum(_outside(part, low, high))
         result[split] = outside / max(1, part.size)

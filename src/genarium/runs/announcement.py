@@ -123,9 +123,12 @@ def plan(recipe: str, dataset: Dataset, trainer: Trainer) -> list[str]:
 
 
 def shape(spec: Spec) -> str:
-    """Height, width and channels in words."""
+    """Height, width, channels, and values that are not of 8 bits on 0 to 255, in words."""
     colours = {1: "grey", 3: "RGB"}.get(spec.channels, f"{spec.channels} channels")
-    return "points of the plane" if spec.planar else f"{spec.height}x{spec.width}, {colours}"
+    if spec.planar:
+        return "points of the plane"
+    stored = spec.in_words()
+    return f"{spec.height}x{spec.width}, {colours}" + (f", {stored}" if stored else "")
 
 
 def networks(model: Model) -> str:

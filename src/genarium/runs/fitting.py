@@ -51,7 +51,9 @@ def begin(
     what = (
         f"{flag_of(name)} auto: {value}, by what the data are" for name, value in chosen.items()
     )
-    notes = [*notes, *what]
+    stored = dataset.spec.in_words()
+    values = [f"images are {stored}; --range says what -1 and 1 stand for"] if stored else []
+    notes = [*notes, *values, *what]
     engine = engine_of(config)
     count = threads.chosen(TrainOptions(**config.training), engine)
     config = with_threads(config, count)

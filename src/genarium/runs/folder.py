@@ -167,6 +167,8 @@ class RunFolder:
         name, data = self.path.name, about["data"]
         arguments = "\n".join(f"- {k}: {v}" for k, v in config.arguments.items())
         shape = "×".join(str(data["spec"][k]) for k in ("height", "width", "channels"))
+        values = data.get("info", {}).get("values")
+        shape += f"; {values['type']}, {values['range']}, {values['rule']}" if values else ""
         return f"""# {name}
 
 A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), trained by Genarium

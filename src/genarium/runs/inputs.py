@@ -4,8 +4,8 @@ Images are [N,C,H,W] inside, of the type that the data are stored as (`Values`):
 `images` takes them as
 
     tensors      [N,C,H,W]
-    arrays       [N,C,H,W] or [N,H,W,C], as the model's shape says; of no known shape the first where
-                 the second axis is 1 or 3 or the last is not, else [N,H,W,C]; [N,H,W] is grey
+    arrays       [N,C,H,W] or [N,H,W,C], as the model's shape says; where none is known the former
+                 if the second axis is 1 or 3 or the last is not, else the latter; [N,H,W] is grey
     lists        of pictures of Pillow, or of such tensors or arrays of one image each
     results      of a verb, that say in `values` what they are as stored
 

@@ -53,16 +53,16 @@ def listed(
     trained: Trained, where: str, text: str, from_dir: str | None = None, domain: str = "a"
 ) -> Listed:
     """`given`, before anything is read. Images of another type than the data are refused."""
-    found = _listed(trained, where, text, from_dir, domain)
+    every = _listed(trained, where, text, from_dir, domain)
     values = trained.spec.values_of(domain)
 
     def each(rows: list[int]) -> Any:
-        images = found.each(rows)
+        images = every.each(rows)
         for some in [images] if isinstance(images, torch.Tensor) else images[:1]:
             values.check(some, where)
         return images
 
-    return replace(found, each=each)
+    return replace(every, each=each)
 
 
 def _listed(trained: Trained, where: str, text: str, from_dir: str | None, domain: str) -> Listed:

@@ -202,10 +202,10 @@ class Trained(OpenedRun):
         """
         return self._bychunks("reconstruct", images, condition)
 
-    def stored(self, images: Tensor, domain: str = "a") -> Tensor:
-        """Images on [-1, 1], as a model gives them, as the data are stored: [N,C,H,W] of their type
-        and in their units. domain: of a model that translates, "a" or "b"."""
-        return self.spec.values_of(domain).stored(images)
+    def stored(self, x: Tensor, domain: str = "a") -> Tensor:
+        """Images x on [-1, 1], as a model gives them -> as the data are stored, [N,C,H,W] of their
+        type and in their units. domain: of a model that translates, "a" or "b"."""
+        return self.spec.values_of(domain).stored(x)
 
     def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)

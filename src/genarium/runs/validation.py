@@ -180,8 +180,7 @@ class Validation:
     @cached_property
     def _extractor(self) -> Extractor:
         spec = self.data.spec
-        shape = spec.shape if spec.second is None else None
-        return by_name.extractor(by_name.default_for(self.data.name, spec), shape=shape)
+        return by_name.extractor(by_name.default_for(self.data.name, spec), shape=spec.shape)
 
     @cached_property
     def _real(self) -> torch.Tensor:

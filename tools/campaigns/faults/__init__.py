@@ -15,6 +15,7 @@ from faults import (
     networks,
     study_and_report,
     training,
+    values,
 )
 from faults.fault import Fault
 
@@ -26,6 +27,7 @@ FAULTS: tuple[Fault, ...] = (
     *networks.FAULTS,
     *training.FAULTS,
     *data.FAULTS,
+    *values.FAULTS,
     *evaluation.FAULTS,
     *codes_and_latent.FAULTS,
     *study_and_report.FAULTS,

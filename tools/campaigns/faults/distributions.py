@@ -105,8 +105,8 @@ FAULTS = (
         ),
         (
             "gaussian: level's middle",
-            "return (_full(output) * (256.0 / 255.0)).clamp(-1.0, 1.0)",
-            "return _full(output).clamp(-1.0, 1.0)",
+            "return (x * (256.0 / 255.0)).clamp(-1.0, 1.0)",
+            "return x.clamp(-1.0, 1.0)",
             "means shown a little too grey",
         ),
     ),

@@ -90,8 +90,8 @@ FAULTS = (
         ),
         (
             "flip: axis",
-            "values = [torch.where(mirrored, images.flip(3), images) for images in values]",
-            "values = [torch.where(mirrored, images.flip(2), images) for images in values]",
+            "    return images.flip(3)\n",
+            "    return images.flip(2)\n",
             "upside down, not mirrored",
         ),
     ),

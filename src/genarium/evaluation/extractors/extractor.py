@@ -71,9 +71,15 @@ class Extractor:
     def __call__(self, images: Tensor) -> Features:
         """Features of uint8 [N,C,H,W], computed in batches without gradients, on the CPU.
 
-        Raises ValueError if the images are of another type or shape.
+        Raises ValueError if the images are of another type or shape, UserError for a number of
+        channels that it was not made for.
         """
         check_images(images)
+        if self.colours and self.one is None and images.shape[1] not in (1, 3):
+            raise UserError(
+                f"--extractor {self.name}: takes grey and RGB images, these have "
+                f"{images.shape[1]} channels and the reference has others: give both the same"
+            )
         device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         width = len(self.classes) if self.outputs is None else self.outputs
         pools, logits = [torch.empty(0, self.dims)], [torch.empty(0, width)]

@@ -123,30 +123,25 @@ def _run(
         made = there.stored(drawn)
         measured.add(there.pictures(made).cpu())
         if target is not None:
-            wanted = _shares(target[rows], there)
-            errors["L1"].append(_distance(_shares(made.cpu(), there), wanted))
+            errors["L1"].append(_distance(made.cpu(), target[rows], there))
             if target.shape[1:] == given.shape[1:] and here == there:
-                errors["idle"].append(_distance(_shares(given[rows], here), wanted))
+                errors["idle"].append(_distance(given[rows], target[rows], there))
         if known:
             again = model.translate(made, direction=back, generator=generator)
-            back_again = _shares(here.stored(again).cpu(), here)
-            errors["cycle L1"].append(_distance(back_again, _shares(given[rows], here)))
+            errors["cycle L1"].append(_distance(here.stored(again).cpu(), given[rows], here))
         report(measured.name, min(len(given), start + batch), len(given))
     joined = {name: torch.cat(parts) for name, parts in errors.items() if parts}
     idle = joined.pop("idle", None)
     return [(name, (each, idle if name == "L1" else None)) for name, each in joined.items()]
 
 
-def _shares(images: Tensor, values: Values) -> tuple[Tensor, float]:
-    """Stored images as float64, and what they are shares of: grey levels of 255, or the range."""
-    if values.eight_bit:
-        return images.double(), 255.0
-    return values.unit_interval(images).double(), 1.0
-
-
-def _distance(a: tuple[Tensor, float], b: tuple[Tensor, float]) -> Tensor:
-    """Mean absolute error of each image of two sets of `_shares`, pixels on [0, 1], [N] float64."""
-    return (a[0] - b[0]).abs().flatten(1).mean(1) / a[1]
+def _distance(a: Tensor, b: Tensor, values: Values = EIGHT_BIT) -> Tensor:
+    """Mean absolute error of each image of two sets as stored, pixels on [0, 1] of the range, [N]
+    float64."""
+    if not values.eight_bit:
+        a, b = (values.unit_interval(images).double() for images in (a, b))
+        return (a - b).abs().flatten(1).mean(1)
+    return (a.double() - b.double()).abs().flatten(1).mean(1) / 255
 
 
 def _error(
