@@ -49,8 +49,8 @@ def for_the_eye(
     channels, width = images.shape[-3], images.shape[-1]
     shown = spec.shown_of(domain) if spec is not None else ()
     if shown == EACH:
-        apart = torch.nn.functional.pad(images, (0, 1), value=FILL).movedim(-3, -2)
-        side_by_side = apart.flatten(-2)[..., : channels * (width + 1) - 1]
+        gaps = torch.nn.functional.pad(images, (0, 1), value=FILL).movedim(-3, -2)
+        side_by_side = gaps.flatten(-2)[..., : channels * (width + 1) - 1]
         return side_by_side.unsqueeze(-3)
     if shown or channels not in (1, 3):
         images = images[..., list(shown or usual(channels)), :, :]

@@ -157,6 +157,8 @@ def collect(
 
 def _for_the_eye(report: ModelReport, spec: Spec) -> ModelReport:
     """The report, whose pictures have channels that a page can show; distances are of all."""
+    if spec.channels in (1, 3) and not spec.shown:
+        return report
 
     def seen(one: Any, *names: str) -> Any:
         pictures = {name: getattr(one, name) for name in names} if one is not None else {}
@@ -169,8 +171,8 @@ def _for_the_eye(report: ModelReport, spec: Spec) -> ModelReport:
     report.reconstructions = seen(report.reconstructions, "originals", "made")
     report.interpolations = seen(report.interpolations, "images", "ends")
     if report.scores is not None:
-        found = [seen(one, "images", "nearest") for one in report.scores.findings]
-        report.scores = replace(report.scores, findings=found)
+        verdicts = [seen(one, "images", "nearest") for one in report.scores.findings]
+        report.scores = replace(report.scores, findings=verdicts)
     return report
 
 
