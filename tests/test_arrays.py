@@ -14,10 +14,9 @@ import torch
 from PIL import Image
 
 import genarium
-from genarium import cli, plugins
-from genarium.contract import Spec, Values
-from genarium.drawing.images import FILL, for_the_eye, legend
-from genarium.errors import UserError
+from genarium import plugins
+from genarium.contract import Values
+from genarium.drawing.images import legend
 from genarium.runs.trained import Trained
 
 SOURCE = """
@@ -31,8 +30,8 @@ def table(
     request: Request, *, kind: str = "uint8", channels: int = 1, pairs: bool = False
 ) -> Collection:
     draw = np.random.default_rng(0)
-    coarse = draw.random((80, channels, 2, 2))
-    unit = coarse.repeat(4, 2).repeat(4, 3) * 0.9 + 0.05 + draw.uniform(-0.05, 0.05, (80, channels, 8, 8))
+    unit = 0.9 * draw.random((80, channels, 2, 2)).repeat(4, 2).repeat(4, 3)
+    unit += 0.05 + draw.uniform(-0.05, 0.05, unit.shape)
     full = {"uint8": (0, 255), "uint16": (0, 4095), "float32": (-1000, 3000)}[kind]
     images = full[0] + unit * (full[1] - full[0])
     images = (images if kind == "float32" else images.round()).astype(kind)

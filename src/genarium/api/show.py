@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from genarium.api._results import Picture
 from genarium.api._types import AcceptChanges, Count, Place, Seed
@@ -43,8 +43,9 @@ class ContactSheet(Picture):
     """Some pictures of a set, of a class in a row each.
 
     images: for the eye, uint8 [n,1 or 3,H,W]. names: of each. labels: [n] int64 or None where there
-    are no classes. classes: names in label order. total: how many there are to choose from. folders: those
-    that they are from.
+    are no classes. classes: names in label order. total: how many there are to choose from.
+    legend: what the pictures stand for, "" of 8 bits in grey or RGB. folders: those that they are
+    from.
     """
 
     NAME: ClassVar[str] = "contact-sheet.png"
@@ -56,6 +57,7 @@ class ContactSheet(Picture):
     source: str
     total: int
     seed: int
+    legend: str = ""
     folders: list[Path] = field(default_factory=list, compare=False)
 
     @property
@@ -97,7 +99,8 @@ class ContactSheet(Picture):
         if self.labels is not None:
             few += f" in {len(self.labels.unique())} of {len(self.classes)} classes"
         height, width = self.images.shape[-2:]
-        return f"{few}, {height}x{width}, drawn by seed {self.seed}"
+        words = f"{few}, {height}x{width}, drawn by seed {self.seed}"
+        return f"{words}; {self.legend}" if self.legend else words
 
 
 @verb(
@@ -128,13 +131,13 @@ def show(
 
     (fields,) = settings_of(()).values()
     asked = checked(fields, settings)
-    result, name, home = _listed(source, asked, data, accept_changes, progress)
+    result, name, home, legend = _listed(source, asked, data, accept_changes, progress)
     rows = [*range(len(result))] if result.chosen else result.fair(n, seed)
     each = list(result.each(rows))
     sizes = {tuple(image.shape[-2:]) for image in each}
     if "size" not in asked and (len(sizes) > 1 or max(map(max, sizes)) > NATIVE):
         smaller = {**asked, "size": str(DEFAULT)}
-        each = list(_listed(source, smaller, data, accept_changes, False)[0].each(rows))
+        each = list(_listed(source, smaller, data, accept_changes, False).images.each(rows))
     channels = max(len(image) for image in each)
     images = torch.stack([image.expand(channels, -1, -1) for image in each])
     labels = None
@@ -142,16 +145,25 @@ def show(
         labels = result.labels[rows]
     names = [result.names[row] for row in rows]
     shown = name or " ".join(names_of(source)) or "given images"
-    made = ContactSheet(images, names, labels, result.classes, shown, len(result), seed)
+    made = ContactSheet(images, names, labels, result.classes, shown, len(result), seed, legend)
     made.home = home
     made.folders = [Path(text).resolve() for text in names_of(source) if Path(text).is_dir()]
     return made
 
 
+class _Pool(NamedTuple):
+    """The pictures, what they are called, the folder that the sheet belongs to, and the legend."""
+
+    images: Listed
+    name: str = ""
+    home: Path = Path()
+    legend: str = ""
+
+
 def _listed(
     source: Any, asked: dict[str, Any], data: Any, accept_changes: bool, progress: bool
-) -> tuple[Listed, str, Path]:
-    """The pictures, what they are called, and the folder that the sheet belongs to."""
+) -> _Pool:
+    """What there is to show."""
     from genarium.data import Dataset
     from genarium.runs import inputs
     from genarium.runs.listing import Listed, joined
@@ -167,22 +179,24 @@ def _listed(
             raise UserError(f"{flag}: the data of a run are read as at training: leave it out")
         run = opened(one, None, "cpu", data=data, accept_changes=accept_changes)
         result = run.dataset(progress)
-        return _seen(result), f"{result.name}, the data of {run.name}", run.path
+        return _seen(result, f"{result.name}, the data of {run.name}", run.path)
     if data is not None or accept_changes:
         flag = f"--data {data}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: goes with a run folder only")
     if isinstance(source, Dataset):
-        return _seen(source), source.name, Path()
+        return _seen(source, source.name)
     read_as = _options(asked)
     if texts:
-        return joined([_named(text, read_as, progress) for text in texts]), "", Path()
+        parts = [_named(text, read_as, progress) for text in texts]
+        legends = dict.fromkeys(part.legend for part in parts if part.legend)
+        return _Pool(joined([part.images for part in parts]), legend="; ".join(legends))
     pixels = inputs.read(source, "show: source", read_as)
     one_by_one = isinstance(source, list | tuple)
     names = [str(row) for row in range(len(pixels))]
-    return Listed(names, lambda rows: pixels[rows], chosen=one_by_one), "given images", Path()
+    return _Pool(Listed(names, lambda rows: pixels[rows], chosen=one_by_one), "given images")
 
 
-def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
+def _named(text: str, read_as: DataOptions, progress: bool) -> _Pool:
     from genarium.data import load
     from genarium.runs.listing import of_path
     from genarium.runs.selection import is_source
@@ -190,15 +204,15 @@ def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
 
     path = Path(text).expanduser()
     if exists(path) and not is_source(text):
-        return of_path(text, path, read_as)
+        return _Pool(of_path(text, path, read_as))
     if not is_source(text.partition(":")[0].strip()):
         raise UserError(f"{text} does not exist: name a folder, a file, a data set or a run folder")
     return _seen(load(text, read_as, progress=progress))
 
 
-def _seen(dataset: Dataset) -> Listed:
+def _seen(dataset: Dataset, name: str = "", home: Path = Path()) -> _Pool:
     """The images of a data set, as pictures for the eye."""
-    from genarium.drawing.images import for_the_eye
+    from genarium.drawing.images import for_the_eye, legend
     from genarium.runs.listing import of_dataset
 
     listed = of_dataset(dataset)
@@ -208,7 +222,7 @@ def _seen(dataset: Dataset) -> Listed:
 
         return for_the_eye(torch.stack(list(listed.each(rows))), dataset.spec, stored=True)
 
-    return replace(listed, each=each)
+    return _Pool(replace(listed, each=each), name, home, legend(dataset.spec))
 
 
 def _options(asked: dict[str, Any]) -> DataOptions:
