@@ -104,7 +104,9 @@ def make_trainer(
     model = build(recipe, dataset.spec, {**recipe.tiny, **(arguments or {})}, seed)
     settings: dict[str, object] = {"steps": 4, "device": "cpu", **options}
     train = dataset.train
-    data = TrainingData(train.images, train.labels, dict(train.extra), dict(train.unpaired))
+    known = (dataset.spec.values, dataset.spec.second_values)
+    extra, unpaired = dict(train.extra), dict(train.unpaired)
+    data = TrainingData(train.images, train.labels, extra, unpaired, *known)
     return Trainer(model, data, TrainOptions(batch=batch, seed=seed, **settings))  # type: ignore[arg-type]
 
 

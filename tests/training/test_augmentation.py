@@ -7,11 +7,12 @@ import typing
 import pytest
 import torch
 
-from genarium.contract import Noise, from_uint8
+from genarium.contract import Noise, Values, from_uint8
 from genarium.errors import UserError
 from genarium.nn.augmentation import KINDS
 from genarium.training.options import Augmentation
 from genarium.training.trainer import TrainingData
+from tests.conftest import make_trainer, tiny_dataset
 from tests.training.test_domains import trainer_of
 
 
@@ -70,3 +71,21 @@ def test_flip_and_augment_flip_are_one() -> None:
 def test_colours_of_a_pair_are_not_changed() -> None:
     with pytest.raises(UserError, match="--augment color: it would recolour"):
         trainer_of("pix2pix", 12, 12, True, augment=("color",))
+
+
+@pytest.mark.parametrize("kind", ["flip", "affine", "translation"])
+def test_other_values_are_changed_as_pictures_of_them_are(kind: str) -> None:
+    """Of 12 bits, and their pairs of floats: the same draws, kept in their own type and units."""
+    twelve = Values("uint16", (0.0,), (4095.0,))
+    floats = Values("float32", (-1024.0,), (3071.0,))
+    plain, other = (
+        make_trainer("pix2pix", data, augment=(kind,)).batch_of("generator", 0)
+        for data in (tiny_dataset(2), tiny_dataset(2, values=twelve, second=floats))
+    )
+    assert other.images.dtype == torch.uint16
+    for values, ours, theirs in (
+        (twelve, other.images, plain.images),
+        (floats, other.extra["b"], plain.extra["b"]),
+    ):
+        difference = values.pictures(ours).int() - theirs.int()
+        assert int(difference.abs().max()) <= (kind != "flip")

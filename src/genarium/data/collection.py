@@ -195,7 +195,10 @@ def eight_bits(images: NDArray) -> NDArray[np.uint8]:
     if images.dtype == np.uint8:
         return images
     if images.dtype != np.uint16:
-        raise UserError(f"--range 8-bit: {images.dtype} have no bits: choose data, or LOW,HIGH")
+        raise UserError(
+            f"--range 8-bit (how a run on 8-bit data reads others): the images are {images.dtype}, "
+            "which have no bits: choose data, or LOW,HIGH"
+        )
     out = np.empty(images.shape, np.uint8)
     for rows in chunks(images):
         out[rows] = (images[rows].astype(np.uint32) + 128) // 257

@@ -120,9 +120,9 @@ def ends(images: NDArray) -> _Ends:
     channels = images.shape[1]
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     for rows in chunks(images):
-        some = images[rows]
-        low = np.minimum(low, some.min(axis=(0, 2, 3)))
-        high = np.maximum(high, some.max(axis=(0, 2, 3)))
+        some = images[rows].reshape(-1, channels, images.shape[2] * images.shape[3])
+        low = np.minimum(low, some.min(axis=2).min(axis=0))
+        high = np.maximum(high, some.max(axis=2).max(axis=0))
     return _Ends(low, high)
 
 
@@ -292,9 +292,9 @@ def _within(images: NDArray, keys: Callable[[NDArray], NDArray], high: int) -> N
 
 def _beyond(images: dict[str, NDArray], chosen: Range, known: dict[str, _Ends]) -> dict[str, float]:
     """The share of each split's values that lie beyond the range; {} where none can."""
-    low, high = (np.array(end).reshape(-1, 1, 1) for end in chosen.ends)
-    dtype = str(images["train"].dtype)
-    if dtype in TOP and low.max() <= 0 and high.min() >= TOP[dtype]:
+    kind = images["train"].dtype
+    low, high = (np.array(end).astype(kind).reshape(-1, 1, 1) for end in chosen.ends)
+    if str(kind) in TOP and low.max() <= 0 and high.min() >= TOP[str(kind)]:
         return {}
     result = {}
     for split, part in images.items():

@@ -144,7 +144,7 @@ class Batches:
         for kind in self.changes:
             if kind == "flip":  # exact, and for pairs of two sizes too
                 mirrored = (noise.uniform() < 0.5).view(-1, 1, 1, 1)
-                together = [torch.where(mirrored, _flipped(x), x) for x in together]
+                together = [_mirrored(x, mirrored) for x in together]
                 continue
             joined = torch.cat([own.signed(x) for own, x in zip(values, together)], 1)
             parts = KINDS[kind](joined, noise).split([x.shape[1] for x in together], 1)
@@ -154,11 +154,12 @@ class Batches:
         return together
 
 
-def _flipped(images: Tensor) -> Tensor:
-    """Left to right; PyTorch has no kernel for uint16, whose bits another type carries."""
+def _mirrored(images: Tensor, which: Tensor) -> Tensor:
+    """Those of `which` left to right; PyTorch has no kernels for uint16, so int16 carries its
+    bits."""
     if images.dtype == torch.uint16:
-        return images.view(torch.int16).flip(3).view(torch.uint16)
-    return images.flip(3)
+        return _mirrored(images.view(torch.int16), which).view(torch.uint16)
+    return torch.where(which, images.flip(3), images)
 
 
 def _are_images(name: str, values: Tensor) -> bool:

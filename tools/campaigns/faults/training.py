@@ -90,8 +90,8 @@ FAULTS = (
         ),
         (
             "flip: axis",
-            "    return images.flip(3)\n",
-            "    return images.flip(2)\n",
+            "return torch.where(which, images.flip(3), images)",
+            "return torch.where(which, images.flip(2), images)",
             "upside down, not mirrored",
         ),
     ),
