@@ -140,6 +140,6 @@ def test_headers_of_an_array_that_claim_what_is_not_there(tmp_path, kind, shape,
 def test_an_image_of_an_array_may_be_too_large(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", images=np.zeros((2, 40, 40), np.uint8))
     assert len(stream(tmp_path / "x.npz")) == 2
-    monkeypatch.setattr("genarium.data.stream.LARGEST", 1599)
+    monkeypatch.setattr("genarium.data.files.reader.LARGEST", 1599)
     with pytest.raises(UserError, match="too large: at most 1599"):
         stream(tmp_path / "x.npz")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from genarium.data import decode as decoding
-from genarium.data.decode import Bad, decode, flatten, inspect, strict
+from genarium.data.decode import Bad, decode, flatten, strict
+from genarium.data.files.wide import inspected as inspect
 
 from .conftest import noise
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from genarium import data
 from genarium.data import DataOptions, cache, index
-from genarium.data.sources import folder as folders
+from genarium.data import filesets as folders
 from genarium.errors import UserError
 
 from .conftest import noise
@@ -309,7 +309,7 @@ def test_unchanged_files_are_not_read_again(ten, monkeypatch):
     data.load(str(ten))
     calls = []
     real = index.inspect
-    monkeypatch.setattr(index, "inspect", lambda path: calls.append(path) or real(path))
+    monkeypatch.setattr(index, "inspect", lambda *a: calls.append(a) or real(*a))
     data.load(str(ten))
     assert len(calls) == 10  # so young that a change might not show in the times
     monkeypatch.setattr(index, "RACY", 0)

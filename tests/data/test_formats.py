@@ -13,12 +13,16 @@ import pytest
 from PIL import Image
 
 from genarium import data
+from genarium.data import DataOptions, depths
 from genarium.data import decode as decoding
-from genarium.data import depths
-from genarium.data.decode import Bad, Facts, inspect, open_image, strict
+from genarium.data.decode import Bad, Facts, open_image, strict
+from genarium.data.files.wide import Reading
+from genarium.data.files.wide import inspected as inspect
 from genarium.data.stream import stream
 
 from .conftest import noise
+
+EIGHT = Reading(eight=True)  # as earlier versions read pictures
 
 
 def tiff(pixels, photometric, extra=(), planar=1, order="<", sample=1) -> bytes:
@@ -283,11 +287,11 @@ def test_few_bits_in_sixteen_are_said_with_the_numbers(photos, caplog, number, c
     for _ in range(2):  # read, and from the index
         caplog.clear()
         with caplog.at_level(logging.WARNING, "genarium.data"):
-            data.load(str(photos))
+            data.load(str(photos), DataOptions(range="8-bit"))
         assert caplog.text.count("of 16 bits") == 1
         assert words in caplog.text
         assert f"comes out as {(largest + 128) // 257} of 255" in caplog.text
-    images = stream(photos)
+    images = stream(photos, DataOptions(range="8-bit"))
     list(images.batches(4))
     assert words in images.warnings[0]
 
@@ -295,11 +299,11 @@ def test_few_bits_in_sixteen_are_said_with_the_numbers(photos, caplog, number, c
 def test_a_mixture_of_depths_is_said_and_full_ones_are_not(photos, caplog):
     bits(photos, 16, 3, False, "png")
     with caplog.at_level(logging.WARNING, "genarium.data"):
-        data.load(str(photos))
+        data.load(str(photos), DataOptions(range="8-bit"))
     assert "of 16 bits" not in caplog.text
     bits(photos, 12, 4, False, "png")
     with caplog.at_level(logging.WARNING, "genarium.data"):
-        data.load(str(photos))
+        data.load(str(photos), DataOptions(range="8-bit"))
     assert "4 files (12-0.png, 12-1.png, 12-2.png) of 16 bits: half of them" in caplog.text
     black = [(str(k), Facts(brightest=0)) for k in range(5)]  # masks of nothing
     assert depths.said(black) == []
@@ -307,9 +311,9 @@ def test_a_mixture_of_depths_is_said_and_full_ones_are_not(photos, caplog):
 
 def test_one_reading_of_the_bytes_has_one_identity(tmp_path):
     (tmp_path / "x.tif").write_bytes(tiff(column("u2", 0, 1), 0))
-    assert inspect(tmp_path / "x.tif").corrected == "white is 0"
+    assert inspect(tmp_path / "x.tif", EIGHT).corrected == "white is 0"
     (tmp_path / "y.tif").write_bytes(tiff(column("u2", 0, 1), 1))
-    assert inspect(tmp_path / "y.tif").corrected == ""
+    assert inspect(tmp_path / "y.tif", EIGHT).corrected == ""
 
 
 # ----------------------------------------------------------------------- memory and silence
@@ -355,7 +359,7 @@ def test_a_tile_is_counted_too():
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from genarium.data.decode import inspect
+from genarium.data.files.wide import inspected as inspect
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 facts = inspect(Path(sys.argv[1]))
 assert not facts.error and facts.width == 4000, facts

@@ -13,7 +13,7 @@ from genarium import data
 from genarium.data import DataOptions
 from genarium.data.api import collect
 from genarium.data.collection import fingerprint
-from genarium.data.decode import inspect
+from genarium.data.files.wide import inspected as inspect
 from genarium.data.layout import SPLIT_NAMES, arrange
 from genarium.data.scan import scan
 from genarium.errors import UserError

@@ -38,6 +38,7 @@ from safetensors.torch import save as save_tensors
 
 from genarium import data
 from genarium.data import DataOptions, decode, download, idx, pretrained
+from genarium.data.files import wide
 from genarium.data.stream import stream
 from genarium.errors import UserError
 from genarium.evaluation.extractors import graphdef, inception_weights
@@ -148,7 +149,7 @@ def seeds(home: Path) -> dict[str, Seed]:
             pass
 
     def look(path: Path) -> None:
-        assert isinstance(decode.inspect(path), decode.Facts)
+        assert isinstance(wide.inspected(path), decode.Facts)
 
     def beside(path: Path) -> None:
         load(path.parent)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genarium.data import Dataset
+    from genarium.data.given import Given
     from genarium.evaluation.extractors import extractor
     from genarium.recipes import Recipe
     from genarium.runs import conditions, trained
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     Runs: TypeAlias = Sequence[Run] | Run
     Named: TypeAlias = str | os.PathLike[str]
     RecipeName: TypeAlias = str | Recipe
-    Source: TypeAlias = Dataset | str | os.PathLike[str]
+    Source: TypeAlias = Dataset | Given | str | os.PathLike[str]
     Images: TypeAlias = trained.Images
     Pictures: TypeAlias = Dataset | trained.Images
     Data: TypeAlias = Dataset | str | os.PathLike[str]

@@ -11,12 +11,13 @@ from genarium import recipes
 from genarium.api._types import Named, RecipeName, Source
 from genarium.errors import UserError
 from genarium.runs import configuration
+from genarium.signatures import checked, dataclass_fields
 from genarium.verbs import Flag, Settings, verb
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from genarium.data import Dataset
+    from genarium.data import DataOptions, Dataset
     from genarium.recipes import Recipe
     from genarium.runs.configuration import Config
     from genarium.runs.presets import Preset
@@ -112,6 +113,15 @@ def _how_read(dataset: Dataset) -> dict[str, Any]:
     return {"source": str(dataset.info.get("source", dataset.name)), **given}
 
 
+def _read_as(settings: Mapping[str, Any]) -> DataOptions:
+    """How images that are given in Python are read: the options of the data among the settings."""
+    from genarium.data import DataOptions
+
+    fields = dataclass_fields("data", DataOptions)
+    named = {field.name for field in fields}
+    return DataOptions(**checked(fields, {k: v for k, v in settings.items() if k in named}))
+
+
 def _preset(
     name: Any,
     recipe: Recipe,
@@ -163,7 +173,8 @@ def train(
     `TrainOptions` is one of `settings`, by name; they win over `config`.
 
     recipe: what to train (see below).
-    data: a built-in data set or a folder of images; in Python also a Dataset (default: digits).
+    data: a built-in data set or a folder of images; in Python also a Dataset, arrays, tensors, a
+        list of pictures, any Sequence or PyTorch Dataset, or (images, labels) (default: digits).
     out: the run folder (default: runs/RECIPE-DATA-N).
     config: a configuration file; flags override it. In Python also its sections as dicts.
     preset: sizes and steps that fit the images, their number and the device: quick (some ten
@@ -175,6 +186,8 @@ def train(
     from genarium.runs import fitting, inputs
     from genarium.runs.building import load_configured
 
+    if data is not None and not isinstance(data, str | os.PathLike):
+        data = inputs.dataset(data, "data", _read_as(settings))
     chosen, all_settings = _resolved(recipe, data, config, settings, {})
     said: list[str] = []
     if data is None or isinstance(data, str | os.PathLike):

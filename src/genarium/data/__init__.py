@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from genarium.data.api import describe, load, prepare
     from genarium.data.collection import Collection, Part
     from genarium.data.dataset import Dataset, Split
+    from genarium.data.given import from_arrays
     from genarium.data.options import DataOptions
     from genarium.data.registry import Request, SourceInfo, list_sources, source
 
@@ -29,6 +30,7 @@ _HOME = {
     "SourceInfo": "registry",
     "Split": "dataset",
     "describe": "api",
+    "from_arrays": "given",
     "list_sources": "registry",
     "load": "api",
     "prepare": "api",
@@ -44,6 +46,7 @@ __all__ = [
     "SourceInfo",
     "Split",
     "describe",
+    "from_arrays",
     "list_sources",
     "load",
     "prepare",

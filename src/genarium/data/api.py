@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from genarium.data import ranges, showing
+from genarium.data import labels, ranges, showing
 from genarium.data.collection import (
     Collection,
     binarize,
@@ -43,7 +43,20 @@ def collect(
     source = os.fspath(source)
     entry = find(source)
     collection = entry.read(Request(source, options, progress))
+    return entry, *finished(collection, options, source, entry.licence, expected=expected)
+
+
+def finished(
+    collection: Collection,
+    options: DataOptions,
+    source: str,
+    licence: str,
+    *,
+    expected: str = "",
+) -> tuple[Collection, str]:
+    """What a source gave, as the options ask: all splits, size, labels, range; and its manifest."""
     collection = conform(complete(collection), options)
+    collection = labels.attach(collection, options, shown(source))
     train = collection.parts["train"]
     if options.binarize and "b" in {**train.extra, **train.unpaired}:
         raise UserError(f"--binarize {options.binarize}: images of two domains stay as they are")
@@ -64,12 +77,11 @@ def collect(
             rules = {**rules, "draw": "by content"}
             manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
-    shown_as = showing.in_words(
-        showing.chosen(options.show, collection.shape[0]), collection.shape[0]
-    )
+    collection.shown = showing.chosen(options.show, collection.shape[0])
+    shown_as = showing.in_words(collection.shown, collection.shape[0])
     collection.info = {
         "source": shown(source),
-        "licence": entry.licence,
+        "licence": licence,
         "classes": list(collection.classes),
         **collection.info,
         "policy": {**rules, **collection.info.get("policy", {})},
@@ -79,7 +91,7 @@ def collect(
         collection.info["shown"] = shown_as
     for warning in collection.info.get("warnings", ()):
         log.warning("%s: %s", shown(source), warning)
-    return entry, collection, manifest
+    return collection, manifest
 
 
 def load(
@@ -97,11 +109,11 @@ def load(
     """
     from genarium.data.dataset import to_dataset
 
-    options = options or DataOptions()
-    entry, collection, manifest = collect(source, options, progress=progress, expected=expected)
+    entry, collection, manifest = collect(
+        source, options or DataOptions(), progress=progress, expected=expected
+    )
     name = collection.info.get("name", entry.name)
-    seen = showing.chosen(options.show, collection.shape[0])
-    return to_dataset(collection, name, manifest, seen)
+    return to_dataset(collection, name, manifest)
 
 
 def describe(

@@ -171,10 +171,8 @@ def values_of(collection: Collection, domain: str = "a") -> Values:
     return Values(dtype, *chosen.ends, chosen.rule, collection.unit)
 
 
-def to_dataset(
-    collection: Collection, name: str, manifest: str, shown: tuple[int, ...] = ()
-) -> Dataset:
-    """A complete collection as tensors. shown: the channels that pictures show (`Spec.shown`)."""
+def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
+    """A complete collection as tensors."""
     channels, height, width = collection.shape
     captions = _captions(collection, name)
     values = values_of(collection)
@@ -193,7 +191,7 @@ def to_dataset(
             tones=tones_of(collection.parts["train"].images, values),
             values=values,
             second_values=values_of(collection, "b"),
-            shown=shown,
+            shown=collection.shown,
         ),
         manifest=manifest,
         info=collection.info,

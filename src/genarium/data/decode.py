@@ -10,7 +10,6 @@ and 12 bytes a pixel (the picture and two converted copies) are at most `MEMORY`
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
@@ -26,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from genarium.data import formats
 from genarium.data.formats import BROKEN, Bad, strict
 
-__all__ = ["SUFFIXES", "Bad", "Facts", "decode", "flatten", "inspect", "open_image", "strict"]
+__all__ = ["SUFFIXES", "Bad", "Facts", "decode", "flatten", "open_image", "strict"]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # fmt: off
@@ -53,7 +52,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_alone = threading.Lock()
+one_at_a_time = threading.Lock()
 _to_eight = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -65,6 +64,9 @@ class Facts(NamedTuple):
     cannot be used, or "". brightest: the largest value of a file of 16 bits, -1 for other files.
     note: what the pixels do not show of the file, or "". corrected: how the values were understood,
     where earlier versions took them as they were, or "": it makes other pixels of the same bytes.
+    dtype: as the values are stored. channels: of what is no picture of 8 bits, else 0.
+    images: how many are in it. full, unit: the range of the values that the file states, and what they measure. group:
+    of images that belong into one split (a patient's), or "".
     """
 
     sha256: str = ""
@@ -78,6 +80,12 @@ class Facts(NamedTuple):
     brightest: int = -1
     note: str = ""
     corrected: str = ""
+    dtype: str = "uint8"
+    channels: int = 0
+    images: int = 1
+    full: tuple[float, float] | None = None
+    unit: str = ""
+    group: str = ""
 
 
 class Opened(NamedTuple):
@@ -153,20 +161,15 @@ def open_image(data: bytes) -> Opened:
 def _open(data: bytes) -> Opened:
     formats.quiet(data)
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        pixels = image.width * image.height
-        if pixels > LARGEST_IMAGE:
-            raise Image.DecompressionBombError
-        need = len(data) + A_PIXEL * pixels + formats.tile_bytes(image)
-        if need > MEMORY:
-            raise Bad(f"takes {need >> 20} MiB to decode, more than {MEMORY >> 20} MiB")
+        pixels = check_size(image, len(data))
         note = formats.note(image)  # before `load`, which forgets how the pixels are stored
         inverted, wide_colour = formats.inverted(image), formats.wide_colour(image)
         corrected = "white is 0" if inverted else formats.mend_clear(image)
-        with _alone if pixels > ALONE else nullcontext():
+        with one_at_a_time if pixels > ALONE else nullcontext():
             image.load()
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             picture, brightest = _eight_bit(image, inverted)
-            frames = image.format != "MPO" and _further_frames(image)
+            frames = image.format != "MPO" and further_frames(image)
             if orientation in UPRIGHT:
                 picture = picture.transpose(UPRIGHT[orientation])
             picture = _reduce(picture)
@@ -175,11 +178,22 @@ def _open(data: bytes) -> Opened:
     return Opened(picture, frames, brightest, note, corrected)
 
 
+def check_size(image: Image.Image, stored: int) -> int:
+    """The pixels of an opened file of so many bytes. `Bad`, or Pillow's bomb error: too many."""
+    pixels = image.width * image.height
+    if pixels > LARGEST_IMAGE:
+        raise Image.DecompressionBombError
+    need = stored + A_PIXEL * pixels + formats.tile_bytes(image)
+    if need > MEMORY:
+        raise Bad(f"takes {need >> 20} MiB to decode, more than {MEMORY >> 20} MiB")
+    return pixels
+
+
 def of_pillow(image: Image.Image) -> Image.Image:
     """A picture that Pillow opened or made, as `decode` gives that of a file. Raises `Bad`."""
     try:
         image.load()
-        orientation, (picture, _) = _orientation(image), _eight_bit(image, inverted=False)
+        orientation, (picture, _) = orientation_of(image), _eight_bit(image, inverted=False)
     except BROKEN as error:
         raise Bad(f"broken or truncated ({error or type(error).__name__})") from None
     if orientation in UPRIGHT:
@@ -187,14 +201,14 @@ def of_pillow(image: Image.Image) -> Image.Image:
     return _reduce(picture)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except BROKEN:
         return 1  # broken metadata do not make a broken picture
 
 
-def _further_frames(image: Image.Image) -> bool:
+def further_frames(image: Image.Image) -> bool:
     try:
         return bool(getattr(image, "is_animated", False))
     except BROKEN:
@@ -231,7 +245,7 @@ def _of_sixteen(image: Image.Image, inverted: bool) -> tuple[Image.Image, int]:
     out = np.empty((image.height, image.width), np.uint8)
     alpha = np.empty_like(out) if isinstance(clear, int) else None
     brightest = top = 0
-    for band in _bands(image):
+    for band in bands(image):
         wide = np.asarray(band).astype(np.uint16)  # also from big-endian, and from 32 bits
         rows = slice(top, top + len(wide))
         top += len(wide)
@@ -253,12 +267,12 @@ def _reduce(image: Image.Image) -> Image.Image:
     """Drops an alpha channel that hides nothing and colour channels that agree."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         image = image.convert("RGB")
-    if image.mode == "RGB" and _channels_agree(image):
+    if image.mode == "RGB" and channels_agree(image):
         image = image.getchannel("R")
     return image
 
 
-def _bands(image: Image.Image) -> Iterator[Image.Image]:
+def bands(image: Image.Image) -> Iterator[Image.Image]:
     """The picture in pieces of whole rows: what is made of one takes little memory."""
     if image.width * image.height <= BAND:
         yield image
@@ -268,8 +282,8 @@ def _bands(image: Image.Image) -> Iterator[Image.Image]:
         yield image.crop((0, top, image.width, min(image.height, top + step)))
 
 
-def _channels_agree(image: Image.Image) -> bool:
-    for band in _bands(image):
+def channels_agree(image: Image.Image) -> bool:
+    for band in bands(image):
         pixels = np.asarray(band)
         first = pixels[..., 0]
         if not (np.array_equal(first, pixels[..., 1]) and np.array_equal(first, pixels[..., 2])):
@@ -288,30 +302,3 @@ def flatten(image: Image.Image, colour: tuple[int, int, int], channels: int) -> 
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*colour, 255)), image)
     return image.convert("L" if channels == 1 else "RGB")
-
-
-def inspect(path: Path) -> Facts:
-    """Read and decode a file once; never raises for what the file is."""
-    sha256 = ""
-    try:
-        data = read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        opened = open_image(data)
-    except Bad as bad:
-        return Facts(sha256=sha256, error=str(bad))
-    image = opened.image
-    digest = hashlib.sha256(f"{image.mode} {image.size}".encode())
-    for band in _bands(image):
-        digest.update(band.tobytes())
-    return Facts(
-        sha256=sha256,
-        pixels=digest.hexdigest(),
-        width=image.width,
-        height=image.height,
-        grey=image.mode == "L" or (image.mode == "RGBA" and _channels_agree(image)),
-        alpha=image.mode == "RGBA",
-        frames=opened.frames,
-        brightest=opened.brightest,
-        note=opened.note,
-        corrected=opened.corrected,
-    )

@@ -54,6 +54,10 @@ class Bad(Exception):
     """A file that cannot be used; the text is the reason."""
 
 
+class Missing(Bad):
+    """A file that could be read, by a package that is not installed."""
+
+
 @contextmanager
 def strict() -> Iterator[None]:
     """Pillow's bomb warning counts as an error, its other warnings are not for the user.
@@ -113,6 +117,13 @@ def note(image: Image.Image) -> str:
         extra = samples - shown
         return f"{extra} of {samples} channels of a TIFF, without a meaning there, not used"
     return ""
+
+
+def stored_as(image: Image.Image) -> tuple[int, int, int]:
+    """(format of the samples, bits of each, samples a pixel) of an opened TIFF; of others (1, 16, 1)."""
+    if image.format != "TIFF":
+        return 1, 16, 1
+    return _tag(image, FORMAT, 1), _tag(image, BITS, 1), _tag(image, SAMPLES, 1)
 
 
 def tile_bytes(image: Image.Image) -> int:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from genarium.data.cache import root
-from genarium.data.decode import Facts, inspect, strict
+from genarium.data.decode import Facts, read_bytes, strict
+from genarium.data.files.wide import Reading, inspect
 from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.scan import ScannedFile, uncollected
@@ -57,12 +58,24 @@ def parallel(function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
 
 
 class Index:
-    """The facts of the files below one folder."""
+    """The facts of the files below one folder.
 
-    def __init__(self, folder: Path, options: DataOptions):
+    reading: how the files are read. bytes: a file -> its bytes; default: all that lies at its path.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        options: DataOptions,
+        reading: Reading | None = None,
+        bytes: Callable[[ScannedFile], bytes] | None = None,
+    ):
+        self.reading = reading = reading or Reading(options.eight_bit)
+        self.bytes = bytes or (lambda file: read_bytes(file.path))
         self.root = root(options)
         self.strip = 0 if folder == Path() else len(str(folder))
-        key = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()
+        place = os.fsencode(folder.resolve()) + reading.key.encode()
+        key = hashlib.sha256(place).hexdigest()
         self.path = self.root / "index" / f"{key[:32]}.json"
         self.saved_ns = 0
         self.known: dict[str, Any] = {}
@@ -73,6 +86,10 @@ class Index:
             if stored.get("format") == FORMAT:
                 self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
 
+    def look(self, file: ScannedFile) -> Facts:
+        """The facts of a file, read now."""
+        return inspect(lambda: self.bytes(file), file.name, self.reading)
+
     def facts(self, files: Sequence[ScannedFile], progress: bool) -> list[Facts]:
         """The facts of each file, read only where they are not known."""
         with uncollected():
@@ -80,7 +97,7 @@ class Index:
             facts = [self._recall(f, stamp) for f, stamp in zip(files, stamps, strict=True)]
         unknown = [i for i, fact in enumerate(facts) if fact is None]
         with bar("reading images", len(unknown), progress) as advance:
-            results = parallel(lambda i: inspect(files[i].path), unknown)
+            results = parallel(lambda i: self.look(files[i]), unknown)
             for i, fact in zip(unknown, results, strict=True):
                 facts[i] = fact
                 advance(1)
@@ -98,7 +115,10 @@ class Index:
         try:  # not `suppress`, which costs more than what it guards
             stored = self.known[self._key(file)]
             if stamp is not None and stored[:3] == stamp and stamp[2] < self.saved_ns - RACY:
-                return Facts(*stored[3:])
+                fact = Facts(*stored[3:])
+                return (
+                    fact if fact.full is None else fact._replace(full=(fact.full[0], fact.full[1]))
+                )
         except (KeyError, TypeError, ValueError):
             pass
         return None
@@ -127,9 +147,46 @@ class Index:
             temporary.replace(self.path)
 
 
+class Memory:
+    """What is known of one file whose reading takes long, as long as its stamp stays.
+
+    stamp: [bytes, time of change, time of the status's change] of each file that counts; None where
+    one cannot be looked at, so that nothing is remembered. how: it is read, in JSON-able words.
+    """
+
+    def __init__(self, path: Path, options: DataOptions, stamp: list[Any], how: Any):
+        key = json.dumps([os.fsdecode(os.fsencode(path.resolve())), how]).encode()
+        self.path = root(options) / "index" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
+        self.stamp = stamp
+
+    def recall(self) -> dict[str, Any] | None:
+        """What was saved, if the file is still what it was then."""
+        with contextlib.suppress(*DAMAGED):
+            total, _, text = self.path.read_bytes().partition(b"\n")
+            stored = json.loads(text) if int(total, 16) == zlib.crc32(text) else {}
+            latest = max(mark[2] for mark in self.stamp if mark)
+            if stored["stamp"] == self.stamp and latest < int(stored["saved_ns"]) - RACY:
+                return dict(stored["known"])
+        return None
+
+    def save(self, known: dict[str, Any]) -> None:
+        """Remember; it only saves time, so a cache folder that cannot be written is no error."""
+        if self.stamp[0] is None:
+            return
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text("")
+            now = temporary.stat().st_mtime_ns  # the clock of the disk, not of this machine
+            content = {"stamp": self.stamp, "saved_ns": now, "known": known}
+            text = json.dumps(content).encode()
+            temporary.write_bytes(b"%08x\n%s" % (zlib.crc32(text), text))
+            temporary.replace(self.path)
+
+
 def _stamp(file: str) -> list[int] | None:
     try:
-        status = os.stat(file)  # noqa: PTH116 -- a Path costs more than the look-up
+        status = os.stat(file.partition("\0")[0])  # noqa: PTH116 -- a Path costs more than the look-up
     except OSError:
         return None
     changed = status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns

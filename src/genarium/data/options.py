@@ -92,6 +92,8 @@ class DataOptions:
         two (magenta, green), three (red, green, blue), as 0,2,1, or each (grey, side by side);
         default: grey and RGB as they are, of two both, of more the first three.
     background: colour under transparent pixels and around padded images, a name or #rrggbb.
+    labels: a table of the images' files, .csv, .tsv or .parquet: their classes and attributes.
+    label_column: the column of `labels` that holds the class; default: label, class or target.
     max_bad: largest fraction of unreadable files that may be left out.
     allow_overlap: accept the same image in two splits.
     from_dir: folder that holds the official files of a downloadable source.
@@ -105,6 +107,8 @@ class DataOptions:
     show: str | None = None
     background: str = "white"
     binarize: Binarize | None = None
+    labels: str | None = None
+    label_column: str | None = None
     max_bad: float = 0.01
     allow_overlap: bool = False
     from_dir: str | None = None
@@ -128,6 +132,8 @@ class DataOptions:
             raise UserError(f"--fit {self.fit!r}: choose {', '.join(get_args(Fit))}")
         if self.binarize not in (None, *get_args(Binarize)):
             raise UserError(f"--binarize {self.binarize}: choose static or dynamic, or none")
+        if self.label_column is not None and self.labels is None:
+            raise UserError("--label-column: names a column of --labels TABLE: give that too")
         if not 0.0 <= self.max_bad <= 1.0:
             raise UserError(f"--max-bad {self.max_bad}: give a fraction from 0 to 1")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from genarium.data.addresses import address, exists
 from genarium.data.registry import Source, find
 from genarium.errors import UserError
 
@@ -22,7 +23,11 @@ def resolved(source: str) -> str:
         return source
     if entry.matches is None:
         return _with_paths(entry, source, absolute)
-    return absolute(source) if _exists(source) else source  # an address of another kind
+    named = address(source)
+    if named is None:  # of another kind
+        return source
+    path = absolute(str(named.path))
+    return f"{path}:{_changed(entry, named.rest, _if_there)}" if named.rest else path
 
 
 def gone(source: str) -> bool:
@@ -30,7 +35,7 @@ def gone(source: str) -> bool:
     try:
         entry = find(source)
     except UserError:
-        return not _exists(source)
+        return address(source) is None
     named: list[str] = []
 
     def note(path: str) -> str:
@@ -39,7 +44,7 @@ def gone(source: str) -> bool:
 
     if entry.matches is None:
         _with_paths(entry, source, note)
-    return not all(_exists(path) for path in named)
+    return not all(exists(path) for path in named)
 
 
 def absolute(path: str) -> str:
@@ -53,6 +58,10 @@ def absolute(path: str) -> str:
 def _with_paths(entry: Source, source: str, change: Callable[[str], str]) -> str:
     """The source with `change` of each of its arguments that is a path."""
     name, colon, text = source.partition(":")
+    return f"{name}{colon}{_changed(entry, text, change)}"
+
+
+def _changed(entry: Source, text: str, change: Callable[[str], str]) -> str:
     items = []
     for item in text.split(","):
         key, equals, value = item.partition("=")
@@ -61,11 +70,9 @@ def _with_paths(entry: Source, source: str, change: Callable[[str], str]) -> str
             # arguments cannot hold a comma: such a path stays as it was typed
             item = item if "," in path else f"{key}={path}"
         items.append(item)
-    return f"{name}{colon}{','.join(items)}"
+    return ",".join(items)
 
 
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # no permission, a NUL, an unknown ~user
-        return False
+def _if_there(path: str) -> str:
+    """Absolute where it is there; else it is the name of something in the file."""
+    return absolute(path) if exists(path) else path

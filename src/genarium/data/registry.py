@@ -21,9 +21,9 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from genarium.data.addresses import address, exists
 from genarium.data.collection import Collection
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
@@ -59,7 +59,8 @@ class Source:
 
     matches: for sources addressed by something other than their name (a folder's path): whether
     a string is theirs. files: whether it takes official files from `from_dir`. paths: names of its
-    arguments that are paths.
+    arguments that are paths. positional: the argument that stands behind the colon without a name
+    (`file.h5:images`).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Source:
     matches: Callable[[str], bool] | None = None
     files: bool = False
     paths: tuple[str, ...] = ()
+    positional: str = ""
 
     def arguments(self, text: str) -> dict[str, Any]:
         """ "n=500,seed=3" -> {"n": 500, "seed": 3} by the function's signature."""
@@ -77,6 +79,8 @@ class Source:
         values: dict[str, Any] = {}
         for item in filter(None, text.split(",")):
             key, equals, value = (piece.strip() for piece in item.partition("="))
+            if self.positional and not equals and not values:
+                key, equals, value = self.positional, "=", key
             if key not in known or not equals:
                 close = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {close[0]}=...?" if close else f"it takes {known or 'none'}"
@@ -95,7 +99,10 @@ class Source:
         if request.options.from_dir is not None and not self.files:
             raise UserError(f"--from: {self.name} is not read from official files, leave it out")
         if self.matches is not None:
-            return self.function(request)
+            named = address(request.source)
+            if named is None:  # of another kind than a path
+                return self.function(request)
+            return self.function(request, **self.arguments(named.rest))
         return self.function(request, **self.arguments(request.source.partition(":")[2]))
 
 
@@ -110,11 +117,12 @@ def source(
     matches: Callable[[str], bool] | None = None,
     files: bool = False,
     paths: tuple[str, ...] = (),
+    positional: str = "",
 ) -> Callable[[Callable[..., Collection]], Callable[..., Collection]]:
     """Decorator that registers a function `(request, *, argument: type = default)`."""
 
     def wrap(function: Callable[..., Collection]) -> Callable[..., Collection]:
-        made = Source(name, function, summary, licence, matches, files, paths)
+        made = Source(name, function, summary, licence, matches, files, paths, positional)
         _known.add(name, made, function)
         return function
 
@@ -153,8 +161,11 @@ def find(text: str) -> Source:
         if candidate.matches is not None and candidate.matches(text):
             return candidate
     names = [s.name for s in known.values() if s.matches is None]
-    if _exists(text):
-        raise UserError(f"--data {shown(text)}: not a folder of images, nor a .zip or .tar of one")
+    if exists(text):
+        raise UserError(
+            f"--data {shown(text)}: not a folder of images, a .zip or .tar of one, nor a file of "
+            "arrays (.npy, .npz, .h5, .zarr, .tif, .dcm, .nii, .parquet)"
+        )
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
     if close and "/" not in text and os.sep not in text:
         raise UserError(f"--data {shown(text)!r} is no data source: did you mean {close[0]!r}?")
@@ -162,10 +173,3 @@ def find(text: str) -> Source:
         f"--data {shown(text)!r} does not exist: name a folder of images, or one of "
         f"{', '.join(names)}"
     )
-
-
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # no permission, a NUL, an unknown ~user
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import unicodedata
@@ -16,6 +17,9 @@ from genarium.data.names import shown
 from genarium.errors import UserError
 
 TEXTS = (".txt", ".jsonl", ".csv")
+KINDS = {".npy": ".npy", ".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".nii.gz": "NIfTI"}
+"""Endings of files that are images where a folder holds no pictures."""
+PARQUET = ".parquet"
 RUN = "run.json"  # a training's folder holds it, beside config.yaml or checkpoints/
 OUTPUT = ".genarium.json"  # a folder that a verb filled with pictures holds it
 GRID = "grid.png"  # lies beside such pictures and is none of them
@@ -40,7 +44,8 @@ def uncollected() -> Iterator[None]:
 
 
 class ScannedFile(NamedTuple):
-    """A file by its image suffix. file: its path. name: relative, with "/", in Unicode's form NFC.
+    """A file by its image suffix. file: its path, for an image in a file followed by "\\0" and where it
+    is in there. name: relative, with "/", in Unicode's form NFC.
 
     Of strings only: a `Path` costs more to make than a file to look up.
     """
@@ -58,7 +63,8 @@ class ScannedFile(NamedTuple):
 class Scan:
     """files, sorted; folders: relative names of all folders; others: how many files have no image
     suffix; aliases: links to a folder that was visited already; texts: those of the others that
-    may hold captions; made: left out as what this program made (runs/, pictures/)."""
+    may hold captions; made: left out as what this program made (runs/, pictures/); tables: parquet
+    files. Where there are no pictures, files are arrays or slices, all of one kind."""
 
     files: list[ScannedFile] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
@@ -66,6 +72,7 @@ class Scan:
     aliases: list[str] = field(default_factory=list)
     texts: list[ScannedFile] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
+    tables: list[ScannedFile] = field(default_factory=list)
 
 
 @uncollected()
@@ -79,6 +86,7 @@ def scan(root: Path) -> Scan:
     followed after all real folders, each folder (device, inode) once, so loops end.
     """
     result = Scan()
+    beside: dict[str, list[ScannedFile]] = {}
     seen: set[tuple[int, int]] = set()
     plain, links = [(root, "")], list[tuple[Path, str]]()
     while plain or links:
@@ -121,14 +129,50 @@ def scan(root: Path) -> Scan:
                 result.files.append(ScannedFile(entry.path, unicodedata.normalize("NFC", below)))
             else:
                 result.others += 1
+                kind = _kind(entry.name)
+                if kind is not None:
+                    below = unicodedata.normalize("NFC", below)
+                    beside.setdefault(kind, []).append(ScannedFile(entry.path, below))
                 if entry.name.lower().endswith(TEXTS):
                     below = unicodedata.normalize("NFC", below)
                     result.texts.append(ScannedFile(entry.path, below))
+    result.tables = sorted(beside.pop(PARQUET, []), key=lambda f: f.name)
+    if not result.files and not result.tables:
+        result.files = _arrays(root, beside)
+        result.others -= len(result.files)
     result.files.sort(key=lambda f: f.name)
     if len({f.name for f in result.files}) < len(result.files):
         # forms that NFC makes equal keep apart by their bytes
         result.files.sort(key=lambda f: (f.name, os.fsencode(f.file)))
     return result
+
+
+def _kind(name: str) -> str | None:
+    """What a file that is no picture may be, by its name; "" where that has no ending."""
+    lower = name.lower()
+    ending = ".nii.gz" if lower.endswith(".nii.gz") else lower[lower.rfind(".") :]
+    if "." not in lower:
+        return ""
+    return PARQUET if ending == PARQUET else KINDS.get(ending)
+
+
+def _arrays(root: Path, beside: dict[str, list[ScannedFile]]) -> list[ScannedFile]:
+    """The files of the one kind that there is; those of DICOM often have no ending."""
+    bare = [file for file in beside.pop("", ()) if _is_dicom(file.file)]
+    if bare:
+        beside.setdefault("DICOM", []).extend(bare)
+    if len(beside) > 1:
+        kinds = " and ".join(f"{len(files)} of {kind}" for kind, files in sorted(beside.items()))
+        raise UserError(f"--data {shown(str(root))}: holds {kinds}: name a folder of one kind")
+    return next(iter(beside.values()), [])
+
+
+def _is_dicom(file: str) -> bool:
+    with contextlib.suppress(OSError):
+        if Path(file).is_file():
+            with Path(file).open("rb") as stream:
+                return stream.read(132)[128:] == b"DICM"
+    return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

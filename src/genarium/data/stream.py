@@ -1,4 +1,4 @@
-"""Image files read one batch at a time: folders and .npz arrays of any size, for scoring.
+"""Image files read one batch at a time: folders and arrays of any size, for scoring.
 
 Nothing is cached and nothing has to have one size. A file that cannot be read is left out with a
 warning; `genarium.data.load` is for training, where sets are checked, split and cached.
@@ -8,41 +8,33 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
-import math
-import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from PIL import Image
 from torch import Tensor
 
 from genarium.data import depths
-from genarium.data.collection import bits
-from genarium.data.decode import (
-    LARGEST_IMAGE,
-    Bad,
-    Facts,
-    flatten,
-    open_image,
-    read_bytes,
-    strict,
-)
+from genarium.data.collection import bits, eight_bits
+from genarium.data.decode import Bad, Facts, flatten, read_bytes, strict
+from genarium.data.files.opening import format_of, opened, sound
+from genarium.data.files.reader import Ambiguous, Asked, Reader, settled
+from genarium.data.files.render import widened
+from genarium.data.files.wide import Content, Reading, content, finite
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.data.resize import fit_array, fit_image, to_chw
 from genarium.data.scan import ScannedFile, scan
-from genarium.errors import UserError, unreadable
+from genarium.errors import UserError
 
 NAMED = 3  # broken files that a warning names
-LARGEST = 3 * LARGEST_IMAGE  # values of an image in an array
 
 
 def render(image: Image.Image, options: DataOptions) -> Tensor:
-    """A decoded picture (mode L, RGB or RGBA) as `options` say, uint8 [C,H,W].
+    """A decoded picture of 8 bits (mode L, RGB or RGBA) as `options` say, uint8 [C,H,W].
 
     Grey pictures come as one channel, all others as three, each in its own size, where `options`
     do not say. It is what `genarium.data.load` makes of the file with the same options.
@@ -55,6 +47,34 @@ def render(image: Image.Image, options: DataOptions) -> Tensor:
     return torch.from_numpy(
         bits(pixels[None])[0] if options.binarize == "static" else pixels.copy()
     )
+
+
+def images_of(made: Content, options: DataOptions) -> Tensor:
+    """The images of a file as `options` say, [k,C,H,W] as they are stored; see `render`."""
+    if isinstance(made.image, Image.Image):
+        return render(made.image, options)[None]
+    images = widened(made, str(made.image.dtype), options.channels or 0, options)
+    return torch.from_numpy(_fitted(images, options))
+
+
+def image_of(path: Path, options: DataOptions) -> Tensor:
+    """The (first) image of a file as `options` say, [C,H,W] as it is stored. Raises `Bad`."""
+    made = content(read_bytes(path), path.name, Reading(options.eight_bit))
+    return images_of(made, options)[0]
+
+
+def _fitted(images: np.ndarray, options: DataOptions) -> np.ndarray:
+    """[N,C,H,W] in the type, size, and channels that `options` ask for."""
+    if options.eight_bit:
+        images = eight_bits(images)
+    channels, (height, width) = images.shape[1], images.shape[2:]
+    height, width = options.height_width or (height, width)
+    fitted = fit_array(
+        images, height, width, options.channels or channels, options.fit, options.colour
+    )
+    if options.binarize == "static" and fitted.dtype == np.uint8:
+        return bits(fitted)
+    return np.array(fitted, order="C")
 
 
 class Folder:
@@ -92,15 +112,19 @@ class Folder:
         for file in self.files:
             try:
                 with strict():
-                    image, fact = self._read(file)
+                    images, fact = self._read(file)
                 facts.append((file.name, fact))
             except Bad as reason:
                 broken.append(f"{shown(file.name)}: {reason}")
                 continue
-            if waiting and (len(waiting) == batch or image.shape != waiting[0].shape):
-                yield torch.stack(waiting)
-                waiting = []
-            waiting.append(image)
+            for image in images:
+                alike = not waiting or (
+                    image.shape == waiting[0].shape and image.dtype == waiting[0].dtype
+                )
+                if len(waiting) == batch or not alike:
+                    yield torch.stack(waiting)
+                    waiting = []
+                waiting.append(image)
         self.warnings = []
         if broken:
             few = "; ".join(broken[:NAMED])
@@ -116,22 +140,25 @@ class Folder:
             yield torch.stack(waiting)
 
     def _read(self, file: ScannedFile) -> tuple[Tensor, Facts]:
-        opened = open_image(read_bytes(file.path))
-        fact = Facts(brightest=opened.brightest, note=opened.note)
-        return render(opened.image, self.options), fact
+        reading = Reading(self.options.eight_bit)
+        made = content(read_bytes(file.path), file.name, reading)
+        fact = Facts(brightest=made.brightest, note=made.note)
+        return images_of(made, self.options), fact
 
 
 class Array:
-    """The images of an array in an .npz file: uint8 [N,H,W,C], [N,C,H,W] or [N,H,W].
+    """The images of a file of arrays (.npy, .npz, HDF5, zarr, a TIFF stack, DICOM, NIfTI).
 
-    The array is `images`, or the only one that fits. It is read from the file as it is needed, also
-    where the file is compressed.
+    Of an .npz it is the array `images`, or the only one that fits. They are read from the file as
+    they are needed, also where it is compressed. Raises UserError for what cannot be read.
     """
 
     def __init__(self, path: Path, options: DataOptions, rows: Tensor | None = None):
         self.path, self.options, self.rows = path, options, rows
         self.warnings: list[str] = []
-        self.member, self.shape = self._find()
+        self.asked = Asked()
+        with self._opened() as reader:
+            self.shape = reader.shape
 
     def __len__(self) -> int:
         return self.shape[0] if self.rows is None else len(self.rows)
@@ -140,121 +167,54 @@ class Array:
         return Array(self.path, self.options, rows if self.rows is None else self.rows[rows])
 
     def batches(self, batch: int) -> Iterator[Tensor]:
-        wanted = torch.ones(self.shape[0], dtype=torch.bool)
-        if self.rows is not None:
-            wanted.zero_()
-            wanted[self.rows] = True
-        size = int(np.prod(self.shape[1:]))
-        waiting: list[np.ndarray] = []
-        with self._opened() as archive, self._member(archive) as stream:
-            _header(stream)
-            for row in range(self.shape[0]):
-                try:
-                    content = stream.read(size)
-                except unreadable():
-                    content = b""
-                if len(content) != size:
-                    raise UserError(
-                        f"{self._name}: the file is damaged or ends within image {row}: write it "
-                        "again"
-                    )
-                if wanted[row]:
-                    waiting.append(np.frombuffer(content, np.uint8).reshape(self.shape[1:]))
-                if len(waiting) == batch:
-                    yield self._tensor(waiting)
-                    waiting = []
-        if waiting:
-            yield self._tensor(waiting)
+        with self._opened() as reader, self._said():
+            reader, _ = settled(reader)
+            for start in range(0, len(self), batch):
+                stop = min(start + batch, len(self))
+                if self.rows is None:
+                    images = reader.fetch(start, stop)
+                else:
+                    rows = [int(row) for row in self.rows[start:stop]]
+                    images = np.concatenate([reader.fetch(row, row + 1) for row in rows])
+                finite(images)
+                yield torch.from_numpy(_fitted(images, self.options))
 
-    def _tensor(self, rows: list[np.ndarray]) -> Tensor:
-        images = np.stack(rows)
-        if images.ndim == 3:
-            images = images[:, None]
-        elif images.shape[1] not in (1, 3):  # channels last, as `genarium sample` writes
-            images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        channels, (height, width) = images.shape[1], images.shape[2:]
-        height, width = self.options.height_width or (height, width)
-        fitted = fit_array(
-            images,
-            height,
-            width,
-            self.options.channels or channels,
-            self.options.fit,
-            self.options.colour,
-        )
-        static = self.options.binarize == "static"
-        return torch.from_numpy(bits(fitted) if static else fitted.copy())
-
-    @property
-    def _name(self) -> str:
-        return shown(str(self.path))
-
-    def _opened(self) -> zipfile.ZipFile:
+    @contextmanager
+    def _opened(self) -> Iterator[Reader]:
+        with self._said():
+            context = opened(self.path, self.asked)
+            try:
+                reader = context.__enter__()
+            except Ambiguous:
+                # four axes of which two may be the channels: an .npz as `genarium sample` writes it
+                if self.path.suffix.lower() != ".npz":
+                    raise
+                context = opened(self.path, Asked(layout="NCHW"))
+                reader = context.__enter__()
         try:
-            return zipfile.ZipFile(self.path)
-        except unreadable():
-            raise UserError(f"{self._name}: not a readable .npz file") from None
+            yield reader
+        finally:
+            context.__exit__(None, None, None)
 
-    def _member(self, archive: zipfile.ZipFile) -> IO[bytes]:
+    @contextmanager
+    def _said(self) -> Iterator[None]:
         try:
-            return archive.open(self.member)
-        except unreadable():  # it changed since its shape was read
-            raise UserError(f"{self._name}: not a readable .npz file") from None
-
-    def _find(self) -> tuple[str, tuple[int, ...]]:
-        seen, fitting = [], {}
-        with self._opened() as archive:
-            for member in archive.infolist():
-                try:
-                    with archive.open(member) as stream:
-                        shape, fortran, kind = _header(stream)
-                        start = stream.tell()
-                except unreadable():
-                    continue
-                name = member.filename.removesuffix(".npy")
-                if kind.hasobject:  # a pickle, which is never opened
-                    seen.append(f"{shown(name)} of Python objects")
-                    continue
-                count = math.prod(shape)
-                if min(shape, default=1) < 0 or member.file_size != start + count * kind.itemsize:
-                    raise UserError(
-                        f"{self._name}: {shown(name)} does not hold the {list(shape)} values "
-                        "that it claims: write it again"
-                    )
-                seen.append(f"{shown(name)} {kind} {list(shape)}")
-                square = len(shape) == 3 or (len(shape) == 4 and {shape[1], shape[3]} & {1, 3})
-                if kind == np.uint8 and square and not fortran and count:
-                    if math.prod(shape[1:]) > LARGEST:
-                        raise UserError(
-                            f"{self._name}: images of {list(shape[1:])} values are too large: at "
-                            f"most {LARGEST}"
-                        )
-                    fitting[name] = (member.filename, shape)
-        name = "images" if "images" in fitting else next(iter(fitting), "")
-        if not name or (name != "images" and len(fitting) > 1):
-            raise UserError(
-                f"{self._name}: holds {'; '.join(seen) or 'no arrays'}: give one array `images`, "
-                "uint8 [N,H,W,C]"
-            )
-        return fitting[name]
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """(shape, Fortran order, type) of an array; the stream then stands at its first byte."""
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, kind = read(stream)
-    return shape, fortran, kind
+            with sound():
+                yield
+        except Bad as reason:
+            raise UserError(f"{shown(str(self.path))}: {reason}") from None
 
 
 def stream(path: Path, options: DataOptions | None = None) -> Folder | Array:
-    """The images of a folder or of an .npz file, read as they are needed.
+    """The images of a folder or of a file of arrays, read as they are needed.
 
     Raises UserError for a path that is neither, or holds no images.
     """
     options = options or DataOptions()
+    if format_of(path) is not None:
+        return Array(path, options)
     if path.is_dir():
         return Folder(path, options)
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return Array(path, options)
-    raise UserError(f"{shown(str(path))}: not a folder of images, nor an .npz file")
+    raise UserError(
+        f"{shown(str(path))}: not a folder of images, nor an .npz or another array file"
+    )

@@ -76,7 +76,7 @@ def placed(config: Config) -> Config:
     """The configuration with every path absolute, so that it means the same data everywhere."""
     data = dict(config.data)
     data["source"] = places.resolved(data["source"])
-    for name in ("from_dir", "cache"):
+    for name in ("from_dir", "cache", "labels"):
         if data.get(name):
             data[name] = places.absolute(data[name])
     return replace(config, data=data)
@@ -99,7 +99,7 @@ def own_data(
     """
     known = folder.about()["data"]
     if data is not None and not isinstance(data, str | os.PathLike):
-        given = inputs.dataset(data, "data")
+        given = inputs.dataset(data, "data", _options(config))
         return same_data(folder, known, given, given.name, True, accept_changes)
     options = _options(config)
     if accept_changes and config.data.get("size") is None:

@@ -38,7 +38,7 @@ from genarium.contract import EIGHT_BIT, Values
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
-    from genarium.data import Dataset
+    from genarium.data import DataOptions, Dataset
 
 Pictures = (
     Tensor
@@ -260,16 +260,21 @@ def path(value: Any, where: str) -> Path:
     return Path(result)
 
 
-def dataset(value: Any, where: str) -> Dataset:
-    """A `Dataset`. UserError for anything else that is no path or name either."""
-    from genarium.data import Dataset
+def dataset(value: Any, where: str, options: DataOptions | None = None) -> Dataset:
+    """A `Dataset`, or images given in Python as one, read as `options` say.
 
-    if not isinstance(value, Dataset):
-        raise UserError(
-            f"{where}: {_article(type(value).__name__)}: give a data set by name, the path of a "
-            "folder of images, or a Dataset"
-        )
-    return value
+    UserError for anything else that is no path or name either.
+    """
+    from genarium.data import Dataset, given
+
+    if isinstance(value, Dataset):
+        return value
+    if given.may_be(value):
+        return given.dataset(value, options, where=where)
+    raise UserError(
+        f"{where}: {_article(type(value).__name__)}: give a data set by name, the path of a "
+        "folder of images, a Dataset, arrays, tensors or a Sequence of images"
+    )
 
 
 def count(value: Any, where: str, least: int = 0) -> int:

@@ -16,13 +16,14 @@ from torch import Tensor
 from genarium.data import DataOptions
 from genarium.data import load as load_data
 from genarium.data.choice import fair
-from genarium.data.decode import Bad, decode, read_bytes, strict
+from genarium.data.decode import SUFFIXES, Bad, strict
+from genarium.data.files.opening import format_of
 from genarium.data.layout import arrange
 from genarium.data.names import shown
 from genarium.data.registry import find
 from genarium.data.scan import scan
 from genarium.data.splits import SPLITS
-from genarium.data.stream import Array, render
+from genarium.data.stream import Array, image_of
 from genarium.errors import UserError
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def of_path(where: str, path: Path, read_as: DataOptions) -> Listed:
 
     where: for errors. Raises UserError for what holds none.
     """
-    if path.is_file() and path.suffix.lower() == ".npz":
+    if format_of(path) is not None and not path.name.lower().endswith(tuple(SUFFIXES)):
         images = torch.cat(list(Array(path, read_as).batches(256)))
         names = [f"{shown(str(path))}:{row}" for row in range(len(images))]
         return Listed(names, lambda rows: images[rows])
@@ -200,7 +201,7 @@ def of_path(where: str, path: Path, read_as: DataOptions) -> Listed:
 def is_archive(text: str) -> bool:
     """Whether a name is that of an archive of images."""
     try:
-        return find(text).matches is not None
+        return find(text).name in ("ARCHIVE", "PARQUET")
     except UserError:
         return False
 
@@ -210,7 +211,7 @@ def _decoded(files: list[Path], read_as: DataOptions) -> list[Tensor]:
     with strict():
         for file in files:
             try:
-                results.append(render(decode(read_bytes(file))[0], read_as))
+                results.append(image_of(file, read_as))
             except Bad as bad:
                 raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
     return results

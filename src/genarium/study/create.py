@@ -50,7 +50,7 @@ LONGEST = 200
 
 def create(
     runs: Sequence[Trained | str | os.PathLike[str]] | Trained | str | os.PathLike[str],
-    data: Dataset | str | os.PathLike[str] | None = None,
+    data: Dataset | Given | str | os.PathLike[str] | None = None,
     *,
     accept_changes: bool = False,
     out: str | os.PathLike[str] = "study",

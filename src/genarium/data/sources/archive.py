@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from genarium.data import cache
+from genarium.data.addresses import address
 from genarium.data.collection import Collection
 from genarium.data.decode import SUFFIXES
 from genarium.data.layout import SPLIT_NAMES
 from genarium.data.names import shown
 from genarium.data.registry import Request, source
-from genarium.data.scan import LITTER, OUTPUT, RUN, STUDY, TEXTS
+from genarium.data.scan import KINDS, LITTER, OUTPUT, RUN, STUDY, TEXTS
 from genarium.data.sources.folder import read_folder
 from genarium.errors import UserError, unreadable
 
@@ -36,7 +37,8 @@ ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".
 ALWAYS_ALLOWED = 1 << 30  # bytes unpacked; beyond it the growth decides
 GROWTH = 100  # images hardly compress, so this is far beyond any archive of images
 MEMBERS = 2_000_000
-UNPACKED = 3  # raise it when other kinds of members are taken out
+UNPACKED = 4  # raise it when other kinds of members are taken out
+ENDINGS_INSIDE = (*SUFFIXES, *TEXTS, *KINDS)
 MARKS = (RUN, "config.yaml", OUTPUT, STUDY)  # tell what this program made
 BLOCK = 1 << 20  # bytes that are unpacked together
 HEADER = 1 << 24  # bytes that the reader of an archive may ask for at once: names, not pictures
@@ -54,8 +56,11 @@ class _Member(NamedTuple):
 
 
 def _is_archive(text: str) -> bool:
-    with contextlib.suppress(OSError, ValueError, RuntimeError):
-        return text.lower().endswith(ENDINGS) and Path(text).expanduser().is_file()
+    named = address(text)
+    with contextlib.suppress(OSError):
+        return (
+            named is not None and named.path.name.lower().endswith(ENDINGS) and named.path.is_file()
+        )
     return False
 
 
@@ -67,7 +72,9 @@ def _is_archive(text: str) -> bool:
 )
 def archive(request: Request) -> Collection:
     """An archive named by its path."""
-    path = Path(request.source).expanduser()
+    named = address(request.source)
+    assert named is not None
+    path = named.path
     try:
         with path.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -235,6 +242,6 @@ def _safe(member: _Member) -> Path | None:
     if parts[-1] in MARKS:
         return Path(*parts)
     hidden = any(part.startswith(".") or part.lower() in LITTER for part in parts)
-    if hidden or Path(parts[-1]).suffix.lower() not in (*SUFFIXES, *TEXTS):
+    if hidden or not parts[-1].lower().endswith(ENDINGS_INSIDE):
         return None
     return Path(*parts)

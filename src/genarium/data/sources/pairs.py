@@ -17,16 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.decode import Facts
+from genarium.data.filesets import Cut, patiently, read_files
 from genarium.data.index import Index
 from genarium.data.layout import SPLIT_NAMES
 from genarium.data.names import shown
 from genarium.data.registry import Request, source
 from genarium.data.scan import Scan, ScannedFile, scan
-from genarium.data.sources.folder import Cut, files_below, patiently, read_files
+from genarium.data.sources.folder import files_below
 from genarium.errors import UserError
 
 ASPECT = 0.02  # how far the aspect ratios of a pair may differ: a pixel of rounding in 50
@@ -50,8 +49,9 @@ def pairs(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Colle
         ]
         files, known = _matched(scans, facts, (first, second), request.options.fit == "stretch")
         files_a, files_b = (replace(scans[0], files=own) for own in files)
-        of_a = read_files(f"{_name(first)}-a", files_a, known[0], request)
-        of_b = read_files(f"{_name(first)}-b", files_b, known[1], _sized(request, of_a))
+        of_a = read_files(f"{_name(first)}-a", files_a, known[0], request, index=indices[0])
+        sized = _sized(request, of_a)
+        of_b = read_files(f"{_name(first)}-b", files_b, known[1], sized, index=indices[1])
         for index in indices:
             index.save()
         return _joined(of_a, of_b, f"{_name(first)}-{_name(second)}")
@@ -75,7 +75,7 @@ def side_by_side(request: Request, *, dir: str = "") -> Collection:
         index, scanned = Index(path, request.options), files_below(path, request)
         facts = [_halved(fact) for fact in index.facts(scanned.files, request.progress)]
         left, right = (
-            read_files(f"{_name(path)}-{cut.name}", scanned, facts, asked, cut)
+            read_files(f"{_name(path)}-{cut.name}", scanned, facts, asked, cut, index=index)
             for cut, asked in ((LEFT, request), (RIGHT, request))
         )
         index.save()
@@ -118,8 +118,9 @@ def unpaired(request: Request, *, a: str = "", b: str = "", dir: str = "") -> Co
                 index.facts(scanned.files, request.progress)
                 for index, scanned in zip(indices, scans)
             ]
-        of_a = read_files(f"{names[0]}-a", scans[0], facts[0], request)
-        of_b = read_files(f"{names[1]}-b", scans[1], facts[1], _sized(request, of_a))
+        of_a = read_files(f"{names[0]}-a", scans[0], facts[0], request, index=indices[0])
+        sized = _sized(request, of_a)
+        of_b = read_files(f"{names[1]}-b", scans[1], facts[1], sized, index=indices[-1])
         for index in indices:
             index.save()
         return _joined(of_a, of_b, _name(root) if dir else "-".join(names), paired=False)
@@ -228,13 +229,8 @@ def _misfit(a: Facts, b: Facts) -> str:
 # -------------------------------------------------------------------------------------- reading
 
 
-def _half(image: Image.Image, number: int) -> Image.Image:
-    width = image.width // 2
-    return image.crop((number * width, 0, (number + 1) * width, image.height))
-
-
-LEFT = Cut("left", lambda image: _half(image, 0))
-RIGHT = Cut("right", lambda image: _half(image, 1))
+LEFT = Cut("left", lambda half: slice(0, half))
+RIGHT = Cut("right", lambda half: slice(half, 2 * half))
 
 
 def _halved(fact: Facts) -> Facts:
