@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from genarium.contract import EIGHT_BIT, Values
-from genarium.data import Collection, DataOptions, Part, load, source
+from genarium.data import Collection, DataOptions, Part, Request, load, source
+from genarium.data.cache import cached
 from genarium.data.collection import conform, eight_bits
 from genarium.data.options import RangeRule
 from genarium.data.ranges import ends, percentiles
@@ -224,3 +225,24 @@ def test_ranges_are_read_as_they_are_written():
     assert RangeRule.of("-1024, 3071") == ("given", (-1024.0, 3071.0), False)
     assert RangeRule.of("percentile:0.1,99.9,per-channel") == ("percentile", (0.1, 99.9), True)
     assert RangeRule.of("data,per-channel") == ("data", (), True)
+
+
+def test_the_cache_keeps_each_type_by_itself(tmp_path):
+    """The same files as 16 bits, as 8, and each by its own ends are three sets."""
+    HELD["y"] = Collection({"train": Part(_twelve())}, identity="the same files")
+
+    @source("kept", summary="", licence="none")
+    def kept(request: Request) -> Collection:
+        known = (request, "kept", "the same files", (2, 5, 4))
+        return cached(*known, lambda: HELD["y"], dtype="uint16")
+
+    sets = [
+        load("kept", DataOptions(cache=str(tmp_path), range=text), progress=False)
+        for text in ("auto", "8-bit", "per-image", "auto")
+    ]
+    kinds = [str(one.train.images.dtype) for one in sets]
+    assert kinds == ["torch.uint16", "torch.uint8", "torch.float32", "torch.uint16"]
+    assert torch.equal(sets[0].train.images, sets[3].train.images)
+    expected = eight_bits(sets[0].train.images.numpy())
+    assert np.array_equal(sets[1].train.images.numpy(), expected)
+    assert len(list((tmp_path / "images").glob("kept-*"))) == 3

@@ -142,9 +142,7 @@ def test_types_that_lie_beside_one_another(tmp_path, caplog):
     assert "6 files of 8 bits (narrow-0.bmp" in caplog.text
     tiffs(tmp_path / "x", some("float32", n=1)[:, 0])
     message = error_of(tmp_path / "x")
-    assert "several types, 1 of float32 and 7 of uint16 and 6 of uint8" in message.replace(
-        " and ", " and "
-    )
+    assert "several types, 1 of float32 and 8 of uint16 and 6 of uint8" in message
     (tmp_path / "x" / "000.tif").unlink()
     (tmp_path / "x" / "000.png").unlink()
     (tmp_path / "x" / "twelve.pgm").write_bytes(pgm((wide[0, 0] >> 4), 4095))
@@ -176,7 +174,7 @@ def test_a_folder_of_arrays_with_classes(tmp_path):
     for number, image in enumerate(images):
         home = tmp_path / "x" / ("cat" if number % 2 else "dog")
         home.mkdir(parents=True, exist_ok=True)
-        np.save(home / f"{number}.npy", image if number % 3 else image)
+        np.save(home / f"{number}.npy", image if number % 2 else image.transpose(1, 2, 0))
     assert alike(every(tmp_path / "x"), images)
     dataset = data.load(str(tmp_path / "x"), progress=False)
     assert dataset.spec.classes == ("cat", "dog")
@@ -237,7 +235,7 @@ def test_a_tiff_whose_header_lies_is_refused_before_it_is_read(tmp_path):
     (tmp_path / "x").mkdir()
     write_tiff(tmp_path / "x" / "a.tif", some("uint16", n=3)[:, 0], metadata=None)
     content = bytearray((tmp_path / "x" / "a.tif").read_bytes())
-    at = content.index(struct.pack("<HHI", 257, 3, 1)) + 2  # the height
+    at = next(i for i in range(8, 200, 2) if content[i : i + 2] == struct.pack("<H", 257)) + 2
     content[at : at + 2], content[at + 6 : at + 10] = b"\4\0", struct.pack("<I", 1 << 30)
     (tmp_path / "x" / "a.tif").write_bytes(bytes(content))
     assert "a.tif" in error_of(f"{tmp_path}/x:pages=images")

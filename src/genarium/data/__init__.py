@@ -1,4 +1,4 @@
-"""Images in: sources, splits, resize policies and the uint8 cache.
+"""Images in: sources, splits, resize policies, ranges and the cache.
 
     dataset = genarium.data.load("digits")
     dataset.train.images            # uint8 [N,C,H,W], memory-mapped where it is large

@@ -60,13 +60,13 @@ class Facts(NamedTuple):
     """What is known of a file once it has been read.
 
     sha256: of the bytes, "" if they could not be read. pixels: SHA-256 of the decoded image, the
-    same however it is stored. grey, alpha, frames (more than one): what it is. error: why it
-    cannot be used, or "". brightest: the largest value of a file of 16 bits, -1 for other files.
-    note: what the pixels do not show of the file, or "". corrected: how the values were understood,
-    where earlier versions took them as they were, or "": it makes other pixels of the same bytes.
-    dtype: as the values are stored. channels: of what is no picture of 8 bits, else 0.
-    images: how many are in it. full, unit: the range of the values that the file states, and what they measure. group:
-    of images that belong into one split (a patient's), or "".
+    same however it is stored. grey, alpha, frames (more than one): what it is. error: why it cannot
+    be used, or "". brightest: the largest value of a file of 16 bits, -1 for other files. note:
+    what the pixels do not show of the file, or "". corrected: how the values were understood, where
+    earlier versions took them as they were, or "": it makes other pixels of the same bytes. dtype:
+    as the values are stored. channels: of what is no picture of 8 bits, else 0. images: how many
+    are in it. full, unit: the range of the values that the file states, and what they measure.
+    group: of images that belong into one split (a patient's), or "".
     """
 
     sha256: str = ""

@@ -99,9 +99,9 @@ def read_files(
 ) -> Collection:
     """The files of `scanned` that `facts` finds usable, from the cache or into it.
 
-    cut: the part of each picture that is meant, where it is not all of it. index: how they are read.
-    Raises `Changed` for
-    files that are no longer what `facts` says, and UserError as `read_folder` does.
+    cut: the part of each picture that is meant, where it is not all of it. index: how they are
+    read. Raises `Changed` for files that are no longer what `facts` says, and UserError as
+    `read_folder` does.
     """
     plan = _plan(request.label, scanned, facts, request.options, cut)
     stored = cache.obtain(

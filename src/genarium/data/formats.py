@@ -27,6 +27,7 @@ TEXTS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"iCCP"))  # none of them makes a 
 PHOTOMETRIC, SAMPLES, BITS, FORMAT = 262, 277, 258, 339  # TIFF tags
 TILE_WIDTH, TILE_HEIGHT = 322, 323
 WHITE_IS_ZERO, SIGNED = 0, 2
+TALKATIVE = ("PIL", "tifffile", "pydicom", "nibabel", "nibabel.global")
 MOST_CHANNELS = 4  # red, green, blue and one more
 
 
@@ -60,20 +61,23 @@ class Missing(Bad):
 
 @contextmanager
 def strict() -> Iterator[None]:
-    """Pillow's bomb warning counts as an error, its other warnings are not for the user.
+    """Pillow's bomb warning counts as an error; all others of it and of the readers of the extras
+    are not for the user.
 
     Enter it in the main thread: warning filters belong to the whole process.
     """
-    log = logging.getLogger("PIL")
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
+    logs = [logging.getLogger(name) for name in TALKATIVE]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
 
 
 def quiet(data: bytes) -> None:
@@ -120,7 +124,8 @@ def note(image: Image.Image) -> str:
 
 
 def stored_as(image: Image.Image) -> tuple[int, int, int]:
-    """(format of the samples, bits of each, samples a pixel) of an opened TIFF; of others (1, 16, 1)."""
+    """(format of the samples, bits of each, samples a pixel) of an opened TIFF; of others (1, 16,
+    1)."""
     if image.format != "TIFF":
         return 1, 16, 1
     return _tag(image, FORMAT, 1), _tag(image, BITS, 1), _tag(image, SAMPLES, 1)

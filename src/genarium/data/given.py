@@ -7,9 +7,9 @@
                  image, (image, label) or {"image": ..., "label": ...}; all of one size
     pairs        (any of these, labels [N])
 
-Values stay as they are, by the rule for types. What is in memory stays there; sequences and arrays that
-are mapped from a file go through the cache, read an item at a time. The manifest follows from the
-content.
+Values stay as they are, by the rule for types. What is in memory stays there; sequences and arrays
+that are mapped from a file go through the cache, read an item at a time. The manifest follows from
+the content.
 """
 
 from __future__ import annotations
@@ -81,10 +81,11 @@ def from_arrays(
 ) -> Dataset:
     """A data set of images that are there in Python.
 
-    images: arrays, tensors, a list of pictures or arrays, any sequence or PyTorch `Dataset`; see the
-    module. labels: [N] whole numbers or texts. classes: names of the classes in the order of the
-    sorted labels. layout: a letter an axis of an array, as NHWC. full: the range that the values may
-    have (12 bits: 0, 4095). unit: of the values, in words. Raises UserError for what is none of it.
+    images: arrays, tensors, a list of pictures or arrays, any sequence or PyTorch `Dataset`; see
+    the module. labels: [N] whole numbers or texts. classes: names of the classes in the order of
+    the sorted labels. layout: a letter an axis of an array, as NHWC. full: the range that the
+    values may have (12 bits: 0, 4095). unit: of the values, in words. Raises UserError for what is
+    none of it.
     """
     return dataset(
         (images, labels),

@@ -3,12 +3,12 @@
     photos.csv     file,class,age,stain          --labels photos.csv --label-column class
                    a/1.png,tumour,61,HE
 
-A table is CSV, TSV (or CSV with semicolons) with a line of names at its head, or parquet. One column
-names the files, as they lie below the folder of the data: `file_name`, `file`, `filename`, `path`,
-`image` or `name`, else the first one. The label is the column of `--label-column`, else one called
-`label`, `class`, `target` or `category`; its values are the classes, in the order of the numbers
-where all are numbers, else of the alphabet. All other columns are attributes: of numbers, or of at
-most `MOST_VALUES` different texts; what is neither is left out with a warning.
+A table is CSV, TSV (or CSV with semicolons) with a line of names at its head, or parquet. One
+column names the files, as they lie below the folder of the data: `file_name`, `file`, `filename`,
+`path`, `image` or `name`, else the first one. The label is the column of `--label-column`, else one
+called `label`, `class`, `target` or `category`; its values are the classes, in the order of the
+numbers where all are numbers, else of the alphabet. All other columns are attributes: of numbers,
+or of at most `MOST_VALUES` different texts; what is neither is left out with a warning.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ LABELS = ("label", "class", "target", "category")
 SPLIT = ("split", "set", "fold")
 MOST_CLASSES = 10_000
 MOST_VALUES = 64
+LARGE = 10.0  # numbers beyond it are worth a word
 LARGEST = 1 << 28  # bytes of a table
 FIRST = 3  # examples in a message
 
 
 @dataclass
 class Table:
-    """names: of the images' files, each once. columns: a value a file, by name: text, or a number."""
+    """names: of the images' files, each once. columns: a value a file, by name: text, or a
+    number."""
 
     names: list[str]
     columns: dict[str, list[Any]]
@@ -52,8 +54,8 @@ class Table:
 
 
 def classes_of(values: NDArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """An array of labels [N] as numbers from 0 and the names of the classes, in sorted order. `Bad`:
-    it is none."""
+    """An array of labels [N] as numbers from 0 and the names of the classes, in sorted order.
+    `Bad`: it is none."""
     values = np.asarray(values)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -212,6 +214,11 @@ def joined(
                     "different texts"
                 )
                 continue
+            if not isinstance(made[1][0], str) and max(map(abs, made[1])) > LARGE:
+                warnings.append(
+                    f"column {shown(name)} goes from {made[1][0]:g} to {made[1][1]:g}: models take "
+                    "numbers as they are, so bring them to about -1 to 1"
+                )
             values.append(made[0])
             facts["names"].append(name)
             facts[name] = made[1]

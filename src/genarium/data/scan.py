@@ -44,8 +44,8 @@ def uncollected() -> Iterator[None]:
 
 
 class ScannedFile(NamedTuple):
-    """A file by its image suffix. file: its path, for an image in a file followed by "\\0" and where it
-    is in there. name: relative, with "/", in Unicode's form NFC.
+    """A file by its image suffix. file: its path, for an image in a file followed by "\\0" and
+    where it is in there. name: relative, with "/", in Unicode's form NFC.
 
     Of strings only: a `Path` costs more to make than a file to look up.
     """

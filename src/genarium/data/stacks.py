@@ -1,4 +1,4 @@
-"""Many images of one shape, from a reader through the cache; memory stays flat, whatever their size.
+"""Many images of one shape, from a reader through the cache, at flat memory.
 
 The images are read twice, a block at a time: once to know them (their digests, which cut the splits
 and make the identity; values that are not finite), once to write them into the cache. What was
@@ -73,8 +73,8 @@ def read_stack(
     """The images that `opened` gives, from the cache or into it.
 
     memory: where what is known of a file is kept; None: nothing can be known without reading.
-    UserError: the file cannot be used, too many images hold values that are not finite, or the cache
-    cannot be written.
+    UserError: the file cannot be used, too many images hold values that are not finite, or the
+    cache cannot be written.
     """
     where, options = f"--data {request.label}", request.options
     rows: list[_Rows] = []

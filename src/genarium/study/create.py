@@ -14,7 +14,7 @@ import shutil
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -42,6 +42,9 @@ from genarium.study.manifest import (
 )
 from genarium.study.pictures import plain_png
 from genarium.training.order import derive
+
+if TYPE_CHECKING:
+    from genarium.data.given import Given
 
 MASKS = 8
 LONGEST = 200
@@ -171,7 +174,9 @@ def _names(trained: Sequence[Trained]) -> list[str]:
     return names
 
 
-def _data(data: Dataset | str | os.PathLike[str] | None, first: Trained, spec: Spec) -> Dataset:
+def _data(
+    data: Dataset | Given | str | os.PathLike[str] | None, first: Trained, spec: Spec
+) -> Dataset:
     """The real pictures, in the models' size and channels."""
     if data is None or isinstance(data, str | os.PathLike):
         dataset = dataset_for(first, data)

@@ -1,19 +1,19 @@
 """DICOM and NIfTI: slices and frames in the units that the file states.
 
-DICOM. v = slope · stored + intercept (PS3.3 C.7.6.16.2.9.1); of CT the unit is HU. Where the values stay
-whole numbers of 0 or more they are kept as such, else as floats. The range that the file states is
-its first window, [centre - width/2, centre + width/2]; without one, that of its bits. MONOCHROME1,
-where 0 is white, is turned over within its bits.
+DICOM. v = slope · stored + intercept (PS3.3 C.7.6.16.2.9.1); of CT the unit is HU. Where the values
+stay whole numbers of 0 or more they are kept as such, else as floats. The range that the file
+states is its first window, [centre - width/2, centre + width/2]; without one, that of its bits.
+MONOCHROME1, where 0 is white, is turned over within its bits.
 
-NIfTI. v = scl_slope · stored + scl_inter. Slices lie along the last of the three axes, `axis=x`, `y`
-or `z`; rows and columns are the other two, as they lie in the file. A fourth axis is further images.
+NIfTI. v = scl_slope · stored + scl_inter. Slices lie along the last of the three axes, `axis=x`,
+`y` or `z`; rows and columns are the other two, as they lie in the file. A fourth axis is further
+images.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,20 +36,17 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 def dicom(source: Path | bytes, asked: Asked) -> Iterator[Reader]:
     """The frames of a DICOM file."""
     library = optional("pydicom", "DICOM")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
-            raise Bad(f"larger than {LARGEST_FILE >> 20} MiB")
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        yield _frames(library, library.dcmread(io.BytesIO(data)), len(data))
+    if isinstance(source, Path) and source.stat().st_size > LARGEST_FILE:
+        raise Bad(f"larger than {LARGEST_FILE >> 20} MiB")
+    data = source if isinstance(source, bytes) else source.read_bytes()
+    yield _frames(library, library.dcmread(io.BytesIO(data)), len(data))
 
 
 def patient(data: bytes) -> str:
-    """Whose picture a DICOM file is: images of one patient belong into one split; "" if not said."""
+    """Whose picture a DICOM file is: images of one patient belong into one split; "" if not
+    said."""
     library = optional("pydicom", "DICOM")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        head = library.dcmread(io.BytesIO(data), stop_before_pixels=True)
+    head = library.dcmread(io.BytesIO(data), stop_before_pixels=True)
     return str(head.get("PatientID", "") or head.get("StudyInstanceUID", "") or "")
 
 

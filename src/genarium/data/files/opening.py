@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from genarium.data.files import arrays, containers, medical, tiff
 from genarium.data.files.reader import Asked, Reader
-from genarium.data.formats import Bad
+from genarium.data.formats import Bad, strict
 from genarium.errors import unreadable
 
 
@@ -49,7 +49,8 @@ def format_of(path: Path) -> Format | None:
 
 @contextmanager
 def opened(path: Path, asked: Asked) -> Iterator[Reader]:
-    """The reader of a file. `Bad`: with the reason, whatever its bytes are."""
+    """The reader of a file. `Bad`: with the reason, whatever its bytes are. Enter it in the main
+    thread (see `strict`)."""
     form = format_of(path)
     if form is None:
         raise Bad("no file of arrays: .npy, .npz, .h5, .zarr, .tif, .dcm or .nii")
@@ -58,7 +59,7 @@ def opened(path: Path, asked: Asked) -> Iterator[Reader]:
             raise Bad(
                 f"{name}={getattr(asked, name)} means nothing to {form.endings[0]}: leave it out"
             )
-    with sound(), form.open(path, asked) as reader:
+    with strict(), sound(), form.open(path, asked) as reader:
         yield reader
 
 

@@ -1,9 +1,9 @@
 """Parquet files with a column of images, as the Hugging Face hub keeps data sets.
 
-An image is {"bytes": ..., "path": ...}, or bytes: an encoded picture. Files called train-..., test-...
-and validation-... are splits. The column is the one that the schema calls an image, else the only
-one that may be. Labels: the column that the schema calls a ClassLabel, with its names, else one
-called label. Rows are read a row group at a time, and two groups are kept.
+An image is {"bytes": ..., "path": ...}, or bytes: an encoded picture. Files called train-...,
+test-... and validation-... are splits. The column is the one that the schema calls an image, else
+the only one that may be. Labels: the column that the schema calls a ClassLabel, with its names,
+else one called label. Rows are read a row group at a time, and two groups are kept.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ UNSAFE = re.compile(r"[^\w.()+ -]+")
 
 
 class Columns(NamedTuple):
-    """image, label, caption: names of the columns, "" where there is none. names: of the classes."""
+    """image, label, caption: names of the columns, "" where there is none. names: of the
+    classes."""
 
     image: str
     label: str
@@ -110,8 +111,8 @@ class Shards:
             about = file.metadata.row_group(group)
             if about.total_byte_size > MEMORY:
                 raise Bad(
-                    f"{shown(table.name)}: a row group of {about.total_byte_size >> 20} MiB, more than "
-                    f"{MEMORY >> 20} MiB: write it in smaller ones"
+                    f"{shown(table.name)}: a row group of {about.total_byte_size >> 20} MiB, "
+                    f"more than {MEMORY >> 20} MiB: write it in smaller ones"
                 )
             if len(self.rows) + about.num_rows > MOST_ROWS:
                 raise Bad(f"claims more than {MOST_ROWS} rows")

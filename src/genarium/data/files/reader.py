@@ -7,10 +7,10 @@ Axes. A layout is one letter an axis: N images, C channels, H rows, W columns. W
               other has not, it is the channels; else the one that is shorter than all but N, and of
               `MOST` at most. Anything else is refused: say which by layout=.
 
-Types. uint8, uint16 and float32 stay. bool becomes 0 and 255; int8, int16 and float16 become float32,
-exactly. Whole numbers of 32 and 64 bits become the first of uint8, uint16 and float32 that holds
-every one exactly, float64 becomes float32 where that moves no value by more than 1e-6 of their range;
-all else is refused.
+Types. uint8, uint16 and float32 stay. bool becomes 0 and 255; int8, int16 and float16 become
+float32, exactly. Whole numbers of 32 and 64 bits become the first of uint8, uint16 and float32 that
+holds every one exactly, float64 becomes float32 where that moves no value by more than 1e-6 of
+their range; all else is refused.
 
 Shapes: N images · C channels · H, W height, width
 """
@@ -64,7 +64,8 @@ class Reader:
 
     shape: (N, C, H, W). dtype: numpy's type of the values as `fetch` gives them: (start, stop) ->
     [n,C,H,W]. full: the range that the file states, unit: of the values, in words. labels: [N] of
-    whole numbers or texts, or what gives them once all images were read; or None. notes: what a user should know.
+    whole numbers or texts, or what gives them once all images were read; or None. notes: what a
+    user should know.
     """
 
     shape: tuple[int, int, int, int]
@@ -114,7 +115,8 @@ def sensible(shape: tuple[int, ...], dtype: np.dtype, stored: int, one: int = 0)
     size = math.prod(shape) * dtype.itemsize
     if stored and size > ALWAYS_ALLOWED and size > GROWTH * stored:
         raise Bad(
-            f"claims {size >> 20} MiB and holds {stored >> 10} KiB: more than {GROWTH} times its size"
+            f"claims {size >> 20} MiB and holds {stored >> 10} KiB: more than {GROWTH} "
+            "times its size"
         )
     if one > MEMORY:
         raise Bad(f"takes {one >> 20} MiB to decode at once, more than {MEMORY >> 20} MiB")
@@ -231,8 +233,8 @@ def stored_type(dtype: np.dtype, low: float = 0.0, high: float = 0.0) -> str:
             raise Bad(f"float64 values up to {largest:g}, more than 32 bits hold: scale them")
         if high > low and largest * ROUNDING > ALLOWED * (high - low):
             raise Bad(
-                f"float64 values from {low:.9g} to {high:.9g} lose more than 1e-6 of their range in "
-                "32 bits: subtract what they have in common"
+                f"float64 values from {low:.9g} to {high:.9g} lose more than 1e-6 of their range "
+                "in 32 bits: subtract what they have in common"
             )
         return "float32"
     for name, top in (("uint8", 255), ("uint16", 65535)):

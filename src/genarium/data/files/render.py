@@ -1,8 +1,8 @@
 """From the content of a file to images of the data set: one type, one number of channels, one size.
 
-Types. All of one type stay. Pictures of 8 bits among others of 16 become 16 by v · 257, which maps their
-range onto the other's; where those state fewer bits, and for floats, there is no such rule and the
-set is refused. Channels. Grey and RGB become RGB; any other mixture is refused.
+Types. All of one type stay. Pictures of 8 bits among others of 16 become 16 by v · 257, which maps
+their range onto the other's; where those state fewer bits, and for floats, there is no such rule
+and the set is refused. Channels. Grey and RGB become RGB; any other mixture is refused.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ FEW = 3  # examples in a message
 
 @dataclass(frozen=True)
 class Common:
-    """What the images of a set have in common. dtype: as they are stored. channels: 0 for pictures of
-    8 bits, grey and RGB. full: the range that the files state, None: that of the type. unit: of the
-    values."""
+    """What the images of a set have in common. dtype: as they are stored. channels: 0 for pictures
+    of 8 bits, grey and RGB. full: the range that the files state, None: that of the type. unit: of
+    the values."""
 
     dtype: str = "uint8"
     channels: int = 0
@@ -59,8 +59,8 @@ def common_to(
             bits = sorted(f" up to {end[1]:g}" for end in stated if end is not None)
             each = " and ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
             raise UserError(
-                f"{where}: files of several types, {each}{''.join(bits[:1])}: bring them to one, or "
-                "name a folder of one"
+                f"{where}: files of several types, {each}{''.join(bits[:1])}: bring them to one, "
+                "or name a folder of one"
             )
         first = [n for n, fact in zip(names, facts, strict=True) if fact.dtype == "uint8"]
         warnings.append(

@@ -8,7 +8,6 @@ channels, all others (time, depth ...) one image after another. Pages that nobod
 from __future__ import annotations
 
 import io
-import logging
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -38,7 +37,6 @@ def tiff(source: Path | bytes, asked: Asked) -> Iterator[Reader]:
         raise Bad(f"pages={asked.pages}: choose {', '.join(PAGES)}")
     library = optional("tifffile", "this TIFF")
     optional("imagecodecs", "this TIFF")
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     stored = len(source) if isinstance(source, bytes) else source.stat().st_size
     with library.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         yield _reader(file, source, stored, asked)

@@ -42,7 +42,8 @@ PAGES = "several pages, of which the first is read (pages=images or pages=channe
 
 
 class Reading(NamedTuple):
-    """How the files of a folder are read. eight: pictures as 8 bits. asked: what was said of them."""
+    """How the files of a folder are read. eight: pictures as 8 bits. asked: what was said of
+    them."""
 
     eight: bool = False
     asked: Asked = Asked()
@@ -55,9 +56,9 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """What is in a file. image: a picture of 8 bits, mode L, RGB or RGBA; or [k,C,H,W] of one of the
-    stored types, with alpha [k,1,H,W] from 0 to 1 where parts are transparent. The rest is as in
-    `Facts`."""
+    """What is in a file. image: a picture of 8 bits, mode L, RGB or RGBA; or [k,C,H,W] of one of
+    the stored types, with alpha [k,1,H,W] from 0 to 1 where parts are transparent. The rest is as
+    in `Facts`."""
 
     image: Image.Image | NDArray
     alpha: NDArray | None = None

@@ -45,8 +45,8 @@ def folder(
 ) -> Collection:
     """A folder named by its path.
 
-    pages: of TIFFs of several: images, channels or first. layout: of arrays, HW, CHW or HWC. axis: of
-    volumes, along which slices are taken. image, label: columns of parquet files.
+    pages: of TIFFs of several: images, channels or first. layout: of arrays, HW, CHW or HWC. axis:
+    of volumes, along which slices are taken. image, label: columns of parquet files.
     """
     named = address(request.source)
     assert named is not None

@@ -1,4 +1,4 @@
-"""Parquet files with images, single or in a folder: data sets as the Hugging Face hub keeps them."""
+"""Parquet files with images, single or in a folder, as the Hugging Face hub keeps data sets."""
 
 from __future__ import annotations
 
