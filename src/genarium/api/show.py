@@ -131,13 +131,15 @@ def show(
 
     (fields,) = settings_of(()).values()
     asked = checked(fields, settings)
-    result, name, home, legend = _listed(source, asked, data, accept_changes, progress)
+    result, name, home, legend, raw = _listed(source, asked, data, accept_changes, progress)
     rows = [*range(len(result))] if result.chosen else result.fair(n, seed)
     each = list(result.each(rows))
     sizes = {tuple(image.shape[-2:]) for image in each}
     if "size" not in asked and (len(sizes) > 1 or max(map(max, sizes)) > NATIVE):
         smaller = {**asked, "size": str(DEFAULT)}
         each = list(_listed(source, smaller, data, accept_changes, False).images.each(rows))
+    if raw is not None:
+        each, legend = _toned(each, raw, name or "show")
     channels = max(len(image) for image in each)
     images = torch.stack([image.expand(channels, -1, -1) for image in each])
     labels = None
@@ -152,12 +154,16 @@ def show(
 
 
 class _Pool(NamedTuple):
-    """The pictures, what they are called, the folder that the sheet belongs to, and the legend."""
+    """The pictures, what they are called, the folder that the sheet belongs to, and the legend.
+
+    raw: how they were read, where they are values whose range nobody has decided; None: pictures.
+    """
 
     images: Listed
     name: str = ""
     home: Path = Path()
     legend: str = ""
+    raw: DataOptions | None = None
 
 
 def _listed(
@@ -166,7 +172,7 @@ def _listed(
     """What there is to show."""
     from genarium.data import Dataset
     from genarium.runs import inputs
-    from genarium.runs.listing import Listed, joined
+    from genarium.runs.listing import Listed, joined, of_dataset
     from genarium.runs.loading import opened
     from genarium.runs.selection import names_of
     from genarium.runs.sources import is_run
@@ -188,15 +194,18 @@ def _listed(
     read_as = _options(asked)
     if texts:
         parts = [_named(text, read_as, progress) for text in texts]
-        legends = dict.fromkeys(part.legend for part in parts if part.legend)
-        return _Pool(joined([part.images for part in parts]), legend="; ".join(legends))
+        if len(parts) == 1 and isinstance(parts[0], Dataset):
+            return _seen(parts[0])
+        lists = [of_dataset(part) if isinstance(part, Dataset) else part for part in parts]
+        return _Pool(joined(lists), raw=read_as)
     pixels = inputs.read(source, "show: source", read_as)
     one_by_one = isinstance(source, list | tuple)
     names = [str(row) for row in range(len(pixels))]
-    return _Pool(Listed(names, lambda rows: pixels[rows], chosen=one_by_one), "given images")
+    listed = Listed(names, lambda rows: pixels[rows], chosen=one_by_one)
+    return _Pool(listed, "given images", raw=read_as)
 
 
-def _named(text: str, read_as: DataOptions, progress: bool) -> _Pool:
+def _named(text: str, read_as: DataOptions, progress: bool) -> Listed | Dataset:
     from genarium.data import load
     from genarium.runs.listing import of_path
     from genarium.runs.selection import is_source
@@ -204,10 +213,41 @@ def _named(text: str, read_as: DataOptions, progress: bool) -> _Pool:
 
     path = Path(text).expanduser()
     if exists(path) and not is_source(text):
-        return _Pool(of_path(text, path, read_as))
-    if not is_source(text.partition(":")[0].strip()):
+        return of_path(text, path, read_as)
+    name = text.partition(":")[0].strip()
+    if not is_source(name) and not exists(Path(name).expanduser()):
         raise UserError(f"{text} does not exist: name a folder, a file, a data set or a run folder")
-    return _seen(load(text, read_as, progress=progress))
+    return load(text, read_as, progress=progress)
+
+
+def _toned(each: list[Tensor], read_as: DataOptions, name: str) -> tuple[list[Tensor], str]:
+    """Images [C,H,W] as pictures for the eye, and the legend.
+
+    What is darkest and brightest is decided on those that are shown, of each type by itself.
+    """
+    import torch
+
+    from genarium.contract import Spec
+    from genarium.data import ranges, showing
+    from genarium.data.collection import Collection, Part, fingerprint
+    from genarium.data.dataset import values_of
+    from genarium.data.splits import digest
+    from genarium.drawing.images import for_the_eye, legend
+
+    results, legends = [*each], list[str]()
+    for kind in dict.fromkeys((image.dtype, image.shape) for image in each):
+        rows = [row for row, image in enumerate(each) if (image.dtype, image.shape) == kind]
+        images = torch.stack([each[row] for row in rows])
+        identity = fingerprint([digest(image) for image in images.numpy()])
+        part = Collection({"train": Part(images.numpy())}, identity=identity)
+        values = values_of(ranges.applied(part, read_as, name))
+        shown = showing.chosen(read_as.show, images.shape[1])
+        channels, height, width = images.shape[1:]
+        spec = Spec(channels, height, width, values=values, shown=shown)
+        for row, picture in zip(rows, for_the_eye(images, spec, stored=True), strict=True):
+            results[row] = picture
+        legends.append(legend(spec))
+    return results, "; ".join(dict.fromkeys(words for words in legends if words))
 
 
 def _seen(dataset: Dataset, name: str = "", home: Path = Path()) -> _Pool:
