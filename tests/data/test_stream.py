@@ -78,8 +78,8 @@ def test_an_array_is_read_in_rows(tmp_path, save, shape):
 @pytest.mark.parametrize(
     ("arrays", "word"),
     [
-        ({"x": pixels(3, 4, 4).astype(float)}, "float64"),
-        ({"x": pixels(3, 4, 4, 5)}, "images"),
+        ({"x": pixels(3, 4, 4).astype(complex)}, "complex128"),
+        ({"x": pixels(3, 4, 4, 5)}, "which axis are the channels"),
         ({"x": pixels(3, 4, 4), "y": pixels(3, 4, 4)}, "one array"),
         ({}, "no arrays"),
     ],

@@ -192,25 +192,25 @@ def _collection(
     shape, dtype = _shape_of(first, options)
 
     def fresh() -> Reader:
-        found: dict[int, Any] = {}
+        known_labels: dict[int, Any] = {}
 
         def fetch(start: int, stop: int) -> NDArray:
             rows = []
             for number in range(start, stop):
                 content, label = _item(images[number])
                 if label is not None:
-                    found[number] = label
+                    known_labels[number] = label
                 rows.append(_same(content, number, shape, dtype, options))
             return np.concatenate(rows)
 
         def said() -> NDArray | None:
-            if not found:
+            if not known_labels:
                 return None
-            if len(found) != len(images):
+            if len(known_labels) != len(images):
                 raise Bad(
-                    f"{len(found)} of {len(images)} items have a label: give all one, or none"
+                    f"{len(known_labels)} of {len(images)} items have a label: give all one, or none"
                 )
-            return _array([_plain(found[number]) for number in range(len(images))])
+            return _array([_plain(known_labels[number]) for number in range(len(images))])
 
         return Reader((len(images), *shape), np.dtype(dtype), fetch, labels=said)
 
@@ -262,14 +262,14 @@ def _cached(
 def _of_list(items: Sequence[Any], labels: NDArray | None, options: DataOptions) -> Collection:
     if not items:
         raise Bad("there are none: give at least one image")
-    contents, found = [], []
+    contents, known_labels = [], []
     for number, item in enumerate(items):
         try:
             content, label = _item(item)
         except Bad as reason:
             raise Bad(f"item {number}: {reason}") from None
         contents.append(content)
-        found.append(label)
+        known_labels.append(label)
     facts = [known(content) for content in contents]
     names = [f"item {number}" for number in range(len(items))]
     common = common_to(facts, names, "data", options)
@@ -280,10 +280,10 @@ def _of_list(items: Sequence[Any], labels: NDArray | None, options: DataOptions)
     grey = 1 if all(fact.grey and not fact.alpha for fact in facts) else 3
     channels = options.channels or common.channels or grey
     images = [rendered(each, common, (channels, height, width), options) for each in contents]
-    if labels is None and any(label is not None for label in found):
-        if any(label is None for label in found):
+    if labels is None and any(label is not None for label in known_labels):
+        if any(label is None for label in known_labels):
             raise Bad("some items have a label and some have none: give all one")
-        labels = _array([_plain(label) for label in found])
+        labels = _array([_plain(label) for label in known_labels])
     return _made(np.concatenate(images), labels, common)
 
 

@@ -255,9 +255,9 @@ def _rows(collection: Collection, table: Table) -> tuple[dict[str, list[int]], l
     result: dict[str, list[int]] = {}
     missing: list[str] = []
     for split, part in collection.parts.items():
-        found = [(name, place.get(name, -1)) for name in part.names or ()]
-        missing += [name for name, row in found if row < 0]
-        result[split] = [row for _, row in found]
+        places = [(name, place.get(name, -1)) for name in part.names or ()]
+        missing += [name for name, row in places if row < 0]
+        result[split] = [row for _, row in places]
     total = sum(len(part) for part in collection.parts.values())
     if missing:
         few = ", ".join(missing[:FIRST])

@@ -185,9 +185,9 @@ class Array:
             context = opened(self.path, self.asked)
             try:
                 reader = context.__enter__()
-            except Ambiguous:
+            except Ambiguous as unclear:
                 # four axes of which two may be the channels: an .npz as `genarium sample` writes it
-                if self.path.suffix.lower() != ".npz":
+                if self.path.suffix.lower() != ".npz" or not unclear.colours:
                     raise
                 context = opened(self.path, Asked(layout="NCHW"))
                 reader = context.__enter__()

@@ -35,18 +35,18 @@ def hdf5(path: Path, asked: Asked) -> Iterator[Reader]:
     """The images of a data set in an HDF5 file."""
     h5py = optional("h5py", "HDF5")
     with h5py.File(path, "r") as file:
-        found: dict[str, Any] = {}
+        named: dict[str, Any] = {}
 
         def note(name: str, item: Any) -> bool | None:
             if isinstance(item, h5py.Dataset):
-                found[name] = item
-            return True if len(found) >= SEEN else None
+                named[name] = item
+            return True if len(named) >= SEEN else None
 
         file.visititems(note)  # soft and external links are not followed
-        array = _chosen(found, asked)
+        array = _chosen(named, asked)
         if array.external or array.is_virtual:
             raise Bad("its values lie in other files: copy them into this one")
-        yield _reader(array, found, asked, array.id.get_storage_size())
+        yield _reader(array, named, asked, array.id.get_storage_size())
 
 
 @contextmanager
@@ -55,37 +55,37 @@ def zarr(path: Path, asked: Asked) -> Iterator[Reader]:
     library = optional("zarr", "zarr")
     opened = library.open(path, mode="r")
     if isinstance(opened, library.Array):
-        found = {"": opened}
-        array = _chosen(found, asked) if asked.name else opened
+        named = {"": opened}
+        array = _chosen(named, asked) if asked.name else opened
     else:
-        found = {}
+        named = {}
         for name, item in opened.members(max_depth=None):
             if isinstance(item, library.Array):
-                found[name] = item
-            if len(found) >= SEEN:
+                named[name] = item
+            if len(named) >= SEEN:
                 break
-        array = _chosen(found, asked)
-    yield _reader(array, found, asked, int(array.nbytes_stored()))
+        array = _chosen(named, asked)
+    yield _reader(array, named, asked, int(array.nbytes_stored()))
 
 
-def _chosen(found: dict[str, Any], asked: Asked) -> Any:
-    words = [f"{shown(name)} {item.dtype} {list(item.shape)}" for name, item in found.items()]
+def _chosen(named: dict[str, Any], asked: Asked) -> Any:
+    words = [f"{shown(name)} {item.dtype} {list(item.shape)}" for name, item in named.items()]
     there = "; ".join(words[:FEW]) + (f" and {len(words) - FEW} more" if len(words) > FEW else "")
     if asked.name:
-        if asked.name.strip("/") in found:
-            return found[asked.name.strip("/")]
+        if asked.name.strip("/") in named:
+            return named[asked.name.strip("/")]
         raise Bad(f"no array {shown(asked.name)}: there are {there or 'none'}")
     fitting = [
         name
-        for name, item in found.items()
+        for name, item in named.items()
         if len(item.shape) in (3, 4) and item.dtype.kind in "buif" and math.prod(item.shape)
     ]
     if len(fitting) != 1:
         raise Bad(f"holds {there or 'no arrays'}: name the one of images behind a colon")
-    return found[fitting[0]]
+    return named[fitting[0]]
 
 
-def _reader(array: Any, found: dict[str, Any], asked: Asked, stored: int) -> Reader:
+def _reader(array: Any, named: dict[str, Any], asked: Asked, stored: int) -> Reader:
     dtype = np.dtype(array.dtype)
     number(dtype)
     chunk = math.prod(array.chunks or (1,)) * dtype.itemsize
@@ -98,13 +98,13 @@ def _reader(array: Any, found: dict[str, Any], asked: Asked, stored: int) -> Rea
     unit = array.attrs.get("units", array.attrs.get("unit", ""))
     if isinstance(unit, str) and len(unit) < 40:
         reader = replace(reader, unit=unit)
-    named = asked.labels.strip("/")
-    here = next((name for name, item in found.items() if item is array), "")
+    said = asked.labels.strip("/")
+    here = next((name for name, item in named.items() if item is array), "")
     beside = here.rpartition("/")[0]
-    places = [named] if named else [f"{beside}/{each}".strip("/") for each in LABELS]
-    labels = next((name for name in places if name in found and found[name] is not array), "")
+    places = [said] if said else [f"{beside}/{each}".strip("/") for each in LABELS]
+    labels = next((name for name in places if name in named and named[name] is not array), "")
     if labels:
-        of = found[labels]
+        of = named[labels]
         if math.prod(of.shape) * of.dtype.itemsize > MOST_LABELS:
             raise Bad(f"labels {shown(labels)} of shape {list(of.shape)} are too many")
         reader = replace(reader, labels=_texts(np.asarray(of[...])))

@@ -81,7 +81,7 @@ def broken() -> tuple[type[BaseException], ...]:
     """What Python's, numpy's and the extras' readers raise on damaged files."""
     import sys
 
-    found: list[type[BaseException]] = [*unreadable()]
+    errors: list[type[BaseException]] = [*unreadable()]
     for module, names in (
         ("pydicom.errors", ("InvalidDicomError", "BytesLengthException")),
         ("nibabel.filebasedimages", ("ImageFileError",)),
@@ -91,8 +91,8 @@ def broken() -> tuple[type[BaseException], ...]:
         for name in names:
             kind = getattr(sys.modules.get(module), name, None)
             if isinstance(kind, type) and issubclass(kind, BaseException):
-                found.append(kind)
-    return tuple(found)
+                errors.append(kind)
+    return tuple(errors)
 
 
 def stamp(path: Path) -> list[int] | None:

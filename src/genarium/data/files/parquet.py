@@ -101,8 +101,8 @@ class Shards:
         missing = {self.columns.image, self.columns.label} - {"", *file.schema_arrow.names}
         if missing:
             raise Bad(f"{shown(table.name)} has no column {', '.join(map(shown, sorted(missing)))}")
-        found = SHARD.fullmatch(table.name.rpartition("/")[2])
-        stem = found.group(1).lower() if found else ""
+        shard = SHARD.fullmatch(table.name.rpartition("/")[2])
+        stem = shard.group(1).lower() if shard else ""
         split = f"{stem}/" if stem in SPLIT_NAMES else ""
         folder = table.name.rpartition("/")[0]
         split = split or (f"{folder}/" if folder.rpartition("/")[2].lower() in SPLIT_NAMES else "")

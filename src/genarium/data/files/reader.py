@@ -43,7 +43,11 @@ GROWTH = 1000  # how many times its size in the file an array may be
 
 
 class Ambiguous(Bad):
-    """An array of which two axes may be the channels."""
+    """An array of which two axes may be the channels. colours: each has 1 or 3 entries."""
+
+    def __init__(self, text: str, colours: bool):
+        super().__init__(text)
+        self.colours = colours
 
 
 class Asked(NamedTuple):
@@ -198,7 +202,8 @@ def layout_of(shape: tuple[int, ...], said: str, one: bool = False) -> str:
         if last <= MOST and last < min(shape[1:3]):
             return "NHWC"
     raise Ambiguous(
-        f"an array of shape {list(shape)}: which axis are the channels? say layout=NCHW or NHWC"
+        f"an array of shape {list(shape)}: which axis are the channels? say layout=NCHW or NHWC",
+        all(colours),
     )
 
 

@@ -151,8 +151,8 @@ def stated(file: Any, page: Any, dtype: np.dtype) -> Ends | None:
     bits = page.bitspersample
     bits = max(bits) if isinstance(bits, tuple) else int(bits)
     if file.is_ome and isinstance(file.ome_metadata, str):
-        found = re.search(r'SignificantBits="(\d{1,2})"', file.ome_metadata)
-        bits = int(found.group(1)) if found else bits
+        bits_said = re.search(r'SignificantBits="(\d{1,2})"', file.ome_metadata)
+        bits = int(bits_said.group(1)) if bits_said else bits
     if 0 < bits < 8 * dtype.itemsize:
         return (0.0,), (float((1 << bits) - 1),)
     return None

@@ -138,8 +138,8 @@ def _eight(data: bytes) -> Content:
 
 def _picture(data: bytes, reading: Reading) -> Content:
     is_tiff = data[:4] in formats.TIFF
-    if data[:1] == b"P" and (found := PNM.match(data)) and int(found.group(4)) > 255:
-        return _pnm(data, found)
+    if data[:1] == b"P" and (match := PNM.match(data)) and int(match.group(4)) > 255:
+        return _pnm(data, match)
     kind = ""
     if is_tiff or (data.startswith(formats.PNG) and data[24:25] == b"\x10"):
         try:
@@ -226,14 +226,14 @@ def of_values(images: NDArray, frames: bool = False) -> Content:
     return Content(values, frames=frames, note=PAGES if frames else "")
 
 
-def _pnm(data: bytes, found: re.Match[bytes]) -> Content:
+def _pnm(data: bytes, match: re.Match[bytes]) -> Content:
     """PGM and PPM of 16 bits: Pillow stretches them to the whole range."""
-    kind, width, height, top = (int(found.group(group)) for group in (1, 2, 3, 4))
+    kind, width, height, top = (int(match.group(group)) for group in (1, 2, 3, 4))
     samples = 3 if kind in (3, 6) else 1
     if not 0 < width * height <= pictures.LARGEST_IMAGE or top > 65535:
         raise Bad(f"{width}x{height} pixels up to {top}: more than can be read")
     count = width * height * samples
-    rest = data[found.end() :]
+    rest = data[match.end() :]
     if kind > 3:
         if len(rest) < 2 * count:
             raise Bad("broken or truncated (it ends within the pixels)")
