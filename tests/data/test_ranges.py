@@ -84,6 +84,9 @@ def test_auto_takes_the_bits_that_files_state_else_the_fewest(tmp_path, caplog):
     stated = read(images, tmp_path, full=((0.0,), (16383.0,)))
     assert stated.spec.values.high == (16383.0,)
     assert not caplog.text
+    whole = read(images, tmp_path, full=((0.0,), (65535.0,)))  # as any file of 16 bits says
+    assert whole.spec.values.high == (4095.0,)
+    caplog.clear()
     images[0, 0, 0, 0] = 40000
     assert read(images, tmp_path).spec.values.high == (65535.0,)
     assert read(_twelve(), tmp_path, range="full").spec.values.high == (65535.0,)
@@ -143,6 +146,16 @@ def test_sixteen_bits_read_as_eight_are_what_earlier_versions_read(tmp_path):
     assert torch.equal(dataset.train.images, torch.from_numpy(eight_bits(images[:20])))
     every = np.arange(65536, dtype=np.uint16).reshape(1, 1, 256, 256)
     assert np.array_equal(eight_bits(every), np.round(every / 257).astype(np.uint8))
+
+
+def test_grey_of_channels_with_ranges_of_their_own_has_one(tmp_path):
+    full = ((0.0, 0.0, 10.0), (4095.0, 1023.0, 2000.0))
+    images = np.concatenate([_twelve(), _twelve()[:, :1]], 1)
+    assert read(images, tmp_path, full=full).spec.values.high == full[1]
+    grey = read(images, tmp_path, full=full, channels=1)
+    assert grey.spec.values == Values("uint16", (0.0,), (4095.0,))
+    luma = np.tensordot((0.299, 0.587, 0.114), images[:20].astype(float), axes=(0, 1))
+    assert np.abs(grey.train.images.numpy()[:, 0] - luma).max() <= 0.51
 
 
 def test_a_second_domain_has_a_range_of_its_own(tmp_path):

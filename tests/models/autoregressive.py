@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genarium.contract import Spec
+from genarium.contract import EIGHT_BIT, Spec, Values
 from genarium.models.autoregressive.autoregressive import Autoregressive
 from genarium.models.autoregressive.pixelcnn import pixelcnn
 from genarium.models.autoregressive.pixelrnn import diagonal_bilstm, row_lstm
@@ -45,6 +45,7 @@ def build(
     dtype: torch.dtype = torch.float64,
     binarized: str = "",
     features: int = 0,
+    values: Values = EIGHT_BIT,
     **arguments: Any,
 ) -> Autoregressive:
     """A small network with weights that make its conditionals far from uniform.
@@ -56,7 +57,8 @@ def build(
     wide = {"width": features, "head": features} if features else {}
     settings = {**sizes, **HEADS[head], **wide, **arguments}
     classes = CLASSES if settings.get("conditional") else ()
-    model: Autoregressive = recipe(Spec(*shape, classes, binarized=binarized), **settings).to(dtype)
+    spec = Spec(*shape, classes, binarized=binarized, values=values)
+    model: Autoregressive = recipe(spec, **settings).to(dtype)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter)).mul_(2.0)

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from genarium.contract import Values
 from genarium.errors import UserError
 from genarium.models.autoregressive import compression as coding
 from genarium.models.autoregressive.compression import HEAD, compress, decompress
@@ -45,6 +46,24 @@ def test_many_levels_and_certain_pixels():
     data = compress(model, images)
     assert torch.equal(decompress(model, data), images.long())
     assert len(compress(model, images[:2])) < HEAD.size + 4 + 8 + 8
+
+
+@pytest.mark.parametrize("top", [4095, 65535])
+def test_all_levels_of_12_and_16_bits_come_back(top, monkeypatch):
+    """Without loss: the levels are the stored values. The table of them is made in pieces."""
+    monkeypatch.setattr(coding, "TABLE", 3 * (top + 1))
+    values = Values("uint16", (0.0,), (float(top),))
+    model = build(
+        "plain", (2, 2, 3), "logistics", levels=top + 1, dtype=torch.float32, values=values
+    )
+    images = torch.randint(top + 1, (2, 2, 2, 3)).to(torch.uint16)
+    images[0, 0, 0, :2] = torch.tensor([0, top]).to(torch.uint16)
+    data = compress(model, images)
+    assert torch.equal(decompress(model, data).to(torch.uint16), images)
+    bits = -model.log_prob(images).sum().item() / math.log(2)
+    assert abs(8 * (len(data) - HEAD.size) - bits) <= 8 * (4 + 8) + 0.02 * bits
+    with pytest.raises(UserError, match="by another model"):
+        decompress(build("plain", (2, 2, 3), dtype=torch.float32), data)
 
 
 def test_labels_are_part_of_the_code():

@@ -189,7 +189,14 @@ def conform(collection: Collection, options: DataOptions) -> Collection:
     }
     if options.eight_bit and collection.dtype != str(parts["train"].images.dtype):
         return replace(collection, parts=parts, full=None, second_full=None, unit="")
-    return replace(collection, parts=parts)
+    return replace(collection, parts=parts, full=_pooled(collection.full, channels))
+
+
+def _pooled(full: Ends | None, channels: int) -> Ends | None:
+    """What files state of each channel, of one where grey was made of them."""
+    if full is None or len(full[0]) in (1, channels):
+        return full
+    return (min(full[0]),), (max(full[1]),)
 
 
 def eight_bits(images: NDArray) -> NDArray[np.uint8]:

@@ -52,7 +52,7 @@ def applied(collection: Collection, options: DataOptions, name: str) -> Collecti
         images = collection.domain(domain)
         if not images:
             continue
-        known = _is_finite_within(images, name)
+        known = _known(images, rule, name)
         decision = _decide(rule, images["train"], collection, domain, known)
         if not is_plain(images["train"].dtype, decision.range):
             beyond = _beyond(images, decision.range, known)
@@ -126,10 +126,12 @@ def ends(images: NDArray) -> _Ends:
     return _Ends(low, high)
 
 
-def _is_finite_within(images: dict[str, NDArray], name: str) -> dict[str, _Ends]:
-    """The ends of every split of floats; nothing of whole numbers, whose ends cost a reading that
-    not every rule needs. UserError: some are not finite."""
-    if images["train"].dtype.kind != "f":
+def _known(images: dict[str, NDArray], rule: RangeRule, name: str) -> dict[str, _Ends]:
+    """The ends of every split that is not empty; nothing of whole numbers where the rule needs no
+    reading. UserError: some are not finite."""
+    kind = images["train"].dtype
+    unread = rule.kind in ("full", "8-bit") or (kind == np.uint8 and rule.kind == "auto")
+    if kind.kind != "f" and unread:
         return {}
     result = {split: ends(part) for split, part in images.items() if len(part)}
     for split, own in result.items():
@@ -157,21 +159,25 @@ def _decide(
     if rule.kind == PER_IMAGE:
         note = "each image has a range of its own (--range per-image): the units are lost"
         return Decision(Range(((0.0,), (1.0,)), PER_IMAGE), note)
-    if rule.kind in ("full", "8-bit") or (dtype == "uint8" and rule.kind == "auto"):
+    if dtype == "uint8" and rule.kind == "auto":
+        return Decision(_full(dtype, None))
+    if rule.kind in ("full", "8-bit"):
         return Decision(_full(dtype, stated))
-    if rule.kind == "auto" and dtype == "uint16" and stated is not None:
+    # 16 bits a sample are what any file of 16 bits says, whatever the camera had
+    if rule.kind == "auto" and dtype == "uint16" and stated not in (None, _full(dtype, None).ends):
+        assert stated is not None
         return Decision(Range(stated, "the bits that the files state"))
     if rule.kind == "given":
         return Decision(_given(rule, dtype, channels))
     if not len(train):
         raise UserError(f"--range {rule.kind}: there are no training images: give LOW,HIGH")
     if rule.kind == "auto" and dtype == "uint16":
-        return _fewest_bits(float(ends(train).high.max()))
+        return _fewest_bits(float(known["train"].high.max()))
     if rule.kind == "percentile":
         low, high = percentiles(train, rule.numbers, rule.per_channel)
         words = f"percentiles {rule.numbers[0]:g} and {rule.numbers[1]:g} of the training images"
     else:
-        low, high = known.get("train") or ends(train)
+        low, high = known["train"]
         if not rule.per_channel:
             low, high = low.min(keepdims=True), high.max(keepdims=True)
         words = "the smallest and largest training value"
@@ -325,7 +331,7 @@ def _each_by_itself(collection: Collection, options: DataOptions, name: str) -> 
         raise UserError(
             "--range per-image: images of two domains have one range each: leave it out"
         )
-    _is_finite_within(collection.domain("a"), name)
+    _known(collection.domain("a"), RangeRule("data"), name)
 
     def fill(writer: cache.Writer) -> Collection:
         for split, part in collection.parts.items():

@@ -204,6 +204,8 @@ def _in_range(
                 f"{shown(source)}: images of {given.dtype}, {folder.path} was trained on "
                 f"{own.dtype}: restore the data, or name them with --data"
             )
+    if (spec.values, spec.second_values) == (dataset.spec.values, dataset.spec.second_values):
+        return dataset
     ranged = replace(dataset.spec, values=spec.values, second_values=spec.second_values)
     return replace(dataset, spec=ranged)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -90,8 +91,10 @@ def images(
     if exists(source):
         path = Path(source)
         name = shown(path.resolve().name)
-        streamed = stream(path, options or DataOptions(range=READ_AS_8))
-        return Named(name, streamed if known.eight_bit else Seen(streamed, known, name))
+        asked = options or DataOptions()
+        if known.eight_bit:
+            return Named(name, stream(path, replace(asked, range=READ_AS_8)))
+        return Named(name, Seen(stream(path, asked), known, name))
     where = f"{flag} {shown(str(source))}".strip()
     if not flag:
         raise UserError(f"{where}: does not exist: name a run, a folder of images or an .npz file")
