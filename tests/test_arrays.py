@@ -124,6 +124,8 @@ def came_back(made: Any, run: Trained, kind: str, folder: Path, domain: str = "a
     for file, row in zip(files, rows, strict=True):
         if file.suffix == ".tif":
             again = tifffile.imread(file)
+        elif file.suffix == ".npy":
+            again = np.load(file)
         else:
             with Image.open(file) as opened:
                 again = np.array(opened)
@@ -175,13 +177,15 @@ def latent(runs: Runs, kind: str, folder: Path) -> None:
 
 
 def encode(runs: Runs, kind: str, folder: Path) -> None:
-    """Stored values, and the result that has them, are what the codes are of."""
+    """Stored values, the result that has them, and its files: all have the same codes."""
     made = genarium.sample(runs.vae, n=3)
     codes = runs.vae.encode(made.values)
     assert bool(codes.isfinite().all())
     assert torch.equal(runs.vae.encode(made), codes)
-    expected = runs.vae.model.encode(made.values)
-    assert torch.allclose(codes, expected)
+    assert torch.allclose(codes, runs.vae.model.encode(made.values))
+    for name in ("x.npy", "x.npz", "each"):  # files go back in as they came out
+        made.save(folder / name, form="values")
+        assert torch.equal(runs.vae.encode(folder / name), codes), name
 
 
 def evaluate(runs: Runs, kind: str, folder: Path) -> None:

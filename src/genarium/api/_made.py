@@ -115,7 +115,7 @@ class Made(Picture):
             return [write(path, values.encoded(rows, path, about))]
         ending = values.ending(rows)
         each = (
-            (name, values.encoded(rows[row : row + 1], Path(name), about))
+            (name, values.encoded(rows[row : row + 1], Path(name), about, alone=True))
             for row, name in enumerate(stem + ending for stem in self.stems(path))
         )
         folder.save(path, [*each, *self.beside()], overwrite)

@@ -5,7 +5,8 @@
     FILE.tif     a page an image, [H,W] or [H,W,C], uncompressed; low, high, unit and rule as JSON
                  in ImageDescription
     FILE.png     one image of whole numbers, grey or RGB, 8 or 16 bits
-    a folder     a file an image: PNG where it can hold it, else TIFF
+    a folder     a file an image: PNG where it can hold it, else TIFF; of other channels of 8 bits
+                 .npy, for a TIFF of those is read as a picture with transparency
 
 N images · C channels · H, W height and width
 """
@@ -37,15 +38,16 @@ def expect_writer(out: Path) -> None:
         )
 
 
-def encoded(images: Tensor, out: Path, about: Values = EIGHT_BIT) -> bytes:
+def encoded(images: Tensor, out: Path, about: Values = EIGHT_BIT, *, alone: bool = False) -> bytes:
     """Images [N,C,H,W] as the bytes of the file `out`, whose ending says how.
 
-    about: what their values mean. Raises UserError for what the format cannot hold.
+    about: what their values mean. alone: of one image, without its first axis. Raises UserError for
+    what the format cannot hold.
     """
     suffix, buffer = out.suffix.lower(), io.BytesIO()
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
     if suffix == ".npy":
-        np.save(buffer, pixels)
+        np.save(buffer, pixels[0] if alone else pixels)
     elif suffix == ".npz":
         np.savez_compressed(buffer, images=pixels, **({} if about.eight_bit else _facts(about)))
     elif suffix == ".png":
@@ -69,8 +71,9 @@ def encoded(images: Tensor, out: Path, about: Values = EIGHT_BIT) -> bytes:
 def ending(images: Tensor) -> str:
     """The ending of a file that holds one of images [N,C,H,W]."""
     kind, channels = images.numpy().dtype, images.shape[1]
-    holds = (kind == np.uint8 and channels in (1, 3)) or (kind == np.uint16 and channels == 1)
-    return ".png" if holds else ".tif"
+    if kind == np.uint8:
+        return ".png" if channels in (1, 3) else ".npy"
+    return ".png" if kind == np.uint16 and channels == 1 else ".tif"
 
 
 def _facts(about: Values) -> dict[str, Any]:
