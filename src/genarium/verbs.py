@@ -100,7 +100,8 @@ class Verb:
         """The further arguments that say where the result goes: those of `Result.save`."""
         if not self.out:
             return ()
-        return ("out", "overwrite") if "" in self.result.SUFFIXES else ("out",)
+        several = ("overwrite",) if "" in self.result.SUFFIXES else ()
+        return ("out", *several, *(("form",) if self.result.FORMS else ()))
 
     @functools.cached_property
     def shows_progress(self) -> bool:
@@ -196,7 +197,9 @@ def verb(
                 bound.arguments["progress"] = notebook.running()
             try:
                 if place.get("out") is not None:
-                    made.result.check(place["out"], bool(place.get("overwrite")))
+                    made.result.check(**place)
+                elif place.get("form") is not None:
+                    raise UserError(f"--form {place['form']}: say where it goes with --out")
                 result = function(*bound.args, **bound.kwargs)
                 if place.get("out") is not None:
                     result.save(**place)  # type: ignore[attr-defined]

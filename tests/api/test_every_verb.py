@@ -22,7 +22,7 @@ from genarium.runs.sampling import declared
 from genarium.signatures import Field, check, name_of
 
 CATALOGUE = verbs.catalogue()
-OF_THE_COMMAND = {"out", "overwrite", "json", "quiet", "processes", "help"}
+OF_THE_COMMAND = {"out", "overwrite", "form", "json", "quiet", "processes", "help"}
 """What the command adds: where and how a result is shown, and how many processes work."""
 
 

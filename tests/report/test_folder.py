@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from genarium import cli, verbs
+from genarium.api.sample import Samples
 from genarium.cli import verbs as of_signature
+from genarium.contract import Spec
 from genarium.data.scan import scan
 from genarium.data.stream import stream
 from genarium.drawing import folder
-from genarium.drawing.write import write_images
 from genarium.errors import UserError
 
 
@@ -139,21 +140,22 @@ def test_such_a_folder_below_pictures_is_none_of_them(tmp_path):
 
 
 def test_the_library_keeps_to_it(tmp_path):
-    images = torch.zeros(2, 1, 4, 4)
-    write_images(images, tmp_path / "out")
+    made = Samples(torch.zeros(2, 1, 4, 4), "run", 0)
+    made.spec = Spec(1, 4, 4)
+    made.save(tmp_path / "out")
     with pytest.raises(UserError, match="--overwrite"):
-        write_images(images, tmp_path / "out")
-    write_images(images, tmp_path / "out", overwrite=True)
+        made.save(tmp_path / "out")
+    made.save(tmp_path / "out", overwrite=True)
 
 
-@pytest.mark.parametrize("verb", ["sample", "translate", "denoise"])
+@pytest.mark.parametrize("verb", ["sample", "translate", "denoise", "reconstruct", "complete"])
 def test_every_verb_that_writes_single_pictures_has_the_flag(verb):
     parser = argparse.ArgumentParser()
     of_signature.add_arguments(parser, verbs.catalogue()[verb].load(), [])
     assert parser.parse_args(["run", "--overwrite"]).overwrite
 
 
-@pytest.mark.parametrize("verb", ["reconstruct", "complete"])
+@pytest.mark.parametrize("verb", ["score", "invert"])
 def test_the_others_write_no_folder(verb, tmp_path, capsys):
     assert cli.main([verb, str(tmp_path), "--out", str(tmp_path / "folder")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

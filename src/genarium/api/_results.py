@@ -14,6 +14,7 @@ from genarium.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genarium.contract import Spec
     from genarium.runs.trained import Trained
 
 
@@ -22,15 +23,19 @@ class Result:
     """A verb's result. Its text is what the command prints, its dict what `--json` prints.
 
     home: the folder that it is saved in where nobody says another place. saved: what was written.
+    spec: of the run's images, where it is of a run.
     """
 
     NAME: ClassVar[str] = ""
     """The file's name in `home`; none for a result that is not saved unasked."""
     SUFFIXES: ClassVar[tuple[str, ...]] = ()
     """Endings that `save` takes; the first is named in errors. "" stands for a folder."""
+    FORMS: ClassVar[tuple[str, ...]] = ()
+    """What files may hold, of a result that is kept in several ways; see `genarium.api._made`."""
 
     home: Path = field(init=False, default_factory=Path, compare=False)
     saved: list[Path] = field(init=False, default_factory=list, compare=False)
+    spec: Spec = field(init=False, compare=False)
 
     def text(self) -> str:
         """What it is, for people; a line, or a table."""
@@ -104,6 +109,10 @@ class Picture(Result):
 
         return [save_png(path, self.image)]
 
+    def caption(self) -> str:
+        """What stands below it in a notebook."""
+        return self.text()
+
     def _repr_png_(self) -> bytes:
         from genarium.drawing.images import png_bytes
 
@@ -115,7 +124,7 @@ class Picture(Result):
         style = "image-rendering:pixelated"
         return (
             f'<figure><img src="{data_uri(self.image)}" style="{style}" alt="">'
-            f"<figcaption>{html.escape(self.text())}</figcaption></figure>"
+            f"<figcaption>{html.escape(self.caption())}</figcaption></figure>"
         )
 
 
@@ -144,8 +153,8 @@ def _endings(suffixes: tuple[str, ...]) -> str:
 
 
 def of_run(result: Any, run: Trained) -> Any:
-    """`result`, whose place is the folder of `run`."""
-    result.home = run.path
+    """`result`, whose place is the folder of `run`, and whose images are of its kind."""
+    result.home, result.spec = run.path, run.spec
     return result
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
     AcceptChanges,
@@ -32,17 +33,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False)
-class Sum(Picture):
+class Sum(Made):
     """The sum of the mean codes of groups.
 
-    code: [1,D]. images: the image of the sum amid eight neighbours, float32 [9,C,H,W]. means: the
-    image of each group's mean code, [groups,C,H,W]. exemplars: some images of each group.
+    images: that of the sum amid eight neighbours, [9,C,H,W] float32 on [-1, 1]; see `Made`. code:
+    [1,D]. means: the image of each group's mean code, [groups,C,H,W], and exemplars: some images of
+    each group, both as floats too.
     """
 
     NAME: ClassVar[str] = "arithmetic.png"
 
     code: Tensor
-    images: Tensor
     means: Tensor
     exemplars: list[Tensor]
     terms: list[tuple[str, str]]
@@ -52,7 +53,8 @@ class Sum(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.arithmetic import draw
 
-        return draw([sign for sign, _ in self.terms], self.exemplars, self.means, self.images)
+        some = [self.seen(images) for images in self.exemplars]
+        return draw([sign for sign, _ in self.terms], some, self.seen(self.means), self.pictures)
 
     def to_dict(self) -> dict[str, Any]:
         return {"run": self.run, "terms": self.text(), "code": self.code.tolist()}
@@ -63,7 +65,8 @@ class Sum(Picture):
 
 @verb(
     "latent",
-    out="FILE.png: exemplars and mean of each group, and the sum (default: RUN/arithmetic.png)",
+    out=f"FILE.png: exemplars and mean of each group, and the sum; {IMAGES}, of the sum and its "
+    "eight neighbours (default: RUN/arithmetic.png)",
     notes=GROUP,
 )
 def arithmetic(
@@ -111,7 +114,9 @@ def arithmetic(
     named.expect_samples(sampler)
     result = analogy(*([g.codes for s, g in terms if s == sign] for sign in "+-"))
     some = [
-        group.codes[:SHOWN] if group.originals is None else group.originals[:SHOWN]
+        trained.decode(group.codes[:SHOWN])
+        if group.originals is None
+        else trained.spec.values.signed(group.originals[:SHOWN])
         for _, group in terms
     ]
     return of_run(
@@ -119,7 +124,7 @@ def arithmetic(
             code=result,
             images=trained.decode(_neighbours(result, trained.noise, noise, seed)),
             means=trained.decode(torch.cat([group.mean for _, group in terms])),
-            exemplars=[x if x.ndim == 4 else trained.decode(x) for x in some],
+            exemplars=some,
             terms=[(s, g if isinstance(g, str) else "given codes") for s, g in given],
             run=str(trained.path),
         ),

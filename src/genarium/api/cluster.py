@@ -30,7 +30,7 @@ ROW, SHEET = 12, 64  # pictures of a group in the overview, and on its own sheet
 class Clusters(Figures):
     """Groups found in codes.
 
-    names, images, splits, labels: of every picture that was sorted: N names, uint8 [N,C,H,W],
+    names, images, splits, labels: of every picture that was sorted: N names, [N,C,H,W] as stored,
     "train", "validation", "test" or "", classes [N] or None. groupings: by method ("k-means",
     "mixture") the group of each, and how well it belongs there. results: a `Clustering` by method,
     of the test images, where the classes are known. count: of groups. train, test: images they
@@ -72,14 +72,22 @@ class Clusters(Figures):
 
     def overview(self, method: str = "k-means") -> Tensor:
         """Some pictures of each group in a row, uint8 [C,H',W']."""
+        import torch
+
         from genarium.drawing.contact import contact_sheet
 
-        assert self.images is not None
         rows = [self.members(method, group, ROW).tolist() for group in range(self.count)]
         names = [f"{group} ({size:,})" for group, size in enumerate(self.sizes(method))]
         labels = [group for group, own in enumerate(rows) for _ in own]
         some = [row for own in rows for row in own]
-        return contact_sheet(self.images[some], labels, names)
+        return contact_sheet(self._seen(torch.tensor(some)), labels, names)
+
+    def _seen(self, rows: Tensor) -> Tensor:
+        """Some of the pictures for the eye."""
+        from genarium.drawing.images import for_the_eye
+
+        assert self.images is not None
+        return for_the_eye(self.images[rows], self.spec, stored=True)
 
     def table(self) -> list[dict[str, Any]]:
         """A row a picture: name, split, class, and by method its group and how well it belongs."""
@@ -117,7 +125,7 @@ class Clusters(Figures):
             pictures.append((f"{method}.png", self.overview(method)))
             for group, size in enumerate(self.sizes(method)):
                 if size and self.images is not None:
-                    some = self.images[self.members(method, group, SHEET)]
+                    some = self._seen(self.members(method, group, SHEET))
                     sheet = contact_sheet(some, columns=min(8, size))
                     pictures.append((f"{method}-{group:02d}.png", sheet))
         folder.save(sheets, pictures, overwrite=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import (
     AcceptChanges,
     Condition,
@@ -32,19 +33,18 @@ N = 16  # test images where none are named
 
 
 @dataclass(repr=False)
-class Completions(Picture):
+class Completions(Made):
     """Completed images.
 
-    originals: uint8 [n,C,H,W]. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. images: the
-    completions, [n,draws,C,H,W] float32 on [-1, 1]. names: of the originals. settings: how they
-    were drawn, where that is not the model's own way.
+    images: the completions, [n,draws,C,H,W] float32 on [-1, 1]; see `Made`. originals: [n,C,H,W] as
+    stored. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. names: of the originals. settings: how
+    they were drawn, where that is not the model's own way.
     """
 
     NAME: ClassVar[str] = "completions.png"
 
     originals: Tensor
     keep: Tensor
-    images: Tensor
     run: str
     kept: str
     names: list[str] = field(default_factory=list)
@@ -54,13 +54,12 @@ class Completions(Picture):
     def image(self) -> Tensor:
         import torch
 
-        from genarium.contract import from_uint8
         from genarium.drawing.images import grid
 
-        whole = from_uint8(self.originals)
+        whole = self.about.signed(self.originals)
         part = torch.where(self.keep, whole, torch.zeros(()))  # grey where something is missing
         rows = torch.cat([whole[:, None], part[:, None], self.images], 1)
-        return grid(rows.flatten(0, 1), columns=rows.shape[1])
+        return grid(self.seen(rows.flatten(0, 1)), columns=rows.shape[1])
 
     def to_dict(self) -> dict[str, Any]:
         n, draws = self.images.shape[:2]
@@ -72,7 +71,11 @@ class Completions(Picture):
         return f"{len(self.images)} images, {self.images.shape[1]} completions each{how}"
 
 
-@verb("images", out="FILE.png: original | kept | completions (default: RUN/completions.png)")
+@verb(
+    "images",
+    out=f"FILE.png: original | kept | completions; {IMAGES}, the completions of an image one after "
+    "another (default: RUN/completions.png)",
+)
 def complete(
     run: Run,
     images: Images | None = None,
@@ -111,7 +114,7 @@ def complete(
     drawn = drawn.unflatten(0, (len(originals), draws))
     used = trained.settings.changed() if trained.settings is not None else {}
     return of_run(
-        Completions(originals, mask, drawn, str(trained.path), kept, names, used), trained
+        Completions(drawn, originals, mask, str(trained.path), kept, names, used), trained
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
@@ -15,21 +15,22 @@ from genarium.verbs import Flag, verb
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genarium.contract import Values
+
 KINDS = ("gaussian", "masking", "salt-and-pepper")
 
 
 @dataclass(repr=False)
-class Denoised(Picture):
-    """Damaged images and what the model made of them, uint8 [n,C,H,W].
+class Denoised(Made):
+    """Damaged images and what the model made of them.
 
-    clean: the images before the damage, None where they came damaged. errors: mse and psnr (in dB)
-    of "damaged" and "denoised" against the clean ones. names: of the images, in their order.
+    images: denoised, [n,C,H,W] float32 on [-1, 1]; see `Made`. damaged: [n,C,H,W] as stored. clean:
+    the images before the damage, as stored, None where they came damaged. errors: mse and psnr (in
+    dB) of "damaged" and "denoised" against the clean ones. names: of the images, in their order.
     """
 
     NAME: ClassVar[str] = "denoised.png"
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".npz", "")
 
-    images: Tensor
     damaged: Tensor
     clean: Tensor | None
     run: str
@@ -42,19 +43,11 @@ class Denoised(Picture):
 
         from genarium.drawing.images import grid
 
-        parts = [self.clean, self.damaged, self.images]
-        rows = [part for part in parts if part is not None]
+        given = [part for part in (self.clean, self.damaged) if part is not None]
+        rows = [*(self.seen(part, stored=True) for part in given), self.pictures]
         shown = torch.stack(rows, 1).flatten(0, 1)
         columns = max(1, 12 // len(rows)) * len(rows)
         return grid(shown, columns=min(columns, len(shown)))
-
-    def write(self, path: Path, overwrite: bool) -> list[Path]:
-        from genarium.drawing.write import write_images
-
-        if path.suffix.lower() == ".png":
-            return super().write(path, overwrite)
-        write_images(self.images, path, overwrite=overwrite)
-        return [path]
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "n": len(self.images), **self.errors}
@@ -70,8 +63,7 @@ class Denoised(Picture):
 
 @verb(
     "images",
-    out="FILE.png: (clean |) damaged | denoised; a folder or .npz: the denoised images alone "
-    "(default: RUN/denoised.png)",
+    out=f"FILE.png: (clean |) damaged | denoised; {IMAGES} (default: RUN/denoised.png)",
 )
 def denoise(
     run: Run,
@@ -94,7 +86,6 @@ def denoise(
         test:NUMBERS are all taken.
     seed: of which images are drawn, and of the damage.
     """
-    from genarium.drawing.images import as_uint8
     from genarium.runs.loading import of_images, opened
     from genarium.runs.selection import drawn
 
@@ -110,22 +101,21 @@ def denoise(
                 "damage clean ones, as --noise masking:0.3"
             )
     names, given = drawn(trained, "test" if images is None else images, "images", n, seed)
-    damaged = given if damage is None else _damaged(given, damage, seed)
-    cleaned = as_uint8(trained.reconstruct(damaged))
+    values = trained.spec.values
+    damaged = given if damage is None else _damaged(given, damage, seed, values)
+    cleaned = trained.reconstruct(damaged)
     clean = None if damage is None else given
     made = Denoised(cleaned, damaged, clean, str(trained.path), names=names)
     if clean is not None:
         made.errors = {
-            "damaged": _error(damaged, clean),
-            "denoised": _error(cleaned, clean),
+            "damaged": _error(damaged, clean, values),
+            "denoised": _error(trained.stored(cleaned), clean, values),
         }
     return of_run(made, trained)
 
 
-def _error(images: Tensor, clean: Tensor) -> dict[str, float | None]:
-    from genarium.contract import from_uint8
-
-    mse = ((from_uint8(images) - from_uint8(clean)) / 2).square().mean().item()
+def _error(images: Tensor, clean: Tensor, values: Values) -> dict[str, float | None]:
+    mse = ((values.signed(images) - values.signed(clean)) / 2).square().mean().item()
     return {"mse": mse, "psnr": -10 * math.log10(mse) if mse else None}
 
 
@@ -145,10 +135,10 @@ def _noise(text: str) -> Any:
     return corruption_of(kind, size)
 
 
-def _damaged(images: Tensor, noise: Any, seed: int) -> Tensor:
-    """uint8 images damaged and rounded to what a file can hold."""
-    from genarium.contract import Noise, to_uint8
+def _damaged(images: Tensor, noise: Any, seed: int, values: Values) -> Tensor:
+    """Images damaged, as they would be stored."""
+    from genarium.contract import Noise
     from genarium.training.order import derive
 
     draws = Noise(derive(seed, "denoise"), len(images))
-    return to_uint8(noise(images.float() / 255.0, draws) * 2.0 - 1.0)
+    return values.stored(noise(values.unit_interval(images), draws) * 2.0 - 1.0)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
     AcceptChanges,
@@ -32,16 +33,16 @@ ROWS = 6
 
 
 @dataclass(repr=False)
-class Interpolation(Picture):
+class Interpolation(Made):
     """Interpolations between codes, a row each.
 
-    images: uint8 [rows,steps,C,H,W]. codes: [rows,steps,D]. kind: spherical or linear. ends: the
-    images whose codes a row begins and ends with, uint8 [rows,2,C,H,W], where they were given.
+    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Made`. codes: [rows,steps,D]. kind:
+    spherical or linear. ends: the images whose codes a row begins and ends with, [rows,2,C,H,W] as
+    stored, where they were given.
     """
 
     NAME: ClassVar[str] = "interpolate.png"
 
-    images: Tensor
     codes: Tensor
     kind: str
     ends: Tensor | None
@@ -53,7 +54,8 @@ class Interpolation(Picture):
         from genarium.report.pictures import interpolation_grid
         from genarium.report.records import Interpolations
 
-        return interpolation_grid(Interpolations(self.images, self.kind, self.ends))
+        ends = None if self.ends is None else self.seen(self.ends, stored=True)
+        return interpolation_grid(Interpolations(self.pictures, self.kind, ends))
 
     def to_dict(self) -> dict[str, Any]:
         rows, steps = self.images.shape[:2]
@@ -67,7 +69,11 @@ class Interpolation(Picture):
         return f"{rows} {self.kind} interpolations of {steps} steps, {ends}"
 
 
-@verb("latent", out="FILE.png: an interpolation a row (default: RUN/interpolate.png)", notes=GROUP)
+@verb(
+    "latent",
+    out=f"FILE.png: an interpolation a row; {IMAGES}, row by row (default: RUN/interpolate.png)",
+    notes=GROUP,
+)
 def interpolate(
     run: Run,
     *,
@@ -98,7 +104,6 @@ def interpolate(
     """
     import torch
 
-    from genarium.drawing.images import as_uint8
     from genarium.latent import interpolate as between
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
@@ -132,7 +137,7 @@ def interpolate(
         "linear" if kind == "linear" else "spherical",
         noise=trained.noise,
     )
-    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, (rows, steps))
+    images = trained.decode(codes.flatten(0, 1)).unflatten(0, (rows, steps))
     ends = None
     if not (first.average or last.average or first.originals is None or last.originals is None):
         both = (x.expand(rows, -1, -1, -1) for x in (first.originals, last.originals))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import Made
+from genarium.api._results import of_run
 from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
 from genarium.verbs import verb
 
@@ -20,17 +21,18 @@ N = 16  # test images where none are named
 
 
 @dataclass(repr=False)
-class Inversions(Picture):
+class Inversions(Made):
     """Codes found for images.
 
-    originals: uint8 [n,C,H,W]. images: those of the codes, float32 on [-1, 1]. codes: [n,D]. mse:
-    the squared error a pixel of each, [n]. names: of the originals.
+    images: those of the codes, [n,C,H,W] float32 on [-1, 1]; see `Made`. originals: [n,C,H,W] as
+    stored. codes: [n,D]. mse: the squared error a pixel of each, [n]. names: of the originals.
     """
 
     NAME: ClassVar[str] = "invert.png"
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".png",)
+    FORMS: ClassVar[tuple[str, ...]] = ()
 
     originals: Tensor
-    images: Tensor
     codes: Tensor
     mse: Tensor
     run: str
@@ -40,7 +42,8 @@ class Inversions(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.points import pairs
 
-        return pairs(self.originals, self.images, columns=min(8, 2 * len(self.images)))
+        originals = self.seen(self.originals, stored=True)
+        return pairs(originals, self.pictures, columns=min(8, 2 * len(self.images)))
 
     def write(self, path: Path, overwrite: bool) -> list[Path]:
         import numpy as np
@@ -113,5 +116,5 @@ def invert(
         originals, steps=steps, restarts=restarts, lr=lr, prior_weight=prior_weight, seed=seed
     )
     again = trained.decode(inversion.codes)
-    made = Inversions(originals, again, inversion.codes, inversion.mse, str(trained.path), names)
+    made = Inversions(again, originals, inversion.codes, inversion.mse, str(trained.path), names)
     return of_run(made, trained)

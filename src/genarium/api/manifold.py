@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
     AcceptChanges,
@@ -30,36 +31,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False)
-class Plane(Picture):
+class Plane(Made):
     """A square of images over two dimensions of the code.
 
-    images: uint8 [side,side,C,H,W], the largest values of the second number in the first row.
-    values: those of either number, quantiles of the normal distribution.
+    images: [side,side,C,H,W] float32 on [-1, 1], the largest values of the second number in the
+    first row; see `Made`. positions: the values of either number, quantiles of the normal
+    distribution.
     """
 
     NAME: ClassVar[str] = "manifold.png"
 
-    images: Tensor
     dimensions: tuple[int, int]
-    values: list[float]
+    positions: list[float]
     run: str
 
     @property
     def image(self) -> Tensor:
         from genarium.drawing.images import grid
 
-        return grid(self.images.flatten(0, 1), columns=len(self.images), pad=0)
+        return grid(self.pictures.flatten(0, 1), columns=len(self.images), pad=0)
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "dimensions": [*self.dimensions], "side": len(self.images)}
-        return {**facts, "values": self.values}
+        return {**facts, "values": self.positions}
 
     def text(self) -> str:
         side, (across, up) = len(self.images), self.dimensions
         return f"{side}x{side} codes over numbers {across} (across) and {up} (up)"
 
 
-@verb("latent", out="FILE.png: the square (default: RUN/manifold.png)", notes=GROUP)
+@verb(
+    "latent",
+    out=f"FILE.png: the square; {IMAGES}, row by row (default: RUN/manifold.png)",
+    notes=GROUP,
+)
 def manifold(
     run: Run,
     *,
@@ -88,7 +93,6 @@ def manifold(
     side: images a side.
     seed: of the samples that numbers name, and of what is drawn.
     """
-    from genarium.drawing.images import as_uint8
     from genarium.latent import quantiles
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
@@ -112,5 +116,5 @@ def manifold(
     # the first row is the top: large values of the second number
     codes[:, across] = middle[across] + unit[across] * z.repeat(side)
     codes[:, up] = middle[up] + unit[up] * z.flip(0).repeat_interleave(side)
-    images = as_uint8(trained.decode(codes)).unflatten(0, (side, side))
+    images = trained.decode(codes).unflatten(0, (side, side))
     return of_run(Plane(images, (across, up), z.tolist(), str(trained.path)), trained)

@@ -27,8 +27,8 @@ class Map(Picture):
     """Codes in the plane.
 
     panels: each with its title and places [N,2]. codes: [N,D]. labels: [N] or None. classes: names
-    in label order. method: "pca", "tsne" or "both". names, images: of what was encoded, uint8
-    [N,C,H,W]; no images: points are drawn.
+    in label order. method: "pca", "tsne" or "both". names, images: of what was encoded, [N,C,H,W]
+    as stored; no images: points are drawn.
     """
 
     NAME: ClassVar[str] = "map.png"
@@ -68,9 +68,13 @@ class Map(Picture):
         return f"map of {len(self.codes):,} codes ({', '.join(p.title for p in self.panels)})"
 
     def _repr_png_(self) -> bytes:
+        from genarium.drawing.images import for_the_eye
         from genarium.drawing.maps import png
 
-        return png(self.panels, self.labels, self.classes, self.images)
+        images = self.images
+        if images is not None:
+            images = for_the_eye(images, self.spec, stored=True)
+        return png(self.panels, self.labels, self.classes, images)
 
 
 @verb("features", out="FILE.png: a panel a method (default: RUN/map.png)")

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import AcceptChanges, Count, Device, Images, Place, Run, Seed, Step
 from genarium.verbs import verb
 
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False)
-class Reconstructions(Picture):
+class Reconstructions(Made):
     """Images and their reconstructions.
 
-    originals: uint8 [n,C,H,W]. images: their reconstructions, float32 on [-1, 1]. mse: the mean
-    squared error of a pixel on [0, 1]. names: of the originals, in their order.
+    images: reconstructions [n,C,H,W] of originals, float32 on [-1, 1]; see `Made`. originals:
+    [n,C,H,W] as stored. mse: the mean squared error of a pixel on [0, 1]. names: of the originals,
+    in their order.
     """
 
     NAME: ClassVar[str] = "reconstructions.png"
 
     originals: Tensor
-    images: Tensor
     mse: float
     run: str
     mixture: Mapping[str, Any] | None = None
@@ -35,7 +36,8 @@ class Reconstructions(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.points import pairs
 
-        return pairs(self.originals, self.images, columns=8, mixture=self.mixture)
+        originals = self.seen(self.originals, stored=True)
+        return pairs(originals, self.pictures, columns=8, mixture=self.mixture)
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "n": len(self.images), "mse": self.mse}
@@ -45,7 +47,10 @@ class Reconstructions(Picture):
         return f"{len(self.images)} reconstructions, mean squared error {self.mse:.5f} a pixel"
 
 
-@verb("images", out="FILE.png: original | reconstruction (default: RUN/reconstructions.png)")
+@verb(
+    "images",
+    out=f"FILE.png: original | reconstruction; {IMAGES} (default: RUN/reconstructions.png)",
+)
 def reconstruct(
     run: Run,
     images: Images | None = None,
@@ -64,7 +69,6 @@ def reconstruct(
         test:NUMBERS are all taken.
     seed: of which images are drawn.
     """
-    from genarium.contract import from_uint8
     from genarium.runs.loading import opened
     from genarium.runs.selection import drawn
 
@@ -72,6 +76,6 @@ def reconstruct(
     trained.can("reconstruct")
     names, originals = drawn(trained, "test" if images is None else images, "images", n, seed)
     again = trained.reconstruct(originals)
-    mse = ((again - from_uint8(originals)) / 2).square().mean().item()
-    made = Reconstructions(originals, again, mse, str(trained.path), trained.mixture, names)
+    mse = ((again - trained.spec.values.signed(originals)) / 2).square().mean().item()
+    made = Reconstructions(again, originals, mse, str(trained.path), trained.mixture, names)
     return of_run(made, trained)

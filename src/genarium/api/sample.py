@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import Condition, Count, Device, Run, Seed, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
@@ -21,17 +22,16 @@ N, EACH = 64, 8  # images, and of each caption
 
 
 @dataclass(repr=False)
-class Samples(Picture):
+class Samples(Made):
     """New images.
 
-    images: [n,C,H,W] float32 on [-1, 1]. captions: what they were asked to show, rows of n.
-    settings: how they were sampled, where that is not the model's own way.
+    images: [n,C,H,W] float32 on [-1, 1]; see `Made` for their values and pictures. captions: what
+    they were asked to show, rows of n. settings: how they were sampled, where that is not the
+    model's own way.
     """
 
     NAME: ClassVar[str] = "samples.png"
-    SUFFIXES: ClassVar[tuple[str, ...]] = (".png", ".npz", "")
 
-    images: Tensor
     run: str
     seed: int
     captions: tuple[str, ...] = ()
@@ -43,13 +43,7 @@ class Samples(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.points import sheet
 
-        return sheet(self.images, self.columns, mixture=self.mixture)
-
-    def write(self, path: Path, overwrite: bool) -> list[Path]:
-        from genarium.drawing.write import write_images
-
-        write_images(self.images, path, self.columns, mixture=self.mixture, overwrite=overwrite)
-        return [path]
+        return sheet(self.pictures, self.columns, mixture=self.mixture)
 
     def to_dict(self) -> dict[str, Any]:
         text = list(self.captions) or None
@@ -67,8 +61,7 @@ class Samples(Picture):
 
 @verb(
     "images",
-    out="FILE.png: one grid (points of the plane: a plot); FILE.npz: uint8 [N,H,W,C]; a folder: "
-    "single PNG files (default: RUN/samples.png)",
+    out=f"FILE.png: one grid (points of the plane: a plot); {IMAGES} (default: RUN/samples.png)",
 )
 def sample(
     run: Run,

@@ -35,7 +35,7 @@ class Likelihoods(Picture):
     """ln p(x) of images: a table, and a picture of its ends.
 
     names, images, nats: of each image as it was given, those of `against` behind the first `own`.
-    images are uint8 [N,C,H,W], nats [N]. density: what it is the density of. kind: "log_prob",
+    images are [N,C,H,W] as stored, nats [N]. density: what it is the density of. kind: "log_prob",
     exact; "elbo", a lower bound by k importance samples; or "estimate_log_prob", the mean of k
     draws, by `estimator`, whose standard errors [N] are `errors`. against: what was given to be
     distinguished, or ().
@@ -81,11 +81,13 @@ class Likelihoods(Picture):
     @property
     def image(self) -> Tensor:
         """The strangest images, then the likeliest."""
+        from genarium.drawing.images import for_the_eye
         from genarium.drawing.points import sheet
 
         order = self.order
         ends = order[:SHOWN] + order[max(SHOWN, len(order) - SHOWN) :][::-1]
-        return sheet(self.images[ends], min(SHOWN, len(ends)))
+        some = for_the_eye(self.images[ends], self.spec, stored=True)
+        return sheet(some, min(SHOWN, len(ends)))
 
     def rows(self) -> list[tuple[str, float, float]]:
         """(name, nats, bits a dimension) of each image, the least likely first."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from genarium.api._results import Picture
 from genarium.api._types import AcceptChanges, Count, Place, Seed
@@ -42,9 +42,10 @@ NATIVE, DEFAULT = 256, 64  # as a folder is read for training: larger and mixed 
 class ContactSheet(Picture):
     """Some pictures of a set, of a class in a row each.
 
-    images: uint8 [n,C,H,W]. names: of each. labels: [n] int64 or None where there are no classes.
-    classes: names in label order. total: how many there are to choose from. folders: those that
-    they are from.
+    images: for the eye, uint8 [n,1 or 3,H,W]. names: of each. labels: [n] int64 or None where there
+    are no classes. classes: names in label order. total: how many there are to choose from.
+    legend: what the pictures stand for, "" of 8 bits in grey or RGB. folders: those that they are
+    from.
     """
 
     NAME: ClassVar[str] = "contact-sheet.png"
@@ -56,6 +57,7 @@ class ContactSheet(Picture):
     source: str
     total: int
     seed: int
+    legend: str = ""
     folders: list[Path] = field(default_factory=list, compare=False)
 
     @property
@@ -97,7 +99,8 @@ class ContactSheet(Picture):
         if self.labels is not None:
             few += f" in {len(self.labels.unique())} of {len(self.classes)} classes"
         height, width = self.images.shape[-2:]
-        return f"{few}, {height}x{width}, drawn by seed {self.seed}"
+        words = f"{few}, {height}x{width}, drawn by seed {self.seed}"
+        return f"{words}; {self.legend}" if self.legend else words
 
 
 @verb(
@@ -128,13 +131,15 @@ def show(
 
     (fields,) = settings_of(()).values()
     asked = checked(fields, settings)
-    result, name, home = _listed(source, asked, data, accept_changes, progress)
+    result, name, home, legend, raw = _listed(source, asked, data, accept_changes, progress)
     rows = [*range(len(result))] if result.chosen else result.fair(n, seed)
     each = list(result.each(rows))
     sizes = {tuple(image.shape[-2:]) for image in each}
     if "size" not in asked and (len(sizes) > 1 or max(map(max, sizes)) > NATIVE):
         smaller = {**asked, "size": str(DEFAULT)}
-        each = list(_listed(source, smaller, data, accept_changes, False)[0].each(rows))
+        each = list(_listed(source, smaller, data, accept_changes, False).images.each(rows))
+    if raw is not None:
+        each, legend = _toned(each, raw, name or "show")
     channels = max(len(image) for image in each)
     images = torch.stack([image.expand(channels, -1, -1) for image in each])
     labels = None
@@ -142,16 +147,29 @@ def show(
         labels = result.labels[rows]
     names = [result.names[row] for row in rows]
     shown = name or " ".join(names_of(source)) or "given images"
-    made = ContactSheet(images, names, labels, result.classes, shown, len(result), seed)
+    made = ContactSheet(images, names, labels, result.classes, shown, len(result), seed, legend)
     made.home = home
     made.folders = [Path(text).resolve() for text in names_of(source) if Path(text).is_dir()]
     return made
 
 
+class _Pool(NamedTuple):
+    """The pictures, what they are called, the folder that the sheet belongs to, and the legend.
+
+    raw: how they were read, where they are values whose range nobody has decided; None: pictures.
+    """
+
+    images: Listed
+    name: str = ""
+    home: Path = Path()
+    legend: str = ""
+    raw: DataOptions | None = None
+
+
 def _listed(
     source: Any, asked: dict[str, Any], data: Any, accept_changes: bool, progress: bool
-) -> tuple[Listed, str, Path]:
-    """The pictures, what they are called, and the folder that the sheet belongs to."""
+) -> _Pool:
+    """What there is to show."""
     from genarium.data import Dataset
     from genarium.runs import inputs
     from genarium.runs.listing import Listed, joined, of_dataset
@@ -167,33 +185,84 @@ def _listed(
             raise UserError(f"{flag}: the data of a run are read as at training: leave it out")
         run = opened(one, None, "cpu", data=data, accept_changes=accept_changes)
         result = run.dataset(progress)
-        return of_dataset(result), f"{result.name}, the data of {run.name}", run.path
+        return _seen(result, f"{result.name}, the data of {run.name}", run.path)
     if data is not None or accept_changes:
         flag = f"--data {data}" if data is not None else "--accept-changes"
         raise UserError(f"{flag}: goes with a run folder only")
     if isinstance(source, Dataset):
-        return of_dataset(source), source.name, Path()
+        return _seen(source, source.name)
     read_as = _options(asked)
     if texts:
-        return joined([_named(text, read_as, progress) for text in texts]), "", Path()
+        parts = [_named(text, read_as, progress) for text in texts]
+        if len(parts) == 1 and isinstance(parts[0], Dataset):
+            return _seen(parts[0])
+        lists = [of_dataset(part) if isinstance(part, Dataset) else part for part in parts]
+        return _Pool(joined(lists), raw=read_as)
     pixels = inputs.read(source, "show: source", read_as)
     one_by_one = isinstance(source, list | tuple)
     names = [str(row) for row in range(len(pixels))]
-    return Listed(names, lambda rows: pixels[rows], chosen=one_by_one), "given images", Path()
+    listed = Listed(names, lambda rows: pixels[rows], chosen=one_by_one)
+    return _Pool(listed, "given images", raw=read_as)
 
 
-def _named(text: str, read_as: DataOptions, progress: bool) -> Listed:
+def _named(text: str, read_as: DataOptions, progress: bool) -> Listed | Dataset:
     from genarium.data import load
-    from genarium.runs.listing import of_dataset, of_path
+    from genarium.runs.listing import of_path
     from genarium.runs.selection import is_source
     from genarium.runs.sources import exists
 
     path = Path(text).expanduser()
     if exists(path) and not is_source(text):
         return of_path(text, path, read_as)
-    if not is_source(text.partition(":")[0].strip()):
+    name = text.partition(":")[0].strip()
+    if not is_source(name) and not exists(Path(name).expanduser()):
         raise UserError(f"{text} does not exist: name a folder, a file, a data set or a run folder")
-    return of_dataset(load(text, read_as, progress=progress))
+    return load(text, read_as, progress=progress)
+
+
+def _toned(each: list[Tensor], read_as: DataOptions, name: str) -> tuple[list[Tensor], str]:
+    """Images [C,H,W] as pictures for the eye, and the legend.
+
+    What is darkest and brightest is decided on those that are shown, of each type by itself.
+    """
+    import torch
+
+    from genarium.contract import Spec
+    from genarium.data import ranges, showing
+    from genarium.data.collection import Collection, Part, fingerprint
+    from genarium.data.dataset import values_of
+    from genarium.data.splits import digest
+    from genarium.drawing.images import for_the_eye, legend
+
+    results, legends = [*each], list[str]()
+    for kind in dict.fromkeys((image.dtype, image.shape) for image in each):
+        rows = [row for row, image in enumerate(each) if (image.dtype, image.shape) == kind]
+        images = torch.stack([each[row] for row in rows])
+        identity = fingerprint([digest(image) for image in images.numpy()])
+        part = Collection({"train": Part(images.numpy())}, identity=identity)
+        values = values_of(ranges.applied(part, read_as, name))
+        shown = showing.chosen(read_as.show, images.shape[1])
+        channels, height, width = images.shape[1:]
+        spec = Spec(channels, height, width, values=values, shown=shown)
+        for row, picture in zip(rows, for_the_eye(images, spec, stored=True), strict=True):
+            results[row] = picture
+        legends.append(legend(spec))
+    return results, "; ".join(dict.fromkeys(words for words in legends if words))
+
+
+def _seen(dataset: Dataset, name: str = "", home: Path = Path()) -> _Pool:
+    """The images of a data set, as pictures for the eye."""
+    from genarium.drawing.images import for_the_eye, legend
+    from genarium.runs.listing import of_dataset
+
+    listed = of_dataset(dataset)
+
+    def each(rows: list[int]) -> Tensor:
+        import torch
+
+        return for_the_eye(torch.stack(list(listed.each(rows))), dataset.spec, stored=True)
+
+    return _Pool(replace(listed, each=each), name, home, legend(dataset.spec))
 
 
 def _options(asked: dict[str, Any]) -> DataOptions:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genarium.api._results import Picture, Result, aligned
@@ -50,17 +49,12 @@ class Shown(Facts, Picture):
 
     @property
     def image(self) -> Tensor:
+        from genarium.drawing.images import for_the_eye
         from genarium.drawing.points import sheet
 
         dataset, images = self._some()
-        return sheet(images, mixture=dataset.info.get("mixture"))
-
-    def write(self, path: Path, overwrite: bool) -> list[Path]:
-        from genarium.drawing.write import write_images
-
-        dataset, images = self._some()
-        write_images(images, path, mixture=dataset.info.get("mixture"))
-        return [path]
+        seen = for_the_eye(images, dataset.spec, stored=True)
+        return sheet(seen, mixture=dataset.info.get("mixture"))
 
     def facts(self) -> Any:
         return self.to_dict()

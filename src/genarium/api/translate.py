@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import AcceptChanges, Device, Images, Place, Run, Seed, Step
 from genarium.errors import UserError
 from genarium.verbs import verb
@@ -21,19 +22,19 @@ SHOWN = 24  # images in the grid
 
 
 @dataclass(repr=False)
-class Translations(Picture):
+class Translations(Made):
     """Images and what they became.
 
-    originals: uint8 [n,C,H,W]. images: their translations, float32 on [-1, 1]. names: of the
-    originals. third: of the first images the targets, or the way back (a cycle), as third_is says;
-    uint8, or None. folders: those among what was given, which the names of files are relative to.
+    images: translations [n,C,H,W] of originals, float32 on [-1, 1]; see `Made`. originals:
+    [n,C,H,W] as stored. names: of the originals. third: of the first images the targets, or the way
+    back (a cycle), as third_is says, as stored; None: there is none. folders: those among what was
+    given, which the names of files are relative to.
     """
 
     NAME: ClassVar[str] = "translated"
-    SUFFIXES: ClassVar[tuple[str, ...]] = ("", ".png", ".npz")
+    SUFFIXES: ClassVar[tuple[str, ...]] = ("", ".png", ".npy", ".npz", ".tif", ".tiff")
 
     originals: Tensor
-    images: Tensor
     names: list[str]
     direction: str
     run: str
@@ -44,39 +45,36 @@ class Translations(Picture):
 
     @property
     def image(self) -> Tensor:
-        from genarium.drawing.images import as_uint8
         from genarium.report.records import Pairs
         from genarium.report.translations import sheet
 
-        made = as_uint8(self.images[:SHOWN])
-        return sheet(
-            [Pairs(self.originals[:SHOWN], made, self.third, self.third_is, self.direction)]
-        )
+        came, went = self.direction[0], self.domain
+        originals = self.seen(self.originals[:SHOWN], came, stored=True)
+        third = self.third
+        if third is not None:
+            third = self.seen(third, came if self.third_is == "cycle" else went, stored=True)
+        made = self.seen(self.images[:SHOWN])
+        return sheet([Pairs(originals, made, third, self.third_is, self.direction)])
 
-    def write(self, path: Path, overwrite: bool) -> list[Path]:
+    @property
+    def domain(self) -> str:
+        return self.direction[2]
+
+    def beside(self) -> list[tuple[str, Tensor]]:
         from genarium.data.scan import GRID
-        from genarium.drawing import folder
-        from genarium.drawing.write import write_images
 
-        if path.suffix.lower() == ".png":
-            return super().write(path, overwrite)
-        if path.suffix.lower() == ".npz":
-            write_images(self.images, path)
-        else:
-            folder.save(path, [*self._files(path), (GRID, self.image)], overwrite)
-        return [path]
+        return [(GRID, self.image)]
 
-    def _files(self, out: Path) -> list[tuple[str, Tensor]]:
-        """(name, image) of each, named as it is below the folder that was given.
+    def stems(self, out: Path) -> list[str]:
+        """Named as each is below the folder that was given.
 
         Raises UserError where two would have one name.
         """
         from genarium.data.scan import GRID
-        from genarium.drawing.images import as_uint8
 
         taken: dict[Path, str] = {}
-        pictures = []
-        for name, image in zip(self.names, as_uint8(self.images), strict=True):
+        stems = []
+        for name in self.names:
             path = Path(name.replace(":", "-")) if not Path(name).exists() else Path(name)
             inside = (Path(f) for f in self.folders if path.is_relative_to(f))
             target = path.relative_to(next(inside, path.parent)).with_suffix(".png")
@@ -88,8 +86,8 @@ class Translations(Picture):
                     "by one, each with its --out"
                 )
             taken[target] = name
-            pictures.append((target.as_posix(), image))
-        return pictures
+            stems.append(target.with_suffix("").as_posix())
+        return stems
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"run": self.run, "direction": self.direction}
@@ -102,7 +100,8 @@ class Translations(Picture):
 @verb(
     "images",
     out="a folder: PNG files with the names of the given ones and a grid; FILE.png: the grid "
-    "alone, input | output | target or cycle; FILE.npz: an array (default: RUN/translated)",
+    f"alone, input | output | target or cycle; {IMAGES.partition('; a folder')[0]} (default: "
+    "RUN/translated)",
 )
 def translate(
     run: Run,
@@ -132,8 +131,8 @@ def translate(
     given = named(trained, value, "images", way[0])
     texts = names_of(value)
     made = Translations(
-        given.images,
         trained.translate(given.images, way, seed),
+        given.images,
         given.names,
         way,
         str(trained.path),
@@ -146,7 +145,6 @@ def translate(
 
 def _beside(trained: Trained, texts: list[str], made: Translations) -> None:
     """Add what the first translations are to be held against: the target, or the way back."""
-    from genarium.drawing.images import as_uint8
     from genarium.runs.selection import all_given, is_test
 
     back = made.direction[::-1]
@@ -154,6 +152,6 @@ def _beside(trained: Trained, texts: list[str], made: Translations) -> None:
         made.third = all_given(trained, texts, "", made.direction[2]).images[:SHOWN]
         made.third_is = "target"
     elif back in trained.model.directions:
-        some = as_uint8(made.images[:SHOWN])
-        made.third = as_uint8(trained.translate(some, back, made.seed))
+        some = trained.stored(made.images[:SHOWN], back[0])
+        made.third = trained.stored(trained.translate(some, back, made.seed), back[2])
         made.third_is = "cycle"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._results import Picture, of_run
+from genarium.api._made import IMAGES, Made
+from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
     AcceptChanges,
@@ -35,20 +36,19 @@ ROWS = 6
 
 
 @dataclass(repr=False)
-class Traversal(Picture):
+class Traversal(Made):
     """Moved codes, a row each.
 
-    images: uint8 [rows,steps,C,H,W]. codes: [rows,steps,D]. along: what they move along. values:
-    where they are, numbers or the names of classes. variance: how far a row's images are from
-    their mean, pixels on [0, 1], by the row's name; of classes empty.
+    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Made`. codes: [rows,steps,D]. along: what
+    they move along. positions: where they are, numbers or the names of classes. variance: how far a
+    row's images are from their mean, pixels on [0, 1], by the row's name; of classes empty.
     """
 
     NAME: ClassVar[str] = "traverse.png"
 
-    images: Tensor
     codes: Tensor
     along: str
-    values: list[float] | list[str]
+    positions: list[float] | list[str]
     run: str
     variance: dict[str, float] = field(default_factory=dict)
 
@@ -56,19 +56,19 @@ class Traversal(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.images import grid
 
-        return grid(self.images.flatten(0, 1), columns=self.images.shape[1], pad=1)
+        return grid(self.pictures.flatten(0, 1), columns=self.images.shape[1], pad=1)
 
     def to_dict(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"run": self.run, "along": self.along}
         if not self.variance:
-            return {**facts, "values": self.values, "rows": len(self.images)}
-        facts["range"] = [self.values[0], self.values[-1]]
-        return {**facts, "steps": len(self.values), "variance": self.variance}
+            return {**facts, "values": self.positions, "rows": len(self.images)}
+        facts["range"] = [self.positions[0], self.positions[-1]]
+        return {**facts, "steps": len(self.positions), "variance": self.variance}
 
     def text(self) -> str:
         if not self.variance:
-            return f"{len(self.images)} codes as {', '.join(map(str, self.values))}"
-        low, high = self.values[0], self.values[-1]
+            return f"{len(self.images)} codes as {', '.join(map(str, self.positions))}"
+        low, high = self.positions[0], self.positions[-1]
         return f"{len(self.images)} rows along {self.along}, {low:g} to {high:g}"
 
     def report(self) -> str:
@@ -78,7 +78,11 @@ class Traversal(Picture):
         return f"{super().report()}\ndimensions that change the image most: {', '.join(most)}"
 
 
-@verb("latent", out="FILE.png: a code a row (default: RUN/traverse.png)", notes=GROUP)
+@verb(
+    "latent",
+    out=f"FILE.png: a code a row; {IMAGES}, row by row (default: RUN/traverse.png)",
+    notes=GROUP,
+)
 def traverse(
     run: Run,
     *,
@@ -116,7 +120,6 @@ def traverse(
     """
     import torch
 
-    from genarium.drawing.images import as_uint8
     from genarium.runs.groups import Groups
     from genarium.runs.loading import that_decodes
 
@@ -136,8 +139,9 @@ def traverse(
     values = torch.linspace(low, high, steps)
     codes, what, rows = _walk(named, dimension, toward, start, values)
     named.expect_samples(sampler)
-    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
-    effect = (images.float() / 255).var(1, correction=0).flatten(1).mean(1).tolist()
+    images = trained.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
+    kept = trained.spec.values.unit_interval(trained.stored(images))
+    effect = kept.var(1, correction=0).flatten(1).mean(1).tolist()
     result = Traversal(images, codes, what, values.tolist(), str(trained.path))
     result.variance = dict(zip(rows, effect))
     return of_run(result, trained)
@@ -179,8 +183,6 @@ def _classes(trained: Trained, named: Groups, classes: str, start: Any) -> Trave
     """A row a code, a column a class: what the code says beside the class."""
     import torch
 
-    from genarium.drawing.images import as_uint8
-
     names = trained.spec.classes if trained.model.conditional else ()
     ask = "{}"
     if trained.model.conditioned_on:
@@ -194,7 +196,7 @@ def _classes(trained: Trained, named: Groups, classes: str, start: Any) -> Trave
     if not names:
         raise UserError(f"--classes: {trained.path} is not conditional: leave --classes away")
     codes = torch.stack([trained.relabelled(first, ask.format(name)) for name in names], 1)
-    images = as_uint8(trained.decode(codes.flatten(0, 1))).unflatten(0, codes.shape[:2])
+    images = trained.decode(codes.flatten(0, 1)).unflatten(0, codes.shape[:2])
     return Traversal(images, codes, classes, list(names), str(trained.path))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genarium.cli import processes
+from genarium.errors import UserError
 from genarium.signatures import Field, choices
 from genarium.verbs import Entry, Verb
 
@@ -56,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser, verb: Verb, words: Sequence[s
                 action="store_true",
                 help="replace the pictures that an earlier call wrote into the folder --out",
             )
+        if verb.result.FORMS:
+            parser.add_argument(
+                "--form",
+                metavar="{" + ",".join(verb.result.FORMS) + "}",
+                help="what --out holds: pictures of 8 bits for the eye, or values of the data's "
+                "type in their units (default: of .png and a folder pictures, else values)",
+            )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     if verb.shows_progress:
         parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
@@ -88,17 +96,20 @@ def run(verb: Verb, args: Any) -> int:
         first = processes.is_first()
     if verb.shows_progress:
         values["progress"] = first and not args.quiet
-    overwrite = getattr(args, "overwrite", False)
+    how = {name: getattr(args, name) for name in verb.places if name != "out"}
     if verb.out:
         place, name = args.out, verb.result.NAME
-        if place is None and (overwrite or (name and not Path(name).suffix)):
+        is_folder = bool(name) and not Path(name).suffix
+        if place is None and (how.get("overwrite") or is_folder):
             place = Path(args.run) / name  # a folder of pictures may hold something
+        if place is None and how.get("form"):
+            raise UserError(f"--form {how['form']}: say where it goes with --out")
         if place is not None:
-            verb.result.check(place, overwrite)  # before anything is computed
+            verb.result.check(place, **how)  # before anything is computed
     with _stdout_for_json(args.json):
         result = verb.function(**values)
     if verb.out and (args.out is not None or verb.result.NAME):
-        result.save(args.out, overwrite=overwrite)
+        result.save(args.out, **how)
     if first:
         print(json.dumps(result.facts(), indent=1, default=str) if args.json else result.report())
     return 0

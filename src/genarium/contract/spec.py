@@ -42,8 +42,8 @@ class Spec:
     caption_bytes: T of the rows `extra["captions"]` [N,K,T] of UTF-8 bytes (see
     `genarium.data.text`); 0 where the data carry no captions. tones: of the training images, None
     where nobody looked. values: how the images are stored and what [-1, 1] stands for;
-    second_values: how those of a second domain are. shown: the
-    channels that pictures for the eye are made of, empty for the usual ones. Tones and what is
+    second_values: how those of a second domain are. shown: the channels that pictures for the eye
+    are made of (`genarium.data.showing`), empty for the usual ones. Tones and what is
     shown are of what the data are, not of their form, so specs compare without them.
     """
 
@@ -91,6 +91,11 @@ class Spec:
             if not values.eight_bit
         ]
         return "; ".join(parts)
+
+    def shown_of(self, domain: str) -> tuple[int, ...]:
+        """`shown`, for domain "a" or "b": the usual channels where the second has not the same."""
+        channels = self.domain(domain)[0]
+        return self.shown if all(channel < channels for channel in self.shown) else ()
 
     def values_of(self, domain: str) -> Values:
         """What the stored values of domain "a" (the first) or "b" (the second) mean."""

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from genarium.data import labels, ranges
+from genarium.data import labels, ranges, showing
 from genarium.data.collection import (
     Collection,
     binarize,
@@ -77,6 +77,8 @@ def finished(
             rules = {**rules, "draw": "by content"}
             manifest = fingerprint({"identity": collection.identity, "policy": rules})
     counts = {name: len(part) for name, part in collection.parts.items()}
+    collection.shown = showing.chosen(options.show, collection.shape[0])
+    shown_as = showing.in_words(collection.shown, collection.shape[0])
     collection.info = {
         "source": shown(source),
         "licence": licence,
@@ -85,6 +87,8 @@ def finished(
         "policy": {**rules, **collection.info.get("policy", {})},
         "counts": {**counts, "total": sum(counts.values())},
     }
+    if shown_as:
+        collection.info["shown"] = shown_as
     for warning in collection.info.get("warnings", ()):
         log.warning("%s: %s", shown(source), warning)
     return collection, manifest

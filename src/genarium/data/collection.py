@@ -79,7 +79,8 @@ class Collection:
     full: the range that the files themselves state (12 bits a sample: 0, 4095), one pair or one a
     channel; None: that of their type. unit: of the values, in words, "" where the files say none.
     range: what [-1, 1] stands for, once the range policy has decided (`genarium.data.ranges`);
-    None: not yet. second_full, second_range: of the images "b" of a second domain.
+    None: not yet. second_full, second_range: of the images "b" of a second domain. shown: the
+    channels that pictures show (`genarium.data.showing`).
     """
 
     parts: dict[str, Part]
@@ -91,6 +92,7 @@ class Collection:
     range: Range | None = None
     second_full: Ends | None = None
     second_range: Range | None = None
+    shown: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> str:

@@ -191,6 +191,7 @@ def to_dataset(collection: Collection, name: str, manifest: str) -> Dataset:
             tones=tones_of(collection.parts["train"].images, values),
             values=values,
             second_values=values_of(collection, "b"),
+            shown=collection.shown,
         ),
         manifest=manifest,
         info=collection.info,

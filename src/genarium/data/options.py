@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from genarium.data import showing
 from genarium.errors import UserError
 
 Fit = Literal["crop", "pad", "stretch"]
@@ -87,6 +88,9 @@ class DataOptions:
         LOW,HIGH: these. The last three also for each channel: data,per-channel. per-image: each
         image becomes floats on [0, 1] by its own ends, and its units are lost. 8-bit: 16 bits are
         read as 8, as earlier versions did.
+    show: the channels that pictures are made of, which no number of a run depends on: one (grey),
+        two (magenta, green), three (red, green, blue), as 0,2,1, or each (grey, side by side);
+        default: grey and RGB as they are, of two both, of more the first three.
     background: colour under transparent pixels and around padded images, a name or #rrggbb.
     labels: a table of the images' files, .csv, .tsv or .parquet: their classes and attributes.
     label_column: the column of `labels` that holds the class; default: label, class or target.
@@ -100,6 +104,7 @@ class DataOptions:
     channels: int | None = None
     fit: Fit = "crop"
     range: str = "auto"
+    show: str | None = None
     background: str = "white"
     binarize: Binarize | None = None
     labels: str | None = None
@@ -112,6 +117,11 @@ class DataOptions:
     def __post_init__(self) -> None:
         if isinstance(self.size, int):  # a library caller may say size=32
             object.__setattr__(self, "size", str(self.size))
+        if isinstance(self.show, int | tuple | list):
+            given = (self.show,) if isinstance(self.show, int) else self.show
+            object.__setattr__(self, "show", ",".join(map(str, given)))
+        if self.show is not None:
+            showing.parse(self.show)
         _ = self.height_width  # raises on a wrong size
         _ = self.range_rule
         if self.channels is not None and self.channels < 1:

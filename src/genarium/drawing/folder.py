@@ -42,7 +42,7 @@ def check(out: Path, overwrite: bool) -> None:
         return
     try:
         if out.exists() and not out.is_dir():
-            raise UserError(f"--out {out} is a file: name a folder, or end it in .png or .npz")
+            raise UserError(f"--out {out} is a file: name a folder, or give it an ending")
         there = set(_files(out))
         known = _listed(out) if there else {}
         foreign = sorted(
@@ -62,15 +62,18 @@ def check(out: Path, overwrite: bool) -> None:
         )
 
 
-def save(out: Path, pictures: Iterable[tuple[str, Tensor]], overwrite: bool = False) -> None:
-    """Write (name below the folder, image [C,H,W]) as PNG files. Raises UserError as `check`."""
+def save(
+    out: Path, pictures: Iterable[tuple[str, Tensor | bytes]], overwrite: bool = False
+) -> None:
+    """Write (name below the folder, image [C,H,W]) as PNG files, or bytes as they are. Raises
+    UserError as `check`."""
     check(out, overwrite)
     pictures = list(pictures)
     _clear(out)
     sums: dict[str, str] = dict.fromkeys((name for name, _ in pictures), "")
     _list(out, sums)  # first, so that what a killed call leaves is known too
     for name, image in pictures:
-        content = png_bytes(image)
+        content = image if isinstance(image, bytes) else png_bytes(image)
         write(out / name, content)
         sums[name] = hashlib.sha256(content).hexdigest()
     _list(out, sums)

@@ -1,6 +1,6 @@
-"""Image batches as grids, PNG files and data URIs.
+"""Image batches as pictures for the eye, grids, PNG files and data URIs.
 
-Shapes: N images · C channels (1 grey, 3 RGB) · H, W height and width
+Shapes: N images · C channels (of pictures 1 grey, 3 RGB) · H, W height and width
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genarium.contract import to_uint8
+from genarium.contract import Spec, to_uint8
+from genarium.data.showing import EACH, in_words, usual
 from genarium.drawing.files import write
 
 FILL = 128  # between the cells: mid-grey parts black digits from white ones on any page
@@ -31,25 +32,49 @@ def as_uint8(images: Tensor) -> Tensor:
     return to_uint8(images.to(torch.float32).nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0))
 
 
-def seen(images: Tensor, shown: tuple[int, ...] = ()) -> Tensor:
-    """Images [N,C,H,W] of any channels as uint8 of 1 or 3: those that `shown` names, else of two
-    the first as red and the second as green, of more than three the first three."""
+def for_the_eye(
+    images: Tensor, spec: Spec | None = None, domain: str = "a", *, stored: bool = False
+) -> Tensor:
+    """Images [...,C,H,W] of any channels as pictures for the eye: uint8, of 1 channel or 3.
+
+    images: floats on [-1, 1], or uint8 pictures of the same range; stored: as the data of `spec`
+    are, in their type and units. spec: of the data, whose `shown` says which channels and how (see
+    `genarium.data.showing`); None: the usual ones. domain: of a model that translates, "a" or "b".
+
+    Of `--show each` the channels stand side by side, W' = C (W + 1) - 1; else W' = W.
+    """
+    if stored and spec is not None:
+        images = spec.values_of(domain).pictures(images)
     images = as_uint8(images)
-    if shown:
-        images = images[:, list(shown)]
-    if images.shape[1] == 2:
-        return torch.cat([images, torch.zeros_like(images[:, :1])], 1)
-    return images[:, :3]
+    channels, width = images.shape[-3], images.shape[-1]
+    shown = spec.shown_of(domain) if spec is not None else ()
+    if shown == EACH:
+        gaps = torch.nn.functional.pad(images, (0, 1), value=FILL).movedim(-3, -2)
+        side_by_side = gaps.flatten(-2)[..., : channels * (width + 1) - 1]
+        return side_by_side.unsqueeze(-3)
+    if shown or channels not in (1, 3):
+        images = images[..., list(shown or usual(channels)), :, :]
+    if images.shape[-3] == 2:  # magenta is red and blue
+        images = images[..., [0, 1, 0], :, :]
+    return images
+
+
+def legend(spec: Spec, domain: str = "a") -> str:
+    """What a picture for the eye stands for, in words: "darkest to brightest: 0 to 4,095 counts";
+    "" of 8 bits in grey or RGB."""
+    values, shown = spec.values_of(domain), spec.shown_of(domain)
+    tones = "" if values.eight_bit else f"darkest to brightest: {values.span}"
+    return "; ".join(part for part in (tones, in_words(shown, spec.domain(domain)[0])) if part)
 
 
 def promote(*batches: Tensor) -> list[Tensor]:
-    """Batches [N,C,H,W] as uint8 of one channel count: RGB as soon as one of them is RGB."""
+    """Batches [N,C,H,W] as pictures of one channel count: RGB as soon as one of them is RGB."""
     for batch in batches:
         if batch.ndim != 4 or not batch.shape[1]:
             raise ValueError(f"images have shape {tuple(batch.shape)}: expected [N,C,H,W]")
-    batches = tuple(map(seen, batches))
+    batches = tuple(map(for_the_eye, batches))
     channels = max((batch.shape[1] for batch in batches), default=1)
-    return [as_uint8(batch).expand(-1, channels, -1, -1) for batch in batches]
+    return [batch.expand(-1, channels, -1, -1) for batch in batches]
 
 
 def grid(

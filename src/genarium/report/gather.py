@@ -21,7 +21,7 @@ from torch import Tensor
 
 from genarium.data import text
 from genarium.data.choice import fair_rows
-from genarium.drawing.images import as_uint8
+from genarium.drawing.images import as_uint8, for_the_eye, legend
 from genarium.drawing.points import SHOWN as POINTS
 from genarium.errors import UserError
 from genarium.report.interpolations import ROWS, interpolations_of
@@ -30,6 +30,7 @@ from genarium.report.translations import of_split
 from genarium.training.randomness import seeded
 
 if TYPE_CHECKING:
+    from genarium.contract import Spec
     from genarium.evaluation.plan import Plan
     from genarium.evaluation.scores.score import Scores
 
@@ -150,8 +151,28 @@ def collect(
             )
             ends = report.interpolations.ends
             if ends is not None:
-                shown = seen(ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
-                report.interpolations = replace(report.interpolations, ends=shown)
+                report.interpolations = replace(report.interpolations, ends=seen(ends))
+    return _for_the_eye(report, dataset.spec)
+
+
+def _for_the_eye(report: ModelReport, spec: Spec) -> ModelReport:
+    """The report, whose pictures have channels that a page can show; distances are of all."""
+    if spec.channels in (1, 3) and not spec.shown:
+        return report
+
+    def seen(one: Any, *names: str) -> Any:
+        pictures = {name: getattr(one, name) for name in names} if one is not None else {}
+        shown = {k: for_the_eye(x, spec) for k, x in pictures.items() if x is not None}
+        return replace(one, **shown) if shown else one
+
+    report = seen(report, "samples")
+    report.copies = seen(report.copies, "images", "nearest")
+    report.baseline = seen(report.baseline, "images", "nearest")
+    report.reconstructions = seen(report.reconstructions, "originals", "made")
+    report.interpolations = seen(report.interpolations, "images", "ends")
+    if report.scores is not None:
+        verdicts = [seen(one, "images", "nearest") for one in report.scores.findings]
+        report.scores = replace(report.scores, findings=verdicts)
     return report
 
 
@@ -166,6 +187,7 @@ def describe_data(dataset: Any) -> Data:
         attribution=str(dataset.info.get("attribution") or ""),
         mixture=dataset.info.get("mixture"),
         values=dataset.spec.in_words(),
+        legend=legend(dataset.spec),
     )
 
 

@@ -121,6 +121,7 @@ def headline(reports: Sequence[ModelReport], created: str) -> dict[str, str | No
         "Data set": f"{data.name} ({manifests})",
         "Images": f"{counts}; {shapes}",
         "Values": _several(report.data.values for report in reports) or None,
+        "Pictures": _several(report.data.legend for report in reports) or None,
         "Seeds": f"training {seeds}; samples {drawn}" if seeds else f"samples {drawn}",
         "Hardware": _several(report.hardware for report in reports),
         "Versions": ", ".join(used),

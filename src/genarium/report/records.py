@@ -53,7 +53,8 @@ class Trained(Protocol):
 class Data:
     """The data set that a run is reported on. counts: images by split. mixture: the Gaussians that
     its points follow, where it has points and they do. values: how the images are stored and what
-    -1 and 1 stand for, "" of 8 bits on 0 to 255."""
+    -1 and 1 stand for, "" of 8 bits on 0 to 255. legend: what pictures of them show, in words, ""
+    of 8 bits in grey or RGB."""
 
     name: str
     manifest: str
@@ -62,6 +63,7 @@ class Data:
     attribution: str = ""
     mixture: Mapping[str, Any] | None = None
     values: str = ""
+    legend: str = ""
 
 
 @dataclass(frozen=True)

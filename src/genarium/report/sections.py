@@ -95,6 +95,8 @@ def _sample_pictures(report: ModelReport) -> list[Markup]:
             words += ", classes in turn"
         if report.captions:
             words += f"; a row a caption of the test split: {'; '.join(report.captions)}"
+        if report.data.legend:
+            words += f"; {report.data.legend}"
         columns, mixture = min(8, count), report.data.mixture
         image = sheet(report.samples, columns=columns, pad=PAD, mixture=mixture)
         results = [picture(image, f"{count} samples of {report.name}", words)]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genarium.contract import Spec
 from genarium.data.choice import fair_rows
-from genarium.drawing.images import as_uint8, grid, promote
+from genarium.drawing.images import for_the_eye, grid, promote
 from genarium.report.records import Pairs
 from genarium.runs.parts import translate_in_parts
 
@@ -31,22 +31,23 @@ def translated(
     seed: int = 0,
     target: Tensor | None = None,
 ) -> Pairs:
-    """Images [N,C,H,W] as stored, as pictures of 8 bits beside those of their translations by a
-    model in evaluation mode.
+    """Images [N,C,H,W] as stored, for the eye, beside their translations by a model in evaluation
+    mode.
 
     target: what they should become, [N,C',H,W] as stored, where it is known.
     """
     generator = torch.Generator().manual_seed(seed)
-    ours, theirs = spec.values_of(direction[0]), spec.values_of(direction[2])
     drawn = translate_in_parts(model, given, direction, generator)
-    shown, made = ours.pictures(given), as_uint8(drawn)
+    shown = for_the_eye(given, spec, direction[0], stored=True)
+    made = for_the_eye(drawn, spec, direction[2])
     if target is not None:
-        return Pairs(shown, made, theirs.pictures(target), "target", direction)
+        third = for_the_eye(target, spec, direction[2], stored=True)
+        return Pairs(shown, made, third, "target", direction)
     back = direction[::-1]
     if back not in model.directions:
         return Pairs(shown, made, direction=direction)
-    kept = made if theirs.eight_bit else theirs.stored(drawn.nan_to_num(nan=0.0))
-    again = as_uint8(translate_in_parts(model, kept, back, generator))
+    kept = spec.values_of(direction[2]).stored(drawn.nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0))
+    again = for_the_eye(translate_in_parts(model, kept, back, generator), spec, direction[0])
     return Pairs(shown, made, again, "cycle", direction)
 
 

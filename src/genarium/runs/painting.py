@@ -11,7 +11,7 @@ from genarium.contract import TRANSLATED, Model, Reconstructs, capabilities, dra
 from genarium.data import text
 from genarium.data.choice import fair_rows
 from genarium.drawing import points
-from genarium.drawing.images import save_png
+from genarium.drawing.images import for_the_eye, save_png
 from genarium.report import translations
 from genarium.runs.folder import RunFolder
 from genarium.training.order import derive
@@ -34,6 +34,7 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
     chosen = fair_rows(held, seed=seed)
     some = held.images[chosen[: shown if planar else shown // 2]]
     spec = dataset.spec
+    real = for_the_eye(some, spec, stored=True)
     captions = [held.captions[row] for row in chosen.tolist()] if held.captions else ()
     asked = text.grid(captions, dataset.spec.caption_bytes, shown)
 
@@ -48,16 +49,15 @@ def painter(folder: RunFolder, dataset: Dataset, seed: int) -> Callable[[Model, 
             if model.conditioned_on == "captions" and asked is not None:
                 labels = torch.from_numpy(asked[1])
             images = draw(model, shown, condition=labels, generator=generator)
-            picture = points.sheet(
-                images, columns=8, real=spec.values.pictures(some), mixture=mixture
-            )
+            picture = points.sheet(for_the_eye(images, spec), columns=8, real=real, mixture=mixture)
         elif "translate" in can:
             rows = translations.of_split(model, spec, held, TRANSLATED, derive(seed, "grid"), seed)
             picture = translations.sheet(rows)
         elif "reconstruct" in can:
             device = next(model.parameters()).device
             again = cast(Reconstructs, model).reconstruct(some.to(device)).cpu()
-            picture = points.pairs(spec.values.pictures(some), again, columns=8, mixture=mixture)
+            made = for_the_eye(again, spec)
+            picture = points.pairs(real, made, columns=8, mixture=mixture)
         else:
             return
         folder.samples.mkdir(exist_ok=True)

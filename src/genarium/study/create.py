@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from genarium.contract import Spec, to_uint8
+from genarium.contract import Spec
 from genarium.data import Dataset
 from genarium.data.names import shown as as_shown
+from genarium.drawing.images import for_the_eye
 from genarium.errors import UserError
 from genarium.runs import inputs
 from genarium.runs.loading import opened, several
@@ -193,7 +194,7 @@ def _samples(run: Trained, count: int, seed: int) -> Tensor:
     images = run.sample(count, seed=seed)
     if not bool(images.isfinite().all()):
         raise UserError(f"{run.path} makes pixels that are not finite: leave this run out")
-    return to_uint8(images)
+    return for_the_eye(images, run.spec)
 
 
 def _real(dataset: Dataset, count: int, seed: int) -> tuple[Tensor, list[int]]:
@@ -205,7 +206,7 @@ def _real(dataset: Dataset, count: int, seed: int) -> tuple[Tensor, list[int]]:
         )
     generator = torch.Generator().manual_seed(derive(seed, "study", "real"))
     order = torch.randperm(len(images), generator=generator)[:count]
-    return images[order], order.tolist()
+    return for_the_eye(images[order], dataset.spec, stored=True), order.tolist()
 
 
 def _entries(
