@@ -41,8 +41,7 @@ from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.diffusion import pairing, sampling, solvers
 from genarium.models.diffusion.paths import Path, beside
 from genarium.models.diffusion.predictions import Prediction
-from genarium.models.diffusion.sampling import AnySampler
-from genarium.models.diffusion.solvers import Field
+from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.models.diffusion.times import TimeLaw
 
 DROPPED = 0.1
@@ -201,7 +200,6 @@ class Diffusion(Model):
     ) -> Tensor:
         """The images of codes [B, D + S], [B,C,H,W] on [-1, 1]."""
         x, y = self._split(z)
-        chosen = self.chosen(settings)
 
         def draw(like: Tensor) -> Tensor:
             at = generator.device if generator is not None else torch.device("cpu")
@@ -211,15 +209,19 @@ class Diffusion(Model):
             if progress is not None:
                 progress(done, of)
 
-        field = self.field(y, chosen.guidance)
-        return sampling.solve(chosen, field, x, draw, watch).clamp(-1, 1)
+        return self.carried(x, y, self.used(settings), draw, watch).clamp(-1, 1)
 
-    def chosen(self, settings: Settings | None) -> AnySampler:
+    def carried(
+        self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
+    ) -> Tensor:
+        """x [B,C,H,W] at the path's end, carried to the images under conditions [B,S]."""
+        assert isinstance(settings, sampling.AnySampler)
+        return sampling.solve(settings, self.field(y, settings.guidance), x, draw, watch)
+
+    def used(self, settings: Settings | None) -> Settings:
         """The settings, or the model's own."""
         assert self.settings is not None
-        result = self.settings() if settings is None else settings
-        assert isinstance(result, AnySampler)
-        return result
+        return self.settings() if settings is None else settings
 
     # Codes ---------------------------------------------------------------------------------
 
@@ -232,10 +234,10 @@ class Diffusion(Model):
         settings: Settings | None = None,
     ) -> Tensor:
         """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
-        chosen = self.chosen(settings)
-        if chosen.solver in sampling.STOCHASTIC:
+        solver = getattr(self.used(settings), "solver", "")
+        if solver in sampling.STOCHASTIC:
             raise UserError(
-                f"--solver {chosen.solver}: it draws noise on its way, so its images have no code: "
+                f"--solver {solver}: it draws noise on its way, so its images have no code: "
                 "choose another"
             )
         return self._noise(n, generator, condition)
@@ -252,11 +254,17 @@ class Diffusion(Model):
         x = from_uint8(images)
         y = self.shown(len(x), condition, x)
         field = self.field(y)
-        times = sorted({max(t, field.nearest) for t in field.times(self.chosen(settings).steps)})
+        count = self.steps_back(self.used(settings))
+        times = sorted({max(t, field.nearest) for t in field.times(count)})
         x = self.way_back(field, x, times)
         deviation = float(self.path.sigma(torch.tensor(self.path.end)))
         z = x.flatten(1) / deviation
         return z if y is None else torch.cat([z, y.to(z)], 1)
+
+    def steps_back(self, settings: Settings) -> int:
+        """Steps of `encode`: as many as a sample with these settings takes."""
+        assert isinstance(settings, sampling.AnySampler)
+        return settings.steps
 
     def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
         """What the network is told of n images under `condition`, [n,S]; zeros for None."""

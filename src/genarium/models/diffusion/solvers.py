@@ -51,8 +51,9 @@ class Field:
         output: Callable[[Tensor, Tensor, Tensor | None], Tensor],
     ):
         self.path, self.prediction, self.output = path, prediction, output
+        nothing_left = self.alpha_sigma(path.end)[0] < 1e-6  # of the image, at the end
         self.nearest = path.first or prediction.nearest * path.end
-        self.farthest = prediction.farthest * path.end
+        self.farthest = path.end * (prediction.farthest if nothing_left else 1.0)
         self.passes = 0
 
     def read(
