@@ -22,6 +22,7 @@ FAMILIES = {
     "nonprobabilistic": {"autoencoder", "denoising-autoencoder", "stacked-autoencoder"},
     "explicit/tractable": {"pixelcnn", "row-lstm", "diagonal-bilstm"},
     "explicit/approximate": {"vae", "cvae", "iwae"},
+    "explicit/path": {"flow-matching", "ddpm", "edm", "mean-flow"},
     "implicit": {
         "gan",
         "dcgan",

@@ -42,7 +42,7 @@ from genarium.recipes import Probability, recipe
 
 LOGIT_MEAN, LOGIT_DEVIATION = -0.4, 1.0  # of the times that are trained
 STEPS_BACK = 20
-"""Heun's steps of `encode`, along the velocity."""
+"""Steps of `encode` and `complete`, along the velocity."""
 
 
 class MeanFlow(Diffusion):

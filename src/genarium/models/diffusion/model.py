@@ -39,6 +39,7 @@ from genarium.contract import (
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.diffusion import pairing, sampling, solvers
+from genarium.models.diffusion.completion import repaint
 from genarium.models.diffusion.paths import Path, beside
 from genarium.models.diffusion.predictions import Prediction
 from genarium.models.diffusion.solvers import Draw, Field, Watch
@@ -201,15 +202,11 @@ class Diffusion(Model):
         """The images of codes [B, D + S], [B,C,H,W] on [-1, 1]."""
         x, y = self._split(z)
 
-        def draw(like: Tensor) -> Tensor:
-            at = generator.device if generator is not None else torch.device("cpu")
-            return torch.randn(like.shape, generator=generator, device=at).to(like)
-
         def watch(done: int, of: int, x: Tensor) -> None:
             if progress is not None:
                 progress(done, of)
 
-        return self.carried(x, y, self.used(settings), draw, watch).clamp(-1, 1)
+        return self.carried(x, y, self.used(settings), noise_of(generator), watch).clamp(-1, 1)
 
     def carried(
         self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
@@ -262,7 +259,7 @@ class Diffusion(Model):
         return z if y is None else torch.cat([z, y.to(z)], 1)
 
     def steps_back(self, settings: Settings) -> int:
-        """Steps of `encode`: as many as a sample with these settings takes."""
+        """Steps of `encode` and `complete`: as many as a sample with these settings takes."""
         assert isinstance(settings, sampling.AnySampler)
         return settings.steps
 
@@ -280,7 +277,39 @@ class Diffusion(Model):
         """uint8 [B,C,H,W] -> the image of its code, [B,C,H,W] float32 on [-1, 1]."""
         return self.decode(self.encode(images, condition, settings=settings), settings=settings)
 
+    @torch.no_grad()
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """uint8 [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
+
+        By RePaint (`completion`), with the settings' steps and guidance; approximate, not a draw
+        given the kept pixels. keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays.
+        """
+        known, used = from_uint8(images), self.used(settings)
+        y = self.shown(len(known), condition, known)
+        field = self.field(y, getattr(used, "guidance", 1.0))
+        times = field.times(self.steps_back(used))
+        kept = keep.to(known.device).expand_as(known)
+        return repaint(field, known, kept, times, draw=noise_of(generator)).clamp(-1, 1)
+
     @property
     def continuous_columns(self) -> list[int]:
         """The columns of a code that are numbers to walk along: the noise."""
         return list(range(self.latent))
+
+
+def noise_of(generator: torch.Generator | None) -> Draw:
+    """Draws of standard normal numbers from `generator`, in the shape of what is given."""
+    at = generator.device if generator is not None else torch.device("cpu")
+
+    def draw(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator, device=at).to(like)
+
+    return draw
