@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from genarium.contract import Condition, Estimate, from_uint8
+from genarium.contract import Condition, Estimate
 from genarium.models.diffusion import likelihood
 from genarium.models.diffusion.model import Diffusion, level_width
 from genarium.models.row_noise import RowNoise
@@ -45,7 +45,7 @@ class Continuous(Diffusion):
         it. Without a condition it is of the model that is told none.
         """
         with torch.inference_mode(False), torch.no_grad():
-            x = from_uint8(images.clone())
+            x = self.pixels(images.clone())
             y = self.shown(len(x), None if condition is None else condition.clone(), x)
             random = RowNoise(len(x), generator, x.device)
             draws = torch.stack([self._log_prob(x, y, random, tolerance) for _ in range(k)])

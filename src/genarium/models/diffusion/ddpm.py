@@ -27,7 +27,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genarium.contract import Condition, Settings, Spec, from_uint8
+from genarium.contract import Condition, Settings, Spec
 from genarium.errors import UserError
 from genarium.models.diffusion import sampling, solvers
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
@@ -80,7 +80,7 @@ class DDPM(Diffusion):
                 f"--k {k}: the bound of a chain is not tightened by importance samples: "
                 "leave --k out"
             )
-        x = from_uint8(images)
+        x = self.pixels(images)
         random = RowNoise(len(x), generator, x.device)
         field = self.field(self.shown(len(x), condition, x))
         total = self._first(field, x, random) - self._last(x)

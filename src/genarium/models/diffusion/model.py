@@ -125,6 +125,10 @@ class Diffusion(Model):
             noise = pairing.optimal(x, noise, batch.noise.rows)
         return x, noise
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """Stored images as a likelihood or a code is of them: floats on [-1, 1], [B,C,H,W]."""
+        return from_uint8(images)
+
     def condition_of(self, batch: Batch) -> Tensor | None:
         """The conditions [B,S] of a batch, some of them hidden."""
         if not self.conditioning.size:
@@ -248,7 +252,7 @@ class Diffusion(Model):
     ) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B, D + S]: the noise at the other end of the differential
         equation, then the condition; without one, zeros."""
-        x = from_uint8(images)
+        x = self.pixels(images)
         y = self.shown(len(x), condition, x)
         field = self.field(y)
         count = self.steps_back(self.used(settings))
@@ -292,7 +296,7 @@ class Diffusion(Model):
         By RePaint (`completion`), with the settings' steps and guidance; approximate, not a draw
         given the kept pixels. keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays.
         """
-        known, used = from_uint8(images), self.used(settings)
+        known, used = self.pixels(images), self.used(settings)
         y = self.shown(len(known), condition, known)
         field = self.field(y, getattr(used, "guidance", 1.0))
         times = field.times(self.steps_back(used))

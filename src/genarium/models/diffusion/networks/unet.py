@@ -69,8 +69,9 @@ class GroupNorm(nn.GroupNorm):
 
 
 def norm(channels: int) -> GroupNorm:
-    """Group norm of `GROUPS` groups, or as many as divide the channels."""
-    groups = min(GROUPS, channels)
+    """Group norm of `GROUPS` groups, or fewer: of 4 channels at least, and all alike. A channel by
+    itself would lose its mean over the image, which the layer before is to learn."""
+    groups = max(1, min(GROUPS, channels // 4))
     while channels % groups:
         groups -= 1
     return GroupNorm(groups, channels)
