@@ -90,15 +90,15 @@ def test_derivative_forward_is_that_of_the_network(kind: type[torch.nn.Module]) 
 # --------------------------------------------------------------------------- conditions and codes
 
 
-def test_guidance_mixes_what_was_told_and_untold() -> None:
+def test_guidance_mixes_what_was_was_given_and_not() -> None:
     model = built("flow-matching", condition="class")
     x, t = torch.randn(3, 1, 16, 16), 0.4
     y = torch.eye(2)[[0, 1, 0]]
-    told, untold = (model.field(given).velocity(x, t) for given in (y, torch.zeros_like(y)))
-    assert not torch.allclose(told, untold)
+    known, without = (model.field(given).velocity(x, t) for given in (y, torch.zeros_like(y)))
+    assert not torch.allclose(known, without)
     for w in (0.0, 1.0, 3.0):
         guided = model.field(y, w).velocity(x, t)
-        torch.testing.assert_close(guided, untold + w * (told - untold), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(guided, without + w * (known - without), rtol=1e-4, atol=1e-5)
     field = model.field(y, 3.0)
     field.velocity(x, t)
     with pytest.raises(UserError, match=r"--guidance 2.*without a condition"):
@@ -256,9 +256,9 @@ class KnownAverage(MeanFlow):
     def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         ratio = self.deviation(r) / self.deviation(t)
         slope = (t - self.S**2 * (1 - t)) / self.deviation(t).square()
-        apart = (t - r).abs() > 1e-9
-        safe = torch.where(apart, t - r, torch.ones_like(t))
-        return torch.where(apart, (1 - ratio) / safe, slope).view(-1, 1, 1, 1) * x_t
+        unequal = (t - r).abs() > 1e-9
+        safe = torch.where(unequal, t - r, torch.ones_like(t))
+        return torch.where(unequal, (1 - ratio) / safe, slope).view(-1, 1, 1, 1) * x_t
 
 
 def known_average() -> KnownAverage:

@@ -50,6 +50,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("improved-gan", "vae-gan", "text-to-image", "fast-gan"), ("width",)),
     "infogan": ("width", "hidden"),
     **dict.fromkeys(("pix2pix", "cyclegan"), ("width", "disc_width")),
+    **dict.fromkeys(("flow-matching", "ddpm", "edm", "mean-flow"), ("width",)),
 }
 """Which arguments of a recipe of the package say how large its networks are."""
 

@@ -42,7 +42,7 @@ class Continuous(Diffusion):
         ln p(x + u) + D·ln δ with δ the width of a level, whose mean over u is at most ln P(x)
         (Theis, van den Oord & Bethge 2016); with more than `likelihood.EXACT` dimensions it also
         draws the signs of Hutchinson's trace. An image's numbers do not depend on the images beside
-        it. Without a condition it is of the model that is told none.
+        it. Without a condition it is the likelihood without one.
         """
         with torch.inference_mode(False), torch.no_grad():
             x = self.pixels(images.clone())

@@ -71,7 +71,7 @@ class DDPM(Diffusion):
 
         The ends of the chain are computed, and of the sum over its steps in between `DRAWN` terms,
         drawn so that the sum is right on average. An image's numbers do not depend on the images
-        beside it. Without a condition it is of the model that is told none.
+        beside it. Without a condition it is the bound without one.
 
         Raises UserError for k > 1: the chain has no cheap importance-weighted bound.
         """

@@ -46,7 +46,7 @@ STEPS_BACK = 20
 
 
 class MeanFlow(Diffusion):
-    """The average velocity u(x_t, r, t) on the linear path; the network is told t and t - r.
+    """The average velocity u(x_t, r, t) on the linear path; the network gets t and t - r.
 
     different: the share of the batch with r < t. power, floor: the loss of a row is e/(e + floor)^p
     with e the squared error summed over pixels and the denominator held still: the adaptive weight
@@ -104,17 +104,17 @@ class MeanFlow(Diffusion):
         """Times r ≤ t of each image, logit-normal, [B]; r = t but for the share `different`."""
         pair = torch.sigmoid(LOGIT_MEAN + LOGIT_DEVIATION * batch.noise.normal(2))
         r, t = pair.amin(1), pair.amax(1)
-        apart = batch.noise.uniform() < self.different
-        return torch.where(apart, r, t), t
+        unequal = batch.noise.uniform() < self.different
+        return torch.where(unequal, r, t), t
 
     @torch.no_grad()
     def target(self, x_t: Tensor, v: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         """v - (t - r)·du/dt, [B,C,H,W]; in float32, for the derivative is a difference of much."""
-        apart = (r < t).nonzero()[:, 0]
-        if not len(apart):
+        unequal = (r < t).nonzero()[:, 0]
+        if not len(unequal):
             return v
-        x_t, moving, r, t = x_t[apart], v[apart], r[apart], t[apart]
-        mine = None if y is None else y[apart]
+        x_t, moving, r, t = x_t[unequal], v[unequal], r[unequal], t[unequal]
+        mine = None if y is None else y[unequal]
         with torch.autocast(x_t.device.type, enabled=False), forward_mode():
             _, rate = cast(
                 tuple[Tensor, Tensor],
@@ -124,7 +124,7 @@ class MeanFlow(Diffusion):
                     (moving, torch.ones_like(t)),
                 ),
             )
-        return v.index_copy(0, apart, moving - beside(t - r, moving) * rate)
+        return v.index_copy(0, unequal, moving - beside(t - r, moving) * rate)
 
     # Sampling ------------------------------------------------------------------------------
 

@@ -160,8 +160,8 @@ class Diffusion(Model):
             if guidance == 1.0 or mine is None:
                 return self.call(x, t, mine)
             both = torch.cat([mine, torch.zeros_like(mine)])
-            told, untold = self.call(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-            return torch.lerp(untold, told, guidance)
+            given, without = self.call(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            return torch.lerp(without, given, guidance)
 
         return Field(self.path, self.prediction, output)
 
@@ -268,7 +268,7 @@ class Diffusion(Model):
         return settings.steps
 
     def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
-        """What the network is told of n images under `condition`, [n,S]; zeros for None."""
+        """What the network is given for n images under `condition`, [n,S]; zeros for None."""
         if condition is None and self.conditioning.size:
             return torch.zeros(n, self.conditioning.size).to(like)
         y = self.conditioning.draw(n, condition, None).to(like)

@@ -103,7 +103,7 @@ def euler(field: Field, x: Tensor, times: Sequence[float], watch: Watch = silent
 def heun(field: Field, x: Tensor, times: Sequence[float], watch: Watch = silent) -> Tensor:
     """Euler's step, then again with the mean of the velocities at its two ends.
 
-    A step to time 0 is Euler's: there is no noise left to tell apart.
+    A step to time 0 is Euler's: no noise is left there.
     """
     for done, of, t, s in steps(times):
         here = field.velocity(x, t)

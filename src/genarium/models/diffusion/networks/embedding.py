@@ -1,4 +1,4 @@
-"""What a network is told beside the noised image: the time, and what it is conditioned on.
+"""What a network gets beside the noised image: the time, and what it is conditioned on.
 
 B batch · N times · S numbers of the condition · E size of the embedding
 """
@@ -24,7 +24,7 @@ class Embedding(nn.Module):
         e = W₂ silu(W₁ [cos ω_k t, sin ω_k t]_k) + V y
 
     The frequencies ω are a geometric row. The times of one image are embedded side by side. A
-    condition of zeros adds nothing: that is how a network is told of none.
+    condition of zeros adds nothing: that is how a network knows of none.
     """
 
     def __init__(self, size: int, times: int = 1, condition: int = 0, frequencies: int = 32):
