@@ -171,6 +171,15 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "glow-conditional": ("glow", {"condition": "class", "dequantization": "variational"}),
     "tarflow-noisy": ("tarflow", {"condition": "class", "noise": 0.1}),
+    "flow-matching-transformer": (
+        "flow-matching",
+        {"network": "transformer", "prediction": "image", "times": "uniform"},
+    ),
+    "flow-matching-optimal": ("flow-matching", {"pairing": "optimal"}),
+    "flow-matching-classes": (
+        "flow-matching",
+        {"condition": "class", "dropped": 0.5, "path": "cosine", "prediction": "noise"},
+    ),
     "vae-dense": ("vae", {"net": "dense", "activation": "tanh", "width": 16, "hidden": 16}),
     "vae-free-bits": ("vae", {"free_bits": 0.5}),
     "vae-logistic": ("vae", {"decoder": "logistic"}),

@@ -213,6 +213,13 @@ def test_capabilities_keep_their_shapes(name: str, channels: int) -> None:
                 assert made.shape == (4, *spec.domain(direction[2]))
                 assert made.dtype == torch.float32
                 assert made.abs().max() <= 1
+        if "estimate_log_prob" in can:
+            one = torch.Generator().manual_seed(0)
+            value, error = model.estimate_log_prob(images, labels, k=2, generator=one)
+            assert value.shape == error.shape == (4,)
+            assert bool(value.isfinite().all() and (error > 0).all())
+            assert model.density, "a likelihood says what it is a density of"
+            assert model.estimator, "an estimate says how it is made"
         for likelihood in ("log_prob", "elbo"):
             if likelihood not in can:
                 continue
@@ -230,13 +237,16 @@ def test_no_capability_is_faked(name: str) -> None:
     family = recipes.catalogue()[name].taxonomy
     can = capabilities(fresh(name))
     if family[0] == "nonprobabilistic":
-        assert not {"sample", "prior", "log_prob", "elbo"} & set(can)
+        assert not {"sample", "prior", "log_prob", "elbo", "estimate_log_prob"} & set(can)
     if family[0] == "implicit":
-        assert not {"log_prob", "elbo"} & set(can)
+        assert not {"log_prob", "elbo", "estimate_log_prob"} & set(can)
     if family[:2] == ("explicit", "tractable"):
         assert {"log_prob", "sample"} <= set(can)
     if family[:2] == ("explicit", "approximate"):
         assert {"elbo", "sample", "encode", "decode"} <= set(can)
+    if family[:2] == ("explicit", "path"):
+        assert {"sample", "encode", "decode", "prior"} <= set(can)
+        assert "log_prob" not in can
 
 
 TWELVE = Values("uint16", (0.0,), (4095.0,), "given", "counts")

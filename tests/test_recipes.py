@@ -23,6 +23,7 @@ FAMILIES = {
     "explicit/tractable": {"pixelcnn", "row-lstm", "diagonal-bilstm"},
     "explicit/tractable/change of variables": {"realnvp", "glow", "spline-flow", "tarflow"},
     "explicit/approximate": {"vae", "cvae", "iwae"},
+    "explicit/path": {"flow-matching", "ddpm", "edm", "mean-flow"},
     "implicit": {
         "gan",
         "dcgan",

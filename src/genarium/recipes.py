@@ -163,10 +163,10 @@ def recipe(
 
     family: its place in the taxonomy, written out (the catalogue reads it unimported):
     "nonprobabilistic", "explicit/tractable", "explicit/tractable/change of variables",
-    "explicit/approximate", "implicit", "hybrid", or your own. batch, steps, training: defaults of
-    its training, `training` those of any other option: {"ema": 0.999, "schedule": "cosine"}.
-    former: written out too: an argument that is added with another default than what the recipe
-    did before names here what it did. The rest: see `Recipe`.
+    "explicit/approximate", "explicit/path", "implicit", "hybrid", or your own. batch, steps,
+    training: defaults of its training, `training` those of any other option: {"ema": 0.999,
+    "schedule": "cosine"}. former: written out too: an argument that is added with another default
+    than what the recipe did before names here what it did. The rest: see `Recipe`.
     """
 
     def wrap(function: Callable[..., Any]) -> Recipe:

@@ -22,6 +22,7 @@ from genarium.models.autoregressive.heads import tempered
 from genarium.models.gan.gan import GAN, Truncation, truncated
 from genarium.models.vae.prior import Prior
 from genarium.runs.building import build
+from genarium.runs.parts import as_set
 from genarium.runs.trained import Trained
 from tests.conftest import short_runs, tiny_spec
 
@@ -51,12 +52,15 @@ def test_codes_follow_the_settings_as_samples_do(name: str) -> None:
     model = fresh(name)
     if model.settings is None or not {"prior", "decode"} <= {*capabilities(model)}:
         return
-    value = model.settings(0.3)  # type: ignore[call-arg]
+    value = model.settings(*([2] if "steps" in model.settings.__dataclass_fields__ else [0.3]))
     z = model.prior(3, seeded(), settings=value)  # type: ignore[operator]
-    assert torch.equal(model.decode(z), model.sample(3, generator=seeded(), settings=value))  # type: ignore[operator]
+    with_them = as_set(model.decode, value)  # type: ignore[arg-type]
+    made = model.decode(z, **with_them)  # type: ignore[operator]
+    assert torch.equal(made, model.sample(3, generator=seeded(), settings=value))  # type: ignore[operator]
     plain = model.prior(3, seeded())  # type: ignore[operator]
     assert torch.equal(plain, model.prior(3, seeded(), settings=model.settings()))  # type: ignore[operator]
-    assert not torch.equal(plain, z)
+    # the settings are of the codes, or of the way from a code to its image
+    assert torch.equal(plain, z) == bool(with_them)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
@@ -225,7 +229,8 @@ def test_complete_and_study_take_settings(runs: dict[str, Trained], tmp_path: Pa
         (["evaluate", "dcgan", "--temperature", "1"], "--temperature 1: .*has --truncation only"),
         (["evaluate", "dcgan", "--truncation", "0"], "--truncation '0': give a number above 0"),
         (["evaluate", "autoencoder", "--truncation", "1"], "which cannot sample"),
-        (["compare", "vae", "dcgan", "--steps", "5"], "flag --steps is unknown"),
+        (["compare", "vae", "dcgan", "--sharpness", "5"], "flag --sharpness is unknown"),
+        (["compare", "vae", "dcgan", "--steps", "5"], "--steps 5: .* leave it out"),
         (["compare", "vae", "--truncation", "1"], "--truncation 1: .*has --temperature only"),
         (["complete", "pixelcnn", "--truncation", "1"], "--truncation 1: .*--temperature only"),
         (["study create", "vae", "--truncation", "1"], "--truncation 1: .*--temperature only"),
@@ -282,7 +287,7 @@ def test_what_a_verb_calls_so_itself_stays_its_own(
         made[verb.name] = verbs.Verb(verb.function, verb.name, verb.group, verbs.More()).arguments
     assert made["interpolate"]["steps"].help == "images a row, ends included."
     assert made["interpolate"]["steps"].default == 10
-    assert made["evaluate"]["steps"].help == "of the sampler."
+    assert made["evaluate"]["steps"].help.endswith("; of the sampler.")
     assert "brightness" in made["interpolate"]
     order = [*made["interpolate"]]
     assert order.index("run") < order.index("device") < order.index("temperature")

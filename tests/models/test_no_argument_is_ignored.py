@@ -56,11 +56,13 @@ def other(name: str, kind: Any, value: Any) -> Any:
     if name == "regularizers":
         return ("spectral-norm",) if not value else ()
     if name in ("patch", "dilation"):
-        return 1
+        return 4 if value == 0 else 1  # 0: by the size of the images, where that is 1 or 2
     if name == "interpolation":
         return 0.0 if value else 1.0
     if name == "levels":
         return value // 2  # 256 are the most
+    if name == "different":
+        return 1.0  # every row of the small batch
     if name in ("categories",):
         return (4,)
     if name == "free_bits":
@@ -107,6 +109,8 @@ def trace(name: str, arguments: dict[str, Any]) -> str:
     parts += model.state_dict().values()
     model.eval()
     seeded = torch.Generator().manual_seed(0)
+    if hasattr(model, "elbo"):
+        parts.append(model.elbo(DATA.test.images[:2], generator=seeded))
     if hasattr(model, "translate"):
         direction = model.directions[0]
         made = DATA.test.domain(direction[0])[:2]

@@ -248,7 +248,10 @@ class Mine(Settings):
 def test_the_settings_of_an_own_model_are_flags_unimported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sampling.declared().keys() == {"temperature", "truncation"}
+    diffusion = {"steps", "solver", "guidance", "tolerance", "churn"}
+    assert sampling.declared().keys() == {"temperature", "truncation", *diffusion}
+    # of a setting that several declare the flag offers what any of them takes
+    assert {"edm", "heun", "ancestral"} < {*sampling.declared()["solver"].choices}
     (tmp_path / "own_sampler.py").write_text(OWN)
     monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
     result = sampling.declared()["brightness"]

@@ -63,5 +63,6 @@ def _rank(taxonomy: list[str]) -> tuple[int, list[str]]:
     order = ["nonprobabilistic", "explicit", "implicit", "hybrid", "yours"]
     first = taxonomy[0] if taxonomy else ""
     # tractable before approximate, as the theory has it
-    rest = [{"tractable": "0", "approximate": "1"}.get(part, part) for part in taxonomy[1:]]
+    places = {"tractable": "0", "approximate": "1", "path": "2"}
+    rest = [places.get(part, part) for part in taxonomy[1:]]
     return (order.index(first) if first in order else len(order), rest)

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from genarium.models.conditioning import Conditioning as Conditioning
     from genarium.models.conditioning import Labels as Labels
     from genarium.models.conditioning import Rows as Rows
+    from genarium.models.diffusion.continuous import Continuous as Continuous
+    from genarium.models.diffusion.continuous import FlowMatching as FlowMatching
+    from genarium.models.diffusion.ddpm import DDPM as DDPM
+    from genarium.models.diffusion.edm import EDM as EDM
+    from genarium.models.diffusion.mean_flow import MeanFlow as MeanFlow
+    from genarium.models.diffusion.model import Diffusion as Diffusion
     from genarium.models.flow.model import Flow as Flow
     from genarium.models.flow.settings import Denoised as Denoised
     from genarium.models.flow.settings import Latents as Latents

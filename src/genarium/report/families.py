@@ -68,6 +68,18 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "smoother than the data.",
         frozenset({"elbo", "sample", "encode", "decode", "prior", "reconstruct"}),
     ),
+    ("explicit", "path"): Family(
+        "Explicit density, by a path of distributions",
+        "Noise is added to an image little by little until nothing else is left, and a network "
+        "learns to take it away again. Its guess at each moment defines a differential equation "
+        "that carries noise to images and back, so an image has a code of its own size, and a "
+        "density. The density is never exact in the table: either it is estimated along the "
+        "equation (by a solver with a tolerance and random signs for the trace, both said with the "
+        "figure), or it is a variational bound of a chain of steps. A sample takes several passes "
+        "of the network; how many is part of the model's name here, for quality and speed both "
+        "follow from it. A model of few images reproduces them: see the section on copying.",
+        frozenset({"sample", "encode", "decode", "prior", "estimate_log_prob", "elbo"}),
+    ),
     ("implicit",): Family(
         "Implicit density",
         "The generator maps noise to images and defines no computable density: there is no "
@@ -98,6 +110,8 @@ CAPABILITIES: dict[str, str] = {
     "and compare with other models of the same density only.",
     "elbo": "It has a lower bound on its likelihood: the figure in the table is an upper bound "
     "on the true value.",
+    "estimate_log_prob": "It has an estimate of its likelihood: the figure in the table comes with "
+    "how it was estimated, and compares with estimates of the same kind only.",
     "reconstruct": "Its reconstructions of test images show what its code keeps.",
     "translate": "It translates an image of one domain into another: each translation is to be "
     "judged beside the image that it was made from.",

@@ -53,6 +53,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pix2pix", "cyclegan"), ("width", "disc_width")),
     **dict.fromkeys(("realnvp", "glow", "spline-flow"), ("width",)),
     "tarflow": ("embedding",),
+    **dict.fromkeys(("flow-matching", "ddpm", "edm", "mean-flow"), ("width",)),
 }
 """Which arguments of a recipe of the package say how large its networks are."""
 

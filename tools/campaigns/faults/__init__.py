@@ -9,6 +9,7 @@ from faults import (
     codes_and_latent,
     command,
     data,
+    diffusion,
     distributions,
     evaluation,
     files,
@@ -25,6 +26,7 @@ __all__ = ["FAULTS", "Fault"]
 FAULTS: tuple[Fault, ...] = (
     *distributions.FAULTS,
     *models.FAULTS,
+    *diffusion.FAULTS,
     *networks.FAULTS,
     *training.FAULTS,
     *data.FAULTS,

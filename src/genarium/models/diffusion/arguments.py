@@ -89,15 +89,15 @@ def conditioning_for(spec: Spec, given: Networks) -> Conditioning:
 def network_of(
     spec: Spec, given: Networks, conditioning: Conditioning, times: int = 1
 ) -> nn.Module:
-    """The network that the arguments describe, told of `times` times and the condition."""
+    """The network that the arguments describe, with `times` times and the condition."""
     name = given["network"]
     blocks = given["blocks"] or BLOCKS[name]
-    told: dict[str, Any] = {"times": times, "condition": conditioning.size}
+    inputs: dict[str, Any] = {"times": times, "condition": conditioning.size}
     if name == "dense":
         refuse_unused("it is of --network unet and transformer", patch=(given["patch"], 0))
-        return Dense(spec.shape, given["width"], blocks, **told)
+        return Dense(spec.shape, given["width"], blocks, **inputs)
     kind = UNet if name == "unet" else Transformer
-    return kind(spec.shape, given["width"], blocks, given["patch"], **told)
+    return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
 
 
 def adam(lr: float) -> Optim:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from genarium.contract import Condition, Estimate, from_uint8
+from genarium.contract import Condition, Estimate
 from genarium.models.diffusion import likelihood
 from genarium.models.diffusion.model import Diffusion, level_width
 from genarium.models.row_noise import RowNoise
@@ -42,10 +42,10 @@ class Continuous(Diffusion):
         ln p(x + u) + D·ln δ with δ the width of a level, whose mean over u is at most ln P(x)
         (Theis, van den Oord & Bethge 2016); with more than `likelihood.EXACT` dimensions it also
         draws the signs of Hutchinson's trace. An image's numbers do not depend on the images beside
-        it. Without a condition it is of the model that is told none.
+        it. Without a condition it is the likelihood without one.
         """
         with torch.inference_mode(False), torch.no_grad():
-            x = from_uint8(images.clone())
+            x = self.pixels(images.clone())
             y = self.shown(len(x), None if condition is None else condition.clone(), x)
             random = RowNoise(len(x), generator, x.device)
             draws = torch.stack([self._log_prob(x, y, random, tolerance) for _ in range(k)])

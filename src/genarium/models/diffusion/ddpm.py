@@ -21,13 +21,13 @@ as P(x_0|x_1) is of the levels themselves; samples come from DDIM unless `--solv
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal, Unpack
+from typing import Annotated, Any, ClassVar, Literal, Unpack
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genarium.contract import Condition, Settings, Spec, from_uint8
+from genarium.contract import Condition, Settings, Spec
 from genarium.errors import UserError
 from genarium.models.diffusion import sampling, solvers
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
@@ -54,6 +54,10 @@ class DDPM(Diffusion):
     density = "256 grey levels (lower bound: the chain's ELBO)"
     path: Discrete
 
+    def __init__(self, *parts: Any, variance: str = "smaller", **more: Any):
+        super().__init__(*parts, **more)
+        self.variance = variance
+
     @torch.no_grad()
     def elbo(
         self,
@@ -67,7 +71,7 @@ class DDPM(Diffusion):
 
         The ends of the chain are computed, and of the sum over its steps in between `DRAWN` terms,
         drawn so that the sum is right on average. An image's numbers do not depend on the images
-        beside it. Without a condition it is of the model that is told none.
+        beside it. Without a condition it is the bound without one.
 
         Raises UserError for k > 1: the chain has no cheap importance-weighted bound.
         """
@@ -76,7 +80,7 @@ class DDPM(Diffusion):
                 f"--k {k}: the bound of a chain is not tightened by importance samples: "
                 "leave --k out"
             )
-        x = from_uint8(images)
+        x = self.pixels(images)
         random = RowNoise(len(x), generator, x.device)
         field = self.field(self.shown(len(x), condition, x))
         total = self._first(field, x, random) - self._last(x)
@@ -107,10 +111,8 @@ class DDPM(Diffusion):
         return self.path.alpha(t), self.path.sigma(t)
 
     def weight(self, step: Tensor) -> Tensor:
-        """w_i of the KL of step i > 1, w_i·|ε - ε̂|², float64.
-
-        The two Gaussians have the same variance, that of q(x_{i-1}|x_i, x_0), so that only the
-        distance of their means counts: w_i = ½(SNR_{i-1} - SNR_i)/SNR_i with SNR = α²/σ².
+        """w_i of the KL of step i > 1 where both variances are the smaller one, float64: there only
+        the means count, by w_i·|ε - ε̂|², w_i = ½(SNR_{i-1} - SNR_i)/SNR_i with SNR = α²/σ².
         """
         alpha, sigma = self._alpha_sigma(step)
         before_alpha, before_sigma = self._alpha_sigma(step - 1)
@@ -122,7 +124,19 @@ class DDPM(Diffusion):
         noise = random.normal(*x.shape[1:])
         t = (step.double() / self.path.count).to(x.dtype)
         (guess,) = field.read(self.path.mix(x, noise, t), t, "noise")
-        return self.weight(step) * (guess - noise).double().square().flatten(1).sum(1)
+        means = self.weight(step) * (guess - noise).double().square().flatten(1).sum(1)
+        rho = self.spread(step)
+        return means / rho + 0.5 * self.spec.dims * (rho.log() + 1 / rho - 1)
+
+    def spread(self, step: Tensor) -> Tensor:
+        """ρ_i: the variance of a step back over that of q(x_{i-1}|x_i, x_0), float64.
+
+        "smaller": 1, right if the image were known; "larger": β_i over it, σ_i²/σ_{i-1}², right if
+        nothing were (section 3.2).
+        """
+        if self.variance == "smaller":
+            return torch.ones_like(step, dtype=torch.float64)
+        return (self._alpha_sigma(step)[1] / self._alpha_sigma(step - 1)[1]).square()
 
     def _first(self, field: Field, x: Tensor, random: RowNoise) -> Tensor:
         """ln P(x_0|x_1) at one x_1 each, [B] nats float64: a Gaussian's share of each level's bin,
@@ -170,6 +184,7 @@ def ddpm(
     *,
     noise_schedule: Literal["linear", "cosine"] = "cosine",
     chain: Annotated[int, Ge(50)] = 1000,
+    variance: Literal["smaller", "larger"] = "smaller",
     **networks: Unpack[Networks],
 ) -> DDPM:
     """DDPM: a chain of small steps of noise, walked back; a bound on the likelihood.
@@ -177,6 +192,8 @@ def ddpm(
     noise_schedule: of the chain: linear, that of the paper for 32 pixels and more, or cosine, which
         keeps more of small images.
     chain: steps of it, T.
+    variance: of a step back, for the bound: smaller fits images with sharp edges and flat grounds,
+        larger photographs and noise.
     """
     conditioning = conditioning_for(spec, networks)
     return DDPM(
@@ -188,5 +205,6 @@ def ddpm(
         conditioning=conditioning,
         dropped=networks["dropped"],
         dequantized=False,
+        variance=variance,
         optim=adam(networks["lr"]),
     )

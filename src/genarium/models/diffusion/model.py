@@ -39,10 +39,10 @@ from genarium.contract import (
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.diffusion import pairing, sampling, solvers
+from genarium.models.diffusion.completion import repaint
 from genarium.models.diffusion.paths import Path, beside
 from genarium.models.diffusion.predictions import Prediction
-from genarium.models.diffusion.sampling import AnySampler
-from genarium.models.diffusion.solvers import Field
+from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.models.diffusion.times import TimeLaw
 
 DROPPED = 0.1
@@ -125,6 +125,10 @@ class Diffusion(Model):
             noise = pairing.optimal(x, noise, batch.noise.rows)
         return x, noise
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """Stored images as a likelihood or a code is of them: floats on [-1, 1], [B,C,H,W]."""
+        return from_uint8(images)
+
     def condition_of(self, batch: Batch) -> Tensor | None:
         """The conditions [B,S] of a batch, some of them hidden."""
         if not self.conditioning.size:
@@ -156,8 +160,8 @@ class Diffusion(Model):
             if guidance == 1.0 or mine is None:
                 return self.call(x, t, mine)
             both = torch.cat([mine, torch.zeros_like(mine)])
-            told, untold = self.call(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-            return torch.lerp(untold, told, guidance)
+            given, without = self.call(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
+            return torch.lerp(without, given, guidance)
 
         return Field(self.path, self.prediction, output)
 
@@ -201,25 +205,24 @@ class Diffusion(Model):
     ) -> Tensor:
         """The images of codes [B, D + S], [B,C,H,W] on [-1, 1]."""
         x, y = self._split(z)
-        chosen = self.chosen(settings)
-
-        def draw(like: Tensor) -> Tensor:
-            at = generator.device if generator is not None else torch.device("cpu")
-            return torch.randn(like.shape, generator=generator, device=at).to(like)
 
         def watch(done: int, of: int, x: Tensor) -> None:
             if progress is not None:
                 progress(done, of)
 
-        field = self.field(y, chosen.guidance)
-        return sampling.solve(chosen, field, x, draw, watch).clamp(-1, 1)
+        return self.carried(x, y, self.used(settings), noise_of(generator), watch).clamp(-1, 1)
 
-    def chosen(self, settings: Settings | None) -> AnySampler:
+    def carried(
+        self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
+    ) -> Tensor:
+        """x [B,C,H,W] at the path's end, carried to the images under conditions [B,S]."""
+        assert isinstance(settings, sampling.AnySampler)
+        return sampling.solve(settings, self.field(y, settings.guidance), x, draw, watch)
+
+    def used(self, settings: Settings | None) -> Settings:
         """The settings, or the model's own."""
         assert self.settings is not None
-        result = self.settings() if settings is None else settings
-        assert isinstance(result, AnySampler)
-        return result
+        return self.settings() if settings is None else settings
 
     # Codes ---------------------------------------------------------------------------------
 
@@ -232,10 +235,10 @@ class Diffusion(Model):
         settings: Settings | None = None,
     ) -> Tensor:
         """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
-        chosen = self.chosen(settings)
-        if chosen.solver in sampling.STOCHASTIC:
+        solver = getattr(self.used(settings), "solver", "")
+        if solver in sampling.STOCHASTIC:
             raise UserError(
-                f"--solver {chosen.solver}: it draws noise on its way, so its images have no code: "
+                f"--solver {solver}: it draws noise on its way, so its images have no code: "
                 "choose another"
             )
         return self._noise(n, generator, condition)
@@ -249,17 +252,23 @@ class Diffusion(Model):
     ) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B, D + S]: the noise at the other end of the differential
         equation, then the condition; without one, zeros."""
-        x = from_uint8(images)
+        x = self.pixels(images)
         y = self.shown(len(x), condition, x)
         field = self.field(y)
-        times = sorted({max(t, field.nearest) for t in field.times(self.chosen(settings).steps)})
+        count = self.steps_back(self.used(settings))
+        times = sorted({max(t, field.nearest) for t in field.times(count)})
         x = self.way_back(field, x, times)
         deviation = float(self.path.sigma(torch.tensor(self.path.end)))
         z = x.flatten(1) / deviation
         return z if y is None else torch.cat([z, y.to(z)], 1)
 
+    def steps_back(self, settings: Settings) -> int:
+        """Steps of `encode` and `complete`: as many as a sample with these settings takes."""
+        assert isinstance(settings, sampling.AnySampler)
+        return settings.steps
+
     def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
-        """What the network is told of n images under `condition`, [n,S]; zeros for None."""
+        """What the network is given for n images under `condition`, [n,S]; zeros for None."""
         if condition is None and self.conditioning.size:
             return torch.zeros(n, self.conditioning.size).to(like)
         y = self.conditioning.draw(n, condition, None).to(like)
@@ -272,7 +281,39 @@ class Diffusion(Model):
         """uint8 [B,C,H,W] -> the image of its code, [B,C,H,W] float32 on [-1, 1]."""
         return self.decode(self.encode(images, condition, settings=settings), settings=settings)
 
+    @torch.no_grad()
+    def complete(
+        self,
+        images: Tensor,
+        keep: Tensor,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """uint8 [B,C,H,W] with the pixels outside `keep` drawn anew, [B,C,H,W] on [-1, 1].
+
+        By RePaint (`completion`), with the settings' steps and guidance; approximate, not a draw
+        given the kept pixels. keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays.
+        """
+        known, used = self.pixels(images), self.used(settings)
+        y = self.shown(len(known), condition, known)
+        field = self.field(y, getattr(used, "guidance", 1.0))
+        times = field.times(self.steps_back(used))
+        kept = keep.to(known.device).expand_as(known)
+        return repaint(field, known, kept, times, draw=noise_of(generator)).clamp(-1, 1)
+
     @property
     def continuous_columns(self) -> list[int]:
         """The columns of a code that are numbers to walk along: the noise."""
         return list(range(self.latent))
+
+
+def noise_of(generator: torch.Generator | None) -> Draw:
+    """Draws of standard normal numbers from `generator`, in the shape of what is given."""
+    at = generator.device if generator is not None else torch.device("cpu")
+
+    def draw(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator, device=at).to(like)
+
+    return draw

@@ -52,7 +52,7 @@ class Path(nn.Module):
         raise NotImplementedError
 
     def label(self, t: Tensor) -> Tensor:
-        """What a network is told of the time: a number of order 1."""
+        """The time as a network gets it: a number of order 1."""
         return t
 
     def grid(self, steps: int) -> list[float]:

@@ -51,8 +51,9 @@ class Field:
         output: Callable[[Tensor, Tensor, Tensor | None], Tensor],
     ):
         self.path, self.prediction, self.output = path, prediction, output
+        nothing_left = self.alpha_sigma(path.end)[0] < 1e-6  # of the image, at the end
         self.nearest = path.first or prediction.nearest * path.end
-        self.farthest = prediction.farthest * path.end
+        self.farthest = path.end * (prediction.farthest if nothing_left else 1.0)
         self.passes = 0
 
     def read(
@@ -102,7 +103,7 @@ def euler(field: Field, x: Tensor, times: Sequence[float], watch: Watch = silent
 def heun(field: Field, x: Tensor, times: Sequence[float], watch: Watch = silent) -> Tensor:
     """Euler's step, then again with the mean of the velocities at its two ends.
 
-    A step to time 0 is Euler's: there is no noise left to tell apart.
+    A step to time 0 is Euler's: no noise is left there.
     """
     for done, of, t, s in steps(times):
         here = field.velocity(x, t)

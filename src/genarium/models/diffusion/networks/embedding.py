@@ -1,4 +1,4 @@
-"""What a network is told beside the noised image: the time, and what it is conditioned on.
+"""What a network gets beside the noised image: the time, and what it is conditioned on.
 
 B batch · N times · S numbers of the condition · E size of the embedding
 """
@@ -6,6 +6,9 @@ B batch · N times · S numbers of the condition · E size of the embedding
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +24,7 @@ class Embedding(nn.Module):
         e = W₂ silu(W₁ [cos ω_k t, sin ω_k t]_k) + V y
 
     The frequencies ω are a geometric row. The times of one image are embedded side by side. A
-    condition of zeros adds nothing: that is how a network is told of none.
+    condition of zeros adds nothing: that is how a network knows of none.
     """
 
     def __init__(self, size: int, times: int = 1, condition: int = 0, frequencies: int = 32):
@@ -50,6 +53,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     weights = (q @ k.transpose(-2, -1)) * (q.shape[-1] ** -0.5)
     return weights.softmax(-1) @ v
+
+
+_forward: ContextVar[bool] = ContextVar("_forward", default=False)
+
+
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Within, layers whose kernels have no forward-mode derivative are written out."""
+    token = _forward.set(True)
+    try:
+        yield
+    finally:
+        _forward.reset(token)
+
+
+def differentiated_forward() -> bool:
+    """Whether this is within `forward_mode`."""
+    return _forward.get()
 
 
 def zero(layer: nn.Module) -> nn.Module:

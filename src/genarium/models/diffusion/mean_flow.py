@@ -1,0 +1,169 @@
+"""Mean flow: an image in one evaluation, by the average velocity over the whole way.
+
+Geng, Deng, Bai, Kolter & He 2025, Mean Flows for One-step Generative Modeling
+
+The velocity v(x_t, t) says where a point moves now; the average velocity
+
+    u(x_t, r, t) = 1/(t - r)·∫_r^t v(x_τ, τ) dτ
+
+says where it comes from: x_r = x_t - (t - r)·u. Differentiating (t - r)·u along the way gives what
+u must satisfy (equation 6), and training regresses u on the right-hand side, held still:
+
+    u = v - (t - r)·du/dt,   du/dt = v·∂u/∂x + ∂u/∂t
+
+The total derivative is one Jacobian-vector product with the tangent (v, 0, 1). Where r = t, as in
+most of the batch, u is the velocity and there is nothing to differentiate.
+
+Departures from the paper: the U-Net is this package's; the derivative is taken in a pass of its
+own, without gradients and only of the rows with r < t; no guidance is trained in.
+
+    B batch · C channels · H, W pixels
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Unpack, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp
+
+from genarium.contract import Batch, Optim, Settings, Spec, Step
+from genarium.models.conditioning import Conditioning
+from genarium.models.diffusion import sampling
+from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
+from genarium.models.diffusion.model import ADAM, DROPPED, Diffusion
+from genarium.models.diffusion.networks.embedding import forward_mode
+from genarium.models.diffusion.paths import Linear, beside
+from genarium.models.diffusion.predictions import Velocity
+from genarium.models.diffusion.solvers import Draw, Watch, steps
+from genarium.models.diffusion.times import LogitNormal
+from genarium.recipes import Probability, recipe
+
+LOGIT_MEAN, LOGIT_DEVIATION = -0.4, 1.0  # of the times that are trained
+STEPS_BACK = 20
+"""Steps of `encode` and `complete`, along the velocity."""
+
+
+class MeanFlow(Diffusion):
+    """The average velocity u(x_t, r, t) on the linear path; the network gets t and t - r.
+
+    different: the share of the batch with r < t. power, floor: the loss of a row is e/(e + floor)^p
+    with e the squared error summed over pixels and the denominator held still: the adaptive weight
+    of the paper, with p = 1 near to a loss of the error's size relative to itself.
+    """
+
+    settings: ClassVar[type[Settings] | None] = sampling.MeanFlowSampler
+
+    def __init__(
+        self,
+        spec: Spec,
+        network: nn.Module,
+        *,
+        different: float = 0.25,
+        power: float = 1.0,
+        floor: float = 1e-3,
+        conditioning: Conditioning | None = None,
+        dropped: float = DROPPED,
+        optim: Optim = ADAM,
+    ):
+        super().__init__(
+            spec,
+            network,
+            Linear(),
+            Velocity(),
+            LogitNormal(LOGIT_MEAN, LOGIT_DEVIATION),
+            conditioning=conditioning,
+            dropped=dropped,
+            dequantized=False,
+            optim=optim,
+        )
+        self.different, self.power, self.floor = different, power, floor
+
+    def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """u(x_t, r, t) of points [B,C,H,W], times [B] and conditions [B,S]."""
+        output: Tensor = self.network(x_t, torch.stack([t, t - r], 1), y)
+        return output
+
+    def call(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """The velocity itself, u(x_t, t, t)."""
+        return self.average(x_t, t, t, y)
+
+    def step(self, batch: Batch, phase: str) -> Step:
+        x, noise = self.ends(batch)
+        r, t = self.two_times(batch)
+        y = self.condition_of(batch)
+        x_t, v = self.path.mix(x, noise, t), self.path.velocity(x, noise, t)
+        target = self.target(x_t, v, r, t, y)
+        error = (self.average(x_t, r, t, y).float() - target).square().flatten(1)
+        weight = (error.detach().sum(1) + self.floor) ** -self.power
+        loss = (weight * error.sum(1)).mean()
+        return Step({"average_velocity": loss}, {"error": error.detach().mean()})
+
+    def two_times(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Times r ≤ t of each image, logit-normal, [B]; r = t but for the share `different`."""
+        pair = torch.sigmoid(LOGIT_MEAN + LOGIT_DEVIATION * batch.noise.normal(2))
+        r, t = pair.amin(1), pair.amax(1)
+        unequal = batch.noise.uniform() < self.different
+        return torch.where(unequal, r, t), t
+
+    @torch.no_grad()
+    def target(self, x_t: Tensor, v: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        """v - (t - r)·du/dt, [B,C,H,W]; in float32, for the derivative is a difference of much."""
+        unequal = (r < t).nonzero()[:, 0]
+        if not len(unequal):
+            return v
+        x_t, moving, r, t = x_t[unequal], v[unequal], r[unequal], t[unequal]
+        mine = None if y is None else y[unequal]
+        with torch.autocast(x_t.device.type, enabled=False), forward_mode():
+            _, rate = cast(
+                tuple[Tensor, Tensor],
+                jvp(
+                    lambda x, s: self.average(x, r, s, mine),
+                    (x_t, t),
+                    (moving, torch.ones_like(t)),
+                ),
+            )
+        return v.index_copy(0, unequal, moving - beside(t - r, moving) * rate)
+
+    # Sampling ------------------------------------------------------------------------------
+
+    def carried(
+        self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
+    ) -> Tensor:
+        """x_r = x_t - (t - r)·u(x_t, r, t), over the whole way at once or in several steps."""
+        assert isinstance(settings, sampling.MeanFlowSampler)
+        for done, of, t, r in steps(self.path.grid(settings.steps)):
+            far, near = (torch.full((len(x),), time).to(x) for time in (t, r))
+            x = x - (t - r) * self.average(x, near, far, y)
+            watch(done, of, x)
+        return x
+
+    def steps_back(self, settings: Settings) -> int:
+        return STEPS_BACK
+
+
+@recipe(
+    family="explicit/path",
+    tiny={"width": 4, "blocks": 1},
+    paper="Geng et al. 2025",
+    batch=128,
+    steps=5000,
+    training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
+)
+def mean_flow(
+    spec: Spec, *, different: Probability = 0.25, **networks: Unpack[Networks]
+) -> MeanFlow:
+    """Mean flow: the average velocity of a way, so that one evaluation makes an image.
+
+    different: share of a batch that trains average velocities; the rest trains the velocity.
+    """
+    conditioning = conditioning_for(spec, networks)
+    return MeanFlow(
+        spec,
+        network_of(spec, networks, conditioning, times=2),
+        different=different,
+        conditioning=conditioning,
+        dropped=networks["dropped"],
+        optim=adam(networks["lr"]),
+    )

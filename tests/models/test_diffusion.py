@@ -1,0 +1,365 @@
+"""Models of the diffusion family: conditions, codes, bounds, completion, mean flow, pairs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from genarium import recipes
+from genarium.contract import Batch, Noise, Spec
+from genarium.errors import UserError
+from genarium.models.diffusion import pairing, solvers
+from genarium.models.diffusion.completion import repaint
+from genarium.models.diffusion.ddpm import DDPM, log_between
+from genarium.models.diffusion.mean_flow import MeanFlow
+from genarium.models.diffusion.networks.dense import Dense
+from genarium.models.diffusion.networks.transformer import Transformer
+from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_of
+from genarium.models.diffusion.sampling import FlowSampler
+from genarium.models.row_noise import RowNoise
+from tests.conftest import tiny_dataset, tiny_spec
+from tests.models.diffusion import PATHS, PREDICTIONS, gaussian
+
+DOUBLE = torch.float64
+
+
+def built(name: str, spec: Spec | None = None, **arguments: object):
+    """A model of a recipe at its tiny size, its zero-initialised layers stirred."""
+    recipe = recipes.get(name)
+    torch.manual_seed(0)
+    model = recipe(spec or tiny_spec(), **{**recipe.tiny, **arguments})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+    return model.eval()
+
+
+# ----------------------------------------------------------------------------------- the networks
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64), (2, 13, 22), (5, 9, 9), (1, 1, 2)])
+@pytest.mark.parametrize("kind", [UNet, Transformer])
+def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, int, int]) -> None:
+    network = kind(shape, 4, 1, times=2, condition=3)
+    for last in (network.last,):  # type: ignore[attr-defined]
+        torch.nn.init.normal_(last.weight)
+    x, y = torch.randn(3, *shape), torch.randn(3, 3)
+    out = network(x, torch.rand(3, 2), y)
+    assert out.shape == x.shape
+    alone = torch.cat([network(x[i : i + 1], torch.zeros(1, 2), y[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(network(x, torch.zeros(3, 2), y), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_of_a_unet() -> None:
+    sides = (8, 16, 28, 32, 48, 64, 96, 128, 256)
+    assert [patch_of(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
+    assert [levels_of(n, n) for n in sides[:5]] == [2, 2, 3, 3, 4]
+    for spec in (Spec(1, 28, 28), Spec(3, 64, 64)):
+        model = recipes.get("flow-matching")(spec)
+        assert 1e6 < sum(p.numel() for p in model.parameters()) < 2e6
+
+
+@pytest.mark.parametrize("kind", [UNet, Transformer, Dense])
+def test_derivative_forward_is_that_of_the_network(kind: type[torch.nn.Module]) -> None:
+    """What mean-flow takes: the Jacobian-vector product against finite differences."""
+    from torch.func import jvp
+
+    from genarium.models.diffusion.networks.embedding import forward_mode
+
+    torch.manual_seed(0)
+    network = kind((1, 8, 8), 4, 1, times=2).double()
+    network = network.to(memory_format=torch.channels_last)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    x, t, v = (torch.randn(s, dtype=DOUBLE) for s in ((2, 1, 8, 8), (2, 2), (2, 1, 8, 8)))
+    x = x.to(memory_format=torch.channels_last)
+    with torch.no_grad(), forward_mode():
+        _, rate = jvp(lambda a, b: network(a, b), (x, t), (v, torch.ones_like(t)))
+    h = 1e-6
+    with torch.no_grad():
+        slope = (network(x + h * v, t + h) - network(x - h * v, t - h)) / (2 * h)
+    torch.testing.assert_close(rate, slope, rtol=1e-4, atol=1e-5)
+
+
+# --------------------------------------------------------------------------- conditions and codes
+
+
+def test_guidance_mixes_what_was_was_given_and_not() -> None:
+    model = built("flow-matching", condition="class")
+    x, t = torch.randn(3, 1, 16, 16), 0.4
+    y = torch.eye(2)[[0, 1, 0]]
+    known, without = (model.field(given).velocity(x, t) for given in (y, torch.zeros_like(y)))
+    assert not torch.allclose(known, without)
+    for w in (0.0, 1.0, 3.0):
+        guided = model.field(y, w).velocity(x, t)
+        torch.testing.assert_close(guided, without + w * (known - without), rtol=1e-4, atol=1e-5)
+    field = model.field(y, 3.0)
+    field.velocity(x, t)
+    with pytest.raises(UserError, match=r"--guidance 2.*without a condition"):
+        built("flow-matching").sample(1, settings=FlowSampler(guidance=2.0))
+
+
+def test_the_condition_is_hidden_in_its_share() -> None:
+    model = built("flow-matching", condition="class", dropped=0.1)
+    batch = Batch(
+        torch.zeros(4000, 1, 16, 16, dtype=torch.uint8), torch.ones(4000).long(), Noise(0, 4000)
+    )
+    y = model.condition_of(batch)
+    hidden = (y == 0).all(1)
+    assert float(hidden.float().mean()) == pytest.approx(0.1, abs=0.02)
+    assert bool((y[~hidden] == torch.tensor([0.0, 1.0])).all())
+
+
+def test_codes_are_images_and_back() -> None:
+    """A linear network has an exact flow; here a stirred one, with many steps."""
+    model = built("flow-matching")
+    images = tiny_dataset().test.images[:2]
+    many = FlowSampler(steps=40)
+    again = model.reconstruct(images, settings=many)
+    coarse = model.reconstruct(images, settings=FlowSampler(steps=2))
+    x = images.float() / 127.5 - 1
+    error, worse = ((r - x).abs().max() for r in (again, coarse))
+    assert float(error) < 0.01 < float(worse)
+
+
+def test_samplers_that_draw_have_no_codes() -> None:
+    with pytest.raises(UserError, match="--solver ancestral: it draws noise"):
+        built("flow-matching").prior(2, settings=FlowSampler(solver="ancestral"))
+    with pytest.raises(UserError, match="--steps 2000: the chain has 1000"):
+        PATHS["discrete"].grid(2000)
+
+
+def test_pairs_and_conditions_exclude_each_other() -> None:
+    with pytest.raises(UserError, match="--pairing optimal"):
+        built("flow-matching", condition="class", pairing="optimal")
+    with pytest.raises(UserError, match=r"--dropped 0.3"):
+        built("flow-matching", dropped=0.3)
+
+
+# ------------------------------------------------------------------------------------ the bound
+
+
+class KnownChain(DDPM):
+    """DDPM whose guess is the best one for Gaussian images."""
+
+    def call(self, x_t: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        data = gaussian(0.1, 0.4, x_t[0].numel())
+        return data.output(self.path, self.prediction, x_t.double(), t.double()).to(x_t)
+
+
+def known_chain(
+    count: int = 1000, schedule: str = "cosine", variance: str = "smaller"
+) -> KnownChain:
+    from genarium.models.diffusion.paths import Discrete
+    from genarium.models.diffusion.times import Steps
+
+    path = Discrete(count, schedule)
+    return KnownChain(
+        Spec(1, 1, 2),
+        Dense((1, 1, 2), 1),
+        path,
+        PREDICTIONS["noise"],
+        Steps(),
+        dequantized=False,
+        variance=variance,
+    )
+
+
+@pytest.mark.parametrize("variance", ["smaller", "larger"])
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_the_bound_of_gaussian_images(schedule: str, variance: str) -> None:
+    """The sum over all steps in closed form, and that it lies just under the true value."""
+    model = known_chain(schedule=schedule, variance=variance)
+    early = torch.tensor(1e-3, dtype=DOUBLE)
+    levels = torch.tensor([[100, 160], [30, 200], [128, 129]], dtype=torch.uint8)
+    images = levels[:, None, None]
+    x = levels.double() / 127.5 - 1
+    step = torch.arange(2, 1001)
+    alpha, sigma = (v(step.double() / 1000) for v in (model.path.alpha, model.path.sigma))
+    of_x_t = (0.4 * alpha).square() + sigma.square()
+    # E|ε̂ - ε|², ε̂ = σ(x_t - αm)/of_x_t
+    off = (sigma * alpha / of_x_t)[:, None, None] * (x - 0.1)
+    left = ((0.4 * alpha).square() / of_x_t)[:, None, None]
+    kl = model.weight(step)[:, None, None] * (off.square() + left.square())
+    if variance == "larger":
+        before = torch.cat([model.path.sigma(early)[None], sigma[:-1]])
+        rho = (sigma / before).square()[:, None, None]
+        kl = kl / rho + 0.5 * (rho.log() + 1 / rho - 1)
+    kl = kl.sum(0)
+    last = model._last(x.view(3, 1, 1, 2))
+    # the first term by quadrature over ε
+    a1, s1 = model.path.alpha(early), model.path.sigma(early)
+    eps = torch.linspace(-8, 8, 4001, dtype=DOUBLE)[:, None, None]
+    p = torch.exp(-0.5 * eps.square()) / math.sqrt(2 * math.pi) * float(eps[1] - eps[0])
+    x1 = a1 * x + s1 * eps
+    mean = 0.1 + 0.16 * a1 / ((0.4 * a1) ** 2 + s1**2) * (x1 - 0.1 * a1)
+    half = 1 / 255
+    first = (p * log_between((x - mean - half) / s1, (x - mean + half) / s1)).sum(0)
+    bound = (first - kl).sum(1) - last
+    truth = log_between((x - 0.1 - half) / 0.4, (x - 0.1 + half) / 0.4).sum(1)
+    # of the model's own probability; that of the data is another one by a little
+    assert bool((bound < truth + 0.01).all())
+    # of images that are uncertain at each step the larger variance is right, the smaller costs
+    # ½Σ(1/(i-1) - ln i/(i-1)) = γ/2 nats a pixel and more
+    loss = float((truth - bound).max()) / 2
+    assert loss < 0.05 if variance == "larger" else 0.28 < loss < 0.6
+    generator = torch.Generator().manual_seed(0)
+    draws = model.elbo(images.repeat(400, 1, 1, 1), generator=generator).view(400, 3)
+    error = draws.std(0) / math.sqrt(len(draws))
+    assert bool(((draws.mean(0) - bound).abs() < 4 * error).all())
+    assert float(error.max()) < 0.2
+
+
+def test_terms_of_the_bound_are_drawn_with_their_probability() -> None:
+    model = known_chain(60)
+    steps, share = model._drawn(
+        RowNoise(2000, torch.Generator().manual_seed(0), torch.device("cpu"))
+    )
+    # Σ_i f(i) from the draws, for any f
+    for f in (lambda i: torch.ones_like(i), lambda i: i):
+        drawn = (f(steps.double()) / share).mean()
+        assert float(drawn) == pytest.approx(float(f(torch.arange(2, 61).double()).sum()), rel=0.03)
+
+
+def test_differences_of_normal_tails_do_not_cancel() -> None:
+    low = torch.tensor([-40.0, 3.0, -0.1, 30.0, -math.inf], dtype=DOUBLE)
+    high = torch.tensor([-39.0, 3.1, 0.1, math.inf, 1.0], dtype=DOUBLE)
+    middle = torch.special.ndtr(high[1:3]) - torch.special.ndtr(low[1:3])
+    result = log_between(low, high)
+    assert bool(result.isfinite().all())
+    torch.testing.assert_close(result[1:3], middle.log(), rtol=1e-9, atol=0)
+    torch.testing.assert_close(log_between(-high, -low), result)
+
+
+def test_an_importance_weighted_bound_of_a_chain_is_refused() -> None:
+    with pytest.raises(UserError, match="--k 5"):
+        built("ddpm").elbo(tiny_dataset().test.images[:1], k=5)
+
+
+# ------------------------------------------------------------------------------------ mean flow
+
+
+class KnownAverage(MeanFlow):
+    """x ~ N(0, s²): the flow is x_t = x_1·d(t), d² = (s(1 - t))² + t², and u follows from it."""
+
+    S = 0.4
+
+    def deviation(self, t: Tensor) -> Tensor:
+        return ((self.S * (1 - t)).square() + t.square()).sqrt()
+
+    def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        ratio = self.deviation(r) / self.deviation(t)
+        slope = (t - self.S**2 * (1 - t)) / self.deviation(t).square()
+        unequal = (t - r).abs() > 1e-9
+        safe = torch.where(unequal, t - r, torch.ones_like(t))
+        return torch.where(unequal, (1 - ratio) / safe, slope).view(-1, 1, 1, 1) * x_t
+
+
+def known_average() -> KnownAverage:
+    return KnownAverage(Spec(1, 1, 2), Dense((1, 1, 2), 1, times=2))
+
+
+def test_average_velocity_of_a_linear_equation_meets_its_identity() -> None:
+    """u = v - (t - r)·du/dt with the marginal velocity, for the closed form of u."""
+    model = known_average()
+    t = torch.tensor([0.9, 0.5, 1.0, 0.4], dtype=DOUBLE)
+    r = torch.tensor([0.1, 0.3, 0.0, 0.4], dtype=DOUBLE)
+    x = torch.randn(4, 1, 1, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    v = model.average(x, t, t, None)
+    torch.testing.assert_close(
+        v, gaussian(0.0).field(PATHS["linear"], PREDICTIONS["velocity"]).velocity(x, t)
+    )
+    torch.testing.assert_close(model.target(x, v, r, t, None), model.average(x, r, t, None))
+    assert not torch.allclose(v[0], model.average(x, r, t, None)[0], rtol=0.1)
+
+
+def test_one_evaluation_carries_noise_to_images() -> None:
+    model = known_average()
+    z = torch.randn(8, 1, 1, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    for steps in (1, 3):
+        settings = model.settings(steps=steps)
+        made = model.carried(z, None, settings, torch.zeros_like, solvers.silent)
+        torch.testing.assert_close(made, 0.4 * z)
+
+
+# ------------------------------------------------------------------------- pairs and completion
+
+
+def test_assignment_is_the_best_of_all() -> None:
+    draw = np.random.default_rng(0)
+    for _ in range(20):
+        cost = draw.integers(0, 9, (6, 6)).astype(float)  # with ties
+        chosen = pairing.assignment(cost)
+        assert sorted(chosen) == list(range(6))
+        best = min(sum(cost[i, p[i]] for i in range(6)) for p in itertools.permutations(range(6)))
+        assert cost[np.arange(6), chosen].sum() == best
+
+
+def test_assignment_agrees_with_scipy() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    cost = np.random.default_rng(1).normal(size=(60, 60))
+    rows, columns = optimize.linear_sum_assignment(cost)
+    assert list(pairing.assignment(cost)) == list(columns[np.argsort(rows)])
+
+
+def test_paired_noise_is_the_same_noise_nearer_by() -> None:
+    images = torch.randn(32, 1, 4, 4)
+    noise = torch.randn(32, 1, 4, 4)
+    paired = pairing.optimal(images, noise, slice(0, 32))
+    assert torch.equal(
+        paired.flatten(1).sum(1).sort().values, noise.flatten(1).sum(1).sort().values
+    )
+    near, far = ((images - e).square().sum() for e in (paired, noise))
+    assert near < 0.95 * far
+
+
+def test_completion_keeps_what_is_known_and_draws_the_rest_of_the_data() -> None:
+    """Two pixels that are nearly equal in the data: the one that is drawn follows the other."""
+    data = gaussian(0.0, 0.3, 1)
+
+    def output(x_t: Tensor, t: Tensor, rows: Tensor | None) -> Tensor:
+        # x = (a, a) with a ~ N(0, .3²): their mean is all there is to know
+        mean = x_t.mean(3, keepdim=True)
+        alpha, sigma = 1 - t.view(-1, 1, 1, 1), t.view(-1, 1, 1, 1)
+        image = 0.09 * alpha / (0.09 * alpha.square() + sigma.square() / 2) * mean
+        return (x_t - image) / sigma  # the velocity of the linear path
+
+    field = solvers.Field(PATHS["linear"], PREDICTIONS["velocity"], output)
+    generator = torch.Generator().manual_seed(0)
+    known = data.draw(400).expand(-1, -1, -1, 2).clone()
+    keep = torch.zeros_like(known, dtype=torch.bool)
+    keep[..., 0] = True
+
+    def draw(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator, dtype=like.dtype)
+
+    made = repaint(field, known, keep, field.times(16), draw=draw)
+    assert torch.equal(made[..., 0], known[..., 0])
+    left = (made[..., 1] - known[..., 0]).std() / known[..., 0].std()
+    once = repaint(field, known, keep, field.times(16), draw=draw, repeats=1)
+    worse = (once[..., 1] - known[..., 0]).std() / known[..., 0].std()
+    assert float(left) < 0.31 < float(worse)
+
+
+def test_models_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = tiny_dataset().test.images[:3]
+    keep = torch.zeros(16, 16, dtype=torch.bool)
+    keep[:8] = True
+    for name in ("flow-matching", "ddpm", "edm", "mean-flow"):
+        model = built(name)
+        if name == "mean-flow":
+            monkeypatch.setattr(model, "steps_back", lambda settings: 2)
+        made = model.complete(
+            images,
+            keep,
+            generator=torch.Generator().manual_seed(0),
+            settings=model.settings(steps=2),
+        )
+        torch.testing.assert_close(made[:, :, :8], images[:, :, :8].float() / 127.5 - 1)
+        assert made.shape == images.shape
