@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from genarium import recipes
 from genarium.contract import Attribute, Batch, Model, Noise, Spec, to_uint8
 from genarium.errors import UserError
+from genarium.evaluation.images import Stored
+from genarium.evaluation.scores.model import likelihood
 from genarium.models.flow.bijections import Bijection, Chain, Flatten, Scale
 from genarium.models.flow.couplings import CouplingNet
 from genarium.models.flow.dequantization import Uniform, Variational
@@ -208,6 +210,27 @@ def test_a_gaussian_of_levels_has_the_bits_of_its_formula() -> None:
     t = images.double() + RowNoise.of_images(images).uniform(1, 2, 2)
     wanted = -0.5 * ((t - 128) / 128).square() - math.log(128 * math.sqrt(2 * math.pi))
     assert model.log_prob(images).item() == pytest.approx(wanted.sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("spline-flow", {}, "uniformly dequantized 8-bit levels (lower bound for the levels)"),
+        ("glow", {"levels": 32}, "uniformly dequantized 32 levels, floor(x·32/256) (lower bound"),
+        ("realnvp", {"dequantization": "variational"}, "variationally dequantized 8-bit levels"),
+        ("tarflow", {"noise": 0.1}, "a density of noisy images, no bound for the levels"),
+    ],
+)
+def test_scores_say_what_the_bits_are_of(
+    name: str, arguments: dict[str, object], words: str
+) -> None:
+    spec = Spec(1, 8, 8)
+    model, images = built(name, spec, **arguments), pictures(spec, 6)
+    context = {"seed": 0, "batch": 4, "heldout": {"split": "test", "count": 6, "sha256": ""}}
+    rows = likelihood(model, Stored(images), context, lambda *_: None)
+    assert [row.name for row in rows] == ["bits/dim"]  # no bytes of a code: a flow gives no code
+    assert words in rows[0].note
+    assert words in rows[0].basis["density"]
 
 
 @pytest.mark.parametrize("dequantization", ["uniform", "variational"])

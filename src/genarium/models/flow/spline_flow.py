@@ -30,7 +30,7 @@ def spline_flow(
     *,
     couplings: Couplings = 4,
     bins: Annotated[int, Ge(2), Le(64)] = 8,
-    bound: PositiveFloat = 4.0,
+    bound: PositiveFloat = 3.0,
     alpha: Alpha = 0.0,
     **networks: Unpack[Networks],
 ) -> Flow:
