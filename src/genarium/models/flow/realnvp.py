@@ -3,8 +3,8 @@
 Dinh, Sohl-Dickstein & Bengio 2017, Density estimation using Real NVP. Different here: activation
 normalization in place of batch norm between couplings, so that a density does not depend on the
 images beside; checkerboard couplings work on the squeezed map, whose first half of channels is one
-colour of the board, at a quarter of the cost; scales are bounded (`elementwise.Affine`); the logit's α is .001
-and not .05, see docs/flows.md.
+colour of the board, at a quarter of the cost; scales are bounded (`elementwise.Affine`); the
+logit's α is .001, where the paper has .05.
 """
 
 from __future__ import annotations
