@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from genarium import recipes
 from genarium.contract import Attribute, Batch, Model, Noise, Spec, to_uint8
 from genarium.errors import UserError
+from genarium.evaluation.images import Stored
+from genarium.evaluation.scores.model import likelihood
 from genarium.models.flow.bijections import Bijection, Chain, Flatten, Scale
 from genarium.models.flow.couplings import CouplingNet
 from genarium.models.flow.dequantization import Uniform, Variational
@@ -116,8 +118,7 @@ def on_the_plane(model: Flow, low: float, high: float, n: int) -> tuple[Tensor, 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_density_integrates_to_1_on_the_plane(name: str) -> None:
-    alpha = {"alpha": 0.0} if name == "realnvp" else {}  # the logit's range has ends
-    model = built(name, PLANE, 0.15, **alpha).double()
+    model = built(name, PLANE, 0.15, alpha=0.0).double()  # the logit's range has ends
     ln_p, area = on_the_plane(model, -2500, 2756, 600)
     assert (ln_p.exp().sum() * area).item() == pytest.approx(1.0, abs=1e-3)
 
@@ -137,7 +138,9 @@ LEVELS = 4
 def test_the_bound_of_levels_is_below_their_probability(dequantization: str) -> None:
     """Two pixels of four levels: with P(k) the density's integral over a cell, by a fine grid,
     E[exp(bound)] = P(k) and E[bound] <= ln P(k), whatever the noise is."""
-    model = built("spline-flow", PLANE, 0.3, levels=LEVELS, dequantization=dequantization)
+    model = built(
+        "spline-flow", PLANE, 0.3, levels=LEVELS, dequantization=dequantization, alpha=0.0
+    )
     fine = 50
     ln_p, area = on_the_plane(model, 0, LEVELS, LEVELS * fine)
     mass = (ln_p.exp() * area).view(LEVELS, fine, LEVELS, fine).sum((1, 3))
@@ -208,6 +211,27 @@ def test_a_gaussian_of_levels_has_the_bits_of_its_formula() -> None:
     t = images.double() + RowNoise.of_images(images).uniform(1, 2, 2)
     wanted = -0.5 * ((t - 128) / 128).square() - math.log(128 * math.sqrt(2 * math.pi))
     assert model.log_prob(images).item() == pytest.approx(wanted.sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("spline-flow", {}, "uniformly dequantized 8-bit levels (lower bound for the levels)"),
+        ("glow", {"levels": 32}, "uniformly dequantized 32 levels, floor(x·32/256) (lower bound"),
+        ("realnvp", {"dequantization": "variational"}, "variationally dequantized 8-bit levels"),
+        ("tarflow", {"noise": 0.1}, "a density of noisy images, no bound for the levels"),
+    ],
+)
+def test_scores_say_what_the_bits_are_of(
+    name: str, arguments: dict[str, object], words: str
+) -> None:
+    spec = Spec(1, 8, 8)
+    model, images = built(name, spec, **arguments), pictures(spec, 6)
+    context = {"seed": 0, "batch": 4, "heldout": {"split": "test", "count": 6, "sha256": ""}}
+    rows = likelihood(model, Stored(images), context, lambda *_: None)
+    assert [row.name for row in rows] == ["bits/dim"]  # no bytes of a code: a flow gives no code
+    assert words in rows[0].note
+    assert words in rows[0].basis["density"]
 
 
 @pytest.mark.parametrize("dequantization", ["uniform", "variational"])

@@ -9,6 +9,7 @@ A columns of the data's tensor · M rows kept
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -65,6 +66,18 @@ class Conditioning(nn.Module):
         if condition is not None:
             raise UserError("this model was trained without classes: leave out --class")
         return torch.empty(n, 0)
+
+    def of_images(
+        self, images: Tensor, condition: Condition, classify: Callable[[Tensor], Tensor]
+    ) -> Tensor | None:
+        """The condition [B,S] to encode images [B,C,H,W] with; None where this stands for nothing.
+
+        Not given, it is the class that `classify` makes of the images.
+        """
+        if condition is None and self.classes:
+            condition = classify(images)
+        y = self.draw(len(images), condition, None).to(images.device)
+        return y if self.size else None
 
     def join(self, images: Tensor, code: Tensor) -> Tensor:
         """What the discriminator sees of images [B,C,H,W] with conditions [B,S]."""
@@ -159,6 +172,14 @@ class Rows(Conditioning):
     def mean(self) -> Tensor:
         """What the networks get when nothing is known of an image: the mean of the kept rows."""
         return self.encoded(self._known()).mean(0)
+
+    def of_images(
+        self, images: Tensor, condition: Condition, classify: Callable[[Tensor], Tensor]
+    ) -> Tensor | None:
+        """As above; not given, it is the mean of the kept rows."""
+        if condition is None:
+            return self.mean().to(images.device).expand(len(images), -1)
+        return super().of_images(images, condition, classify)
 
     def filled(self, condition: Condition, uniform: Tensor) -> Tensor:
         """What was asked for, [n,S]; the rest from the row that `uniform` [n] on [0, 1) names."""

@@ -48,12 +48,16 @@ ConditionName = Annotated[
 ]
 
 
+ALPHA = 0.001
+
+
 class Common(TypedDict):
     """What all of them take."""
 
+    alpha: Annotated[Alpha, Default(ALPHA)]
     condition: Annotated[ConditionName, Default("")]
     levels: Annotated[Levels, Default(256)]
-    lr: Annotated[LearningRate, Default(1e-3)]
+    lr: Annotated[LearningRate, Default(2e-3)]
 
 
 class Networks(Common):

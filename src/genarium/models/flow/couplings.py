@@ -66,10 +66,10 @@ class CouplingNet(nn.Module):
             x = torch.cat([x, context], 1)
         h = self.first(x)
         if self.place is not None:
-            h = h + self.place
+            h = h + self.place.to(h.dtype)
         if self.condition is not None:
             assert context is not None
-            h = h + self.condition(context)[:, :, None, None]
+            h = h + self.condition(context)[:, :, None, None].to(h.dtype)
         for block in self.blocks:
             h = h + block(h)
         return full_precision(self.last(F.silu(h)))

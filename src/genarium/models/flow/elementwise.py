@@ -70,7 +70,7 @@ class Spline:
 
     LEAST = 1e-3  # width and height of a bin, as a share of 2B, and a derivative
 
-    def __init__(self, bins: int = 8, bound: float = 4.0):
+    def __init__(self, bins: int = 8, bound: float = 3.0):
         if bins * self.LEAST >= 0.5:
             raise ValueError(f"{bins} bins are too many")
         self.bins, self.bound = bins, bound

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from genarium.contract import Spec
-from genarium.models.flow.arguments import Alpha, Couplings, Networks
+from genarium.models.flow.arguments import Couplings, Networks
 from genarium.models.flow.elementwise import Affine
 from genarium.models.flow.model import Flow
 from genarium.models.flow.multiscale import build, mixed
@@ -27,11 +27,10 @@ def glow(
     spec: Spec,
     *,
     couplings: Couplings = 8,
-    alpha: Alpha = 0.0,
     **networks: Unpack[Networks],
 ) -> Flow:
     """Glow: channels mixed by invertible 1x1 convolutions, affine couplings.
 
     couplings: steps of activation norm, 1x1 convolution and coupling at each resolution.
     """
-    return build(spec, networks, Affine(), lambda p: mixed(p, couplings), alpha=alpha)
+    return build(spec, networks, Affine(), lambda p: mixed(p, couplings))

@@ -208,13 +208,7 @@ class Flow(Model):
 
     def _condition(self, images: Tensor, condition: Condition) -> Tensor | None:
         """The condition [B,S] to encode images with; see `encode`."""
-        conditioning, n = self.conditioning, len(images)
-        if condition is None and self.conditional:
-            condition = self.classify(images)
-        if condition is None and isinstance(conditioning, Rows):
-            return conditioning.mean().to(images.device).expand(n, -1)
-        y = conditioning.draw(n, condition, None).to(images.device)
-        return y if conditioning.size else None
+        return self.conditioning.of_images(images, condition, self.classify)
 
     @property
     def continuous_columns(self) -> list[int]:

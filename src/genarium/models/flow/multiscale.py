@@ -132,8 +132,6 @@ def build(
     networks: Networks,
     function: Elementwise,
     steps: Callable[[Parts], Steps],
-    *,
-    alpha: float,
 ) -> Flow:
     """A flow of several resolutions from the arguments that the recipes share.
 
@@ -156,7 +154,7 @@ def build(
     chain = network(spec, networks["scales"], parts, steps(parts))
     return Flow(
         spec,
-        Chain([scaled(levels, alpha), *chain.layers]),
+        Chain([scaled(levels, networks["alpha"]), *chain.layers]),
         dequantization,
         conditioning=given,
         optim=Optim(lr=networks["lr"]),

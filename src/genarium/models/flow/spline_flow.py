@@ -10,7 +10,7 @@ from typing import Annotated, Unpack
 from annotated_types import Ge, Le
 
 from genarium.contract import Spec
-from genarium.models.flow.arguments import Alpha, Couplings, Networks
+from genarium.models.flow.arguments import Couplings, Networks
 from genarium.models.flow.elementwise import Affine, Both, Spline
 from genarium.models.flow.model import Flow
 from genarium.models.flow.multiscale import build, mixed
@@ -30,8 +30,7 @@ def spline_flow(
     *,
     couplings: Couplings = 4,
     bins: Annotated[int, Ge(2), Le(64)] = 8,
-    bound: PositiveFloat = 4.0,
-    alpha: Alpha = 0.0,
+    bound: PositiveFloat = 3.0,
     **networks: Unpack[Networks],
 ) -> Flow:
     """Spline flow: monotone splines in couplings; the flow to start with.
@@ -40,4 +39,4 @@ def spline_flow(
     bound: the splines' ends, beyond which they change nothing, in deviations.
     """
     function = Both(Affine(), Spline(bins, bound))
-    return build(spec, networks, function, lambda p: mixed(p, couplings), alpha=alpha)
+    return build(spec, networks, function, lambda p: mixed(p, couplings))

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from genarium.contract import Condition, Optim, Spec
 from genarium.errors import UserError
-from genarium.models.flow.arguments import Common
+from genarium.models.flow.arguments import ALPHA, Common
 from genarium.models.flow.bijections import Bijection, Chain, Flatten
 from genarium.models.flow.dequantization import Dequantization, Gaussian, Uniform
 from genarium.models.flow.model import Flow
 from genarium.models.flow.multiscale import conditioning, expect_levels, scaled
 from genarium.models.flow.settings import Denoised, Latents
 from genarium.models.flow.transformer import CausalFlow, Patches
-from genarium.recipes import NonNegativeFloat, PositiveInt, recipe
+from genarium.recipes import NonNegativeFloat, PositiveInt, recipe, refuse_unused
 
 
 class TarFlow(Flow):
@@ -105,6 +105,10 @@ def tarflow(
         dequantized uniformly. With noise the density is that of noisy images, see --denoise.
     """
     expect_levels(spec)
+    alpha = common["alpha"]
+    if noise:
+        refuse_unused("a noisy pixel may have no logit", alpha=(alpha, ALPHA))
+        alpha = 0.0
     levels, given = common["levels"], conditioning(spec, common["condition"])
     block = _block(spec, patch)
     cut = Patches(spec.shape, block)
@@ -124,7 +128,7 @@ def tarflow(
     dequantization: Dequantization = Gaussian(levels, noise) if noise else Uniform(levels)
     return TarFlow(
         spec,
-        Chain([scaled(levels, 0.0), cut, *layered, Flatten((count, numbers))]),
+        Chain([scaled(levels, alpha), cut, *layered, Flatten((count, numbers))]),
         dequantization,
         conditioning=given,
         optim=Optim(lr=common["lr"]),

@@ -293,13 +293,7 @@ class VAE(Model):
         Not given, it is the class that explains the image best (`classify`), or for a model that
         is conditioned on rows their mean over the rows it keeps.
         """
-        conditioning, n = self.conditioning, len(images)
-        if condition is None and self.conditional:
-            condition = self.classify(images)
-        if condition is None and isinstance(conditioning, Rows):
-            return conditioning.mean().to(images.device).expand(n, -1)
-        y = conditioning.draw(n, condition, None).to(images.device)
-        return y if conditioning.size else None
+        return self.conditioning.of_images(images, condition, self.classify)
 
     @property
     def continuous_columns(self) -> list[int]:
