@@ -45,6 +45,7 @@ NETWORK: dict[str, Any] = {
     "layers": 2,
     "hidden": 200,
     "latent": 50,
+    "prior": "fixed",
     "lr": 2e-3,
 }
 TRAINING: dict[str, Any] = {

@@ -43,7 +43,7 @@ from genarium.training import allocator
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
-FORMER = {"net": "conv", "decoder": "bernoulli", "layers": 4}
+FORMER = {"net": "conv", "decoder": "bernoulli", "layers": 4, "prior": "fixed"}
 LATENT, WIDTH, BATCH, LR = 16, 16, 64, 2e-3
 SAMPLES = 1000
 SHOWN, KEPT = 10, 500
@@ -171,20 +171,28 @@ def judged(side: Side, dataset: Dataset, extractor_name: str | None) -> dict[str
         result[name] = errors[-1].mean().item()
     result["mse"] = torch.cat(errors).mean().item()
     if extractor_name:
-        network = extractor(extractor_name)
-        samples = sampled(side, SAMPLES)
-        pools = [
-            torch.cat([network(part).pool for part in to_uint8_of(images).split(256)])
-            for images in (samples, dataset.train.images)
-        ]
-        result["fid"] = frechet_distance_of_features(*pools)
+        samples = features(to_uint8(sampled(side, SAMPLES)), extractor_name)
+        result["fid"] = frechet_distance_of_features(samples, known(dataset, extractor_name))
         result["extractor"] = extractor_name
     side.model.train()
     return result
 
 
-def to_uint8_of(images: Tensor) -> Tensor:
-    return images if images.dtype == torch.uint8 else to_uint8(images)
+def features(images: Tensor, extractor_name: str) -> Tensor:
+    """[N,F] of uint8 images."""
+    network = extractor(extractor_name)
+    return torch.cat([network(part).pool for part in images.split(256)])
+
+
+KNOWN: dict[int, tuple[Dataset, Tensor]] = {}
+
+
+def known(dataset: Dataset, extractor_name: str) -> Tensor:
+    """Features of the training pictures, which are the same for all sides and seeds."""
+    if id(dataset) not in KNOWN:
+        KNOWN.clear()
+        KNOWN[id(dataset)] = dataset, features(dataset.train.images, extractor_name)
+    return KNOWN[id(dataset)][1]
 
 
 @torch.no_grad()

@@ -72,10 +72,13 @@ PAPER: dict[str, dict[str, Any]] = {
     "pix2pix": {"width": 64, "disc_width": 64, "patch": 70, "batch": 1},
     "cyclegan": {"width": 64, "disc_width": 64, "patch": 70, "pool": 50, "batch": 1},
     "vae-gan": {"width": 64, "batch": 64},
-    "vae": {"net": "dense", "layers": 1, "hidden": 500, "activation": "tanh", "batch": 100},
+    "vae": {
+        **{"net": "dense", "layers": 1, "hidden": 500, "activation": "tanh", "prior": "fixed"},
+        "batch": 100,
+    },
     "iwae": {
         **{"net": "dense", "layers": 2, "hidden": 200, "activation": "tanh"},
-        **{"latent": 50, "batch": 20},
+        **{"latent": 50, "prior": "fixed", "batch": 20},
     },
     "stacked-autoencoder": {"layers": 3, "hidden": 1000},
     "row-lstm": {"layers": 7},
