@@ -41,6 +41,7 @@ def conditioning_of(spec: Spec, name: str) -> Conditioning:
     paper="Sohn, Lee & Yan 2015",
     batch=64,
     steps=2000,
+    training={"ema": 0.99},
     former={"prior": "fixed"},
 )
 def cvae(

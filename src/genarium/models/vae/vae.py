@@ -65,6 +65,7 @@ def build(
     paper="Kingma & Welling 2014",
     batch=64,
     steps=2000,
+    training={"ema": 0.99},
     former={"prior": "fixed"},
 )
 def vae(
