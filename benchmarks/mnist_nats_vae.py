@@ -45,10 +45,12 @@ NETWORK: dict[str, Any] = {
     "layers": 2,
     "hidden": 200,
     "latent": 50,
+    "prior": "fixed",
     "lr": 2e-3,
 }
 TRAINING: dict[str, Any] = {
     "batch": 100,
+    "ema": 0.0,
     "schedule": "cosine",
     "checkpoint_every": 2000,
     "sample_every": 10**9,

@@ -5,8 +5,9 @@
 
 The plain one is what one writes by hand in thirty lines: strided convolutions of width 16, one
 linear layer each way, batch norm, cross-entropy on grey values, 16 latents, batches of 64, Adam at
-2e-3. `default` is the recipe as it stands, `former` with the settings that were its defaults before
-there was a net for pictures, and NAME=VALUE,... any other setting of it. All see the same pictures.
+2e-3. `default` is the recipe as it stands, its weights averaged as those of a run are; `former` has
+the settings that were its defaults before there was a net for pictures, and NAME=VALUE,... is any
+other setting of it. All see the same pictures.
 
 The error is the mean squared one of rebuilt held-out pictures (validation and test) on [0, 1],
 from the posterior's mean. Each side is judged after `--steps` steps, and once it has used the
@@ -22,6 +23,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +45,7 @@ from genarium.training import allocator
 from genarium.training.options import TrainOptions
 from genarium.training.trainer import Trainer, TrainingData
 
-FORMER = {"net": "conv", "decoder": "bernoulli", "layers": 4}
+FORMER = {"net": "conv", "decoder": "bernoulli", "layers": 4, "prior": "fixed"}
 LATENT, WIDTH, BATCH, LR = 16, 16, 64, 2e-3
 SAMPLES = 1000
 SHOWN, KEPT = 10, 500
@@ -97,10 +99,12 @@ class Plain(nn.Module):
 
 @dataclass
 class Side:
-    """A VAE in training. step: goes one step. model: rebuilds and samples. taken: steps so far."""
+    """A VAE in training. step: goes one step. model: rebuilds and samples. taken: steps so far.
+    sampling: a context in which the model has the weights that a run of it is used with."""
 
     model: Any
     step: Callable[[], object]
+    sampling: Callable[[], AbstractContextManager[object]] = nullcontext
     seconds: float = 0.0
     taken: int = 0
 
@@ -141,9 +145,11 @@ def ours(dataset: Dataset, seed: int, steps: int, settings: dict[str, Any]) -> S
     recipe = recipes.get("vae")
     model: Any = build(recipe, dataset.spec, settings, seed)
     defaults = {k: v for k, v in recipe.training.items() if k not in ("steps", "batch")}
+    if settings is FORMER:
+        defaults["ema"] = 0.0
     options = TrainOptions(steps=steps, batch=BATCH, device="cpu", seed=seed, **defaults)
     trainer = Trainer(model, TrainingData(dataset.train.images), options)
-    return Side(model, trainer.one_step)
+    return Side(model, trainer.one_step, trainer.sampling_weights)
 
 
 def settings_of(text: str) -> dict[str, Any]:
@@ -171,20 +177,28 @@ def judged(side: Side, dataset: Dataset, extractor_name: str | None) -> dict[str
         result[name] = errors[-1].mean().item()
     result["mse"] = torch.cat(errors).mean().item()
     if extractor_name:
-        network = extractor(extractor_name)
-        samples = sampled(side, SAMPLES)
-        pools = [
-            torch.cat([network(part).pool for part in to_uint8_of(images).split(256)])
-            for images in (samples, dataset.train.images)
-        ]
-        result["fid"] = frechet_distance_of_features(*pools)
+        samples = features(to_uint8(sampled(side, SAMPLES)), extractor_name)
+        result["fid"] = frechet_distance_of_features(samples, known(dataset, extractor_name))
         result["extractor"] = extractor_name
     side.model.train()
     return result
 
 
-def to_uint8_of(images: Tensor) -> Tensor:
-    return images if images.dtype == torch.uint8 else to_uint8(images)
+def features(images: Tensor, extractor_name: str) -> Tensor:
+    """[N,F] of uint8 images."""
+    network = extractor(extractor_name)
+    return torch.cat([network(part).pool for part in images.split(256)])
+
+
+KNOWN: dict[int, tuple[Dataset, Tensor]] = {}
+
+
+def known(dataset: Dataset, extractor_name: str) -> Tensor:
+    """Features of the training pictures, which are the same for all sides and seeds."""
+    if id(dataset) not in KNOWN:
+        KNOWN.clear()
+        KNOWN[id(dataset)] = dataset, features(dataset.train.images, extractor_name)
+    return KNOWN[id(dataset)][1]
 
 
 @torch.no_grad()
@@ -220,14 +234,15 @@ def contest(
         results: dict[str, Any] = {}
         for stage, until in stages(steps, allowed, side):
             side.go(until)
-            results[stage] = judged(side, dataset, extractor_name)
-            if stage == "steps":
-                pictures[0].append(rebuilt_row(side, shown))
-                samples = sampled(side, KEPT)
-                pictures[1].append(samples[:SHOWN])
-                if out is not None:
-                    stem = f"{Path(source).name}-{dataset.spec.height}-{seed}"
-                    np.save(out / f"{stem}-{name}.npy", to_uint8(samples).numpy())
+            with side.sampling():
+                results[stage] = judged(side, dataset, extractor_name)
+                if stage == "steps":
+                    pictures[0].append(rebuilt_row(side, shown))
+                    samples = sampled(side, KEPT)
+                    pictures[1].append(samples[:SHOWN])
+            if stage == "steps" and out is not None:
+                stem = f"{Path(source).name}-{dataset.spec.height}-{seed}"
+                np.save(out / f"{stem}-{name}.npy", to_uint8(samples).numpy())
         if name == "plain":
             allowed, results["seconds"] = side.seconds, results["steps"]
         sizes = sum(p.numel() for p in side.model.parameters())

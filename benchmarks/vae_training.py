@@ -46,7 +46,8 @@ class Ours:
 
     def __init__(self, images: Tensor, batch: int):
         allocator.keep_memory()
-        arguments = {"net": "dense", "hidden": HIDDEN, "layers": 1, "latent": LATENT, "lr": LR}
+        sizes = {"hidden": HIDDEN, "layers": 1, "latent": LATENT}
+        arguments = {"net": "dense", "prior": "fixed", "lr": LR, **sizes}
         spec = data.load("digits").spec
         self.model: nn.Module = build(recipes.get("vae"), spec, arguments, 0)
         self.options: dict[str, Any] = {"batch": batch, "device": "cpu"}

@@ -65,7 +65,7 @@ def naive_bound(model: VAE, target: Tensor, eps: Tensor) -> Tensor:
         weights = []
         for draw in eps[row]:
             z = mean + (0.5 * log_variance).exp() * draw
-            logits = model.decoder(z[None])[0]
+            logits = model.generate(z[None])[0]
             bits = torch.distributions.Bernoulli(logits=logits).log_prob(target[row]).sum()
             p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum()
             code = torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(z).sum()

@@ -25,6 +25,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
     # default net, which rebuilds better.
     "vae": {
         "net": "conv",
+        "prior": "fixed",
         "latent": 8,
         "steps": 1750,
         "schedule": "cosine",

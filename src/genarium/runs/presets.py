@@ -77,10 +77,13 @@ PAPER: dict[str, dict[str, Any]] = {
     "pix2pix": {"width": 64, "disc_width": 64, "patch": 70, "batch": 1},
     "cyclegan": {"width": 64, "disc_width": 64, "patch": 70, "pool": 50, "batch": 1},
     "vae-gan": {"width": 64, "batch": 64},
-    "vae": {"net": "dense", "layers": 1, "hidden": 500, "activation": "tanh", "batch": 100},
+    "vae": {
+        **{"net": "dense", "layers": 1, "hidden": 500, "activation": "tanh", "prior": "fixed"},
+        **{"batch": 100, "ema": 0.0},
+    },
     "iwae": {
         **{"net": "dense", "layers": 2, "hidden": 200, "activation": "tanh"},
-        **{"latent": 50, "batch": 20},
+        **{"latent": 50, "prior": "fixed", "batch": 20, "ema": 0.0},
     },
     "stacked-autoencoder": {"layers": 3, "hidden": 1000},
     "realnvp": {"width": 64, "blocks": 8, "couplings": 3, "batch": 64},
@@ -135,7 +138,7 @@ def _of_the_paper(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
             f"--preset paper: the sizes of {recipe.name} in its paper are not known here (those of "
             f"{having} are): choose quick, standard or large"
         )
-    known = {*recipe.parameters(), "batch"}
+    known = {*recipe.parameters(), "batch", "ema"}
     # sizes are those of the paper's own networks
     left_out: set[str] = set()
     if "architecture" in given or "net" in given:

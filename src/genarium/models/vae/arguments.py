@@ -31,6 +31,13 @@ Beta = Annotated[
     NonNegativeFloat,
     Help("weight of the KL; 1 trains the ELBO, more keeps codes nearer to the prior."),
 ]
+PriorOf = Annotated[
+    Literal["learned", "fixed"],
+    Help(
+        "of the code: learned (a mean and a deviation of each latent; codes are given in units of "
+        "them, so N(0, I) is what they are drawn from) or fixed (N(0, I), as in the papers)."
+    ),
+]
 FreeBits = Annotated[
     NonNegativeFloat,
     Help("KL of a latent, in nats, that is not penalised, against unused latents."),
@@ -43,6 +50,7 @@ class Networks(TypedDict):
     net: Annotated[shared.Net, Default("strided")]
     decoder: Annotated[Pixels, Default("auto")]
     latent: Annotated[shared.Latent, Default(16)]
+    prior: Annotated[PriorOf, Default("learned")]
     width: Annotated[shared.ConvWidth, Default(WIDTH)]
     hidden: Annotated[shared.Hidden, Default(HIDDEN)]
     layers: Annotated[Layers, Default(LAYERS)]

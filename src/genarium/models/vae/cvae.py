@@ -23,6 +23,8 @@ from genarium.recipes import recipe
     paper="Sohn, Lee & Yan 2015",
     batch=64,
     steps=2000,
+    training={"ema": 0.99},
+    former={"prior": "fixed"},
 )
 def cvae(
     spec: Spec,

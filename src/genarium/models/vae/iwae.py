@@ -17,6 +17,8 @@ from genarium.recipes import PositiveInt, recipe
     paper="Burda, Grosse & Salakhutdinov 2016",
     batch=64,
     steps=2000,
+    training={"ema": 0.99},
+    former={"prior": "fixed"},
 )
 def iwae(
     spec: Spec,

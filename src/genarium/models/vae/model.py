@@ -32,7 +32,7 @@ from genarium.contract import (
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.row_noise import DeterministicNoise, RowNoise
 from genarium.models.vae import bounds
-from genarium.models.vae.prior import Prior, scaled
+from genarium.models.vae.prior import LearnedPrior, Prior, scaled
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder
 from genarium.nn.norm import global_mean
@@ -59,8 +59,9 @@ class VAE(Model):
 
     encoder: [B,C,H,W] on [−1, 1] (and conditions [B,S]) -> [B, 2·latent], the means and then the
     log variances. decoder: [B, latent + S] -> [B, likelihood.outputs·C, H, W]. conditioning: what
-    y is; nothing by default. A code z [B, D + S] is all that the decoder needs: the D latents,
-    then the condition.
+    y is; nothing by default. learned_prior: what the units of z are, if they are learned; p(z) is
+    N(0, I) either way. A code z [B, D + S] is all that the decoder needs: the D latents, then the
+    condition.
     """
 
     settings = Prior
@@ -77,6 +78,7 @@ class VAE(Model):
         free_bits: float = 0.0,
         samples: int = 1,
         conditioning: Conditioning | None = None,
+        learned_prior: LearnedPrior | None = None,
         optim: Optim | None = None,
     ):
         super().__init__()
@@ -86,6 +88,7 @@ class VAE(Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
+        self.learned_prior = learned_prior
         self.latent = latent
         self.beta = beta
         self.free_bits = free_bits
@@ -104,7 +107,8 @@ class VAE(Model):
     def infer(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """q(z|x,y) of images on [−1, 1] and conditions [B,S]."""
         result = self.encoder(x) if y is None else self.encoder(x, y)
-        return Posterior(*result.chunk(2, dim=1))
+        q = Posterior(*result.chunk(2, dim=1))
+        return q if self.learned_prior is None else self.learned_prior.standardized(q)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """What p(x|z,y) is made of, [B, outputs·C, H, W], for latents [B,D]."""
@@ -112,6 +116,8 @@ class VAE(Model):
 
     def _decoded(self, z: Tensor) -> Tensor:
         """The decoder's output for codes [B, D + S]."""
+        if self.learned_prior is not None:
+            z = self.learned_prior.restored(z)
         if self.conditioning.size:
             z = torch.cat([z[:, : self.latent], CONDITION_SCALE * z[:, self.latent :]], 1)
         output: Tensor = self.decoder(z)

@@ -10,6 +10,7 @@ from genarium.models.conditioning import Conditioning
 from genarium.models.networks import pair
 from genarium.models.vae.arguments import LAYERS, Beta, FreeBits, Networks
 from genarium.models.vae.model import VAE as VAE
+from genarium.models.vae.prior import LearnedPrior
 from genarium.nn import distributions as dist
 from genarium.recipes import recipe, refuse_unused
 
@@ -52,6 +53,7 @@ def build(
         likelihood,
         latent=latent,
         conditioning=conditioning,
+        learned_prior=LearnedPrior(latent) if networks["prior"] == "learned" else None,
         optim=Optim(lr=networks["lr"]),
         **axes,  # type: ignore[arg-type]
     )
@@ -63,6 +65,8 @@ def build(
     paper="Kingma & Welling 2014",
     batch=64,
     steps=2000,
+    training={"ema": 0.99},
+    former={"prior": "fixed"},
 )
 def vae(
     spec: Spec,
