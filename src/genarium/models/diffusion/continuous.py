@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from genarium.contract import Condition, Estimate
+from genarium.contract import Condition, Estimate, Spec
 from genarium.models.diffusion import likelihood
 from genarium.models.diffusion.model import Diffusion, level_width
 from genarium.models.row_noise import RowNoise
@@ -19,6 +20,16 @@ class Continuous(Diffusion):
     """A diffusion whose velocity is smooth in time: its likelihood can be estimated."""
 
     density = "8-bit grey levels (lower bound: density of uniformly dequantized levels)"
+
+    def __init__(self, spec: Spec, *parts: Any, **more: Any):
+        super().__init__(spec, *parts, **more)
+        values = spec.values
+        if not values.integer:
+            self.density = f"floats, {values.span} (density of their share of the range)"
+        elif not values.eight_bit:
+            named = values.levels_in_words(values.levels)
+            words = named if values.levels else f"whole numbers, {values.span}"
+            self.density = f"{words} (lower bound: density of uniformly dequantized levels)"
 
     @property
     def estimator(self) -> str:
@@ -40,8 +51,9 @@ class Continuous(Diffusion):
 
         A draw adds uniform noise u of one level to each pixel and takes the density there,
         ln p(x + u) + D·ln δ with δ the width of a level, whose mean over u is at most ln P(x)
-        (Theis, van den Oord & Bethge 2016); with more than `likelihood.EXACT` dimensions it also
-        draws the signs of Hutchinson's trace. An image's numbers do not depend on the images beside
+        (Theis, van den Oord & Bethge 2016); floats have no levels, so no noise is added, and δ = 2,
+        the whole range. With more than `likelihood.EXACT` dimensions it also draws the signs of
+        Hutchinson's trace. An image's numbers do not depend on the images beside
         it. Without a condition it is the likelihood without one.
         """
         with torch.inference_mode(False), torch.no_grad():
@@ -54,13 +66,14 @@ class Continuous(Diffusion):
 
     def _log_prob(self, x: Tensor, y: Tensor | None, random: RowNoise, tolerance: float) -> Tensor:
         """One draw, [B] nats."""
-        width, shape = level_width(self.spec), x.shape[1:]
+        width, shape = level_width(self.spec.values).to(x.device), x.shape[1:]
         dequantized = x + width * (random.uniform(*shape) - 0.5)
         signs = None
         if self.spec.dims > likelihood.EXACT:
             signs = 2 * (random.uniform(*shape) < 0.5).to(x) - 1
         nats = likelihood.log_density(self.field(y), dequantized, signs, tolerance)
-        return nats + self.spec.dims * math.log(width)
+        units = torch.where(width > 0, width, 2.0)
+        return nats + self.spec.dims * float(units.log().mean())  # channels have as many pixels
 
 
 class FlowMatching(Continuous):

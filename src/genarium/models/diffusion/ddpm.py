@@ -56,7 +56,11 @@ class DDPM(Diffusion):
 
     def __init__(self, *parts: Any, variance: str = "smaller", **more: Any):
         super().__init__(*parts, **more)
-        self.variance = variance
+        self.variance, values = variance, self.spec.values
+        if not values.eight_bit:
+            whole = values.levels_in_words(values.levels) if values.levels else values.span
+            words = whole if values.integer else f"floats as their share of {values.span}"
+            self.density = f"{words} (lower bound: the chain's ELBO)"
 
     @torch.no_grad()
     def elbo(
@@ -140,14 +144,18 @@ class DDPM(Diffusion):
 
     def _first(self, field: Field, x: Tensor, random: RowNoise) -> Tensor:
         """ln P(x_0|x_1) at one x_1 each, [B] nats float64: a Gaussian's share of each level's bin,
-        the end levels' without end (equation 13)."""
+        the end levels' without end (equation 13). Of floats, which have no levels, its density, of
+        their share of the range."""
         alpha, sigma = field.alpha_sigma(self.path.first)
         t = torch.full((len(x),), self.path.first, device=x.device)
         noise = random.normal(*x.shape[1:])
         (mean,) = field.read(alpha * x + sigma * noise, t, "image")
         # p(x_0|x_1) has variance β_1, which is σ_1²
-        half = level_width(self.spec) / 2
+        half = level_width(self.spec.values).to(x.device) / 2
         off = (x - mean).double()
+        if not self.spec.values.integer:
+            nats = -0.5 * ((off / sigma).square() + math.log(2 * math.pi)) - math.log(sigma)
+            return (nats + math.log(2)).flatten(1).sum(1)
         above = torch.where(x > 1 - half, math.inf, (off + half) / sigma)
         below = torch.where(x < -1 + half, -math.inf, (off - half) / sigma)
         return log_between(below, above).flatten(1).sum(1)

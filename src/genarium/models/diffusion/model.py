@@ -34,7 +34,7 @@ from genarium.contract import (
     Settings,
     Spec,
     Step,
-    from_uint8,
+    Values,
 )
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, Rows
@@ -51,9 +51,12 @@ DROPPED = 0.1
 ADAM = Optim("adam", lr=1e-3, betas=(0.9, 0.99))
 
 
-def level_width(spec: Spec) -> float:
-    """How far apart two neighbouring levels of a pixel lie on [-1, 1]."""
-    return 2 / 255
+def level_width(values: Values) -> Tensor:
+    """How far apart two neighbouring levels of each channel lie on [-1, 1], [1 or C,1,1]; of
+    floats, which have none, 0."""
+    pairs = zip(values.low, values.high, strict=True)
+    widths = [2 / (high - low) if values.integer else 0.0 for low, high in pairs]
+    return torch.tensor(widths).view(-1, 1, 1)
 
 
 class Diffusion(Model):
@@ -119,7 +122,8 @@ class Diffusion(Model):
         """The ends of the ways: the images as they are trained on, and noise, [B,C,H,W] each."""
         x, shape = batch.signed(), batch.images.shape[1:]
         if self.dequantized:
-            x = x + level_width(self.spec) * (batch.noise.uniform(*shape) - 0.5)
+            width = level_width(self.spec.values).to(x.device)
+            x = x + width * (batch.noise.uniform(*shape) - 0.5)
         noise = batch.noise.normal(*shape)
         if self.optimal_pairs:
             noise = pairing.optimal(x, noise, batch.noise.rows)
@@ -127,7 +131,7 @@ class Diffusion(Model):
 
     def pixels(self, images: Tensor) -> Tensor:
         """Stored images as a likelihood or a code is of them: floats on [-1, 1], [B,C,H,W]."""
-        return from_uint8(images)
+        return self.spec.values.signed(images)
 
     def condition_of(self, batch: Batch) -> Tensor | None:
         """The conditions [B,S] of a batch, some of them hidden."""

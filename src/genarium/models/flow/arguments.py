@@ -11,7 +11,11 @@ from genarium.recipes import NonNegativeInt, PositiveInt
 from genarium.signatures import Default, Help
 
 Levels = Annotated[
-    int, Ge(2), Le(256), Help("grey levels a pixel is reduced to, floor(x*levels/256).")
+    Annotated[int, Ge(2), Le(65536)] | None,
+    Help(
+        "levels a pixel is reduced to, equal parts of the range (default: all that the images "
+        "have; 256 of floats)."
+    ),
 ]
 Alpha = Annotated[
     float,
@@ -56,7 +60,7 @@ class Common(TypedDict):
 
     alpha: Annotated[Alpha, Default(ALPHA)]
     condition: Annotated[ConditionName, Default("")]
-    levels: Annotated[Levels, Default(256)]
+    levels: Annotated[Levels, Default(None)]
     lr: Annotated[LearningRate, Default(2e-3)]
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Noise, Spec
+from genarium.contract import EIGHT_BIT, Noise, Spec, Values
 from genarium.models.flow.bijections import Bijection, Chain, Sigmoid, Squeeze
 from genarium.models.flow.couplings import Coupling, CouplingNet, checkerboard
 from genarium.models.flow.elementwise import Affine
@@ -33,10 +33,13 @@ class Dequantization(nn.Module):
 
     density: str = ""
 
-    def __init__(self, levels: int):
+    def __init__(self, levels: int, values: Values = EIGHT_BIT):
         super().__init__()
         self.levels = levels
-        self.of = "8-bit levels" if levels == 256 else f"{levels} levels, floor(x·{levels}/256)"
+        if not values.eight_bit:
+            self.of = values.levels_in_words(levels)
+        else:
+            self.of = "8-bit levels" if levels == 256 else f"{levels} levels, floor(x·{levels}/256)"
 
     def forward(self, k: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Levels k [B,C,H,W] int64 -> t, and ln q(t|k), [B] nats."""
@@ -50,8 +53,8 @@ class Dequantization(nn.Module):
 class Uniform(Dequantization):
     """u ~ U[0, 1)."""
 
-    def __init__(self, levels: int):
-        super().__init__(levels)
+    def __init__(self, levels: int, values: Values = EIGHT_BIT):
+        super().__init__(levels, values)
         self.density = f"uniformly dequantized {self.of} (lower bound for the levels)"
 
     def forward(self, k: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
@@ -62,8 +65,8 @@ class Uniform(Dequantization):
 class Gaussian(Dequantization):
     """ε ~ N(0, 1) times σ, which is on the scale [−1, 1] of the images."""
 
-    def __init__(self, levels: int, sigma: float):
-        super().__init__(levels)
+    def __init__(self, levels: int, sigma: float, values: Values = EIGHT_BIT):
+        super().__init__(levels, values)
         self.sigma = sigma
         self.density = (
             f"{self.of} with Gaussian noise of {sigma:g} (on [-1, 1]) added: a density of noisy "
@@ -87,7 +90,7 @@ class Variational(Dequantization):
     """
 
     def __init__(self, spec: Spec, levels: int, block: tuple[int, int], width: int, couplings: int):
-        super().__init__(levels)
+        super().__init__(levels, spec.values)
         self.density = f"variationally dequantized {self.of} (lower bound for the levels)"
         f, g = block
         self.squeeze = Squeeze(f, g)

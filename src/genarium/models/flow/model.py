@@ -26,8 +26,6 @@ from genarium.contract import (
     Settings,
     Spec,
     Step,
-    from_levels,
-    quantize,
 )
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.flow.bijections import ActNorm, Bijection
@@ -113,6 +111,10 @@ class Flow(Model):
 
     # Likelihood ----------------------------------------------------------------------------
 
+    def quantize(self, images: Tensor) -> Tensor:
+        """Stored [B,C,H,W] -> the levels 0 .. L-1 that the density is of, int64."""
+        return self.spec.values.quantize(images, self.levels)
+
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
         """The density's logarithm, [B] nats (see `density`), of uint8 images [B,C,H,W].
 
@@ -122,7 +124,7 @@ class Flow(Model):
         takes y from their prior.
         """
         noise = RowNoise.of_images(images)
-        t, ln_q = self.dequantization(quantize(images, self.levels), noise)
+        t, ln_q = self.dequantization(self.quantize(images), noise)
         conditioning = self.conditioning
         if condition is None and self.conditional:
             each = [self.log_density(t, y) for y in self._each_class(len(t))]
@@ -177,7 +179,7 @@ class Flow(Model):
         Nothing is drawn, and `decode` gives the images back. Without a condition y is the class
         that makes the image likeliest (`classify`), or the mean of the rows that the model keeps.
         """
-        t = self.dequantization.middle(quantize(images, self.levels))
+        t = self.dequantization.middle(self.quantize(images))
         y = self._condition(images, condition)
         z, _ = self.flow(t, y)
         return z if y is None else torch.cat([z, y], 1)
@@ -194,15 +196,16 @@ class Flow(Model):
     def image(self, t: Tensor) -> Tensor:
         """Numbers t [B,C,H,W] on [0, L] as an image on [−1, 1] that is saved as their levels."""
         shown = ((t - 0.5) * (2.0 / (self.levels - 1)) - 1.0).clamp(-1.0, 1.0)
-        if self.levels == 256:  # rounding to 8 bits is the floor of t
+        values = self.spec.values
+        if self.levels == values.levels:  # rounding to a stored value is the floor of t
             return shown
         k = t.detach().floor().clamp(0, self.levels - 1).long()
-        return shown + (from_levels(k, self.levels) - shown).detach()
+        return shown + (values.from_levels(k, self.levels) - shown).detach()
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:
         """The class y with the largest p(x|y), [B] int64, at the middles of the levels."""
-        t = self.dequantization.middle(quantize(images, self.levels))
+        t = self.dequantization.middle(self.quantize(images))
         each = [self.log_density(t, y) for y in self._each_class(len(t))]
         return torch.stack(each, 1).argmax(1)
 

@@ -145,10 +145,10 @@ def build(
             "side is even: choose another --size, such as "
             f"{spec.height + 1}x{spec.width + 1}"
         )
-    levels = networks["levels"]
+    levels = networks["levels"] or spec.values.likelihood_levels()
     given = conditioning(spec, networks["condition"])
     parts = Parts(networks, given.size, function)
-    dequantization: Dequantization = Uniform(levels)
+    dequantization: Dequantization = Uniform(levels, spec.values)
     if networks["dequantization"] == "variational":
         dequantization = Variational(spec, levels, block, networks["width"], NOISE_COUPLINGS)
     chain = network(spec, networks["scales"], parts, steps(parts))

@@ -109,7 +109,8 @@ def tarflow(
     if noise:
         refuse_unused("a noisy pixel may have no logit", alpha=(alpha, ALPHA))
         alpha = 0.0
-    levels, given = common["levels"], conditioning(spec, common["condition"])
+    levels = common["levels"] or spec.values.likelihood_levels()
+    given = conditioning(spec, common["condition"])
     block = _block(spec, patch)
     cut = Patches(spec.shape, block)
     numbers = spec.channels * block[0] * block[1]
@@ -125,7 +126,9 @@ def tarflow(
         )
         for number in range(blocks)
     ]
-    dequantization: Dequantization = Gaussian(levels, noise) if noise else Uniform(levels)
+    dequantization: Dequantization = (
+        Gaussian(levels, noise, spec.values) if noise else Uniform(levels, spec.values)
+    )
     return TarFlow(
         spec,
         Chain([scaled(levels, alpha), cut, *layered, Flatten((count, numbers))]),
