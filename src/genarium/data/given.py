@@ -208,7 +208,7 @@ def _collection(
                 return None
             if len(known_labels) != len(images):
                 raise Bad(
-                    f"{len(known_labels)} of {len(images)} items have a label: give all one, or none"
+                    f"{len(known_labels)} of {len(images)} items have a label: give all, or none"
                 )
             return _array([_plain(known_labels[number]) for number in range(len(images))])
 
