@@ -110,7 +110,7 @@ READ: dict[str, list[str]] = {
     "rgbd": ["--range", "data,per-channel"],
     "stains": ["--range", "percentile:0.1,99.9,per-channel"],
 }
-STEPS = 600
+STEPS = {"grey12": 400, "rgbd": 200, "stains": 200}
 
 
 def course(name: str, place: Path) -> list[tuple[list[str], Path]]:
@@ -126,7 +126,7 @@ def course(name: str, place: Path) -> list[tuple[list[str], Path]]:
         (
             [
                 *("train", "vae", "--data", source, *READ[name], "--show", SHOWN[name]),
-                *("--steps", str(STEPS), "--out", str(run)),
+                *("--steps", str(STEPS[name]), "--out", str(run)),
             ],
             run,
         ),
