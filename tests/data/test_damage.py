@@ -25,6 +25,8 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "campaigns" / "readers.py"
 
 
 def campaign():
+    if str(SCRIPT.parent) not in sys.path:  # for the file beside it
+        sys.path.append(str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("campaign_readers", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

@@ -14,8 +14,8 @@ table has, of each process, in MiB:
              Pages of a mapped file count as resident as long as nobody else needs the memory
     cpu      seconds
 
-Exit status 1 if `own` grows by more than --allowed bytes an image from a quarter to the whole, less
---slack MiB, which two runs of the same differ by.
+Exit status 1 if `own` grows by more than --allowed bytes an image from the first of --shares to the
+last, less --slack MiB, which two runs of the same differ by.
 """
 
 from __future__ import annotations
@@ -153,12 +153,13 @@ def main() -> int:
     parser.add_argument("--only", choices=("files", "array"))
     parser.add_argument("--allowed", type=float, default=2500, help="bytes an image")
     parser.add_argument("--slack", type=float, default=60, help="MiB")
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 1.0], help="of the size")
     asked = parser.parse_args()
     bad = []
     print(f"{'set':32} {'verb':9} {'peak':>7} {'own':>7} {'cpu':>7}")
     for kind in ("files", "array") if asked.only is None else (asked.only,):
         results = []
-        for share in (0.25, 1.0):
+        for share in asked.shares:
             size = int(asked.gib * share * (1 << 30))
             count, peaks = run(kind, int(asked.images * share), size, asked.folder)
             results.append((count, peaks))
@@ -167,8 +168,8 @@ def main() -> int:
                 label = f"{kind}: {count:,} images{of}"
                 print(f"{label:32} {name:9} {peak.peak:7.0f} {peak.own:7.0f} {peak.cpu:7.1f}")
                 sys.stdout.flush()
-        (fewer, small), (more, large) = results
-        for name in small:
+        (fewer, small), (more, large) = results[0], results[-1]
+        for name in small if more > fewer else ():
             grown = (large[name].own - small[name].own - asked.slack) * MEBI / (more - fewer)
             if grown > asked.allowed:
                 bad.append(f"{kind} {name}: {grown:.0f} bytes an image more")

@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import array_files
 import numpy as np
 import torch
 from PIL import Image, PngImagePlugin
@@ -211,11 +212,33 @@ def seeds(home: Path) -> dict[str, Seed]:
         for k in range(4):
             (folder / f"{k}.png").write_bytes(picture())
         results[name] = Seed(content, f"{folder.name}/{name}", beside)
+    for name, content in array_files.whole().items():
+        if not name.endswith((".png", ".pgm")):
+            results[f"arrays {name}"] = Seed(content, f"arrays/{name}", load)
+        if name.endswith((".tif", ".dcm", ".nii", ".nii.gz", ".npy", ".png", ".pgm")):
+            place = f"{name.replace('.', '-')}/{name}"  # the one file of a folder
+            results[f"folder {name}"] = Seed(content, place, beside)
+    results["table of labels"] = _table(home, options)
     results["study.json"] = Seed(
         study(home / "study"), "study/study.json", lambda path: manifest.read(path.parent)
     )
     results.update(_own(home, options))
     return results
+
+
+def _table(home: Path, options: DataOptions) -> Seed:
+    """Labels of a small folder."""
+    folder = home / "labelled"
+    folder.mkdir()
+    for k in range(4):
+        (folder / f"{k}.png").write_bytes(picture())
+
+    def read(path: Path) -> None:
+        own = dataclasses.replace(options, labels=str(path))
+        data.load(str(folder), own, progress=False)
+
+    lines = "".join(f"{k}.png,{'ab'[k % 2]},{k / 3}\n" for k in range(4))
+    return Seed(f"file_name,label,age\n{lines}".encode(), "t.csv", read)
 
 
 def _texts() -> bytes:

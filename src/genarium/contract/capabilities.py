@@ -1,6 +1,7 @@
 """Capabilities: verbs, evaluation and reports switch their features by these.
 
-A capability is a method, and a protocol of that one method; none is ever faked.
+A capability is a method, and a protocol of that one method; none is ever faked. Images that go in
+are as the data are stored (`Spec.values`), those that come out are on [-1, 1].
 
 B batch · C channels · H, W height, width · D latent size · K classes
 """
@@ -52,7 +53,7 @@ class HasLogProb(Protocol):
     """Has an exact likelihood."""
 
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """ln p(x), [B] nats, exact, of uint8 images [B,C,H,W] under the model's `density`."""
+        """ln p(x), [B] nats, exact, of images [B,C,H,W] under the model's `density`."""
         ...
 
 
@@ -63,7 +64,7 @@ class HasLevels(Protocol):
     levels: int
 
     def quantize(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the levels 0 .. L-1 that the density is of, int64 [B,C,H,W]."""
+        """Stored [B,C,H,W] -> the levels 0 .. L-1 that the density is of, int64 [B,C,H,W]."""
         ...
 
 
@@ -88,7 +89,7 @@ class Encodes(Protocol):
     """Turns images into codes."""
 
     def encode(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> codes [B,D] float32 (the mean, where the code is a distribution);
+        """Stored [B,C,H,W] -> codes [B,D] float32 (the mean, where the code is a distribution);
         differentiable in the weights, so that a classifier can begin with it."""
         ...
 
@@ -133,7 +134,7 @@ class HasPosterior(Protocol):
     """Says how sure it is of a code, against a prior N(0, I)."""
 
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
-        """uint8 [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        """Stored [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
         ...
 
 
@@ -142,7 +143,7 @@ class Reconstructs(Protocol):
     """Gives an image back through its code."""
 
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]."""
+        """Stored [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]."""
         ...
 
 
@@ -159,7 +160,7 @@ class Completes(Protocol):
         generator: torch.Generator | None = None,
         settings: Settings | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]: kept where `keep` (bool, [H,W] or
+        """Stored [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]: kept where `keep` (bool, [H,W] or
         [B,1 or C,H,W]) is true, drawn elsewhere. settings: as for `sample`."""
         ...
 
@@ -169,11 +170,11 @@ class Clusters(Protocol):
     """Sorts images into groups that it found without labels."""
 
     def cluster(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> the number of each image's group, [B] int64 from 0."""
+        """Stored [B,C,H,W] -> the number of each image's group, [B] int64 from 0."""
         ...
 
     def memberships(self, images: Tensor) -> Tensor:
-        """uint8 [B,C,H,W] -> q(k|x), the probability of each group, [B,K]; `cluster` is its
+        """Stored [B,C,H,W] -> q(k|x), the probability of each group, [B,K]; `cluster` is its
         likeliest."""
         ...
 
@@ -195,7 +196,7 @@ class Translates(Protocol):
         direction: str | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """uint8 [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other.
+        """Stored [B,C,H,W] of one domain -> [B,C,H,W] float32 on [-1, 1] of the other.
 
         direction: one of the model's `directions`, None for its first. What is random
         comes from `generator`.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Labelled(NamedTuple):
-    """Data with labels. train, validation, test: (uint8 [N,C,H,W], labels [N] int64) each."""
+    """Data with labels. train, validation, test: (stored images [N,C,H,W], labels [N] int64)."""
 
     name: str
     classes: tuple[str, ...]
@@ -69,7 +69,7 @@ def splits_of(flag: str, asked: str | Iterable[str]) -> tuple[str, ...]:
 
 
 class Pictures(NamedTuple):
-    """What codes are made of. name: of all. images: uint8 [N,C,H,W]. labels: [N] int64 or None.
+    """What codes are made of. name: of all. images: [N,C,H,W] as stored. labels: [N] int64 or None.
     splits: the split of each image, "" where there are none."""
 
     name: str
@@ -110,7 +110,7 @@ def _alone(source: Any) -> str | None:
 
 
 def rows(dataset: Dataset, splits: Sequence[str]) -> tuple[list[str], Tensor, Tensor | None]:
-    """Names, uint8 images [N,C,H,W] and labels [N] of some splits, in that order.
+    """Names, stored images [N,C,H,W] and labels [N] of some splits, in that order.
 
     An image without a file's name is called "test:7". Raises UserError where there is none.
     """

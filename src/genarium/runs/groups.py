@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Group:
     """Codes that belong together.
 
-    codes: [n,D]. originals: their images where they were encoded, uint8 [n,C,H,W].
+    codes: [n,D]. originals: their images where they were encoded, [n,C,H,W] as stored.
     average: the group stands for its mean (a class), not its members.
     """
 
@@ -94,7 +94,7 @@ class Groups:
 
     def __call__(self, flag: str, name: Any) -> Group:
         """The codes that a name means; codes [n,D] and groups stand for themselves, and pictures
-        (of Pillow, uint8 [n,C,H,W], several paths) for their codes."""
+        (of Pillow, stored [n,C,H,W], several paths) for their codes."""
         if isinstance(name, Group):
             return name
         if isinstance(name, os.PathLike):
@@ -128,7 +128,7 @@ class Groups:
             sampling.expect_none(sampler, "no name is that of samples")
 
     def images(self, where: str, text: str) -> Tensor:
-        """Images by name, uint8 [n,C,H,W]: test:NUMBERS, a file or a folder."""
+        """Images by name, stored [n,C,H,W]: test:NUMBERS, a file or a folder."""
         return given(self.trained, where, text).images
 
     # -- by number and by file ----------------------------------------------------------------

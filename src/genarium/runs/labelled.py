@@ -21,7 +21,7 @@ SURE = 0.9  # the probability at which a sample counts as of a class, as in the 
 
 
 def images(trained: Trained, dataset: Dataset, where: str, text: str, seed: int = 0) -> Tensor:
-    """Training images with the labels "class:7", "colour:red", "class:star+x:low": uint8 [n,C,H,W].
+    """Training images [n,C,H,W] with the labels "class:7", "colour:red", "class:star+x:low".
 
     "class:!7" are those without it. Of more than `MOST` as many are drawn by `seed`.
     low and high are the lowest and the highest third of a factor that is a number.

@@ -41,7 +41,7 @@ class Picked(NamedTuple):
 
 
 class Given(NamedTuple):
-    """names: of the images, as a table would show them. images: uint8 [n,C,H,W]."""
+    """names: of the images, as a table would show them. images: [n,C,H,W] as stored."""
 
     names: list[str]
     images: Tensor
@@ -51,7 +51,7 @@ class Given(NamedTuple):
 class Listed:
     """Images by name.
 
-    each: numbers of them -> uint8 [n,C,H,W], or a list of [C,H,W] where sizes may differ. labels:
+    each: numbers of them -> stored [n,C,H,W], or a list of [C,H,W] where sizes may differ. labels:
     their classes [N], any numbers, where they are known. classes: names of the classes. chosen: the
     images were named one by one, so that nobody may choose among them.
     """

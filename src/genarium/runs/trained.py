@@ -42,10 +42,11 @@ POOL = 512
 class Trained(OpenedRun):
     """A trained model and its run folder: what `train` and `load` give.
 
-    See `OpenedRun` for its attributes. Images are given to its methods as uint8 [N,C,H,W], as
-    floats on [-1, 1] (rounded as samples are when they are saved), as arrays [N,H,W,C], [N,H,W] or
-    [N,C,H,W], as pictures of Pillow, or by a path or name (fitted as the run's data were);
-    `genarium.runs.inputs` has the rules. They may lie on any device; results are on the CPU. What
+    See `OpenedRun` for its attributes. Images are given to its methods as the data are stored,
+    mostly uint8 [N,C,H,W], or where these are integers as floats on [-1, 1] (rounded as samples are
+    when they are saved; `stored` does it); as arrays [N,H,W,C], [N,H,W] or [N,C,H,W], as pictures
+    of Pillow, or by a path or name (fitted as the run's data were); `genarium.runs.inputs` has the
+    rules. They may lie on any device; results are on the CPU. What
     does not fit is a `UserError`.
     """
 

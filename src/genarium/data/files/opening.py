@@ -86,6 +86,7 @@ def broken() -> tuple[type[BaseException], ...]:
         ("pydicom.errors", ("InvalidDicomError", "BytesLengthException")),
         ("nibabel.filebasedimages", ("ImageFileError",)),
         ("nibabel.spatialimages", ("HeaderDataError",)),
+        ("nibabel.wrapstruct", ("WrapStructError",)),
         ("zarr.errors", ("BaseZarrError",)),
     ):
         for name in names:

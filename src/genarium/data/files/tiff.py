@@ -39,7 +39,18 @@ def tiff(source: Path | bytes, asked: Asked) -> Iterator[Reader]:
     optional("imagecodecs", "this TIFF")
     stored = len(source) if isinstance(source, bytes) else source.stat().st_size
     with library.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-        yield _reader(file, source, stored, asked)
+        with consistent():
+            reader = _reader(file, source, stored, asked)
+        yield reader
+
+
+@contextmanager
+def consistent() -> Iterator[None]:
+    """`Bad` where the library's own assertions see that a file contradicts itself."""
+    try:
+        yield
+    except AssertionError:
+        raise Bad("a TIFF whose header contradicts itself") from None
 
 
 def axes_named(data: bytes) -> bool:
@@ -79,7 +90,8 @@ def _reader(file: Any, source: Path | bytes, stored: int, asked: Asked) -> Reade
         for number_ in range(start, stop):
             place = iter(np.unravel_index(number_, steps)) if steps else iter(())
             index = tuple(int(next(place)) if kind == "N" else slice(None) for kind in kinds)
-            images.append(get(index).transpose(order).reshape(final))
+            with consistent():
+                images.append(get(index).transpose(order).reshape(final))
         return np.stack(images)
 
     base = arranged((count, *final), dtype, Asked(layout="NCHW"), lambda rows: np.empty(0))
