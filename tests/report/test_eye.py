@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,17 +130,20 @@ def test_show_is_kept_and_changes_no_number(tmp_path: Path, capsys: Any) -> None
     assert facts["shown"] == "channel 1 of 3 in grey"
 
 
-def test_a_study_shows_pictures_for_the_eye(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels", [(), EACH], ids=["magenta", "each"])
+def test_a_study_shows_pictures_for_the_eye(channels: tuple[int, ...], tmp_path: Path) -> None:
     data = tiny_dataset(2, 8, values=TWELVE)
+    data.spec = replace(data.spec, shown=channels)
     run = genarium.train("vae", data, out=tmp_path / "run", steps=1, batch=8, width=4, latent=2)
-    genarium.create_study(run, data, out=tmp_path / "study", n=2, practice=2, checks=0)
-    real = {
-        tuple(x.flatten().tolist()) for x in for_the_eye(data.test.images, data.spec, stored=True)
-    }
+    made = genarium.create_study(run, data, out=tmp_path / "study", n=2, practice=2, checks=0)
+    manifest = made.manifest
+    seen = for_the_eye(data.test.images, data.spec, stored=True)
+    real = {tuple(image.flatten().tolist()) for image in seen}
     files = sorted((tmp_path / "study" / "pictures").iterdir())
-    shown = [torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) for file in files]
-    assert all(torch.equal(image[0], image[2]) for image in shown)  # magenta
-    assert sum(tuple(image.flatten().tolist()) in real for image in shown) == 3
+    shown = [torch.from_numpy(np.atleast_3d(np.array(Image.open(f)))) for f in files]
+    assert {(*image.shape[:2],) for image in shown} == {manifest.size} == {(*seen.shape[2:],)}
+    assert all(torch.equal(image[..., 0], image[..., -1]) for image in shown)  # magenta, or grey
+    assert sum((*image.permute(2, 0, 1).flatten().tolist(),) in real for image in shown) == 3
 
 
 # ------------------------------------------------------------------ what files hold

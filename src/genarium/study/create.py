@@ -101,7 +101,7 @@ def create(
     drawn: list[tuple[Tensor, Picture]] = []
     for model, run in enumerate(trained):
         rehearsed = practice // 2 // len(trained) + (model < practice // 2 % len(trained))
-        images = _samples(run, n + rehearsed, derive(seed, "study", model))
+        images = _samples(run, n + rehearsed, derive(seed, "study", model), dataset.spec)
         drawn += _entries(images, list(range(len(images))), model, n)
     wanted = n * len(trained) + (practice - practice // 2)
     real, order = _real(dataset, wanted, seed)
@@ -117,7 +117,7 @@ def create(
         title=title or "Real or generated?",
         mode=mode,
         seed=seed,
-        size=(spec.height, spec.width),
+        size=(real.shape[2], real.shape[3]),
         scaling=scaling,
         shown=show,
         checks=checks,
@@ -190,11 +190,12 @@ def _data(
     return dataset
 
 
-def _samples(run: Trained, count: int, seed: int) -> Tensor:
+def _samples(run: Trained, count: int, seed: int, spec: Spec) -> Tensor:
+    """Pictures of `count` samples; spec: of the real ones, which says what all of them show."""
     images = run.sample(count, seed=seed)
     if not bool(images.isfinite().all()):
         raise UserError(f"{run.path} makes pixels that are not finite: leave this run out")
-    return for_the_eye(images, run.spec)
+    return for_the_eye(images, spec)
 
 
 def _real(dataset: Dataset, count: int, seed: int) -> tuple[Tensor, list[int]]:
