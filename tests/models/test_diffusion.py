@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import genarium
 from genarium import recipes
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
@@ -114,6 +116,27 @@ def test_the_condition_is_hidden_in_its_share() -> None:
     hidden = (y == 0).all(1)
     assert float(hidden.float().mean()) == pytest.approx(0.1, abs=0.02)
     assert bool((y[~hidden] == torch.tensor([0.0, 1.0])).all())
+
+
+def test_captions_are_a_condition(tmp_path: Path) -> None:
+    run = genarium.train(
+        "flow-matching",
+        tiny_dataset(),
+        out=tmp_path / "run",
+        steps=2,
+        batch=8,
+        condition="captions",
+        width=4,
+    )
+    dark, light = (run.sample(2, text=text, seed=1) for text in ("a dark one", "a light one"))
+    assert dark.shape == (2, 1, 16, 16)
+    assert not torch.equal(dark, light)
+    y = run.model.conditioning.draw(2, run.text("a dark one", 2), None)
+    assert y.shape == (2, run.model.conditioning.size)
+    moved = [p for n, p in run.model.named_parameters() if "encoder" in n]
+    assert moved, "the encoder is part of the model"
+    with pytest.raises(UserError, match="--condition captions"):
+        built("flow-matching", Spec(1, 16, 16), condition="captions")
 
 
 def test_codes_are_images_and_back() -> None:

@@ -34,9 +34,10 @@ class Noise:
     ):
         # Drawn on the CPU and moved: a CPU generator gives the same numbers for every device.
         self.generator = torch.Generator().manual_seed(seed)
-        self.total = total
+        self.seed, self.total = seed, total
         self.rows = rows if rows is not None else slice(0, total)
         self.device = torch.device(device)
+        self.there: torch.Generator | None = None
 
     def _mine(self, full: Tensor) -> Tensor:
         return full[self.rows].to(self.device, non_blocking=True)
@@ -44,6 +45,17 @@ class Noise:
     def normal(self, *shape: int) -> Tensor:
         """Standard normal draws, [B, *shape] float32."""
         return self._mine(torch.randn(self.total, *shape, generator=self.generator))
+
+    def normal_images(self, *shape: int) -> Tensor:
+        """As `normal`, drawn on the device itself: noise of the size of images takes a CPU longer
+        than a GPU's whole step. There a device of another kind gives other numbers."""
+        if self.device.type == "cpu":
+            return self.normal(*shape)
+        # a stream of its own beside that of `generator`
+        if self.there is None:
+            self.there = torch.Generator(self.device).manual_seed(self.seed)
+        full = torch.randn(self.total, *shape, generator=self.there, device=self.device)
+        return full[self.rows]
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform draws on [0, 1), [B, *shape] float32."""

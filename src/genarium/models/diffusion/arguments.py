@@ -12,6 +12,8 @@ from genarium.models.conditioning import Conditioning, conditioning_of
 from genarium.models.diffusion.networks.dense import Dense
 from genarium.models.diffusion.networks.transformer import Transformer
 from genarium.models.diffusion.networks.unet import UNet
+from genarium.models.text_to_image.captions import NAME, Captions
+from genarium.models.text_to_image.encoders import CharacterEncoder
 from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse_unused
 from genarium.signatures import Choice, Default, Help
 
@@ -56,8 +58,9 @@ Patch = Annotated[
 ConditionName = Annotated[
     str,
     Help(
-        "none, class (the labels), attributes (the factors of the data, as `shapes` has them), or "
-        "the name of a vector that goes with each image."
+        "none, class (the labels), attributes (the factors of the data, as `shapes` has them), "
+        "captions (read by an encoder that learns with the model), or the name of a vector that "
+        "goes with each image."
     ),
 ]
 Dropped = Annotated[
@@ -83,6 +86,8 @@ def conditioning_for(spec: Spec, given: Networks) -> Conditioning:
     if given["condition"] == "none":
         refuse_unused("there is no --condition to hide", dropped=(given["dropped"], DROPPED))
         return Conditioning()
+    if given["condition"] == NAME and spec.caption_bytes:
+        return Captions(spec.caption_bytes, CharacterEncoder())
     return conditioning_of(spec, given["condition"])
 
 

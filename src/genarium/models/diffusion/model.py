@@ -44,6 +44,7 @@ from genarium.models.diffusion.paths import Path, beside
 from genarium.models.diffusion.predictions import Prediction
 from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.models.diffusion.times import TimeLaw
+from genarium.models.text_to_image.captions import NAME, one_caption
 
 DROPPED = 0.1
 """Share of the images that are trained without their condition, for guidance (Ho & Salimans)."""
@@ -124,7 +125,7 @@ class Diffusion(Model):
         if self.dequantized:
             width = level_width(self.spec.values).to(x.device)
             x = x + width * (batch.noise.uniform(*shape) - 0.5)
-        noise = batch.noise.normal(*shape)
+        noise = batch.noise.normal_images(*shape)
         if self.optimal_pairs:
             noise = pairing.optimal(x, noise, batch.noise.rows)
         return x, noise
@@ -137,6 +138,8 @@ class Diffusion(Model):
         """The conditions [B,S] of a batch, some of them hidden."""
         if not self.conditioning.size:
             return None
+        if self.conditioned_on == NAME:
+            batch = one_caption(batch)
         y = self.conditioning.of_batch(batch)
         kept = batch.noise.uniform(1) >= self.dropped
         return y * kept.to(y)

@@ -7,6 +7,8 @@ B batch · T bytes of a caption · S numbers of its embedding · F features of t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,6 +39,17 @@ def others(noise: Noise) -> Tensor:
 def _equal(rows: Tensor, others: Tensor) -> Tensor:
     """Which rows [B,T] of this process equal which of the global batch of `others`: bool [B,G]."""
     return (rows[:, None] == gather_rows(others)[None]).all(2)
+
+
+def one_caption(batch: Batch) -> Batch:
+    """The batch with one of each image's captions [B,K,T], drawn for this turn: [B,T]."""
+    rows = batch.extra[NAME]
+    if rows.shape[1] > 1:
+        chosen = batch.noise.integers(rows.shape[1])
+        rows = rows[torch.arange(len(rows), device=rows.device), chosen]
+    else:
+        rows = rows[:, 0]
+    return replace(batch, extra={**batch.extra, NAME: rows})
 
 
 class Captions(Rows):

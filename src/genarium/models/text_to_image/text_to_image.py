@@ -10,7 +10,6 @@ B batch · E numbers of an embedding · Z noise · F features of the discriminat
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -29,7 +28,7 @@ from genarium.models.gan.arguments import (
 from genarium.models.gan.composition import adam, mixes_images, regularizers_of
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import NonSaturating
-from genarium.models.text_to_image.captions import NAME, Captions, MatchingAware
+from genarium.models.text_to_image.captions import NAME, Captions, MatchingAware, one_caption
 from genarium.models.text_to_image.encoders import (
     CharacterEncoder,
     FrozenEncoder,
@@ -126,14 +125,7 @@ class TextToImage(GAN):
     conditioned_on = NAME
 
     def step(self, batch: Batch, phase: str) -> Step:
-        # Of an image's captions [B,K,T] one is drawn for this turn.
-        rows = batch.extra[NAME]
-        if rows.shape[1] > 1:
-            chosen = batch.noise.integers(rows.shape[1])
-            rows = rows[torch.arange(len(rows), device=rows.device), chosen]
-        else:
-            rows = rows[:, 0]
-        return super().step(replace(batch, extra={**batch.extra, NAME: rows}), phase)
+        return super().step(one_caption(batch), phase)
 
 
 def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | FrozenEncoder:
