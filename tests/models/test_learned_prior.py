@@ -59,6 +59,16 @@ def test_the_rate_is_the_kl_to_the_learned_gaussian_latent_by_latent() -> None:
     torch.testing.assert_close(log_likelihood, expected)
 
 
+def test_what_the_decoder_says_moves_the_prior_not_at_all() -> None:
+    """z is a draw in the networks' units whatever m and s are: not even rounding moves them where
+    free bits leave the rate without a gradient (Adam would make steps of it)."""
+    model, target = made(), (pictures() > 127).double()
+    model.terms(target, Drawn(0, 4))[0].sum().backward()
+    assert model.learned_prior is not None
+    assert all(p.grad is None for p in model.learned_prior.parameters())
+    assert any(p.grad is not None for p in model.encoder.parameters())
+
+
 def test_importance_weights_have_the_learned_density_of_the_code() -> None:
     model, target = made("iwae"), (pictures() > 127).double()
     mean, log_variance = model.encoder(target * 2 - 1).chunk(2, 1)

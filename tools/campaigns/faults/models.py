@@ -5,6 +5,7 @@ from __future__ import annotations
 from faults.fault import of
 
 VAE = "models/vae/model.py"
+LEARNED_PRIOR = "models/vae/prior.py"
 BY_HAND = "tests/models/test_losses_by_hand.py"
 VAE_TESTS = (BY_HAND, "tests/models/test_vae_axes.py", "tests/models/test_vae.py")
 FREE = "weighed = global_mean(kl).clamp(min=self.free_bits).sum()"
@@ -77,6 +78,22 @@ FAULTS = (
             "return (means.var(0, correction=0) > threshold).sum().float()",
             "return (means.std(0, correction=0) > threshold).sum().float()",
             "deviation against a threshold of variances",
+        ),
+    ),
+    *of(
+        LEARNED_PRIOR,
+        "tests/models/test_learned_prior.py",
+        (
+            "learned prior: variance",
+            "q.log_variance - 2.0 * log_scale",
+            "q.log_variance - log_scale",
+            "the deviation taken for the variance",
+        ),
+        (
+            "learned prior: mean",
+            "z = self.GAIN * self.shift + torch",
+            "z = torch",
+            "codes are decoded without the prior's mean",
         ),
     ),
     *of(

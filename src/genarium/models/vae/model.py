@@ -106,8 +106,15 @@ class VAE(Model):
 
     def infer(self, x: Tensor, y: Tensor | None = None) -> Posterior:
         """q(z|x,y) of images on [−1, 1] and conditions [B,S]."""
+        return self._standardized(self._encoded(x, y))
+
+    def _encoded(self, x: Tensor, y: Tensor | None) -> Posterior:
+        """The posterior in the networks' own units, which a learned prior's mean and deviation
+        make those of a code."""
         result = self.encoder(x) if y is None else self.encoder(x, y)
-        q = Posterior(*result.chunk(2, dim=1))
+        return Posterior(*result.chunk(2, dim=1))
+
+    def _standardized(self, q: Posterior) -> Posterior:
         return q if self.learned_prior is None else self.learned_prior.standardized(q)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -116,8 +123,10 @@ class VAE(Model):
 
     def _decoded(self, z: Tensor) -> Tensor:
         """The decoder's output for codes [B, D + S]."""
-        if self.learned_prior is not None:
-            z = self.learned_prior.restored(z)
+        return self._output(z if self.learned_prior is None else self.learned_prior.restored(z))
+
+    def _output(self, z: Tensor) -> Tensor:
+        """The decoder's output for codes [B, D + S] with latents in the networks' own units."""
         if self.conditioning.size:
             z = torch.cat([z[:, : self.latent], CONDITION_SCALE * z[:, self.latent :]], 1)
         output: Tensor = self.decoder(z)
@@ -127,9 +136,12 @@ class VAE(Model):
         self, target: Tensor, noise: Noise, y: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Posterior]:
         """ln p(x|z) of one draw z ~ q(z|x), [B] nats; the KL of each latent, [B,D] nats; q."""
-        q = self.infer(self.likelihood.signed(target), y)
-        z = dist.reparametrize(*q, noise.normal(self.latent))
-        log_likelihood = self.likelihood.log_prob(self.generate(z, y), target)
+        own = self._encoded(self.likelihood.signed(target), y)
+        # not there and back through the prior's units: rounding would be its gradient's noise
+        z = dist.reparametrize(*own, noise.normal(self.latent))
+        output = self._output(z if y is None else torch.cat([z, y], 1))
+        log_likelihood = self.likelihood.log_prob(output, target)
+        q = self._standardized(own)
         return log_likelihood, dist.kl_standard_normal(*q), q
 
     def log_weights(
