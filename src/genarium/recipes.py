@@ -37,7 +37,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium import plugins
 from genarium.errors import UserError
-from genarium.signatures import choice_of, parameters_of
+from genarium.signatures import AUTO, choice_of, parameters_of
 
 if TYPE_CHECKING:
     from genarium.contract import Model, Spec
@@ -48,8 +48,6 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
-AUTO = "auto"
-"""An argument that is left to the data; see `signatures.Choice`."""
 
 MODELS = Path(__file__).parent / "models"
 YOURS = "yours"  # the family of a recipe that names none

@@ -120,6 +120,10 @@ class Default:
     value: Any
 
 
+AUTO = "auto"
+"""An argument that is left to the data; see `Choice`."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What `auto` stands for where an argument's type carries this: a function of what is known at
@@ -263,6 +267,8 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     shown = shown or setting.flag
+    if isinstance(value, str) and value == AUTO and choice_of(setting.type) is not None:
+        return value
     if isinstance(value, str) and value.lower() in ("none", "null"):
         if _optional(setting.type):
             return None

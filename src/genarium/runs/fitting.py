@@ -49,7 +49,8 @@ def begin(
     chosen = recipe.chosen(dataset.spec, config.arguments)
     config = replace(config, arguments={**config.arguments, **chosen})
     what = (
-        f"{flag_of(name)} auto: {value}, by what the data are" for name, value in chosen.items()
+        f"{flag_of(name)} auto: {_plain(value)}, by what the data are"
+        for name, value in chosen.items()
     )
     stored = dataset.spec.in_words()
     values = [f"images are {stored}; --range says what -1 and 1 stand for"] if stored else []
@@ -208,3 +209,10 @@ def _run(
     with threads.using(trainer.options.threads):
         trainer.fit()
     trainer.engine.wait()
+
+
+def _plain(value: Any) -> str:
+    """A chosen value as its flag takes it."""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "none"
+    return str(value)

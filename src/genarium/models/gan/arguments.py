@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict
 
+from genarium.contract import Spec
 from genarium.models.gan.composition import ConvolutionalName, Decay
 from genarium.models.gan.regularizer_names import RegularizerName
 from genarium.recipes import PositiveFloat, PositiveInt, Probability
-from genarium.signatures import Default, Flag, Help
+from genarium.signatures import AUTO, Choice, Default, Flag, Help
 
 Latent = Annotated[PositiveInt, Help("size of the noise, drawn from N(0, I).")]
 Width = Annotated[
@@ -46,7 +47,7 @@ Regularizers = Annotated[
     tuple[RegularizerName, ...],
     Help(
         "additions to the training, separated by commas (or none), each with its settings behind a "
-        "colon: "
+        "colon (where the default is auto: r1,diffaugment for colour, none for one channel): "
         "diffaugment:color+translation+cutout:PROBABILITY (or adaptive; also flip and affine), "
         "feature-matching:WEIGHT:alone (or beside), "
         "gradient-penalty:WEIGHT, minibatch-discrimination:KERNELS:SIZE, r1:WEIGHT, spectral-norm, "
@@ -54,6 +55,12 @@ Regularizers = Annotated[
     ),
     Flag(was="tricks"),
 ]
+
+
+def regularizers_for(spec: Spec) -> tuple[str, ...]:
+    """What keeps a discriminator from learning few colour pictures by heart; for one channel none:
+    there a plain discriminator was better at equal time (docs/adversarial.md has the figures)."""
+    return ("r1", "diffaugment") if spec.channels > 1 else ()
 
 
 class Convolutions(TypedDict):
@@ -65,3 +72,9 @@ class Convolutions(TypedDict):
     lr: Annotated[LearningRate, Default(1e-3)]
     beta1: Annotated[Beta1, Default(0.5)]
     smoothing: Annotated[Smoothing, Default(0.0)]
+
+
+class Regularized(Convolutions):
+    """Those of the ones that regularizers go with."""
+
+    regularizers: Annotated[Regularizers, Choice(regularizers_for), Default(AUTO)]

@@ -2,8 +2,8 @@
 
 The defaults are for some hundred to some thousand pictures and minutes of a few cores: the paper's
 discriminator, a generator without checkerboards (`networks.resize`), a width that falls with the
-size, batches of 32 so that there are many steps, a rate to go with them, averaged weights, and the
-two regularizers that keep a discriminator from learning few pictures by heart. The paper's:
+size, batches of 32 so that there are many steps, a rate to go with them, averaged weights, and for
+colour two regularizers that keep a discriminator from learning few pictures by heart. The paper's:
 --architecture dcgan --regularizers none --width 64 --batch 128 --lr 2e-4 --ema 0 (its networks'
 rules are in `genarium.nn.dcgan`). z ~ N(0, I) where the paper draws it uniform on a cube, so that
 codes interpolate on a sphere.
@@ -16,7 +16,7 @@ from typing import Unpack
 
 from genarium.contract import Spec
 from genarium.models.conditioning import Labels
-from genarium.models.gan.arguments import Convolutions, Packing, Regularizers
+from genarium.models.gan.arguments import Convolutions, Packing, Regularized
 from genarium.models.gan.composition import (
     adam,
     mixes_images,
@@ -26,8 +26,6 @@ from genarium.models.gan.composition import (
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import LeastSquares, NonSaturating, Objective
 from genarium.recipes import recipe
-
-FEW_IMAGES = ("r1", "diffaugment")
 
 
 @recipe(
@@ -43,11 +41,12 @@ def dcgan(
     spec: Spec,
     *,
     packing: Packing = 1,
-    regularizers: Regularizers = FEW_IMAGES,
-    **common: Unpack[Convolutions],
+    **common: Unpack[Regularized],
 ) -> GAN:
     """Deep convolutional GAN: strided convolutions, batch norm, the non-saturating loss."""
-    return _built(spec, NonSaturating(common["smoothing"]), common, regularizers, packing=packing)
+    return _built(
+        spec, NonSaturating(common["smoothing"]), common, common["regularizers"], packing=packing
+    )
 
 
 @recipe(
@@ -62,14 +61,12 @@ def dcgan(
 )
 def cgan(
     spec: Spec,
-    *,
-    regularizers: Regularizers = FEW_IMAGES,
-    **common: Unpack[Convolutions],
+    **common: Unpack[Regularized],
 ) -> GAN:
     """Conditional GAN: the class label joins the input of both players."""
     labels = Labels(len(spec.classes))
     objective = NonSaturating(common["smoothing"])
-    return _built(spec, objective, common, regularizers, conditioning=labels)
+    return _built(spec, objective, common, common["regularizers"], conditioning=labels)
 
 
 @recipe(
