@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from genarium import data
-from genarium.data import DataOptions
+from genarium.data import DataOptions, places
 from genarium.data.api import collect
 from genarium.data.files import reader
 from genarium.data.formats import Bad
@@ -580,3 +580,18 @@ def test_the_rule_of_axes():
     assert reader.layout_of((2, 8, 8), "", one=True) == "CHW"
     with pytest.raises(Bad, match="name each axis once"):
         reader.layout_of((5, 8, 8, 3), "NHHC")
+
+
+def test_what_is_said_behind_a_path_means_the_same_from_everywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=some("uint8"), y=np.arange(12) % 2)
+    np.save("names.npy", np.arange(12) % 3)
+    whole = f"{tmp_path}/a.npz:x,labels={tmp_path}/names.npy,layout=NCHW"
+    assert places.resolved("a.npz:x,labels=names.npy,layout=NCHW") == whole
+    (tmp_path / "y").mkdir()  # a folder of the array's name is not meant
+    assert places.resolved("a.npz:x,labels=y") == f"{tmp_path}/a.npz:x,labels=y"
+    monkeypatch.chdir(tmp_path.parent)
+    assert not places.gone(whole)
+    assert data.load(whole, progress=False).spec.classes == ("0", "1", "2")
+    (tmp_path / "a.npz").unlink()
+    assert places.gone(whole)

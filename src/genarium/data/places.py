@@ -74,5 +74,5 @@ def _changed(entry: Source, text: str, change: Callable[[str], str]) -> str:
 
 
 def _if_there(path: str) -> str:
-    """Absolute where it is there; else it is the name of something in the file."""
-    return absolute(path) if exists(path) else path
+    """Absolute where a file is there; else it is the name of something in the file."""
+    return absolute(path) if Path(path).suffix and exists(path) else path
