@@ -16,6 +16,7 @@ from PIL import Image
 import genarium
 from genarium import plugins
 from genarium.contract import Values
+from genarium.data.splits import SPLITS
 from genarium.drawing.images import legend
 from genarium.runs.trained import Trained
 
@@ -188,6 +189,20 @@ def encode(runs: Runs, kind: str, folder: Path) -> None:
         assert torch.equal(runs.vae.encode(folder / name), codes), name
 
 
+def load(runs: Runs, kind: str, folder: Path) -> None:
+    """Files of values are data: to the bit, and in the range of the run where they are asked to."""
+    made, about = genarium.sample(runs.vae, n=12), runs.vae.spec.values
+    wanted = sorted(image.numpy().tobytes() for image in made.values)
+    for name in ("x.npy", "x.npz", "x.tif", "each"):
+        made.save(folder / name, form="values")
+        source = f"{folder / name}:pages=images" if name == "x.tif" else folder / name
+        options = genarium.data.DataOptions(range="auto" if kind == "uint8" else about.as_option())
+        data = genarium.data.load(source, options, progress=False)
+        parts = [image for split in SPLITS for image in data.split(split).images]
+        assert data.spec.values == about, name
+        assert sorted(image.numpy().tobytes() for image in parts) == wanted, name
+
+
 def evaluate(runs: Runs, kind: str, folder: Path) -> None:
     for run in (runs.vae, runs.pixelcnn):
         scores = genarium.evaluate(run, n=8, extractor="pixels", metrics="fid")
@@ -205,7 +220,7 @@ def compare(runs: Runs, kind: str, folder: Path) -> None:
     assert kind == "uint8" or f"{runs.vae.spec.values.span} ({runs.vae.spec.values.rule})" in text
 
 
-VERBS = {f.__name__: f for f in (sample, reconstruct, complete, translate, latent, encode)}
+VERBS = {f.__name__: f for f in (sample, reconstruct, complete, translate, latent, encode, load)}
 SCORED = {f.__name__: f for f in (evaluate, compare)}
 
 
