@@ -154,6 +154,21 @@ def test_the_best_guess_has_the_least_loss(law: TimeLaw, path_name: str, name: s
     assert abs((above - below) / (4 * curve)) < 0.15
 
 
+def test_edm_s_network_sees_and_gives_numbers_of_variance_one() -> None:
+    """For images of deviation s: c_in·x_t, and (x - c_skip·x_t)/c_out, which F is to give."""
+    prediction, path, data = PREDICTIONS["preconditioned"], PATHS["exploding"], gaussian(0.0)
+    for sigma in (0.02, 0.3, 5.0):
+        t = torch.full((20_000,), sigma, dtype=DOUBLE)
+        x = data.draw(20_000)
+        noise = torch.randn(x.shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(2))
+        x_t = path.mix(x, noise, t)
+        a, b = (beside(w, x) for w in prediction.weights(path, t, "image"))
+        assert float(((x - a * x_t) / b).std()) == pytest.approx(1, rel=0.02)
+        assert float((beside(prediction.scale(path, t), x) * x_t).std()) == pytest.approx(
+            1, rel=0.02
+        )
+
+
 def test_edm_weighs_every_level_of_noise_alike() -> None:
     """For Gaussian images of deviation s the loss is the same at each σ: that is what λ is for."""
     data, s = gaussian(mean=0.0), 0.4

@@ -99,7 +99,8 @@ def interpolate(
     end: where they end, as many or one (default: 6 between samples; of a model without samples
         between test images that the seed draws, the classes in turn).
     steps: images a row, ends included.
-    linear: straight lines (default: spherical where the codes have a prior).
+    linear: straight lines (default: spherical between samples, and between images whose codes are
+        noise too, as those of diffusion models).
     seed: of the samples that numbers name, and of what is drawn.
     """
     import torch
@@ -129,7 +130,8 @@ def interpolate(
             "name as many, or one"
         )
     rows = max(len(a), len(b))
-    kind = "spherical" if named.samples and not linear else "linear"
+    around = named.samples or trained.model.gaussian_codes
+    kind = "spherical" if around and not linear else "linear"
     codes = between(
         a.expand(rows, -1),
         b.expand(rows, -1),

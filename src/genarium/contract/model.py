@@ -90,6 +90,7 @@ class Model(nn.Module):
     conditioned_on: str = ""  # the extra tensor of the data whose rows `condition` holds; "": none
     unpaired: tuple[str, ...] = ()  # extra tensors that it wants in an order of their own
     directions: tuple[str, ...] = ("a2b",)  # that `translate` knows; the first is its default
+    gaussian_codes: bool = False  # are images encoded to what its prior draws, N(0, I)?
     settings: ClassVar[type[Settings] | None] = None  # how it can sample; None: in one way only
 
     def step(self, batch: Batch, phase: str) -> Step:

@@ -102,7 +102,7 @@ class Interpolations:
     None."""
 
     images: Tensor
-    kind: str  # "linear" between codes of test images, or "spherical" between draws of the prior
+    kind: str  # "spherical" between draws of N(0, I) or codes like them, else "linear"
     ends: Tensor | None = None
 
 

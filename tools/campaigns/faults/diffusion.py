@@ -87,7 +87,7 @@ FAULTS = (
         (
             "ancestral: variance",
             "return mean, math.sqrt(added) * sigma_s / sigma_t",
-            "return mean, math.sqrt(added)",
+            "return mean, 1.5 * math.sqrt(added) * sigma_s / sigma_t",
             "too much noise in every step",
         ),
         (

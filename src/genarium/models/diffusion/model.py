@@ -78,6 +78,7 @@ class Diffusion(Model):
     """
 
     settings: ClassVar[type[Settings] | None] = sampling.FlowSampler
+    gaussian_codes = True
     way_back: Callable[..., Tensor] = staticmethod(solvers.heun)
 
     def __init__(
