@@ -120,6 +120,7 @@ def test_types_become_one_of_three_without_loss(tmp_path, given, stored):
     [
         (np.array([0, (1 << 24) + 1], np.int64), "more than 24 bits"),
         (np.array([1e9, 1e9 + 1], np.float64), "subtract what they have in common"),
+        (np.array([1e4, 1e4 + 1], np.float64), "subtract what they have in common"),
         (np.array([0, 1e39], np.float64), "more than 32 bits hold"),
         (np.array([1j, 0]), "complex128"),
         (np.array(["a", "b"]), "<U1"),
