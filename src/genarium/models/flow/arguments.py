@@ -30,7 +30,7 @@ DequantizationName = Annotated[
     Literal["uniform", "variational"],
     Help(
         "noise within a level: uniform, or variational, from a small flow of its own that sees the "
-        "image (a tighter bound, half as much work again)."
+        "image (a tighter bound, at more work a step)."
     ),
 ]
 Scales = Annotated[

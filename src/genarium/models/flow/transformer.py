@@ -47,7 +47,8 @@ class CausalLayer(nn.Module):
         super().__init__()
         self.heads = next(n for n in range(-(-width // HEAD), width + 1) if width % n == 0)
         self.before = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
+        # A bias of keys changes no attention: its gradient is rounding, of which Adam makes steps.
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width)
         self.dense = nn.Sequential(
             nn.LayerNorm(width),
