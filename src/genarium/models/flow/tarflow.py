@@ -95,7 +95,7 @@ def tarflow(
     noise: NonNegativeFloat = 0.0,
     **common: Unpack[Common],
 ) -> TarFlow:
-    """TarFlow: causal transformers over patches in alternating direction; the best samples.
+    """TarFlow: causal transformers over patches, in alternating direction; the largest networks.
 
     patch: pixels of a patch a side.
     blocks: transformers, each in the direction opposite to the one before.
