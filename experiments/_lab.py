@@ -16,6 +16,7 @@ from genarium.data.dataset import Dataset
 from genarium.evaluation.extractors.by_name import extractor
 from genarium.evaluation.metrics.frechet import frechet_distance, statistics
 from genarium.runs.building import build
+from genarium.signatures import AUTO
 from genarium.training.options import TrainOptions
 from genarium.training.order import derive
 from genarium.training.trainer import Trainer, TrainingData
@@ -47,7 +48,9 @@ def make(recipe: str, spec: Spec, seed: int, **arguments: Any) -> Any:
     """A recipe's model with weights drawn from `seed`. Where a recipe's default became another one
     after the experiments were measured, it is as it was then (`Recipe.former`)."""
     result = recipes.get(recipe)
-    return build(result, spec, {**result.former, **arguments}, seed)
+    # a GAN's regularizers went by what was asked for alone
+    plain = {"regularizers": ()} if result.defaults().get("regularizers") == AUTO else {}
+    return build(result, spec, {**result.former, **plain, **arguments}, seed)
 
 
 def train(trainer: Trainer, steps: int | None = None) -> Iterator[int]:

@@ -88,6 +88,7 @@ def unreadable() -> tuple[type[BaseException], ...]:
     import lzma
     import struct
     import tarfile
+    import tokenize
     import zipfile
     import zlib
 
@@ -104,6 +105,7 @@ def unreadable() -> tuple[type[BaseException], ...]:
         RuntimeError,
         MemoryError,
         SyntaxError,
+        tokenize.TokenError,  # of numpy, which reads an array's header as Python's
         struct.error,
         zlib.error,
         lzma.LZMAError,

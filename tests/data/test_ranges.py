@@ -17,6 +17,11 @@ from genarium.errors import UserError
 DRAW = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", "genarium.data")  # --quiet of a test before may have raised it
+
+
 def _twelve(top: int = 4000) -> np.ndarray:
     return DRAW.integers(0, top + 1, (60, 2, 5, 4)).astype(np.uint16)
 

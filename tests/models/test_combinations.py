@@ -24,6 +24,7 @@ from genarium.models.gan.regularizers import R1, DiffAugment, MinibatchDiscrimin
 from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator
 from genarium.runs.building import build
 from genarium.runs.configuration import recipe_fields, resolve, route
+from genarium.signatures import bare
 from tests.conftest import tiny_dataset, tiny_spec
 
 OBJECTIVES = (
@@ -312,7 +313,7 @@ def test_every_recipe_with_regularizers_spells_them_alike() -> None:
     for name in recipes.catalogue():
         for field in recipe_fields(recipes.get(name)):
             if field.name == "regularizers":
-                kinds[name] = field.type
+                kinds[name] = (bare(field.type), field.help, field.look)
                 assert "r1:WEIGHT" in field.help
     assert kinds.keys() == {"gan", "dcgan", "cgan", "infogan", "fast-gan", "text-to-image"}
     assert len({*kinds.values()}) == 1

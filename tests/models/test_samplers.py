@@ -249,13 +249,13 @@ def test_the_settings_of_an_own_model_are_flags_unimported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diffusion = {"steps", "solver", "guidance", "tolerance", "churn"}
-    assert sampling.declared().keys() == {"temperature", "truncation", *diffusion}
+    assert sampling.declared().keys() == {"temperature", "truncation", "denoise", *diffusion}
     # of a setting that several declare the flag offers what any of them takes
     assert {"edm", "heun", "ancestral"} < {*sampling.declared()["solver"].choices}
     (tmp_path / "own_sampler.py").write_text(OWN)
     monkeypatch.setenv("GENARIUM_PATH", str(tmp_path))
     result = sampling.declared()["brightness"]
-    assert (result.metavar, result.help) == ("X", "of mine: the grey value.")
+    assert (result.metavar, result.help) == ("X", "of mine: the grey value (default: 0)")
 
 
 def test_a_model_of_the_first_contract_still_samples() -> None:

@@ -121,7 +121,8 @@ def at_start(places: Path, limit: int) -> tuple[int, list[str]]:
     """
     lost = []
     known = {"range": "auto"}  # as every run says since it can
-    old, new = (Config("vae", data=known, training={"steps": steps}) for steps in (1, 2))
+    said = {"prior": "learned"}  # what a run that does not say it is taken to have
+    old, new = (Config("vae", said, known, training={"steps": steps}) for steps in (1, 2))
     spec = {"height": 1, "width": 1, "channels": 1}
     about = {"name": "none", "manifest": "0" * 64, "spec": spec}
     for point in itertools.count():

@@ -224,9 +224,11 @@ def chunks(images: NDArray, values: int = 1 << 22) -> Iterator[slice]:
 def _check_background(images: NDArray, options: DataOptions) -> None:
     colours = images.dtype == np.uint8 and images.shape[1] in (1, 3)
     if not colours and options.fit == "pad" and options.background != DataOptions.background:
+        eight = images.dtype == np.uint16 and images.shape[1] in (1, 3)
         raise UserError(
             f"--background {options.background}: {images.dtype} of {images.shape[1]} channels are "
             "padded with each image's lowest value: leave it out"
+            + (", or read them as 8 bits with --range 8-bit" if eight else "")
         )
 
 

@@ -163,6 +163,12 @@ class DataOptions:
         return self.range == EIGHT_BIT
 
     @property
+    def sixteen_bit(self) -> bool:
+        """Whether the range is all of 16 bits, so that pictures of 8 become 16 by v · 257."""
+        rule = self.range_rule
+        return rule.kind == "given" and rule.numbers == (0.0, 65535.0)
+
+    @property
     def colour(self) -> tuple[int, int, int]:
         """`background` as (red, green, blue), 0 .. 255."""
         from PIL import ImageColor

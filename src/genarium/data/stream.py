@@ -51,9 +51,10 @@ def render(image: Image.Image, options: DataOptions) -> Tensor:
 
 def images_of(made: Content, options: DataOptions) -> Tensor:
     """The images of a file as `options` say, [k,C,H,W] as they are stored; see `render`."""
-    if isinstance(made.image, Image.Image):
+    if isinstance(made.image, Image.Image) and not options.sixteen_bit:
         return render(made.image, options)[None]
-    images = widened(made, str(made.image.dtype), options.channels or 0, options)
+    dtype = "uint16" if options.sixteen_bit else ""
+    images = widened(made, dtype, options.channels or 0, options)
     return torch.from_numpy(_fitted(images, options))
 
 

@@ -187,14 +187,16 @@ def pillow(items: Sequence[Image.Image], where: str, options: Any = None) -> Ten
     """Pictures of Pillow as `options` (a `DataOptions`) say, uint8 [N,C,H,W]; default: as they are,
     all RGB where one is."""
     from genarium.data.decode import Bad, of_pillow, strict
+    from genarium.data.files.wide import Content
     from genarium.data.options import DataOptions
-    from genarium.data.stream import render
+    from genarium.data.stream import images_of
 
     parts = []
     with strict():
         for number, item in enumerate(items):
             try:
-                parts.append(render(of_pillow(item), options or DataOptions()))
+                made = Content(of_pillow(item))
+                parts.append(images_of(made, options or DataOptions())[0])
             except Bad as bad:
                 raise UserError(f"{where}: picture {number}: {bad}: leave it out") from None
     channels = max(len(part) for part in parts)

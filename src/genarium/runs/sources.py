@@ -94,6 +94,7 @@ def images(
         asked = options or DataOptions()
         if known.eight_bit:
             return Named(name, stream(path, replace(asked, range=READ_AS_8)))
+        asked = replace(asked, range=known.as_option())
         return Named(name, Seen(stream(path, asked), known, name))
     where = f"{flag} {shown(str(source))}".strip()
     if not flag:

@@ -35,7 +35,7 @@ from genarium.recipes import recipe
     batch=32,
     steps=10000,
     training={"ema": 0.99},
-    former={"architecture": "dcgan", "regularizers": ()},
+    former={"architecture": "dcgan"},
 )
 def dcgan(
     spec: Spec,
@@ -57,7 +57,7 @@ def dcgan(
     steps=10000,
     training={"ema": 0.99},
     needs=("labels",),
-    former={"architecture": "dcgan", "regularizers": ()},
+    former={"architecture": "dcgan"},
 )
 def cgan(
     spec: Spec,
