@@ -40,6 +40,12 @@ def test_a_folder_can_be_brought_to_one_size(folder):
     assert [tuple(b.shape) for b in images.batches(10)] == [(5, 1, 4, 5)]
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_pictures_are_no_images_of_other_channels(folder, channels):
+    with pytest.raises(UserError, match=f"the images have 1 channel, .* asks for {channels}"):
+        list(stream(folder, DataOptions(channels=channels)).batches(10))
+
+
 def test_a_part_of_a_folder(folder):
     some = stream(folder).take(torch.tensor([1, 3]))
     assert len(some) == 2

@@ -26,7 +26,7 @@ from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.scan import ScannedFile, uncollected
 
-FORMAT = 3
+FORMAT = 4
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 RACY = 2_000_000_000  # nanoseconds
 TRIAL = 16
@@ -155,7 +155,7 @@ class Memory:
     """
 
     def __init__(self, path: Path, options: DataOptions, stamp: list[Any], how: Any):
-        key = json.dumps([os.fsdecode(os.fsencode(path.resolve())), how]).encode()
+        key = json.dumps([FORMAT, os.fsdecode(os.fsencode(path.resolve())), how]).encode()
         self.path = root(options) / "index" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
         self.stamp = stamp
 

@@ -156,6 +156,8 @@ def _decide(
 ) -> Decision:
     dtype, channels = str(train.dtype), train.shape[1]
     stated = collection.full if domain == "a" else collection.second_full
+    if stated is not None and len(stated[0]) not in (1, channels):  # of colours that became grey
+        stated = (min(stated[0]),), (max(stated[1]),)
     if rule.kind == PER_IMAGE:
         note = "each image has a range of its own (--range per-image): the units are lost"
         return Decision(Range(((0.0,), (1.0,)), PER_IMAGE), note)
@@ -166,7 +168,7 @@ def _decide(
     # 16 bits a sample are what any file of 16 bits says, whatever the camera had
     if rule.kind == "auto" and dtype == "uint16" and stated not in (None, _full(dtype, None).ends):
         assert stated is not None
-        return Decision(Range(stated, "the bits that the files state"))
+        return Decision(Range(stated, "what the files state"))
     if rule.kind == "given":
         return Decision(_given(rule, dtype, channels))
     if not len(train):

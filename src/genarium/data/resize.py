@@ -100,8 +100,8 @@ def check_channels(have: int, wanted: int) -> None:
     """UserError unless images of `have` channels can be had with `wanted`."""
     if have != wanted and not {have, wanted} <= {1, 3}:
         raise UserError(
-            f"--channels {wanted}: the images have {have}, and only grey and RGB become one "
-            "another: leave it out"
+            f"the images have {have} channel{'s'[: have > 1]}, and the run or --channels asks for "
+            f"{wanted}: only grey and RGB become one another: give images of {wanted}"
         )
 
 

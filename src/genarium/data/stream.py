@@ -26,7 +26,7 @@ from genarium.data.files.render import widened
 from genarium.data.files.wide import Content, Reading, content, finite
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
-from genarium.data.resize import fit_array, fit_image, to_chw
+from genarium.data.resize import check_channels, fit_array, fit_image, to_chw
 from genarium.data.scan import ScannedFile, scan
 from genarium.errors import UserError
 
@@ -39,7 +39,9 @@ def render(image: Image.Image, options: DataOptions) -> Tensor:
     Grey pictures come as one channel, all others as three, each in its own size, where `options`
     do not say. It is what `genarium.data.load` makes of the file with the same options.
     """
-    channels = options.channels or (1 if image.mode == "L" else 3)
+    own = 1 if image.mode == "L" else 3
+    channels = options.channels or own
+    check_channels(own, channels)
     image = flatten(image, options.colour, channels)
     if options.height_width:
         image = fit_image(image, *options.height_width, options.fit, options.colour)

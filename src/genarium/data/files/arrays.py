@@ -20,6 +20,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from genarium.data.decode import MEMORY
+from genarium.data.files import beside
 from genarium.data.files.reader import Asked, Reader, arranged, number, sensible
 from genarium.data.formats import Bad
 from genarium.data.names import shown
@@ -146,18 +147,30 @@ def npz(path: Path, asked: Asked) -> Iterator[Reader]:
             reader = _mapped(path, known, _start(path, info) + known.start, asked)
         else:
             reader = _forward(archive, info, known, asked)
-        beside = asked.labels if asked.labels in members else ""
+        named = asked.labels if asked.labels in members else ""
         if not asked.labels:
-            beside = next((each for each in LABELS if each in members and each != name), "")
-        if beside:
-            own, about = members[beside]
+            named = next((each for each in LABELS if each in members and each != name), "")
+        if named:
+            own, about = members[named]
             with archive.open(own) as stream:
                 reader = replace(reader, labels=_content(stream, header(stream)._replace(start=0)))
             number(about.dtype) if about.dtype.kind not in "US" else None
-        yield reader
+        yield _with_range(archive, members, reader)
 
 
 Members = dict[str, tuple[zipfile.ZipInfo, Header]]
+
+
+def _with_range(archive: zipfile.ZipFile, members: Members, reader: Reader) -> Reader:
+    """The reader with the range and the unit that stand beside its images."""
+    entries = {}
+    for key in beside.KEYS:
+        if key not in members or members[key][1].bytes > beside.LONGEST:
+            return reader
+        with archive.open(members[key][0]) as stream:
+            entries[key] = _content(stream, header(stream)._replace(start=0))
+    full, unit = beside.said(entries, reader.dtype, reader.shape[1])
+    return replace(reader, full=full, unit=unit)
 
 
 def _members(archive: zipfile.ZipFile) -> tuple[Members, list[str]]:

@@ -132,7 +132,7 @@ def _over(made: Content, options: DataOptions) -> NDArray:
         return images
     if len(set(options.colour)) > 1 and images.shape[1] == 1:
         images = np.repeat(images, 3, axis=1)
-    top = made.full[1][0] if made.full is not None else _top(images.dtype)
+    top = max(made.full[1]) if made.full is not None else _top(images.dtype)
     colour = options.colour[:1] if images.shape[1] == 1 else options.colour
     behind = np.array(colour, np.float64)[:, None, None] / 255 * top
     if images.shape[1] not in (1, 3):

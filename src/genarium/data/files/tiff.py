@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from genarium.data.collection import Ends
 from genarium.data.decode import MEMORY
+from genarium.data.files import beside
 from genarium.data.files.arrays import let_go
 from genarium.data.files.reader import Asked, Reader, arranged, number, optional, sensible
 from genarium.data.formats import Bad
@@ -95,15 +96,16 @@ def _reader(file: Any, source: Path | bytes, stored: int, asked: Asked) -> Reade
         return np.stack(images)
 
     base = arranged((count, *final), dtype, Asked(layout="NCHW"), lambda rows: np.empty(0))
-    full = stated(file, page, dtype)
+    full, unit = beside.described(page.description, dtype, final[0])
+    base = replace(base, full=full or stated(file, page, dtype), unit=unit)
     if int(page.photometric) != INVERTED or dtype.kind != "u":
-        return replace(base, full=full, fetch=fetch)
-    top = int(full[1][0]) if full else int(np.iinfo(dtype).max)
+        return replace(base, fetch=fetch)
+    top = int(base.full[1][0]) if base.full else int(np.iinfo(dtype).max)
 
     def turned(start: int, stop: int) -> NDArray:
         return (top - fetch(start, stop).astype(np.int64)).astype(dtype)
 
-    return replace(base, full=full, fetch=turned)
+    return replace(base, fetch=turned)
 
 
 def _kinds(axes: str, pages: str) -> list[str]:

@@ -29,7 +29,7 @@ from genarium.data import decode as pictures
 from genarium.data import formats
 from genarium.data.collection import Ends
 from genarium.data.decode import FORMATS, Facts, bands, channels_agree, read_bytes
-from genarium.data.files import arrays, medical, tiff
+from genarium.data.files import arrays, beside, medical, tiff
 from genarium.data.files.opening import sound
 from genarium.data.files.reader import Asked, Reader, optional, settled
 from genarium.data.formats import BROKEN, Bad, Missing
@@ -38,6 +38,8 @@ GAP = rb"(?:\s|#[^\n]*\n)+"
 PNM = re.compile(rb"P([2356])" + GAP + rb"(\d+)" + GAP + rb"(\d+)" + GAP + rb"(\d+)\s")
 WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 SIGNED = 2  # a TIFF's word for the form of its samples
+DESCRIPTION = 270  # a tag of TIFF
+WORDS = b"tEXtDescription\0"  # what a PNG's has before it, behind its length
 PAGES = "several pages, of which the first is read (pages=images or pages=channels takes all)"
 
 
@@ -140,7 +142,7 @@ def _picture(data: bytes, reading: Reading) -> Content:
     is_tiff = data[:4] in formats.TIFF
     if data[:1] == b"P" and (match := PNM.match(data)) and int(match.group(4)) > 255:
         return _pnm(data, match)
-    kind = ""
+    kind, words = "", _words(data)
     if is_tiff or (data.startswith(formats.PNG) and data[24:25] == b"\x10"):
         try:
             data = formats.without_texts(data) or data  # a long text makes Pillow refuse a PNG
@@ -154,7 +156,7 @@ def _picture(data: bytes, reading: Reading) -> Content:
     if kind == "png":
         return _png(data)
     if kind == "wide":
-        return _by_pillow(data)
+        return _by_pillow(data, words)
     return _eight(data)
 
 
@@ -177,8 +179,8 @@ def _looked_at(data: bytes, reading: Reading) -> str:
         return "wide" if image.mode in WIDE else ""
 
 
-def _by_pillow(data: bytes) -> Content:
-    """Grey of 16 or 32 bits, and floats."""
+def _by_pillow(data: bytes, words: str) -> Content:
+    """Grey of 16 or 32 bits, and floats. words: what describes a PNG."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             pixels = pictures.check_size(image, len(data))
@@ -189,6 +191,7 @@ def _by_pillow(data: bytes) -> Content:
                 turn = pictures.orientation_of(image)
                 frames = image.format != "MPO" and pictures.further_frames(image)
                 clear = image.info.get("transparency")
+                words = getattr(image, "tag_v2", {}).get(DESCRIPTION, words)
                 upright = (
                     image.transpose(pictures.UPRIGHT[turn]) if turn in pictures.UPRIGHT else image
                 )
@@ -205,12 +208,22 @@ def _by_pillow(data: bytes) -> Content:
         top = (1 << bits) - 1 if 8 < bits < 16 else 65535
         full = ((0.0,), (float(top),)) if top < 65535 else None
         values = np.uint16(top) - values if inverted else values
+    written, unit = beside.described(words, values.dtype, 1)
+    full = written or full
     alpha = None
     if isinstance(clear, int):
         alpha = (values != clear).astype(np.float32)[None, None]
         alpha = None if alpha.all() else alpha
     made = of_values(values[None, None], frames)
+    made = replace(made, unit=unit)
     return _known(made, alpha, full, "clear grey" if mended and alpha is not None else "")
+
+
+def _words(data: bytes) -> str:
+    """The description in a PNG, "" without one."""
+    at = data.find(WORDS, 0, beside.LONGEST)
+    length = int.from_bytes(data[at - 4 : at]) if at >= 4 else 0
+    return data[at + len(WORDS) : at + 4 + length].decode("latin-1")
 
 
 def _known(made: Content, alpha: NDArray | None, full: Ends | None, corrected: str = "") -> Content:
@@ -296,6 +309,7 @@ def _tiff(data: bytes, reading: Reading) -> Content:
         note=PAGES if made.frames else made.note,
         corrected="axes" if named else "",
         full=made.full,
+        unit=made.unit,
     )
 
 
@@ -368,7 +382,7 @@ def known(made: Content, sha256: str = "") -> Facts:
         dtype=str(image.dtype),
         channels=channels,
         images=count,
-        full=None if made.full is None else (made.full[0][0], made.full[1][0]),
+        full=None if made.full is None else (min(made.full[0]), max(made.full[1])),
         unit=made.unit,
         group=made.group,
     )
