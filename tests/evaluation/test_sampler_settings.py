@@ -287,7 +287,7 @@ def test_what_a_verb_calls_so_itself_stays_its_own(
         made[verb.name] = verbs.Verb(verb.function, verb.name, verb.group, verbs.More()).arguments
     assert made["interpolate"]["steps"].help == "images a row, ends included."
     assert made["interpolate"]["steps"].default == 10
-    assert made["evaluate"]["steps"].help.endswith("; of the sampler.")
+    assert made["evaluate"]["steps"].help.endswith("; of the sampler (default: 50)")
     assert "brightness" in made["interpolate"]
     order = [*made["interpolate"]]
     assert order.index("run") < order.index("device") < order.index("temperature")
