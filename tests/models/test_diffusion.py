@@ -386,3 +386,7 @@ def test_models_complete(monkeypatch: pytest.MonkeyPatch) -> None:
         )
         torch.testing.assert_close(made[:, :, :8], images[:, :, :8].float() / 127.5 - 1)
         assert made.shape == images.shape
+    model = built("edm")
+    for other in ({"solver": "euler"}, {"tolerance": 0.1}, {"churn": 5.0}):
+        with pytest.raises(UserError, match="by ancestral steps, --steps and --guidance only"):
+            model.complete(images, keep, settings=model.settings(**other))

@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from genarium import recipes
 from genarium.contract import Attribute, Batch, Model, Noise, Spec, to_uint8
+from genarium.drawing.images import as_uint8
 from genarium.errors import UserError
 from genarium.evaluation.images import Stored
 from genarium.evaluation.scores.model import likelihood
+from genarium.latent import interpolate
 from genarium.models.flow.bijections import Bijection, Chain, Flatten, Scale
 from genarium.models.flow.couplings import CouplingNet
 from genarium.models.flow.dequantization import Uniform, Variational
 from genarium.models.flow.model import Flow
 from genarium.models.flow.settings import Denoised, Latents
 from genarium.models.row_noise import RowNoise
+from genarium.report.interpolations import interpolations_of
 
 FLOWS = ("realnvp", "glow", "spline-flow", "tarflow")
 SHAPES = [(1, 1, 2), (1, 14, 14), (3, 8, 12), (5, 7, 8), (2, 16, 3)]
@@ -266,6 +269,16 @@ def test_classes_change_what_is_said_and_drawn(name: str) -> None:
     assert not torch.equal(to_uint8(model.decode(other)), images)
     drawn = model.prior(5, torch.Generator().manual_seed(0), condition=torch.full((5,), 2))
     assert drawn[:, spec.dims :].argmax(1).tolist() == [2] * 5
+
+
+def test_ways_between_images_stay_as_far_from_0_as_their_ends() -> None:
+    spec = Spec(1, 8, 8, ("a", "b", "c"))
+    model, images = built("glow", spec, condition="class"), pictures(spec, 4)
+    shown = interpolations_of(model, ["encode", "decode"], images, seed=0)
+    assert shown.kind == "spherical"
+    codes = model.encode(images)
+    halfway = interpolate(codes[:2], codes[2:], 3, noise=spec.dims)[:, 1]  # the class goes straight
+    assert torch.equal(as_uint8(model.decode(halfway)), shown.images[:, 4])
 
 
 @pytest.mark.parametrize("name", FLOWS)

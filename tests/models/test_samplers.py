@@ -154,7 +154,7 @@ def test_progress_comes_to_its_end() -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return short_runs(tmp_path_factory.mktemp("runs"), (*FLAGS, "autoencoder"))
+    return short_runs(tmp_path_factory.mktemp("runs"), (*FLAGS, "autoencoder", "edm"))
 
 
 @pytest.mark.parametrize("name", sorted(FLAGS))
@@ -203,6 +203,9 @@ def test_flag_argument_and_setting_draw_the_same(
         ("pixelcnn", ["--temperature", "nan"], "--temperature 'nan': give a"),
         ("dcgan", ["--truncation", "0"], "--truncation '0': give a number above 0"),
         ("vae", ["--temprature", "1"], "flag --temprature is unknown: did you mean --temperature"),
+        ("edm", ["--tolerance", "0.1"], "--tolerance 0.1: .*dopri5, not of heun: leave it out"),
+        ("edm", ["--churn", "5"], "--churn 5: .* --solver edm, not of heun: leave it out"),
+        ("edm", ["--solver", "dopri5", "--steps", "5"], "--steps 5: .* as many as its --tolerance"),
     ],
 )
 def test_a_wrong_setting_is_one_line(
@@ -227,6 +230,11 @@ def test_in_python_a_setting_is_an_argument(runs: dict[str, Any]) -> None:
         runs["vae"].sample(2, settings=Truncation(1.0))
     with pytest.raises(UserError, match="which cannot sample"):
         genarium.sample(runs["autoencoder"], temperature=1)
+    # a whole settings object holds defaults too, which nobody asked for
+    edm = runs["edm"].model.settings
+    runs["edm"].with_settings(edm(steps=3, solver="euler"))
+    with pytest.raises(UserError, match="--churn 5"):
+        runs["edm"].with_settings(edm(churn=5.0))
 
 
 OWN = '''
@@ -249,7 +257,14 @@ def test_the_settings_of_an_own_model_are_flags_unimported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diffusion = {"steps", "solver", "guidance", "tolerance", "churn"}
-    assert sampling.declared().keys() == {"temperature", "truncation", "denoise", *diffusion}
+    others = {"temperature", "truncation", "denoise"}
+    assert sampling.declared().keys() == {*others, *diffusion}
+    # what several say alike is said once, with the default if they have the same
+    steps, temperature = (sampling.declared()[name].help for name in ("steps", "temperature"))
+    assert steps.count("of a diffusion model's solver") == 1
+    assert steps.endswith("(default: the recipe's)")
+    assert temperature.count("of a flow") == 1
+    assert temperature.endswith("(default: 1)")
     # of a setting that several declare the flag offers what any of them takes
     assert {"edm", "heun", "ancestral"} < {*sampling.declared()["solver"].choices}
     (tmp_path / "own_sampler.py").write_text(OWN)

@@ -100,7 +100,7 @@ def interpolate(
         between test images that the seed draws, the classes in turn).
     steps: images a row, ends included.
     linear: straight lines (default: spherical between samples, and between images whose codes are
-        noise too, as those of diffusion models).
+        noise too, as those of diffusion models and flows).
     seed: of the samples that numbers name, and of what is drawn.
     """
     import torch

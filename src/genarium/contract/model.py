@@ -69,6 +69,10 @@ class Settings:
         values = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
         return {name: value for name, value, default in values if value != default}
 
+    def unused(self) -> dict[str, str]:
+        """What does nothing beside the other settings, by name, and why: refused where given."""
+        return {}
+
     def __str__(self) -> str:
         """What is not at its default, as labels say it: "truncation 0.7"; "" if nothing."""
         shown = self.changed().items()

@@ -36,6 +36,7 @@ class Declared:
     name: str
     type: str
     help: str
+    default: str = ""
 
     @property
     def is_bool(self) -> bool:
@@ -59,17 +60,24 @@ class Declared:
 
 
 def declared() -> dict[str, Declared]:
-    """The settings of all models, by name; help of a name that two declare is that of both."""
-    results: dict[str, Declared] = {}
+    """The settings of all models, by name; help of a name that several declare is that of all."""
+    each: dict[str, list[Declared]] = {}
     for file in (*sorted(MODELS.rglob("*.py")), *plugins.files()):
         for setting in _scan(file, file.stat().st_mtime_ns):
-            before = results.get(setting.name)
-            if before is not None and before.help != setting.help:
-                setting = replace(setting, help=f"{before.help}; {setting.help}")
-            if before is not None and len(before.choices) > len(setting.choices):
-                setting = replace(setting, type=before.type)
-            results[setting.name] = setting
-    return results
+            each.setdefault(setting.name, []).append(setting)
+    return {name: _together(many) for name, many in each.items()}
+
+
+def _together(many: Sequence[Declared]) -> Declared:
+    """One setting for those of one name: each help once, with the default where it is one."""
+    texts = []
+    for text in dict.fromkeys(setting.help for setting in many):
+        defaults = {setting.default for setting in many if setting.help == text}
+        shown = defaults.pop() if len(defaults) == 1 else "the recipe's"
+        said = "default" in text or shown in ("", "False", "None")
+        texts.append(text if said else f"{text} (default: {shown})")
+    widest = max(many, key=lambda setting: len(setting.choices))
+    return replace(widest, help="; ".join(texts))
 
 
 @lru_cache(maxsize=512)
@@ -92,9 +100,8 @@ def _fields(tree: ast.Module) -> Iterator[Declared]:
                 name = part.target.id
                 help = texts.get(name, "").removesuffix(".")
                 default = "" if part.value is None else ast.unparse(part.value).strip("'")
-                if default and "default" not in help:
-                    help += f" (default: {default.removesuffix('.0')})"
-                yield Declared(name, ast.unparse(part.annotation), help)
+                default = default.removesuffix(".0")
+                yield Declared(name, ast.unparse(part.annotation), help, default)
 
 
 @contextmanager
@@ -120,7 +127,8 @@ def shown(progress: bool | Progress | None, n: int) -> Iterator[Progress | None]
 def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> Settings | None:
     """What was given, checked, as the settings of the run's model; None where nothing was.
 
-    Raises UserError for a setting that this model does not declare, and for a wrong value.
+    Raises UserError for a setting that this model does not declare, for one that does nothing
+    beside the others, and for a wrong value.
     """
     kind = run.model.settings
     if given is None or (isinstance(given, Mapping) and not given):
@@ -133,13 +141,17 @@ def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> S
                 f"settings: {type(given).__name__}: {run.path} is a {run.recipe.name}, whose "
                 f"sampler takes {wanted}"
             )
-        given = {name: getattr(given, name) for name in given.__dataclass_fields__}
+        given = given.changed()
     fields = fields_of(run)
     for name, value in given.items():
         if name not in fields:
             raise UserError(f"{flag_of(name)} {value}: {_known(run)}: leave it out")
     assert kind is not None
-    return kind(**{name: check(fields[name], value) for name, value in given.items()})
+    result = kind(**{name: check(fields[name], value) for name, value in given.items()})
+    for name, reason in result.unused().items():
+        if name in given:
+            raise UserError(f"{flag_of(name)} {given[name]}: {reason}: leave it out")
+    return result
 
 
 def fields_of(run: OpenedRun) -> dict[str, Field]:

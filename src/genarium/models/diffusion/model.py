@@ -45,6 +45,7 @@ from genarium.models.diffusion.predictions import Prediction
 from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.models.diffusion.times import TimeLaw
 from genarium.models.text_to_image.captions import NAME, one_caption
+from genarium.signatures import flag_of
 
 DROPPED = 0.1
 """Share of the images that are trained without their condition, for guidance (Ho & Salimans)."""
@@ -305,6 +306,10 @@ class Diffusion(Model):
         given the kept pixels. keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays.
         """
         known, used = self.pixels(images), self.used(settings)
+        for name, value in used.changed().items():
+            if name not in ("steps", "guidance") and value != "ancestral":
+                why = "images are completed by ancestral steps, --steps and --guidance only"
+                raise UserError(f"{flag_of(name)} {value}: {why}: leave it out")
         y = self.shown(len(known), condition, known)
         field = self.field(y, getattr(used, "guidance", 1.0))
         times = field.times(self.steps_back(used))

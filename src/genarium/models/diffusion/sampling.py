@@ -32,13 +32,16 @@ class FlowSampler(Settings):
         edm (random, of the recipe edm).
     guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
         condition further, at twice the evaluations (classifier-free guidance).
-    tolerance: of a diffusion model's solver dopri5, in place of steps (0.001).
+    tolerance: of a diffusion model's solver dopri5, in place of steps.
     """
 
     steps: PositiveInt = 10
     solver: Literal["euler", "heun", "ddim", "dpm++2m", "dopri5", "ancestral"] = "heun"
     guidance: NonNegativeFloat = 1.0
     tolerance: PositiveFloat = 1e-3
+
+    def unused(self) -> dict[str, str]:
+        return unused(self)
 
     def __str__(self) -> str:
         return described(self)
@@ -76,7 +79,7 @@ class EDMSampler(Settings):
         edm (random, of the recipe edm).
     guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
         condition further, at twice the evaluations (classifier-free guidance).
-    tolerance: of a diffusion model's solver dopri5, in place of steps (0.001).
+    tolerance: of a diffusion model's solver dopri5, in place of steps.
     churn: of the solver edm: how much noise it adds on its way, 0 for none (S_churn).
     """
 
@@ -85,6 +88,9 @@ class EDMSampler(Settings):
     guidance: NonNegativeFloat = 1.0
     tolerance: PositiveFloat = 1e-3
     churn: NonNegativeFloat = 40.0
+
+    def unused(self) -> dict[str, str]:
+        return unused(self)
 
     def __str__(self) -> str:
         return described(self)
@@ -117,6 +123,18 @@ def evaluations(settings: AnySampler) -> int | None:
         return None
     passes = 2 * settings.steps - 1 if settings.solver in TWICE else settings.steps
     return passes if settings.guidance == 1.0 else 2 * passes
+
+
+def unused(settings: AnySampler) -> dict[str, str]:
+    """What the solver does not look at, by name, and why."""
+    solver = settings.solver
+    if solver == "dopri5":
+        results = {"steps": "--solver dopri5 takes as many as its --tolerance needs"}
+    else:
+        results = {"tolerance": f"it is of --solver dopri5, not of {solver}"}
+    if solver != "edm":
+        results["churn"] = f"it is of --solver edm, not of {solver}"
+    return results
 
 
 def described(settings: AnySampler) -> str:

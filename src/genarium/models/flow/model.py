@@ -48,6 +48,7 @@ class Flow(Model):
     """
 
     settings: ClassVar[type[Settings] | None] = Latents
+    gaussian_codes = True  # shorter than draws, as `encode` adds no noise, but as far from 0 all
 
     def __init__(
         self,
