@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import genarium
@@ -257,10 +258,12 @@ def test_the_readme_as_it_is_written(
             Image.new("RGB", (40, 32), color).save(tmp_path / folder / f"{shade}.png")
     for name in ("one.png", "two.png"):
         Image.new("L", (28, 28)).save(tmp_path / name)
+    cells = np.random.default_rng(0).integers(0, 4096, (40, 16, 16, 4)).astype(np.uint16)
+    np.save(tmp_path / "cells.npy", cells)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     quick = text[text.index("## Quick start") : text.index("## Which one is better")]
     course = [words for words in commands(quick) if "--help" not in words]
-    assert len(course) == 14
+    assert len(course) == 16
     for words in course:
         assert cli.main([*words, *FEW.get(words[0], [])]) == 0, capsys.readouterr().err
     assert (tmp_path / "samples.png").is_file()
