@@ -112,6 +112,8 @@ def test_a_batch_reads_its_images_by_its_values() -> None:
         (lambda: Values("float32", (0.0,), (float("inf"),)), "range 0,inf"),
         (lambda: Values("uint16", (0.5,), (9.0,)), "whole numbers"),
         (lambda: Values("uint8", (0.0, 1.0), (9.0,)), "one pair"),
+        (lambda: Values("uint16", (0.0,), (70000.0,)), "0 to 65535"),
+        (lambda: Values("uint8", (-1.0,), (9.0,)), "0 to 255"),
         (lambda: Batch(EVERY_16), "uint16: give uint8"),
         (lambda: TWELVE.signed(EVERY_8), "uint8: give uint16"),
         (lambda: TWELVE.stored(EVERY_8), "give floats"),

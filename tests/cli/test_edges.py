@@ -283,3 +283,12 @@ def test_a_part_of_the_campaign_of_wrong_usages(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 tracebacks, 0 faults" in done.stdout
+
+
+def test_a_warning_of_the_data_is_said_once_with_a_picture(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "x.npy", np.full((30, 8, 8), 900, np.uint16))
+    out = str(tmp_path / "x.png")
+    assert main(["data", "show", str(tmp_path / "x.npy"), "--show", "0", "--out", out]) == 0
+    assert [record.message.count("(10 bits)") for record in caplog.records].count(1) == 1

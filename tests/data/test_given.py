@@ -188,3 +188,27 @@ def test_train_takes_them_and_knows_them_again(tmp_path):
     assert again.dataset().manifest == run.dataset().manifest
     with pytest.raises(UserError, match="is not what"):
         genarium.load(out, data=(images[1:], labels[1:])).dataset()
+
+
+@pytest.mark.parametrize(
+    "full", [(0, float("nan")), (5, 5), (0, 1, 2), "ab", 7, (0, float("inf")), (0, 70000), (-1, 9)]
+)
+def test_a_stated_range_is_two_numbers_of_the_type(full):
+    images, _ = numbered("uint16")
+    with pytest.raises(UserError, match=r"full=|0 to 65535"):
+        from_arrays(images, full=full)
+    with pytest.raises(UserError, match="unit=3"):
+        from_arrays(images, unit=3)
+
+
+class Breaking(Items):
+    def __getitem__(self, index):
+        if index == 7:
+            raise KeyError("no such\nslide")
+        return super().__getitem__(index)
+
+
+def test_what_an_item_raises_is_said_as_it_is(tmp_path):
+    items = Breaking(*numbered("uint16"))
+    with pytest.raises(UserError, match=r"item 7 raises KeyError \('no such"):
+        from_arrays(items, options=DataOptions(cache=tmp_path))

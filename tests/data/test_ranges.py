@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genarium.contract import EIGHT_BIT, Values
-from genarium.data import Collection, DataOptions, Part, Request, load, source
+from genarium.data import Collection, DataOptions, Part, Request, from_arrays, load, source
 from genarium.data.cache import cached
 from genarium.data.collection import conform, eight_bits
 from genarium.data.options import RangeRule
@@ -264,3 +264,8 @@ def test_the_cache_keeps_each_type_by_itself(tmp_path):
     expected = eight_bits(sets[0].train.images.numpy())
     assert np.array_equal(sets[1].train.images.numpy(), expected)
     assert len(list((tmp_path / "images").glob("kept-*"))) == 3
+
+
+def test_the_share_beyond_a_range_is_said_in_plain_figures(caplog):
+    from_arrays(np.full((30, 4, 4), 200, np.uint8), options=DataOptions(range="0,100"))
+    assert "100 % of train" in caplog.text

@@ -43,7 +43,7 @@ class Shown(Facts, Picture):
         from genarium.data.choice import fair_rows
         from genarium.drawing.points import SHOWN
 
-        dataset = load(self.source, self.options, progress=False)
+        dataset = load(self.source, self.options, progress=False, warn=False)  # said already
         rows = fair_rows(dataset.train, SHOWN if dataset.spec.planar else 64)
         return dataset, dataset.train.images[rows]
 

@@ -55,6 +55,9 @@ class Values:
                 raise UserError(f"range {low:g},{high:g}: the low end must lie below the high one")
             if self.integer and (low != int(low) or high != int(high)):
                 raise UserError(f"range {low:g},{high:g}: of {self.dtype} give whole numbers")
+            top = DTYPES[self.dtype][1]
+            if self.integer and (low < 0 or high > top):  # values would wrap around
+                raise UserError(f"range {low:g},{high:g}: values of {self.dtype} are 0 to {top:g}")
 
     @property
     def torch_dtype(self) -> torch.dtype:

@@ -32,6 +32,7 @@ def collect(
     *,
     progress: bool = True,
     expected: str = "",
+    warn: bool = True,
 ) -> tuple[Source, Collection, str]:
     """The source, its images as numpy arrays, and the manifest; imports no torch.
 
@@ -43,7 +44,8 @@ def collect(
     source = os.fspath(source)
     entry = find(source)
     collection = entry.read(Request(source, options, progress))
-    return entry, *finished(collection, options, source, entry.licence, expected=expected)
+    made = finished(collection, options, source, entry.licence, expected=expected, warn=warn)
+    return entry, *made
 
 
 def finished(
@@ -53,6 +55,7 @@ def finished(
     licence: str,
     *,
     expected: str = "",
+    warn: bool = True,
 ) -> tuple[Collection, str]:
     """What a source gave, as the options ask: all splits, size, labels, range; and its manifest."""
     collection = conform(complete(collection), options)
@@ -89,7 +92,7 @@ def finished(
     }
     if shown_as:
         collection.info["shown"] = shown_as
-    for warning in collection.info.get("warnings", ()):
+    for warning in collection.info.get("warnings", ()) if warn else ():
         log.warning("%s: %s", shown(source), warning)
     return collection, manifest
 
@@ -100,17 +103,18 @@ def load(
     *,
     progress: bool = True,
     expected: str = "",
+    warn: bool = True,
 ) -> Dataset:
     """A data set by the name of its source, or by the path of a folder or archive of images.
 
     Built once and cached where that takes time. UserError: the source does not exist, is broken
     beyond `max_bad`, leaks images between splits, or the cache cannot be written. expected: see
-    `collect`.
+    `collect`. warn: log what `info["warnings"]` holds.
     """
     from genarium.data.dataset import to_dataset
 
     entry, collection, manifest = collect(
-        source, options or DataOptions(), progress=progress, expected=expected
+        source, options or DataOptions(), progress=progress, expected=expected, warn=warn
     )
     name = collection.info.get("name", entry.name)
     return to_dataset(collection, name, manifest)

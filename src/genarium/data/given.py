@@ -14,6 +14,7 @@ the content.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,7 +37,7 @@ from genarium.data.registry import Request
 from genarium.data.resize import to_chw
 from genarium.data.sizes import chosen_size
 from genarium.data.stacks import read_stack
-from genarium.errors import UserError
+from genarium.errors import UserError, unreadable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,10 +94,21 @@ def from_arrays(
         where="from_arrays",
         classes=tuple(classes),
         layout=layout,
-        full=None if full is None else ((float(full[0]),), (float(full[1]),)),
+        full=None if full is None else _ends(full),
         unit=unit,
         name=name,
     )
+
+
+def _ends(full: Any) -> Ends:
+    """The range that a caller states, as a `Collection` has it."""
+    try:
+        low, high = (float(end) for end in full)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UserError(f"from_arrays: full={full!r}: give two numbers, as (0, 4095)")
+    return (low,), (high,)
 
 
 def dataset(
@@ -115,6 +127,8 @@ def dataset(
     from genarium.data.dataset import to_dataset
 
     options = options or DataOptions()
+    if not isinstance(unit, str):
+        raise UserError(f"{where}: unit={unit!r}: give a text")
     images, labels = _pair(value)
     try:
         with strict(), sound():
@@ -188,7 +202,7 @@ def _collection(
         raise Bad(f"{type(images).__name__}: give arrays, tensors, or a Sequence of images")
     if not len(images):
         raise Bad("there are none: give at least one image")
-    first, _ = _item(images[0])
+    first, _ = _item(_taken(images, 0))
     shape, dtype = _shape_of(first, options)
 
     def fresh() -> Reader:
@@ -197,7 +211,7 @@ def _collection(
         def fetch(start: int, stop: int) -> NDArray:
             rows = []
             for number in range(start, stop):
-                content, label = _item(images[number])
+                content, label = _item(_taken(images, number))
                 if label is not None:
                     known_labels[number] = label
                 rows.append(_same(content, number, shape, dtype, options))
@@ -288,6 +302,15 @@ def _of_list(items: Sequence[Any], labels: NDArray | None, options: DataOptions)
 
 
 # ------------------------------------------------------------------------ one item
+
+
+def _taken(items: Any, number: int) -> Any:
+    """An item of a caller's own sequence; whatever its code raises is the caller's to see."""
+    try:
+        return items[number]
+    except unreadable() as error:
+        said = " ".join(str(error).split())[:200]
+        raise Bad(f"item {number} raises {type(error).__name__} ({said})") from error
 
 
 def _item(item: Any) -> tuple[Content, Any]:

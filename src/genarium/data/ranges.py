@@ -102,7 +102,7 @@ def _clipped(beyond: dict[str, float], rule: RangeRule) -> str:
     asked = rule.kind in ("percentile", "given")
     if max(beyond.values(), default=0.0) <= (0.0 if asked else FEW):
         return ""
-    each = ", ".join(f"{100 * share:.2g} % of {split}" for split, share in beyond.items())
+    each = ", ".join(f"{100 * share:.3g} % of {split}" for split, share in beyond.items())
     return f"values beyond the range become its ends: {each}"
 
 
