@@ -20,6 +20,7 @@ from genarium.evaluation.metrics.inception_score import inception_score
 from genarium.evaluation.scores.model import reconstruction, spread_of
 from genarium.evaluation.scores.registry import standard_error
 from genarium.evaluation.scores.translation import _distance
+from genarium.report.families import meaning
 
 
 def test_the_error_of_a_mean_is_the_deviation_over_the_root_of_n() -> None:
@@ -38,10 +39,30 @@ class Off(nn.Module):
 
     def __init__(self, errors: Tensor):
         super().__init__()
-        self.errors = errors
+        self.errors, self.latent = errors, 2
 
     def reconstruct(self, images: Tensor) -> Tensor:
         return from_uint8(images) + 2 * self.errors.view(-1, 1, 1, 1)
+
+
+def test_reconstructions_from_codes_as_large_as_the_image_are_not_ranked_beside_others() -> None:
+    """A diffusion model gives an image back before it has learnt anything."""
+    context: dict[str, Any] = {
+        "batch": 8,
+        "heldout": {"count": 4, "split": "test", "sha256": "0"},
+    }
+    images = Stored(torch.full((4, 1, 4, 4), 100, dtype=torch.uint8))
+    small, large = Off(torch.full((4,), 0.1)), Off(torch.full((4,), 0.1))
+    small.latent, large.latent = 15, 16
+    of_small = reconstruction(small, images, context, lambda *_: None)
+    of_large = reconstruction(large, images, context, lambda *_: None)
+    for a, b in zip(of_small, of_large, strict=True):
+        assert a.value == b.value
+        assert b.basis == {**a.basis, "code": "not smaller than the image"}
+    assert "code" not in of_small[0].basis
+    assert "code not smaller" in of_large[0].note
+    keeps = "show what its code keeps"
+    assert not any(keeps in text for text in meaning(("explicit", "path"), ["reconstruct"]))
 
 
 def test_the_error_of_a_psnr_is_that_of_the_mse_times_its_slope() -> None:

@@ -366,6 +366,13 @@ def test_what_cannot_be_is_refused_in_one_line(
         recipes.get(name)(spec, **arguments)
 
 
+def test_no_condition_is_called_none_as_in_diffusion() -> None:
+    for name in ("none", ""):  # empty in runs of before
+        assert not built("glow", Spec(1, 8, 8, ("a", "b")), condition=name).conditional
+    defaults = {recipes.get(name).defaults()["condition"] for name in (*FLOWS, "flow-matching")}
+    assert defaults == {"none"}
+
+
 def test_denoising_without_noise_is_refused() -> None:
     model = built("tarflow", Spec(1, 8, 8))
     with pytest.raises(UserError, match="--denoise: this model was trained without --noise"):

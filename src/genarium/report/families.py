@@ -77,8 +77,12 @@ FAMILIES: dict[tuple[str, ...], Family] = {
         "equation (by a solver with a tolerance and random signs for the trace, both said with the "
         "figure), or it is a variational bound of a chain of steps. A sample takes several passes "
         "of the network; how many is part of the model's name here, for quality and speed both "
-        "follow from it. A model of few images reproduces them: see the section on copying.",
-        frozenset({"sample", "encode", "decode", "prior", "estimate_log_prob", "elbo"}),
+        "follow from it. A code has as many numbers as the image, so a reconstruction shows how "
+        "exactly the solver leads there and back, also before any training, and is not ranked "
+        "beside those from small codes. A model of few images reproduces them: see the section on "
+        "copying.",
+        frozenset({"sample", "encode", "decode", "prior", "estimate_log_prob", "elbo"})
+        | {"reconstruct"},
     ),
     ("implicit",): Family(
         "Implicit density",

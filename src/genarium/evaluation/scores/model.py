@@ -224,9 +224,20 @@ def reconstruction(
     if not torch.isfinite(each).all():
         raise Undefined("reconstruction MSE: the model gave pixels that are not finite")
     values = heldout.values
-    over = "" if values.eight_bit else f"[0,1] is {values.span}"
+    notes = [] if values.eight_bit else [f"[0,1] is {values.span}"]
+    basis: dict[str, str | int] = {}
+    latent = getattr(model, "latent", None)
+    if isinstance(latent, int) and latent >= part[0].numel():  # nothing has to be lost
+        basis = {"code": "not smaller than the image"}
+        notes.append("from a code not smaller than the image")
     mse = _mean_over(
-        "reconstruction MSE", each, context, better="lower", unit="per pixel on [0,1]", note=over
+        "reconstruction MSE",
+        each,
+        context,
+        better="lower",
+        unit="per pixel on [0,1]",
+        note="; ".join(notes),
+        basis=basis,
     )
     if error == 0:  # without loss: the ratio is infinite
         return [mse]

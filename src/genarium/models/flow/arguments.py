@@ -46,8 +46,8 @@ Blocks = Annotated[NonNegativeInt, Help("residual blocks of a coupling's network
 ConditionName = Annotated[
     str,
     Help(
-        "condition on: class (the labels), attributes (the factors of the data), or the name of a "
-        "vector that goes with each image; empty: on nothing."
+        "condition on: none, class (the labels), attributes (the factors of the data), or the name "
+        "of a vector that goes with each image."
     ),
 ]
 
@@ -59,7 +59,7 @@ class Common(TypedDict):
     """What all of them take."""
 
     alpha: Annotated[Alpha, Default(ALPHA)]
-    condition: Annotated[ConditionName, Default("")]
+    condition: Annotated[ConditionName, Default("none")]
     levels: Annotated[Levels, Default(None)]
     lr: Annotated[LearningRate, Default(2e-3)]
 

@@ -112,9 +112,9 @@ class Flow(Model):
 
     # Likelihood ----------------------------------------------------------------------------
 
-    def _levels_of(self, images: Tensor) -> Tensor:
-        """Stored [B,C,H,W] -> levels 0 .. L-1, int64. Not the capability `HasLevels`: the density
-        is of levels with noise, so no code of images follows from it."""
+    def _quantized(self, images: Tensor) -> Tensor:
+        """Stored [B,C,H,W] -> levels 0 .. L-1, int64. Not `HasLevels`: the density is of numbers
+        made from them, and gives no code of files to lay beside a PNG's size."""
         return self.spec.values.quantize(images, self.levels)
 
     def log_prob(self, images: Tensor, condition: Condition = None) -> Tensor:
@@ -126,7 +126,7 @@ class Flow(Model):
         takes y from their prior.
         """
         noise = RowNoise.of_images(images)
-        t, ln_q = self.dequantization(self._levels_of(images), noise)
+        t, ln_q = self.dequantization(self._quantized(images), noise)
         conditioning = self.conditioning
         if condition is None and self.conditional:
             each = [self.log_density(t, y) for y in self._each_class(len(t))]
@@ -181,7 +181,7 @@ class Flow(Model):
         Nothing is drawn, and `decode` gives the images back. Without a condition y is the class
         that makes the image likeliest (`classify`), or the mean of the rows that the model keeps.
         """
-        t = self.dequantization.middle(self._levels_of(images))
+        t = self.dequantization.middle(self._quantized(images))
         y = self._condition(images, condition)
         z, _ = self.flow(t, y)
         return z if y is None else torch.cat([z, y], 1)
@@ -207,7 +207,7 @@ class Flow(Model):
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:
         """The class y with the largest p(x|y), [B] int64, at the middles of the levels."""
-        t = self.dequantization.middle(self._levels_of(images))
+        t = self.dequantization.middle(self._quantized(images))
         each = [self.log_density(t, y) for y in self._each_class(len(t))]
         return torch.stack(each, 1).argmax(1)
 

@@ -114,8 +114,8 @@ def scaled(levels: int, alpha: float) -> Bijection:
 
 
 def conditioning(spec: Spec, name: str) -> Conditioning:
-    """What `--condition NAME` asks for, nothing where it is empty."""
-    return conditioning_of(spec, name) if name else Conditioning()
+    """What `--condition NAME` asks for."""
+    return Conditioning() if name in ("none", "") else conditioning_of(spec, name)
 
 
 def expect_levels(spec: Spec) -> None:
