@@ -118,7 +118,7 @@ class Batch:
 def quantize(images: Tensor, levels: int) -> Tensor:
     """uint8 -> grey levels 0 .. levels-1 (int64): floor(x·levels/256)."""
     _expect_uint8(images, "quantize")
-    return (images.to(torch.int64) * levels) >> 8
+    return EIGHT_BIT.quantize(images, levels)
 
 
 def _expect_uint8(images: Tensor, where: str) -> None:
@@ -142,11 +142,7 @@ def from_levels(levels: Tensor, n: int) -> Tensor:
     values ceil(256·k/n) .. ceil(256·(k+1)/n) - 1 of level k, the bin's nearest one.
     """
     every = torch.arange(n, device=levels.device)
-    even = dequantize(every, n)
-    grey = to_uint8(even).to(torch.int64)
-    least, most = -((-256 * every) // n), -((-256 * (every + 1)) // n) - 1
-    held = torch.minimum(torch.maximum(grey, least), most)
-    return torch.where(grey == held, even, from_uint8(held.to(torch.uint8)))[levels]
+    return EIGHT_BIT.from_levels(every.view(1, 1, -1), n).flatten()[levels]
 
 
 def to_uint8(x: Tensor) -> Tensor:
@@ -156,10 +152,10 @@ def to_uint8(x: Tensor) -> Tensor:
     """
     if not x.is_floating_point():
         raise UserError(f"to_uint8: {x.dtype}: give floats on [-1, 1]".replace("torch.", ""))
-    return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return EIGHT_BIT.stored(x)
 
 
 def from_uint8(images: Tensor) -> Tensor:
     """uint8 -> floats on [-1, 1]: x/127.5 - 1. Raises UserError for other types."""
     _expect_uint8(images, "from_uint8")
-    return images.to(torch.float32) / 127.5 - 1.0
+    return EIGHT_BIT.signed(images)

@@ -60,8 +60,9 @@ class Settings:
 
     A subclass is a small frozen dataclass. Its fields, typed as a recipe's arguments are (checked,
     with a default that changes nothing), become flags of every verb that samples; the `name: text`
-    lines of its docstring are their help. Those of all models are read from the source, unimported,
-    so name this class as its only base.
+    lines of its docstring are their help, or a `NAME = Help("...")` of the module that their type
+    carries, `Annotated[int, NAME]`. Those of all models are read from the source, unimported, so
+    name this class itself among the bases, as the last one.
     """
 
     def changed(self) -> dict[str, Any]:

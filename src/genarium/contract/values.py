@@ -106,6 +106,10 @@ class Values:
         of = "" if n == self.levels else f" of {self.levels:,}"
         return f"{n:,}{of} levels, {self.span}"
 
+    def whole_in_words(self) -> str:
+        """What whole numbers are, for a density of all of them with noise within each."""
+        return self.levels_in_words(self.levels) if self.levels else f"whole numbers, {self.span}"
+
     def check(self, images: Tensor, where: str) -> None:
         """UserError unless the images are stored as these values are."""
         if images.dtype != self.torch_dtype:

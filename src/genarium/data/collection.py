@@ -199,6 +199,10 @@ def _pooled(full: Ends | None, channels: int) -> Ends | None:
     return (min(full[0]),), (max(full[1]),)
 
 
+OF_SIXTEEN = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
+"""The 8-bit value of each of 16 bits: x/257, rounded."""
+
+
 def eight_bits(images: NDArray) -> NDArray[np.uint8]:
     """uint16 -> uint8 by x/257, rounded, as 16-bit files were read before they were kept."""
     if images.dtype == np.uint8:
@@ -210,7 +214,7 @@ def eight_bits(images: NDArray) -> NDArray[np.uint8]:
         )
     out = np.empty(images.shape, np.uint8)
     for rows in chunks(images):
-        out[rows] = (images[rows].astype(np.uint32) + 128) // 257
+        out[rows] = OF_SIXTEEN[images[rows]]
     return out
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from genarium.data import formats
+from genarium.data.collection import OF_SIXTEEN
 from genarium.data.formats import BROKEN, Bad, strict
 
 __all__ = ["SUFFIXES", "Bad", "Facts", "decode", "flatten", "open_image", "strict"]
@@ -53,7 +54,6 @@ UPRIGHT = {
 }
 
 one_at_a_time = threading.Lock()
-_to_eight = ((np.arange(65536, dtype=np.uint32) + 128) // 257).astype(np.uint8)
 
 
 class Facts(NamedTuple):
@@ -254,7 +254,7 @@ def _of_sixteen(image: Image.Image, inverted: bool) -> tuple[Image.Image, int]:
         if inverted:
             wide = 65535 - wide
         brightest = max(brightest, int(wide.max(initial=0)))
-        out[rows] = _to_eight[wide]
+        out[rows] = OF_SIXTEEN[wide]
     grey = Image.fromarray(out)
     if alpha is None or alpha.min(initial=255):
         return grey, brightest

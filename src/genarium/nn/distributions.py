@@ -266,10 +266,9 @@ class Gaussian(Likelihood):
         logs = [math.log(2.0 / count if unit is None else unit) for count in self.counts]
         self.log_unit = sum(logs) / len(logs)
         if not values.eight_bit:
-            levels = values.levels_in_words(values.levels) if values.levels else "levels"
-            words = levels if values.levels else f"whole numbers, {values.span}"
+            words, floats = values.whole_in_words(), self.floats.format(values.span)
             bound = "(lower bound: Gaussian density of uniformly dequantized levels)"
-            self.density = f"{words} {bound}" if values.integer else self.floats.format(values.span)
+            self.density = f"{words} {bound}" if values.integer else floats
         self.scaled = nn.Parameter(torch.tensor(log_variance / self.GAIN))
 
     @property

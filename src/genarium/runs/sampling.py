@@ -83,12 +83,13 @@ def _together(many: Sequence[Declared]) -> Declared:
 @lru_cache(maxsize=512)
 def _scan(file: Path, stamp: int) -> tuple[Declared, ...]:
     text = file.read_text(encoding="utf-8")
-    if f"({BASE})" not in text and f".{BASE})" not in text:
+    if f"{BASE})" not in text:
         return ()
     return tuple(_fields(ast.parse(text, filename=str(file))))
 
 
 def _fields(tree: ast.Module) -> Iterator[Declared]:
+    helps = _helps(tree)
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -97,11 +98,31 @@ def _fields(tree: ast.Module) -> Iterator[Declared]:
         texts = argument_help(ast.get_docstring(node) or "")
         for part in node.body:
             if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
-                name = part.target.id
-                help = texts.get(name, "").removesuffix(".")
+                name, (kind, *notes) = part.target.id, _annotated(part.annotation)
+                carried = next((helps[note] for note in notes if note in helps), "")
+                help = texts.get(name, carried).removesuffix(".")
                 default = "" if part.value is None else ast.unparse(part.value).strip("'")
                 default = default.removesuffix(".0")
-                yield Declared(name, ast.unparse(part.annotation), help, default)
+                yield Declared(name, kind, help, default)
+
+
+def _annotated(annotation: ast.expr) -> list[str]:
+    """The type, then the notes of Annotated[type, note ...], as the source has them."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=parts)):
+            return [ast.unparse(part) for part in parts]
+    return [ast.unparse(annotation)]
+
+
+def _helps(tree: ast.Module) -> dict[str, str]:
+    """The texts of a module's `NAME = Help("...")`, which several settings may carry."""
+    return {
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value.args[0])
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "Help"
+    }
 
 
 @contextmanager

@@ -114,10 +114,7 @@ def likelihood(
         dims = part[0].numel()
         report("likelihood", done, len(heldout))
     nats = -torch.cat([value.double().cpu() for value in values])
-    infinite = int((~torch.isfinite(nats)).sum())
-    if infinite:
-        raise Undefined(f"{name}: not finite for {infinite} of {len(heldout)} images")
-    density = str(getattr(model, "density", "")) or "a density that the model does not name"
+    density = _density(model, nats, name)
     bits = bits_per_dim(nats, dims)
     mean = nats.mean().item()
     return [
@@ -132,6 +129,14 @@ def likelihood(
         ),
         *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
     ]
+
+
+def _density(model: nn.Module, nats: Tensor, name: str) -> str:
+    """What the likelihoods `nats` [N] are of, in words; Undefined where some are not finite."""
+    infinite = int((~torch.isfinite(nats)).sum())
+    if infinite:
+        raise Undefined(f"{name}: not finite for {infinite} of {len(nats)} images")
+    return str(getattr(model, "density", "")) or "a density that the model does not name"
 
 
 def _estimated(
@@ -152,10 +157,7 @@ def _estimated(
         dims = part[0].numel()
         report("likelihood", done, len(some))
     nats, name = -torch.cat(values), "bits/dim (estimate)"
-    infinite = int((~torch.isfinite(nats)).sum())
-    if infinite:
-        raise Undefined(f"{name}: not finite for {infinite} of {len(some)} images")
-    density = str(getattr(model, "density", "")) or "a density that the model does not name"
+    density = _density(model, nats, name)
     context = {**context, "heldout": {**context["heldout"], "count": len(some)}}
     how = f"by {model.estimator}, 1 draw an image"
     return [

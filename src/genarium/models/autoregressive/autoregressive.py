@@ -29,7 +29,6 @@ from genarium.contract import (
     Spec,
     Step,
     dequantize,
-    from_levels,
     part_of,
 )
 from genarium.errors import UserError
@@ -249,10 +248,7 @@ class Autoregressive(Model):
 
     def _image(self, levels: Tensor) -> Tensor:
         """Levels [B,C,H,W] -> the image that has them, on [-1, 1]."""
-        values = self.spec.values
-        if values.eight_bit:
-            return from_levels(levels, self.levels)
-        return values.from_levels(levels, self.levels)
+        return self.spec.values.from_levels(levels, self.levels)
 
     def _embed(self, levels: Tensor) -> Tensor:
         return dequantize(levels, self.levels).to(next(self.parameters()).dtype)

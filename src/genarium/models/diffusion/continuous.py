@@ -27,8 +27,7 @@ class Continuous(Diffusion):
         if not values.integer:
             self.density = f"floats, {values.span} (density of their share of the range)"
         elif not values.eight_bit:
-            named = values.levels_in_words(values.levels)
-            words = named if values.levels else f"whole numbers, {values.span}"
+            words = values.whole_in_words()
             self.density = f"{words} (lower bound: density of uniformly dequantized levels)"
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from genarium.contract import Settings
 from genarium.models.diffusion import solvers
 from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt
+from genarium.signatures import Help
 
 STOCHASTIC = ("edm", "ancestral")
 """Solvers that draw noise on their way: their images have no code."""
@@ -21,90 +22,76 @@ TWICE = ("heun", "edm")
 """Solvers with two evaluations a step, but for the last."""
 
 
-@dataclass(frozen=True)
-class FlowSampler(Settings):
-    """How flow matching samples.
+STEPS = Help(
+    "of a diffusion model's solver, each an evaluation of the network, of heun and edm two "
+    "(flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1)."
+)
+SOLVER = Help(
+    "of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m (second "
+    "order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or edm "
+    "(random, of the recipe edm)."
+)
+GUIDANCE = Help(
+    "of a conditional diffusion model: 1 samples what was learnt, more follows the condition "
+    "further, at twice the evaluations (classifier-free guidance)."
+)
+TOLERANCE = Help("of a diffusion model's solver dopri5, in place of steps.")
 
-    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
-        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
-    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
-        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
-        edm (random, of the recipe edm).
-    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
-        condition further, at twice the evaluations (classifier-free guidance).
-    tolerance: of a diffusion model's solver dopri5, in place of steps.
-    """
 
-    steps: PositiveInt = 10
-    solver: Literal["euler", "heun", "ddim", "dpm++2m", "dopri5", "ancestral"] = "heun"
-    guidance: NonNegativeFloat = 1.0
-    tolerance: PositiveFloat = 1e-3
+class Solves:
+    """Settings that name a solver: what it does not look at, and the label of its samples."""
 
     def unused(self) -> dict[str, str]:
+        assert isinstance(self, AnySampler)
         return unused(self)
 
     def __str__(self) -> str:
+        assert isinstance(self, AnySampler)
         return described(self)
 
 
 @dataclass(frozen=True)
-class DDPMSampler(Settings):
-    """How DDPM samples.
+class FlowSampler(Solves, Settings):
+    """How flow matching samples."""
 
-    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
-        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
-    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
-        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
-        edm (random, of the recipe edm).
-    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
-        condition further, at twice the evaluations (classifier-free guidance).
-    """
-
-    steps: PositiveInt = 50
-    solver: Literal["ddim", "dpm++2m", "ancestral"] = "ddim"
-    guidance: NonNegativeFloat = 1.0
-
-    def __str__(self) -> str:
-        return described(self)
+    steps: Annotated[PositiveInt, STEPS] = 10
+    solver: Annotated[
+        Literal["euler", "heun", "ddim", "dpm++2m", "dopri5", "ancestral"], SOLVER
+    ] = "heun"
+    guidance: Annotated[NonNegativeFloat, GUIDANCE] = 1.0
+    tolerance: Annotated[PositiveFloat, TOLERANCE] = 1e-3
 
 
 @dataclass(frozen=True)
-class EDMSampler(Settings):
+class DDPMSampler(Solves, Settings):
+    """How DDPM samples."""
+
+    steps: Annotated[PositiveInt, STEPS] = 50
+    solver: Annotated[Literal["ddim", "dpm++2m", "ancestral"], SOLVER] = "ddim"
+    guidance: Annotated[NonNegativeFloat, GUIDANCE] = 1.0
+
+
+@dataclass(frozen=True)
+class EDMSampler(Solves, Settings):
     """How EDM samples.
 
-    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
-        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
-    solver: of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m
-        (second order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or
-        edm (random, of the recipe edm).
-    guidance: of a conditional diffusion model: 1 samples what was learnt, more follows the
-        condition further, at twice the evaluations (classifier-free guidance).
-    tolerance: of a diffusion model's solver dopri5, in place of steps.
     churn: of the solver edm: how much noise it adds on its way, 0 for none (S_churn).
     """
 
-    steps: PositiveInt = 18
-    solver: Literal["euler", "heun", "edm", "ddim", "dpm++2m", "dopri5", "ancestral"] = "heun"
-    guidance: NonNegativeFloat = 1.0
-    tolerance: PositiveFloat = 1e-3
+    steps: Annotated[PositiveInt, STEPS] = 18
+    solver: Annotated[
+        Literal["euler", "heun", "edm", "ddim", "dpm++2m", "dopri5", "ancestral"], SOLVER
+    ] = "heun"
+    guidance: Annotated[NonNegativeFloat, GUIDANCE] = 1.0
+    tolerance: Annotated[PositiveFloat, TOLERANCE] = 1e-3
     churn: NonNegativeFloat = 40.0
-
-    def unused(self) -> dict[str, str]:
-        return unused(self)
-
-    def __str__(self) -> str:
-        return described(self)
 
 
 @dataclass(frozen=True)
 class MeanFlowSampler(Settings):
-    """How mean-flow samples.
+    """How mean-flow samples."""
 
-    steps: of a diffusion model's solver, each an evaluation of the network, of heun and edm two
-        (flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1).
-    """
-
-    steps: PositiveInt = 1
+    steps: Annotated[PositiveInt, STEPS] = 1
 
     def __str__(self) -> str:
         return counted(self.steps, "evaluation")
