@@ -67,7 +67,7 @@ class Studio:
         self.quick, self.slow = Turns(), Turns()
         self.diagnoses = Diagnoses()
         self._effects: dict[tuple[str, int], Effects] = {}
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
 
     def effects(self, name: str, step: int | None) -> Effects:
         """The effects of a model, whose measuring is started."""
@@ -81,6 +81,17 @@ class Studio:
                 found = Effects(run, describe.columns(run), self.quick)
                 self._effects[name, run.step] = found
             return found
+
+    def read(self, ask: asked.Which) -> None:
+        """Read the data of a run where a view needs them, before it takes a turn: that may be long,
+        and others go on."""
+        run = self.shelf.model(ask.run, ask.step)
+        named = [*ask.model_dump().values()]
+        named += [name for value in named if isinstance(value, list) for name in value]
+        test = any(isinstance(name, str) and name.startswith("test:") for name in named)
+        if test or ("prior" not in run.capabilities and "sample" not in run.capabilities):
+            with self._reading:
+                run.dataset()
 
     def close(self) -> None:
         self.trainings.close()
@@ -143,6 +154,7 @@ def _explore(api: FastAPI, studio: Studio) -> None:
     views = studio.views
 
     def reply(turns: Turns, ask: asked.Which, made: Callable[[], bytes]) -> Response:
+        studio.read(ask)
         with turns.turn(ask.channel, ask.number):
             return Response(made(), media_type=TYPE, headers=NO_STORE)
 
@@ -173,6 +185,7 @@ def _explore(api: FastAPI, studio: Studio) -> None:
     def file(kind: str, ask: asked.Walked) -> Response:
         if kind not in FILES:
             raise HTTPException(404)
+        studio.read(ask)
         with studio.slow.turn():
             return Response(views.walk(ask, kind), media_type=FILES[kind], headers=NO_STORE)
 
@@ -231,6 +244,7 @@ def _pictures(api: FastAPI, studio: Studio) -> None:
         if view not in each:
             raise HTTPException(404)
         turns, made = each[view]
+        studio.read(ask)
         with turns.turn(ask.channel, ask.number):
             return Response(made(ask), media_type=TYPE, headers=NO_STORE)
 
