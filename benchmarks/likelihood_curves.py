@@ -2,7 +2,7 @@
 
     python benchmarks/likelihood_curves.py binary --from DIR        # MNIST, statically binarized
     python benchmarks/likelihood_curves.py grey --from DIR          # Fashion-MNIST, 256 levels
-    python benchmarks/likelihood_curves.py families --from DIR      # MNIST, 256 levels, every family
+    python benchmarks/likelihood_curves.py families --from DIR     # MNIST, 256 levels, all families
 
 Each net gets the same time, `--minutes`, on `--threads` processor cores. Time is the process's own
 processor time divided by the cores: that of the clock on an idle machine, and no less fair on one
