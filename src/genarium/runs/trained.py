@@ -17,6 +17,7 @@ from genarium.contract import (
     Completes,
     Decodes,
     Estimate,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLogProb,
@@ -282,8 +283,8 @@ class Trained(OpenedRun):
         estimate.
 
         seed: of the ELBO's samples and the estimate's draws. k: importance samples an image, for a
-        bound that closes on ln p(x) as k grows, or draws an image, for an estimate. Raises
-        UserError for a model without a likelihood, or k > 1 of an exact one.
+        bound that closes on ln p(x) as k grows, or draws an image, for an estimate and the bound of
+        a chain. Raises UserError for a model without a likelihood, or k > 1 of an exact one.
         """
         return self.likelihoods(images, seed, condition, k).value
 
@@ -293,7 +294,8 @@ class Trained(OpenedRun):
     ) -> Estimate:
         """`score`, with the standard error of the draws of an estimate, [N] nats each.
 
-        The error is 0 of an exact likelihood, and NaN of a bound, and of one draw.
+        The error is 0 of an exact likelihood, and NaN of one draw, and of a bound that importance
+        samples tighten.
         """
         kind = likelihood_of(self.capabilities)
         if kind is None:
@@ -317,6 +319,8 @@ class Trained(OpenedRun):
             elif kind == "log_prob":
                 nats = cast(HasLogProb, self.model).log_prob(some, own)
                 error = torch.zeros_like(nats)
+            elif isinstance(self.model, EstimatesElbo):
+                nats, error = self.model.estimate_elbo(some, own, k=k, generator=generator)
             else:
                 nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
                 error = torch.full_like(nats, math.nan)

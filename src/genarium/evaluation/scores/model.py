@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genarium.contract import (
     Clusters,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLevels,
@@ -102,6 +103,8 @@ def likelihood(
     name, kind = ("bits/dim", "exact") if exact else ("bits/dim (upper bound)", "from the ELBO")
     if k > 1:
         kind = f"from the importance-weighted bound of {k} samples"
+    elif isinstance(model, EstimatesElbo):
+        kind = f"from the ELBO by {model.estimator}, 1 draw an image"
     generator = torch.Generator().manual_seed(context["seed"])
     values, files = [], []
     for done, part in stored(heldout, context["batch"], device_of(model)):
