@@ -66,6 +66,7 @@ class Monitor:
         self.costs: dict[str, float] = {}  # of a part, the last time; "look" is samples of a grid
         self._probes: Probes | None = None
         self._before: list[Tensor] = []
+        self._start: list[float] = []  # norms of the players' weights at the start
         self._step, self._mark, self._paused = -1, 0.0, 0.0
 
     def __call__(self, trainer: Trainer) -> None:
@@ -104,8 +105,11 @@ class Monitor:
             course = courses.of_rows(rows)
             self.readings, self.losses = [*course.readings], [*course.losses]
             self.diagnoses = said(rows)
+            if trainer.step == 1:
+                self._start = [flat(player).norm().item() for player in trainer.players]
             for row in rows:
                 if row.get("event") == courses.EVENT:
+                    self._start = row["start"]
                     self.trained = row["trained"]
                     self.spent |= row["spent"]
                     self.since |= row["since"]
@@ -175,6 +179,7 @@ class Monitor:
                 "values": values,
                 "trained": round(self.trained, 4),
                 "spent": {part: round(seconds, 4) for part, seconds in self.spent.items()},
+                "start": self._start,
                 "since": {part: round(seconds, 4) for part, seconds in self.since.items()},
             }
         )
@@ -182,7 +187,7 @@ class Monitor:
     def _numbers(self, trainer: Trainer) -> dict[str, float]:
         probes = self._probes
         assert probes is not None
-        result = probes.players(trainer.players, self._before)
+        result = probes.players(trainer.players, self._before, self._start)
         if not self.readings and min(trainer.model.spec.shape[1:]) > 2:
             result |= probes.data()
         if trainer.engine.world > 1:  # a forward pass may need the other processes

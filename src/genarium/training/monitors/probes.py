@@ -22,7 +22,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Encodes, HasPosterior, Judges, Model, Reconstructs, Samples
+from genarium.contract import Batch, Encodes, HasPosterior, Judges, Model, Reconstructs, Samples
 from genarium.nn.distributions import kl_standard_normal
 from genarium.nn.norm import several_processes
 from genarium.training.batches import TrainingData
@@ -110,34 +110,48 @@ class Probes:
             "data/images": float(len(self.train)),
         }
 
-    def players(self, players: Sequence[Player], before: Sequence[Tensor]) -> Numbers:
+    def players(
+        self, players: Sequence[Player], before: Sequence[Tensor], start: Sequence[float]
+    ) -> Numbers:
         """gradient: its norm in the last turn. update: |Δw| / |w| of the last step; before: the
-        weights of each player before it, flat, or nothing."""
+        weights of each player before it, flat, or nothing. growth: |w| over that at the start,
+        whose norms are in `start`, or nothing. rate: the learning rate."""
         result: Numbers = {}
         for number, player in enumerate(players):
-            start = f"player/{player.phase.name}/"
+            name = f"player/{player.phase.name}/"
+            now = flat(player)
+            size = now.norm().clamp_min(1e-12)
             grads = [p.grad.float() for p in player.parameters if p.grad is not None]
             if grads:
                 norms = torch.stack(torch._foreach_norm(grads))
-                result[start + "gradient"] = norms.norm().item()
+                result[name + "gradient"] = norms.norm().item()
             if before:
-                now = flat(player)
-                size = before[number].norm().clamp_min(1e-12)
-                result[start + "update"] = ((now - before[number]).norm() / size).item()
-            result[start + "rate"] = player.rate
+                result[name + "update"] = ((now - before[number]).norm() / size).item()
+            if start:
+                result[name + "growth"] = size.item() / max(start[number], 1e-12)
+            result[name + "rate"] = player.rate
         return result
 
     def losses(self, step: int) -> Numbers:
         """loss/train and loss/heldout: the summed loss in evaluation mode, same images and same
         noise each time; nothing for several players, whose losses do not add up."""
-        playing = [phase for phase in self.model.phases if phase.plays(step)]
-        if len(playing) != 1 or isinstance(self.model, Judges):
+        playing = self.alone(step)
+        if playing is None:
             return {}
-        result: Numbers = {}
-        for name, fixed in self.fixed.items():
-            losses = self.model.step(fixed.batch(self.engine.device), playing[0].name).losses
-            result[f"loss/{name}"] = sum(v.float().sum().item() for v in losses.values())
-        return result
+        return {
+            f"loss/{name}": self.loss(fixed.batch(self.engine.device), playing)
+            for name, fixed in self.fixed.items()
+        }
+
+    def alone(self, step: int) -> str | None:
+        """The phase that plays at a step, None where several do, or against each other."""
+        playing = [phase.name for phase in self.model.phases if phase.plays(step)]
+        return playing[0] if len(playing) == 1 and not isinstance(self.model, Judges) else None
+
+    def loss(self, batch: Batch, phase: str) -> float:
+        """The summed loss of a batch."""
+        losses = self.model.step(batch, phase).losses
+        return sum(v.float().sum().item() for v in losses.values())
 
     def judgement(self, number: int) -> Numbers:
         """Of each discriminator, on other images each time (`number`): judge/NAME/heldout, the

@@ -8,6 +8,7 @@ holds them. A rule without what it needs has no score.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ LASTS = 3  # readings in a row in which something must hold
 SETTLED = 4  # readings before anything is said of samples: the first ones are of a net that begins
 FEWEST = 8  # losses, or readings, for a verdict on how a training goes on
 SURE = 1.645  # standard errors
+NOTHING = 0.1  # of the data's variety: less is nothing
+STILL_BETTER = 0.03  # from some readings to the next ones: what gets so much better is not settled
 
 
 @dataclass(frozen=True)
@@ -94,21 +97,42 @@ def data_scale(course: Course) -> Sign | None:
 
 
 def diverging(course: Course) -> Sign | None:
-    """log10 of a step's relative update, of the player with the largest; more where a loss was not
-    finite, or rises far above its best."""
+    """log2 of how much a player's weights grew within 200 steps, of a model that learns nothing;
+    more where a loss was not finite."""
     if course.rollbacks:
         text = f"a loss was not finite {course.rollbacks} times"
         return Sign(9.0 + course.rollbacks, text, {"rollbacks": float(course.rollbacks)})
-    updates = {}
+    grown = {}
     for name in course.names("player/"):
-        if name.endswith("/update") and (last := course.last(name, 2)):
-            updates[name] = min(last)
-    if not updates:
+        if name.endswith("/growth"):
+            known = [(0, 1.0), *course.of(name)]
+            pairs = itertools.pairwise(known)
+            grown[name] = max(
+                math.log2(max(b, 1e-12) / max(a, 1e-12)) / max(1.0, (t - s) / 200)
+                for (s, a), (t, b) in pairs
+            )
+    if not grown or not _learned_nothing(course):
         return None
-    name = max(updates, key=lambda name: updates[name])
-    value = max(updates[name], 1e-12)
-    text = f"each step changes the {name.split('/')[1]}'s weights by {100 * value:.2g} %"
-    return Sign(math.log10(value), text, {"update": value})
+    name = max(grown, key=lambda name: grown[name])
+    times = 2 ** grown[name]
+    text = f"the {name.split('/')[1]}'s weights grew {times:.2g} times within 200 steps, and "
+    return Sign(grown[name], text + "nothing was learned", {"growth": times})
+
+
+def _learned_nothing(course: Course) -> bool:
+    """Whether images of the model, or its reconstructions, show nothing of the data."""
+    if explained := course.last("code/explained", 2):
+        return max(explained) < NOTHING
+    if spread := course.last("sample/diversity", 2):
+        return max(spread) < NOTHING
+    losses = [v for _, v in course.losses if math.isfinite(v)]
+    return len(losses) >= FEWEST and losses[-1] >= losses[0]
+
+
+def _changes(course: Course, name: str) -> float:
+    """The mean of the last readings less that of as many before them; NaN for too few."""
+    values = course.last(name, 2 * LASTS)
+    return (sum(values[LASTS:]) - sum(values[:LASTS])) / LASTS if values else math.nan
 
 
 def no_progress(course: Course) -> Sign | None:
@@ -161,7 +185,8 @@ def saturated(course: Course) -> Sign | None:
     signs = []
     for start in _judges(course):
         right, gaps = course.last(start + "heldout", LASTS), course.last(start + "gap", LASTS)
-        if right and gaps:
+        falls = _changes(course, start + "gap")
+        if right and gaps and falls >= -0.1 * max(gaps):
             score = min(gaps) if min(right) >= 0.999 else min(min(gaps), 2.0)
             text = (
                 f"held-out images are above samples in {100 * min(right):.1f} % of pairs, "
@@ -209,7 +234,8 @@ def _judges(course: Course) -> list[str]:
 def mode_collapse(course: Course) -> Sign | None:
     """How much of the data's diversity, or of its kinds, samples lack."""
     spread, kinds = course.last("sample/diversity", LASTS), course.last("sample/modes", LASTS)
-    if len(course.of("sample/diversity")) < SETTLED or not spread or not kinds:
+    rises = max(_changes(course, "sample/diversity"), _changes(course, "sample/modes"))
+    if not rises < STILL_BETTER:
         return None
     score = 1 - max(min(pair) for pair in zip(spread, kinds, strict=True))
     text = (
@@ -222,19 +248,24 @@ def mode_collapse(course: Course) -> Sign | None:
 def repetition(course: Course) -> Sign | None:
     """The share of samples that are much nearer to another than images are."""
     shares = course.last("sample/repeats", LASTS)
-    if len(course.of("sample/repeats")) < SETTLED or not shares:
+    if not _changes(course, "sample/repeats") > -STILL_BETTER:
         return None
     text = f"{100 * min(shares):.0f} % of the samples are nearly equal to another one"
     return Sign(min(shares), text, {"repeats": min(shares)})
 
 
 def oscillation(course: Course) -> Sign | None:
-    """The share of fixed samples that changes its kind from reading to reading."""
-    shifts = course.last("sample/shift", LASTS)
-    if len(course.of("sample/shift")) < SETTLED or not shifts:
+    """Few kinds at a time, and others at each reading: the lesser of the share of kinds that lack
+    and the share of fixed samples that changes its kind."""
+    shifts, kinds = course.last("sample/shift", LASTS), course.last("sample/modes", LASTS)
+    if not shifts or not _changes(course, "sample/modes") < STILL_BETTER:
         return None
-    text = f"between readings {100 * min(shifts):.0f} % of the same samples become another kind"
-    return Sign(min(shifts), text, {"shift": min(shifts)})
+    score = min(1 - max(kinds), sum(shifts) / LASTS)
+    text = (
+        f"{100 * kinds[-1]:.0f} % as many kinds occur as in the data, and from one reading to the "
+        f"next {100 * sum(shifts) / LASTS:.0f} % of the same samples become another kind"
+    )
+    return Sign(score, text, {"shift": sum(shifts) / LASTS, "modes": kinds[-1]})
 
 
 def copying(course: Course) -> Sign | None:
@@ -254,7 +285,7 @@ def copying(course: Course) -> Sign | None:
 def posterior_collapse(course: Course) -> Sign | None:
     """What reconstructions do not explain of the images, where the code has few nats."""
     explained, kl = course.last("code/explained", LASTS), course.last("code/kl", LASTS)
-    if not explained or not kl:
+    if not kl or not _changes(course, "code/explained") < STILL_BETTER:
         return None
     text = (
         f"the code has {max(kl):.2g} nats, and reconstructions explain "
@@ -266,7 +297,8 @@ def posterior_collapse(course: Course) -> Sign | None:
 def over_regularised(course: Course) -> Sign | None:
     """What reconstructions do not explain of the images, of a model whose code has a prior."""
     explained, sharp = course.last("code/explained", LASTS), course.last("code/sharpness", LASTS)
-    if not explained or not course.last("code/kl", LASTS):
+    settled = _changes(course, "code/explained") < STILL_BETTER
+    if not settled or not course.last("code/kl", LASTS):
         return None
     text = f"reconstructions explain {100 * max(0.0, max(explained)):.0f} % of how images differ"
     if sharp:
