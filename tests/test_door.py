@@ -405,6 +405,7 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
+    "diagnose",
     "models",
     "show",
     "study report",

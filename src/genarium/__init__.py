@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genarium.api.create_study import create_study
     from genarium.api.demo import demo
     from genarium.api.denoise import denoise
+    from genarium.api.diagnose import diagnose
     from genarium.api.encode import encode
     from genarium.api.evaluate import evaluate
     from genarium.api.finetune import finetune
@@ -81,6 +82,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "train_features",
     "score",
     "evaluate",
+    "diagnose",
     "compare",
     "show",
     "list_data",

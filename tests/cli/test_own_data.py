@@ -50,7 +50,7 @@ COMMANDS = {
 }
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
-    *("demo", "study serve", "study report"),
+    *("demo", "diagnose", "study serve", "study report"),
 }
 
 

@@ -26,6 +26,7 @@ NEEDS: dict[str, list[str]] = {
     "manifold": ["{vae}"],
     "invert": ["{gan}", "test:0"],
     "evaluate": ["{vae}"],
+    "diagnose": ["{vae}"],
     "compare": ["{vae}"],
     "resume": ["{vae}"],
     "train": ["vae"],

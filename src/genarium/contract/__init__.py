@@ -50,6 +50,7 @@ from genarium.contract.capabilities import (
     part_of,
     unconditional,
 )
+from genarium.contract.judging import Judgement, Judges
 from genarium.contract.model import Model, Optim, Phase, Settings, Step
 from genarium.contract.spec import Attribute, Spec, Tones
 from genarium.contract.values import EIGHT_BIT, Values
@@ -74,6 +75,8 @@ __all__ = [
     "HasPosterior",
     "HasPrior",
     "HasPriorRatio",
+    "Judgement",
+    "Judges",
     "Likelihood",
     "Model",
     "Noise",

@@ -28,6 +28,7 @@ from torch.nn.functional import softplus
 from genarium.contract import (
     Batch,
     Condition,
+    Judgement,
     Model,
     Noise,
     Optim,
@@ -151,6 +152,13 @@ class VAEGAN(Model):
             "d_sampled": drawn.detach().sigmoid().mean(),
         }
         return Step({"discriminator": loss}, metrics)
+
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of a batch's images and of as many samples; see `Judges`."""
+        drawn = self.decoder(batch.noise.normal(self.latent))
+        real, fake = (self.discriminator(images) for images in (batch.signed(), drawn))
+        return {"discriminator": Judgement(real, fake)}
 
     # Capabilities --------------------------------------------------------------------------
 
