@@ -29,9 +29,11 @@ from genarium.contract import (
     Optim,
     Phase,
     Posterior,
+    Settings,
     Spec,
     Step,
 )
+from genarium.contract.exports import ROWS, Function, example_images, usual
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.row_noise import DeterministicNoise, RowNoise
 from genarium.models.vae import bounds
@@ -332,6 +334,24 @@ class VAE(Model):
     def reconstruct(self, images: Tensor, condition: Condition = None) -> Tensor:
         """As stored [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`, and `encode` and `reconstruct`, which take the condition [B,S] as an input."""
+        if not self.conditioning.size:
+            return usual(self, settings)
+        given = {"images": example_images(self), "condition": torch.zeros(ROWS, self.conditioning.size)}
+
+        def encode(images: Tensor, y: Tensor) -> Tensor:
+            return torch.cat([self.infer(self.spec.values.signed(images), y).mean, y], 1)
+
+        def reconstruct(images: Tensor, y: Tensor) -> Tensor:
+            return self.decode(encode(images, y))
+
+        return {
+            **usual(self, settings),
+            "encode": Function("encode", encode, given, "codes"),
+            "reconstruct": Function("reconstruct", reconstruct, given, "images"),
+        }
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:
