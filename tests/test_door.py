@@ -405,6 +405,7 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
+    "environment",
     "models",
     "show",
     "study report",

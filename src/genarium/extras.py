@@ -27,6 +27,10 @@ EXTRAS: Mapping[str, Extra] = {
         {"scikit-learn": "sklearn", "scipy": "scipy", "matplotlib": "matplotlib"},
     ),
     "processes": Extra("`--processes N`: training on several GPUs", {"accelerate": "accelerate"}),
+    "hub": Extra(
+        "`push`, and runs by the name hf://OWNER/NAME@REVISION",
+        {"huggingface-hub": "huggingface_hub"},
+    ),
     "studio": Extra(
         "`study serve`: pages in the browser", {"fastapi": "fastapi", "uvicorn": "uvicorn"}
     ),

@@ -49,7 +49,16 @@ COMMANDS = {
     "study create": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
 }
 NONE = {  # read no data of a run
-    *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
+    *(
+        "models",
+        "environment",
+        "data list",
+        "data show",
+        "data prepare",
+        "train",
+        "features train",
+        "sample",
+    ),
     *("demo", "study serve", "study report"),
 }
 

@@ -194,7 +194,17 @@ SUFFIX = {
     "evaluate": "", "study create": "",
 }  # fmt: skip
 NONE = {
-    *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
+    *(
+        "models",
+        "environment",
+        "data list",
+        "data show",
+        "data prepare",
+        "train",
+        "resume",
+        "sample",
+        "compare",
+    ),
     *("demo", "features train", "study serve", "study report", "show"),
 }
 
