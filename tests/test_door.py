@@ -406,6 +406,7 @@ NOTHING_TO_COMPUTE = {
     "data prepare",
     "data show",
     "diagnose",
+    "environment",
     "models",
     "show",
     "study report",

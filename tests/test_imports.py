@@ -19,6 +19,7 @@ GROUND = {"nn", "contract", "data", "plugins"}
 ALLOWED = {
     **dict.fromkeys(GROUND, GROUND),
     "errors": set(),
+    "extras": set(),
     "lazy": set(),
     "notebook": set(),
     "plugins": set(),
@@ -56,7 +57,7 @@ def wrong_imports(source: str, module: str) -> list[str]:
     part = module.split(".")[1]
     result = {tuple(name.split(".")) for name in imported(source, module)}
     others = {name[1] for name in result if name[0] == "genarium" and len(name) > 1}
-    others -= {part, "errors", "lazy", "notebook"}
+    others -= {part, "errors", "extras", "lazy", "notebook"}
     allowed = ALLOWED.get(part, others - TOP if part not in TOP else others)
     allowed = allowed | SERVES.get(module, set())
     return sorted(others - allowed)

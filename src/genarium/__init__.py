@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genarium.api.denoise import denoise
     from genarium.api.diagnose import diagnose
     from genarium.api.encode import encode
+    from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
@@ -98,6 +99,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "report_study",
     "serve_studio",
     "list_models",
+    "environment",
     "demo",
     "save_grid",
     "to_uint8",
@@ -118,6 +120,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 def __getattr__(name: str) -> object:
     import importlib
 
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("genarium")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if not name.startswith("_"):

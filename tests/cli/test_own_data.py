@@ -52,7 +52,7 @@ COMMANDS = {
 }
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
-    *("demo", "diagnose", "study serve", "study report", "studio"),
+    *("demo", "diagnose", "environment", "study serve", "study report", "studio"),
 }
 
 

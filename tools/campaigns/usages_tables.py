@@ -33,6 +33,7 @@ NEEDS: dict[str, list[str]] = {
     "resume": ["{vae}"],
     "train": ["vae"],
     "models": [],
+    "environment": [],
     "demo": [],
     "data list": [],
     "show": ["digits"],
@@ -46,7 +47,7 @@ NEEDS: dict[str, list[str]] = {
 }
 """What each verb needs at least to be right, {NAME} a folder that `Ground` makes."""
 
-OUT = {"encode": ".npz", "compare": ".html", "study report": ".html"}
+OUT = {"encode": ".npz", "environment": ".json", "compare": ".html", "study report": ".html"}
 """The ending of --out where it is not .png."""
 
 
