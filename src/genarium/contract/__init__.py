@@ -30,12 +30,14 @@ from genarium.contract.capabilities import (
     Decodes,
     Encodes,
     Estimate,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLevels,
     HasLogProb,
     HasPosterior,
     HasPrior,
+    HasPriorRatio,
     Likelihood,
     Posterior,
     Progress,
@@ -48,6 +50,7 @@ from genarium.contract.capabilities import (
     part_of,
     unconditional,
 )
+from genarium.contract.judging import Judgement, Judges
 from genarium.contract.model import Model, Optim, Phase, Settings, Step
 from genarium.contract.spec import Attribute, Spec, Tones
 from genarium.contract.values import EIGHT_BIT, Values
@@ -64,12 +67,16 @@ __all__ = [
     "Decodes",
     "Encodes",
     "Estimate",
+    "EstimatesElbo",
     "EstimatesLogProb",
     "HasElbo",
     "HasLevels",
     "HasLogProb",
     "HasPosterior",
     "HasPrior",
+    "HasPriorRatio",
+    "Judgement",
+    "Judges",
     "Likelihood",
     "Model",
     "Noise",

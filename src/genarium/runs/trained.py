@@ -17,6 +17,7 @@ from genarium.contract import (
     Completes,
     Decodes,
     Estimate,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLogProb,
@@ -27,6 +28,7 @@ from genarium.contract import (
     likelihood_of,
     part_of,
 )
+from genarium.drawing.images import for_the_eye
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.runs import conditions, inputs, sampling
@@ -212,6 +214,14 @@ class Trained(OpenedRun):
         type and in their units. domain: of a model that translates, "a" or "b"."""
         return self.spec.values_of(domain).stored(x)
 
+    def seen(self, images: Images, domain: str = "a") -> Tensor:
+        """Images as the model sees them, as pictures for the eye: uint8 [N,1 or 3,H,W].
+
+        domain: of a model that translates, "a" or "b".
+        """
+        pixels = given.pictures(self, images, "seen: images", domain)
+        return for_the_eye(pixels, self.spec, domain, stored=True)
+
     def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)
         pixels = given.pictures(self, images, f"{capability}: images")
@@ -282,8 +292,8 @@ class Trained(OpenedRun):
         estimate.
 
         seed: of the ELBO's samples and the estimate's draws. k: importance samples an image, for a
-        bound that closes on ln p(x) as k grows, or draws an image, for an estimate. Raises
-        UserError for a model without a likelihood, or k > 1 of an exact one.
+        bound that closes on ln p(x) as k grows, or draws an image, for an estimate and the bound of
+        a chain. Raises UserError for a model without a likelihood, or k > 1 of an exact one.
         """
         return self.likelihoods(images, seed, condition, k).value
 
@@ -293,7 +303,8 @@ class Trained(OpenedRun):
     ) -> Estimate:
         """`score`, with the standard error of the draws of an estimate, [N] nats each.
 
-        The error is 0 of an exact likelihood, and NaN of a bound, and of one draw.
+        The error is 0 of an exact likelihood, and NaN of one draw, and of a bound that importance
+        samples tighten.
         """
         kind = likelihood_of(self.capabilities)
         if kind is None:
@@ -317,6 +328,8 @@ class Trained(OpenedRun):
             elif kind == "log_prob":
                 nats = cast(HasLogProb, self.model).log_prob(some, own)
                 error = torch.zeros_like(nats)
+            elif isinstance(self.model, EstimatesElbo):
+                nats, error = self.model.estimate_elbo(some, own, k=k, generator=generator)
             else:
                 nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
                 error = torch.full_like(nats, math.nan)

@@ -70,6 +70,16 @@ class Originals:
         rows = self._some(REAL, len(self.pool))
         return self.pool.nearest(self.pool.thumbs[rows], own=rows)
 
+    @cached_property
+    def _training(self) -> Pool:
+        return Pool(self.pool.thumbs[self.trained])
+
+    def nearest_trained(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """The training image that each of uint8 samples [n,C,H,W] is most alike to: its row in the
+        training split, [n] int64, and the distance, [n]."""
+        found = self._training.nearest(samples, 1)
+        return self.index[self.trained][found.index[:, 0]], found.distance[:, 0]
+
     def alone(self, n: int) -> Tensor:
         """Distance of real images to the nearest of n - 1 others."""
         n = min(n, len(self.pool))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Spec, Step
+from genarium.contract import Batch, Judgement, Spec, Step
 from genarium.errors import UserError
 from genarium.models.gan.arguments import (
     Beta1,
@@ -126,6 +126,9 @@ class TextToImage(GAN):
 
     def step(self, batch: Batch, phase: str) -> Step:
         return super().step(one_caption(batch), phase)
+
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        return super().judgements(one_caption(batch))
 
 
 def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | FrozenEncoder:
