@@ -151,7 +151,7 @@ def draw(rows: list[dict[str, Any]], title: str) -> Any:
         axes.set_xscale("log")
         ticks = sorted({row["asked"] for row in rows})
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
+        axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         if score == "fid":
             axes.set_yscale("log")
         else:
