@@ -59,9 +59,7 @@ def export(
     out = inputs.path(page, "--page")
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--page {page}: end it in .html")
-    trained = opened(
-        run, step, device, data=data, accept_changes=accept_changes, settings=sampler
-    )
+    trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
     made = paged(trained, title=title)
     from genarium.drawing.files import write
 

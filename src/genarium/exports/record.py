@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -65,7 +66,7 @@ class Recorder(TorchDispatchMode):
             tensor = tensor.expand(tuple(shape))
         if self.depends(tensor):
             buffer = self.buffers[_key(tensor)]
-            return View(buffer, tensor.storage_offset(), tuple(tensor.stride()))
+            return View(buffer, int(tensor.storage_offset()), tuple(tensor.stride()))
         return self.constant(tensor)
 
     def constant(self, tensor: Tensor, exact: bool = False) -> View:
@@ -95,7 +96,7 @@ class Recorder(TorchDispatchMode):
         if not self.depends(tensor):
             return View(self.constant(tensor.contiguous()).buffer)
         if tensor.is_contiguous():
-            return View(self.buffers[_key(tensor)], tensor.storage_offset())
+            return View(self.buffers[_key(tensor)], int(tensor.storage_offset()))
         return View(self.buffers[_key(self.copied(tensor))])
 
     def copied(self, tensor: Tensor) -> Tensor:
@@ -114,7 +115,9 @@ class Recorder(TorchDispatchMode):
                 "pixel by pixel or patch by patch"
             )
 
-    def map(self, f: str, operands: Sequence[Any], out: Tensor, p: float = 0, q: float = 0) -> Tensor:
+    def map(
+        self, f: str, operands: Sequence[Any], out: Tensor, p: float = 0, q: float = 0
+    ) -> Tensor:
         """out = f(operands), tensors and numbers, elementwise; gives `out`."""
         shape = tuple(out.shape)
         if not out.numel():
@@ -132,7 +135,7 @@ class Recorder(TorchDispatchMode):
         """Where a result is written: a new buffer, or the view that is changed."""
         if not self.depends(out):
             self._begin(out)
-        return View(self.buffers[_key(out)], out.storage_offset(), tuple(out.stride()))
+        return View(self.buffers[_key(out)], int(out.storage_offset()), tuple(out.stride()))
 
     def renamed(self, changed: Tensor, result: Tensor) -> bool:
         """Let `changed`, of which every number was replaced, be the buffer of `result`; whether
@@ -190,6 +193,24 @@ class Recorder(TorchDispatchMode):
         raise Unwritable(f"it uses the operation {name}")
 
 
+class _Watched(TorchFunctionMode):
+    """Refuses to hand numbers of the input to Python, which the dispatcher does not see."""
+
+    def __init__(self, recorder: Recorder):
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in TO_PYTHON and self.recorder.depends(args[0]):
+            raise Unwritable("what it computes depends on numbers of the input")
+        return func(*args, **(kwargs or {}))
+
+
+TO_PYTHON = {torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__}
+
+
 def record(call: Callable[..., Tensor], inputs: Mapping[str, Tensor]) -> Graph:
     """The graph of a function on one row of each input; raises `Unwritable`."""
     rows = {name: tensor[:1].detach().clone().contiguous() for name, tensor in inputs.items()}
@@ -197,7 +218,7 @@ def record(call: Callable[..., Tensor], inputs: Mapping[str, Tensor]) -> Graph:
     with torch.no_grad():
         for name, tensor in rows.items():
             recorder.watch(name, tensor)
-        with recorder:
+        with _Watched(recorder), recorder:
             result = call(*rows.values())
         if not recorder.depends(result):
             raise Unwritable("what it gives does not depend on its input")
