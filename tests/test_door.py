@@ -407,6 +407,8 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
+    "diagnose",
+    "environment",
     "models",
     "show",
     "study report",

@@ -38,6 +38,7 @@ from genarium.contract.capabilities import (
     HasLogProb,
     HasPosterior,
     HasPrior,
+    HasPriorRatio,
     Likelihood,
     Posterior,
     Progress,
@@ -50,6 +51,7 @@ from genarium.contract.capabilities import (
     part_of,
     unconditional,
 )
+from genarium.contract.judging import Judgement, Judges
 from genarium.contract.model import Model, Optim, Phase, Settings, Step
 from genarium.contract.spec import Attribute, Spec, Tones
 from genarium.contract.values import EIGHT_BIT, Values
@@ -74,6 +76,9 @@ __all__ = [
     "HasLogProb",
     "HasPosterior",
     "HasPrior",
+    "HasPriorRatio",
+    "Judgement",
+    "Judges",
     "Likelihood",
     "Model",
     "Noise",

@@ -192,10 +192,19 @@ class Posterior(NamedTuple):
 
 @runtime_checkable
 class HasPosterior(Protocol):
-    """Says how sure it is of a code, against a prior N(0, I)."""
+    """Says how sure it is of a code, against a prior N(0, I) or one that `HasPriorRatio` tells."""
 
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
         """Stored [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        ...
+
+
+@runtime_checkable
+class HasPriorRatio(Protocol):
+    """Says how its prior of codes differs from N(0, I)."""
+
+    def log_prior_ratio(self, z: Tensor) -> Tensor:
+        """Latents [B,D] as `posterior` has them -> ln p(z) − ln N(z; 0, I), [B] nats."""
         ...
 
 

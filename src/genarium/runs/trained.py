@@ -29,6 +29,7 @@ from genarium.contract import (
     likelihood_of,
     part_of,
 )
+from genarium.drawing.images import for_the_eye
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.runs import conditions, inputs, sampling
@@ -213,6 +214,14 @@ class Trained(OpenedRun):
         """Images x on [-1, 1], as a model gives them -> as the data are stored, [N,C,H,W] of their
         type and in their units. domain: of a model that translates, "a" or "b"."""
         return self.spec.values_of(domain).stored(x)
+
+    def seen(self, images: Images, domain: str = "a") -> Tensor:
+        """Images as the model sees them, as pictures for the eye: uint8 [N,1 or 3,H,W].
+
+        domain: of a model that translates, "a" or "b".
+        """
+        pixels = given.pictures(self, images, "seen: images", domain)
+        return for_the_eye(pixels, self.spec, domain, stored=True)
 
     def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)

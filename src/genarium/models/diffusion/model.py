@@ -36,6 +36,7 @@ from genarium.contract import (
     Step,
     Values,
 )
+from genarium.contract.exports import ROWS, Function, usual
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.diffusion import pairing, sampling
@@ -361,6 +362,23 @@ class Diffusion(Model):
         used = self.used(settings)
         assert isinstance(used, sampling.AnySampler)
         return used.steps
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode` by the settings' solver, and `denoise`: the guess of the image [B,C,H,W] from
+        x_t [B,C,H,W], times [B] on the path's own scale, and a condition [B,S] if there is one."""
+        inputs = {
+            "noised": torch.zeros(ROWS, *self.spec.shape),
+            "times": torch.full((ROWS,), 0.5 * self.path.end),
+        }
+        if self.conditioning.size:
+            inputs["condition"] = torch.zeros(ROWS, self.conditioning.size)
+
+        def denoise(x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+            output = self.call(x_t, t, y)
+            return self.prediction.read(self.path, output, x_t, t, "image")
+
+        decode = usual(self, settings)["decode"]
+        return {"decode": decode, "denoise": Function("denoise", denoise, inputs, "images")}
 
     @property
     def continuous_columns(self) -> list[int]:
