@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ class Originals:
 
     @cached_property
     def _training(self) -> Pool:
-        return Pool(self.pool.thumbs[self.trained])
+        return Pool(self.pool.thumbs.take(self.trained.nonzero()[:, 0]))
 
     def nearest_trained(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The training image that each of uint8 samples [n,C,H,W] is most alike to: its row in the
