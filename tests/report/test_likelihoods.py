@@ -10,7 +10,7 @@ import torch
 
 from genarium import recipes
 from genarium.evaluation.images import Stored
-from genarium.evaluation.scores.model import likelihood
+from genarium.evaluation.scores.likelihood import likelihood
 from genarium.evaluation.scores.score import Score
 from genarium.report.gather import collect
 from genarium.report.likelihoods import likelihood_table, rows_of
