@@ -405,7 +405,6 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
-    "diagnose",
     "models",
     "show",
     "study report",

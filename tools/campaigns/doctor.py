@@ -73,7 +73,10 @@ def course_of(row: dict[str, Any]) -> Course:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The rows so far; what a case plants is said by the case as it is now."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [{**row, "planted": list(case_named(row["case"]).planted)} for row in rows]
 
 
 def run(out: Path, seeds: Sequence[int], only: str, seconds: float) -> None:

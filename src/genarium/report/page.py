@@ -8,6 +8,7 @@ from importlib.resources import files
 from genarium.drawing.markup import Markup, join, tag
 from genarium.report import sections
 from genarium.report.copying_section import findings
+from genarium.report.notes_section import notes
 from genarium.report.records import ModelReport
 from genarium.report.tables import score_table
 
@@ -20,6 +21,7 @@ SECTIONS = (
     ("translations", "Translations", sections.translations),
     ("interpolations", "Interpolations", sections.interpolations),
     ("learning", "Learning curves", sections.learning),
+    ("notes", "What the trainings noted", notes),
     ("cost", "Cost", sections.cost),
     ("meaning", "What the numbers mean", sections.meaning),
     ("settings", "Settings", sections.origin),

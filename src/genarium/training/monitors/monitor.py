@@ -132,7 +132,7 @@ class Monitor:
         saved = min(
             share * (self.trained - self.since[part]), share * self.trained - self.spent[part]
         )
-        return saved >= cost
+        return self.trained > 0 and saved >= cost
 
     def _due(self, trainer: Trainer) -> list[str]:
         """The parts of the reading of this step."""
@@ -188,7 +188,8 @@ class Monitor:
         probes = self._probes
         assert probes is not None
         result = probes.players(trainer.players, self._before, self._start)
-        if not self.readings and min(trainer.model.spec.shape[1:]) > 2:
+        pictures = min(trainer.model.spec.shape[1:]) > 2
+        if pictures and not any("data/range" in reading.values for reading in self.readings):
             result |= probes.data()
         if trainer.engine.world > 1:  # a forward pass may need the other processes
             return result
