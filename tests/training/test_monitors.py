@@ -216,7 +216,7 @@ def counted(costs: dict[str, float], steps: int, every: int = 1) -> tuple[Monito
 @pytest.mark.parametrize("numbers", [0.1, 3.0, 11.0])
 def test_readings_cost_what_they_may(numbers: float) -> None:
     costs = {"numbers": numbers, "samples": 2.0, "copying": 30.0}
-    watcher, shares = counted(costs, 16_000)
+    watcher, shares = counted(costs, 16_000, every=4)
     # what was dearer than it was taken for is over after the wait that it makes necessary
     assert max(shares[1000 if numbers > 3 else 0 :]) <= 0.03
     for part, share in SHARES.items():  # none lives on what the others left
@@ -427,8 +427,13 @@ def test_what_still_gets_better_is_not_settled() -> None:
     rising = course(sample__diversity=lambda i: 0.02 + 0.05 * i, sample__modes=lambda i: 0.1 * i)
     assert rules.mode_collapse(rising.upto(600)) is None
     steady = WRONG["mode-collapse"]
-    assert rules.mode_collapse(steady.upto(500)) is None  # too few readings
-    assert rules.mode_collapse(steady.upto(600)) is not None
+    assert rules.mode_collapse(steady.upto(400)) is None  # too few readings
+    assert rules.mode_collapse(steady.upto(500)) is not None
+    both = {"sample__diversity": 0.02, "sample__modes": 0.04}
+    falling = course(**both, loss__heldout=lambda i: 100 - 5 * i)
+    fallen = course(**both, loss__heldout=lambda i: 100 / (i + 1) ** 4)
+    assert rules.mode_collapse(falling) is None
+    assert rules.mode_collapse(fallen) is not None
 
 
 def test_what_says_more_is_said_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from genarium.data import Dataset
 
 Run = Trained | str | os.PathLike[str]
-LOOKS = 2 * rules.LASTS
-"""Each at other images and other noise: what a training sees in so many readings."""
+LOOKS = 6
+"""Each at other images and other noise; their mean is what is measured."""
+OF_A_SERIES = {"sample/motion", "sample/shift"}
+"""What compares samples of the same noise with earlier ones: there are none here."""
 
 
 @dataclass(frozen=True)
@@ -67,51 +70,56 @@ def measured(
     dataset = trained.dataset()
     rows = log.read(trained.folder.metrics)
     ended = _ended(trained.folder, rows)
-    looks = _looks(trained, dataset, n, seed, progress)
-    # by themselves: what was read in training is of other images
-    known_so_far = courses.of_rows(rows)
-    of_now = Course(looks, known_so_far.losses, known_so_far.rollbacks, ended)
+    look = _look(trained, dataset, n, seed, progress)
+    # by itself: what was read in training is of other images. Nothing changes any more, so it is
+    # what each of the last readings would have been
+    steady = [look] * (rules.LASTS + rules.BEFORE)
+    course = courses.of_rows(rows)
+    of_now = Course(steady, course.losses, course.rollbacks, ended)
     known = {each.name for each in before.diagnoses}
     of_model = rules.diagnoses(of_now)
     new = [each for each in of_model if each.name not in known]
     passed = tuple(name for name in before.passed if name not in {d.name for d in of_model})
-    now = [{"step": r.step, "event": courses.EVENT, "values": dict(r.values)} for r in looks]
-    return Checkup(trained.folder, [*before.diagnoses, *new], passed, [*before.readings, *now])
+    now = {"step": look.step, "event": courses.EVENT, "values": dict(look.values)}
+    return Checkup(trained.folder, [*before.diagnoses, *new], passed, [*before.readings, now])
 
 
-def _looks(
+def _look(
     trained: Trained,
     dataset: Dataset,
     n: int,
     seed: int,
     progress: Callable[[str, int, int], None],
-) -> list[Reading]:
+) -> Reading:
+    """What is measured of the model and its data, the mean of `LOOKS`."""
     engine = Engine(str(trained.device.type), "fp32")
     train = tensors_of(dataset.train, dataset.spec)
     probes = Probes(trained.model, train, heldout_of(dataset), engine, seed)
     pictures = min(dataset.spec.shape[1:]) > 2
     parts = _samples(trained, n, seed, progress)
-    results = []
+    each: dict[str, list[float]] = {}
     for look in range(LOOKS):
         progress("looks", look, LOOKS)
-        values = probes.data() if pictures and not look else {}
         with probes.looking():
-            values |= probes.losses(trained.step, look)
-            values |= probes.judgement(look)
-            values |= probes.codes(look)
-            values |= probes.norms(look)
+            values = {
+                **probes.losses(trained.step, look),
+                **probes.judgement(look),
+                **probes.codes(look),
+                **probes.norms(look),
+            }
         if parts:
             values |= probes.samples(parts[look % len(parts)])
-            # of other noise each time: how they moved means nothing
-            values.pop("sample/motion", None)
-            values.pop("sample/shift", None)
-        results.append(Reading(trained.step, 1.0, values))
+        for name, value in values.items():
+            if math.isfinite(value) and name not in OF_A_SERIES:
+                each.setdefault(name, []).append(value)
+    result = {name: sum(values) / len(values) for name, values in each.items()}
+    if pictures:
+        result |= probes.data()
     if parts and pictures and len(dataset.validation):
         drawn = torch.cat(parts)
         copies = Copies(dataset, lambda model, n: drawn[:n], len(drawn), len(dataset.train))
-        last = {**results[-1].values, **copies(trained.model)}
-        results[-1] = Reading(trained.step, 1.0, last)
-    return results
+        result |= copies(trained.model)
+    return Reading(trained.step, 1.0, result)
 
 
 def _samples(
