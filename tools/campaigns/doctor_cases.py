@@ -53,7 +53,8 @@ class Case:
     """One training. planted: the diagnoses that the failure deserves, any of which is right; none
     for a healthy control. arguments: of the recipe. training: of `TrainOptions`. data: a change of
     the data set. model: a change of the model. trainer: a change of the trainer. draw: what the
-    samples are instead of the model's. copies: whether copies are looked for.
+    samples are instead of the model's. copies: whether copies are looked for. true: diagnoses that
+    are right of a control: what trains for a second has not learned all.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Case:
     after: Change | None = None
     draw: Callable[[Dataset], Callable[[Model, int], Tensor]] | None = None
     copies: bool = False
+    true: tuple[str, ...] = ("schedule-too-short",)
 
     def trainer(self, seed: int, known: Known) -> tuple[Trainer, Monitor]:
         """Everything ready to be trained."""
@@ -319,6 +321,8 @@ CASES = (
     conv("vae, convolutions"),
     gan("gan, hinge", arguments={"objective": "hinge"}),
     vae("vae, cosine", training={"schedule": "cosine"}, copies=True),
+    autoencoder("autoencoder, 900 steps", steps=900, training={"schedule": "linear"}, true=()),
+    vae("vae, 900 steps", steps=900, training={"schedule": "cosine"}, true=()),
     Case("flow matching", "diffusion", "flow-matching", (), FLOW, {"steps": 250, "batch": 64}),
     gan("gan, discriminator trained alone before", "discriminator-saturated",
         model=alone(120), arguments={"objective": "minimax"}, steps=200),

@@ -75,7 +75,7 @@ def measured(
     # what each of the last readings would have been
     steady = [look] * (rules.LASTS + rules.BEFORE)
     course = courses.of_rows(rows)
-    of_now = Course(steady, course.losses, course.rollbacks, ended)
+    of_now = Course(steady, course.losses, course.rollbacks, ended, course.rates)
     known = {each.name for each in before.diagnoses}
     of_model = rules.diagnoses(of_now)
     new = [each for each in of_model if each.name not in known]

@@ -179,22 +179,27 @@ def no_progress(course: Course) -> Sign | None:
 
 
 def schedule_too_short(course: Course) -> Sign | None:
-    """At the end: what the last quarter of the steps gained over what the whole training did."""
-    losses = [(s, v) for s, v in course.losses if math.isfinite(v)]
-    if not course.ended or len(losses) < FEWEST or len(losses) != len(course.losses):
+    """At the end: what the second half of the learning gained over what all of it did.
+
+    Half of it is where half of the learning rate was spent, for a rate that falls to 0 makes every
+    curve flat.
+    """
+    losses = [v for _, v in course.losses]
+    if not course.ended or len(losses) < FEWEST or not all(map(math.isfinite, losses)):
         return None
-    quarter = max(2, len(losses) // 4)
-    last = [v for _, v in losses[-quarter:]]
-    before = [v for _, v in losses[-2 * quarter : -quarter]]
-    mean, earlier = sum(last) / quarter, sum(before) / quarter
-    gain = earlier - mean
-    error = math.sqrt((_variance(last) + _variance(before)) / quarter)
-    whole = max(1e-12, losses[0][1] - mean)
-    score = (gain - SURE * error) / whole
-    text = (
-        f"the last quarter of the steps still brought {100 * gain / whole:.2g} % of the whole gain"
-    )
-    return Sign(score, text, {"gain": gain, "whole": whole})
+    rates = course.rates if len(course.rates) == len(losses) else [1.0] * len(losses)
+    steps = [0, *(s for s, _ in course.losses)]
+    spent = [r * (b - a) for r, (a, b) in zip(rates, itertools.pairwise(steps), strict=True)]
+    share = [value / max(sum(spent), 1e-30) for value in itertools.accumulate(spent)]
+    half = [v for v, at in zip(losses, share, strict=True) if 0.35 <= at <= 0.65]
+    last = [v for v, at in zip(losses, share, strict=True) if at > 0.85]
+    if not half or not last:
+        return None
+    now, then = sum(last) / len(last), sum(half) / len(half)
+    error = math.sqrt(_variance(last) / len(last) + _variance(half) / len(half))
+    gain, whole = then - now, max(1e-12, losses[0] - now)
+    text = f"the second half of the learning still brought {100 * gain / whole:.2g} % of the gain"
+    return Sign((gain - error) / whole, text, {"gain": gain, "whole": whole})
 
 
 # ------------------------------------------------------------------------------------ two players
