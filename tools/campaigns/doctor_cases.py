@@ -322,7 +322,6 @@ CASES = (
     gan("gan, hinge", arguments={"objective": "hinge"}),
     vae("vae, cosine", training={"schedule": "cosine"}, copies=True),
     autoencoder("autoencoder, 900 steps", steps=900, training={"schedule": "linear"}, true=()),
-    vae("vae, 900 steps", steps=900, training={"schedule": "cosine"}, true=()),
     Case("flow matching", "diffusion", "flow-matching", (), FLOW, {"steps": 250, "batch": 64}),
     gan("gan, discriminator trained alone before", "discriminator-saturated",
         model=alone(120), arguments={"objective": "minimax"}, steps=200),
