@@ -407,7 +407,6 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
-    "diagnose",
     "environment",
     "models",
     "show",
