@@ -51,6 +51,7 @@ COMMANDS = {
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
     *("demo", "study serve", "study report"),
+    "export",  # but of a model without a prior: tests/export
 }
 
 

@@ -195,7 +195,7 @@ SUFFIX = {
 }  # fmt: skip
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
-    *("demo", "features train", "study serve", "study report", "show"),
+    *("demo", "features train", "study serve", "study report", "show", "export"),
 }
 
 

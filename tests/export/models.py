@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -23,7 +23,7 @@ SEQUENTIAL = {"pixelcnn", "row-lstm", "diagonal-bilstm"}
 """Drawn pixel by pixel: they have no function that makes a picture."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def model_of(name: str, channels: int = 1) -> Model:
     """A model of random weights, also where a training begins at 0, and random running statistics.
 

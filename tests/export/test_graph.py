@@ -17,7 +17,11 @@ WITHOUT = {"text-to-image-fusion": {"text"}}
 
 def graphs(name: str) -> dict[str, Graph]:
     known = functions_of(name)
-    return {key: record(f.call, f.inputs) for key, f in known.items() if key not in WITHOUT.get(name, ())}
+    return {
+        key: record(f.call, f.inputs)
+        for key, f in known.items()
+        if key not in WITHOUT.get(name, ())
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +43,7 @@ def test_a_graph_gives_what_the_model_gives(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_buffers_that_are_alive_do_not_overlap(name: str) -> None:
     for graph in graphs(name).values():
-        places, end = planned(graph, {n: -1 for n in graph.constants}, 0)
+        places, end = planned(graph, dict.fromkeys(graph.constants, -1), 0)
         alive: dict[int, int] = {}
         for number, op in enumerate(graph.ops):
             for view in op.views:
