@@ -23,7 +23,17 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Condition, Model, Optim, Phase, Settings, Spec, Step
+from genarium.contract import (
+    Batch,
+    Condition,
+    Judgement,
+    Model,
+    Optim,
+    Phase,
+    Settings,
+    Spec,
+    Step,
+)
 from genarium.contract.exports import Function, example_codes
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
@@ -295,6 +305,12 @@ class GAN(Model):
     def after(self, phase: str) -> None:
         for regularizer in self.each_regularizer():
             regularizer.after(self, phase)
+
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of a batch's images and of as many samples; see `Judges`."""
+        turn = self._turn(batch, self.conditioning.of_batch(batch))
+        return {"discriminator": Judgement(turn.of_real.logits, turn.of_fake.logits)}
 
     @property
     def continuous_columns(self) -> list[int]:

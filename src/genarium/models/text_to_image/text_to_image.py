@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Settings, Spec, Step
+from genarium.contract import Batch, Judgement, Settings, Spec, Step
 from genarium.contract.exports import ROWS, Function
 from genarium.errors import UserError
 from genarium.models.gan.arguments import (
@@ -127,6 +127,9 @@ class TextToImage(GAN):
 
     def step(self, batch: Batch, phase: str) -> Step:
         return super().step(one_caption(batch), phase)
+
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        return super().judgements(one_caption(batch))
 
     def exports(self, settings: Settings | None = None) -> dict[str, Function]:
         """`decode`, and `text`: rows of UTF-8 bytes [B,T], zeros behind, as embeddings."""

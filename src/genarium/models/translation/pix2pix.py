@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Model, Optim, Phase, Settings, Spec, Step
+from genarium.contract import Batch, Judgement, Model, Optim, Phase, Settings, Spec, Step
 from genarium.contract.exports import Function, example_images
 from genarium.models.gan.arguments import Beta1, LearningRate
 from genarium.models.gan.composition import adam
@@ -131,6 +131,15 @@ class Pix2Pix(Model):
         outputs = {"d_real": real, "d_fake": false}
         metrics = {k: self.objective.output(v.detach()).mean() for k, v in outputs.items()}
         return Step({"discriminator": loss}, metrics)
+
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of pairs and of translations, [B,P] of P patches; see `Judges`."""
+        if not self.gan:
+            return {}
+        x, y = self._pair(batch)
+        real, fake = (self.discriminator(torch.cat([x, z], 1)) for z in (y, self._make(batch, x)))
+        return {"discriminator": Judgement(real.flatten(1), fake.flatten(1))}
 
     # Capabilities --------------------------------------------------------------------------
 
