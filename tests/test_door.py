@@ -414,6 +414,7 @@ NOTHING_TO_COMPUTE = {
     "study serve",
 }
 PLACES = {"train": ["vae", "--data", "digits"], "demo": [], "arithmetic": ["RUN", "--plus", "1"]}
+PLACES["export"] = ["RUN", "--page", "model.html"]
 
 
 @pytest.mark.parametrize("name", sorted({*verbs.catalogue()} - NOTHING_TO_COMPUTE))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genarium.api.encode import encode
     from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
+    from genarium.api.export import export
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
@@ -97,6 +98,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
+    "export",
     "serve_studio",
     "list_models",
     "environment",
