@@ -407,6 +407,7 @@ NOTHING_TO_COMPUTE = {
     "data show",
     "environment",
     "models",
+    "push",
     "show",
     "study report",
     "study serve",

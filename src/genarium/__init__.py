@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from genarium.api.manifold import manifold
     from genarium.api.map import map
     from genarium.api.probe import probe
+    from genarium.api.push import push
     from genarium.api.reconstruct import reconstruct
     from genarium.api.report_study import report_study
     from genarium.api.resume import resume
@@ -90,6 +91,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
+    "push",
     "list_models",
     "environment",
     "demo",

@@ -59,7 +59,7 @@ NONE = {  # read no data of a run
         "features train",
         "sample",
     ),
-    *("demo", "study serve", "study report"),
+    *("push", "demo", "study serve", "study report"),
 }
 
 

@@ -205,7 +205,7 @@ NONE = {
         "sample",
         "compare",
     ),
-    *("demo", "features train", "study serve", "study report", "show"),
+    *("push", "demo", "features train", "study serve", "study report", "show"),
 }
 
 
