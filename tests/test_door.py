@@ -409,6 +409,7 @@ NOTHING_TO_COMPUTE = {
     "data show",
     "environment",
     "models",
+    "push",
     "show",
     "study report",
     "study serve",

@@ -53,7 +53,7 @@ COMMANDS = {
 }
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
-    *("demo", "environment", "study serve", "study report", "studio"),
+    *("demo", "environment", "push", "study serve", "study report", "studio"),
     "export",  # but of a model without a prior: tests/export
 }
 

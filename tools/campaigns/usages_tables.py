@@ -34,6 +34,7 @@ NEEDS: dict[str, list[str]] = {
     "resume": ["{vae}"],
     "train": ["vae"],
     "models": [],
+    "push": ["{vae}", "someone/something"],
     "environment": [],
     "demo": [],
     "data list": [],
