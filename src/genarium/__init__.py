@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from genarium.api.decode import decode
     from genarium.api.demo import demo
     from genarium.api.denoise import denoise
+    from genarium.api.diagnose import diagnose
     from genarium.api.encode import encode
+    from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
+    from genarium.api.export import export
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from genarium.api.map import map
     from genarium.api.nearest import nearest
     from genarium.api.probe import probe
+    from genarium.api.push import push
     from genarium.api.reconstruct import reconstruct
     from genarium.api.report_study import report_study
     from genarium.api.resume import resume
@@ -86,6 +90,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "score",
     "nearest",
     "evaluate",
+    "diagnose",
     "compare",
     "show",
     "list_data",
@@ -94,8 +99,11 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
+    "export",
     "serve_studio",
+    "push",
     "list_models",
+    "environment",
     "demo",
     "save_grid",
     "to_uint8",
@@ -116,6 +124,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 def __getattr__(name: str) -> object:
     import importlib
 
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("genarium")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if not name.startswith("_"):

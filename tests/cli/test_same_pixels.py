@@ -197,7 +197,8 @@ SUFFIX = {
 }  # fmt: skip
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
-    *("demo", "features train", "study serve", "study report", "show", "studio"),
+    *("demo", "diagnose", "environment", "features train", "study serve", "study report"),
+    *("show", "studio", "export", "push"),
 }
 
 

@@ -28,10 +28,14 @@ NEEDS: dict[str, list[str]] = {
     "manifold": ["{vae}"],
     "invert": ["{gan}", "test:0"],
     "evaluate": ["{vae}"],
+    "diagnose": ["{vae}"],
     "compare": ["{vae}"],
+    "export": ["{vae}", "--page=model.html"],
     "resume": ["{vae}"],
     "train": ["vae"],
     "models": [],
+    "push": ["{vae}", "someone/something"],
+    "environment": [],
     "demo": [],
     "data list": [],
     "show": ["digits"],
@@ -45,7 +49,7 @@ NEEDS: dict[str, list[str]] = {
 }
 """What each verb needs at least to be right, {NAME} a folder that `Ground` makes."""
 
-OUT = {"encode": ".npz", "compare": ".html", "study report": ".html"}
+OUT = {"encode": ".npz", "environment": ".json", "compare": ".html", "study report": ".html"}
 """The ending of --out where it is not .png."""
 
 
@@ -57,6 +61,7 @@ WORDS = {
     "probe": ["--labels=zz", "--labels=0", "--labels=1", "--labels=-3", "--step=99"],
     "finetune": ["--labels=zz", "--labels=0", "--labels=1,zz", "--step=99"],
     "cluster": ["--groups=99999", "--method=zz", "--step=99"],
+    "export": ["--page=model.txt", "--function=zz", "--scores=nothing", "--step=99"],
     "map": ["--method=zz", "--perplexity=0", "--step=99"],
     "translate": ["--direction=b2a", "--step=99"],
     "complete": ["--keep=zz", "--keep=-1", "--keep=150%", "--class=3", "--step=99"],

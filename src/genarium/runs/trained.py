@@ -16,7 +16,9 @@ from torch import Tensor
 from genarium.contract import (
     Completes,
     Decodes,
+    Edits,
     Estimate,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLogProb,
@@ -255,6 +257,29 @@ class Trained(OpenedRun):
             parts.append(drawn.cpu())
         return torch.cat(parts)
 
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Images,
+        strength: float = 0.5,
+        seed: int = 0,
+        condition: Condition = None,
+    ) -> Tensor:
+        """Images [N,C,H,W] drawn anew, float32 on [-1, 1]: at strength 0 they stay as they are, at
+        1 they are new samples; the same for the same seed."""
+        self.can("edit")
+        if not 0 <= strength <= 1:
+            raise UserError(f"edit: strength {strength}: give a number from 0 to 1")
+        pixels = given.pictures(self, images, "edit: images")
+        labels = self.labels(condition, len(pixels))
+        generator = torch.Generator().manual_seed(derive(seed, "edit"))
+        edit, parts = cast(Edits, self.model).edit, []
+        how: dict[str, Any] = {"generator": generator, **as_set(edit, self.settings)}
+        for mine, own in chunks(len(pixels), labels):
+            further = {**how, **asked_of(own, self.device)}
+            parts.append(edit(pixels[mine].to(self.device), strength, **further).cpu())
+        return torch.cat(parts)
+
     def direction(self, asked: str | None) -> str:
         """A direction that the model translates in, its first for None. UserError for another."""
         self.can("translate")
@@ -291,8 +316,8 @@ class Trained(OpenedRun):
         estimate.
 
         seed: of the ELBO's samples and the estimate's draws. k: importance samples an image, for a
-        bound that closes on ln p(x) as k grows, or draws an image, for an estimate. Raises
-        UserError for a model without a likelihood, or k > 1 of an exact one.
+        bound that closes on ln p(x) as k grows, or draws an image, for an estimate and the bound of
+        a chain. Raises UserError for a model without a likelihood, or k > 1 of an exact one.
         """
         return self.likelihoods(images, seed, condition, k).value
 
@@ -302,7 +327,8 @@ class Trained(OpenedRun):
     ) -> Estimate:
         """`score`, with the standard error of the draws of an estimate, [N] nats each.
 
-        The error is 0 of an exact likelihood, and NaN of a bound, and of one draw.
+        The error is 0 of an exact likelihood, and NaN of one draw, and of a bound that importance
+        samples tighten.
         """
         kind = likelihood_of(self.capabilities)
         if kind is None:
@@ -326,6 +352,8 @@ class Trained(OpenedRun):
             elif kind == "log_prob":
                 nats = cast(HasLogProb, self.model).log_prob(some, own)
                 error = torch.zeros_like(nats)
+            elif isinstance(self.model, EstimatesElbo):
+                nats, error = self.model.estimate_elbo(some, own, k=k, generator=generator)
             else:
                 nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
                 error = torch.full_like(nats, math.nan)

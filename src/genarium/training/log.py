@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.errors import RunError, UserError
+from genarium import extras
+from genarium.errors import RunError
 from genarium.training import files
 
 
@@ -58,10 +59,12 @@ class Log:
         note: Callable[[str], None] = lambda text: None,
     ):
         self.path, self._note = path, note
+        self.last: dict[str, Any] = {}  # the last row, whether or not it is kept
         self._writer = _tensorboard(path.parent / "tensorboard") if tensorboard and path else None
         self._waiting: list[str] = []
 
     def write(self, row: dict[str, Any]) -> None:
+        self.last = row
         if self.path is None:
             return
         first = not self._waiting
@@ -174,10 +177,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UserError(
-            "--tensorboard needs the extra `track`: pip install 'genarium[track]'"
-        ) from None
+    extras.expect("track", "--tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(os.fspath(folder))

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from genarium import extras
 from genarium.errors import UserError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -145,13 +146,7 @@ def _with_headers(send: Send) -> Send:
 
 def require(verb: str) -> None:
     """Raise UserError when the packages of the extra `studio` are not installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise UserError(
-            f"`genarium {verb}` needs {' and '.join(missing)}: pip install 'genarium[studio]'"
-        )
+    extras.expect("studio", f"`genarium {verb}`")
 
 
 def listen(host: str, port: int) -> socket.socket:
