@@ -8,7 +8,8 @@ GET  /api/effects?run=&step=      the effects of the numbers of a code, as far a
 POST /api/effects                 measure them although it takes long
 POST /api/pictures?name=          a picture's bytes: {key, name}
 POST /api/file/KIND               a walk as gif, webp or png
-GET  /api/watch?run=&after=       a run's log from a row on, its grids and checkpoints
+GET  /api/watch?run=&after=       a run's log from a row on, its grids, checkpoints and diagnoses
+POST /api/diagnose                a look at the model too
 GET  /api/grid?run=&step=         a sample grid, PNG
 GET  /api/form?recipe=            the settings of a training as controls
 POST /api/trainings               start one        POST /api/trainings/stop?run=   stop it
@@ -279,8 +280,15 @@ def _watch(api: FastAPI, studio: Studio) -> None:
             "grids": _runs.steps_of(path, "samples"),
             "steps": _runs.steps_of(path, "checkpoints"),
             "training": training.to_dict() if training is not None else None,
-            "doctor": studio.diagnoses.of(path),
+            "doctor": _finite(studio.diagnoses.of(path)),
         }
+
+    @api.post("/api/diagnose")
+    def diagnose(ask: asked.Which) -> dict[str, Any]:
+        run = studio.shelf.model(ask.run, ask.step)
+        with studio.slow.turn(ask.channel, ask.number):
+            made = studio.diagnoses.measured(studio.shelf.path(ask.run), run)
+            return dict(_finite(made))
 
     @api.get("/api/grid")
     def grid(run: Named, step: Annotated[int, Query(ge=0, le=10**8 - 1)]) -> Response:

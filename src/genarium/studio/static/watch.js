@@ -100,7 +100,7 @@ export function watch(root, app) {
     const parts = [];
     if (log.problem) { detail.replaceChildren(problem(log.problem)); return; }
     if (log.training) parts.push(running(name, log.training));
-    if (log.doctor) parts.push(card('The doctor\u2019s notes', el('pre', {}, log.doctor.text)));
+    if (log.doctor) parts.push(doctor(name, log));
     const charts = [['losses', 'Losses'], ['metrics', 'Metrics']].map(([group, title]) => {
       const found = series(name, group);
       return found.length ? card(title, chart(title, found), legend(found.map((s) => s.name))) : null;
@@ -121,6 +121,24 @@ export function watch(root, app) {
     if (last.images && last.seconds) words.push(`${Math.round(last.images / last.seconds).toLocaleString('en')} images a second`);
     const events = log.rows.filter((row) => row.event && !['estimate', 'score'].includes(row.event)).map((row) => `${row.event} at step ${row.step}`);
     return card('Progress', el('p', {}, words.join(', ')), ...events.slice(-5).map((text) => el('p.soft', {}, text)));
+  }
+
+  function doctor(name, log) {
+    const { diagnoses, passed, readings, measured, problem: why } = log.doctor;
+    const words = why ? [problem(why)] : diagnoses.length ? diagnoses.map((each) => el('div.note', {},
+      el('b', {}, each.title), ` (from step ${each.step.toLocaleString('en')}${passed.includes(each.name) ? ', no longer so at the end' : ''})`,
+      el('p', {}, each.evidence), el('p', {}, `${each.remedy} `, el('small', {}, `(${each.source})`))))
+      : [el('p.soft', {}, readings ? `nothing wrong was seen in ${readings} readings` : 'the training noted nothing')];
+    const button = el('button.small', { type: 'button', onclick: async () => {
+      button.disabled = true;
+      button.textContent = 'looking …';
+      try {
+        log.doctor = await ask('/api/diagnose', { run: name });
+        detail.dataset.key = '';
+        drawDetail();
+      } catch (error) { say(error.message); button.disabled = false; button.textContent = 'Look at the model too'; }
+    } }, 'Look at the model too');
+    return card('The doctor\u2019s notes', ...words, measured || !(log.steps || []).length ? null : button);
   }
 
   function running(name, training) {
