@@ -94,6 +94,7 @@ export function watch(root, app) {
     }));
     if (detail.dataset.key === key) return;
     detail.dataset.key = key;
+    repeated(names);
     if (names.length > 1) { several(names); return; }
     const [name] = names;
     const log = logs.get(name);
@@ -111,6 +112,24 @@ export function watch(root, app) {
       charts.push(card(`Score: ${what}`, chart(what, [{ name: what, x: scores.map((r) => r.step), y: scores.map((r) => r.value) }])));
     }
     detail.replaceChildren(...parts, el('div.charts', {}, grids(name, log), ...charts, facts(log)));
+  }
+
+  /** What repeats the view: the training of one run, the comparison of several. */
+  function repeated(names) {
+    const paths = names.map((name) => (app.runs.find((run) => run.name === name) || {}).path).filter(Boolean);
+    if (!paths.length) { app.repeat(null, null); return; }
+    const shell = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
+    const words = paths.map((path) => JSON.stringify(path)).join(', ');
+    const how = paths.length > 1
+      ? { command: `genarium compare ${paths.map(shell).join(' ')}`, python: `import genarium\n\nreport = genarium.compare([${words}])\n` }
+      : { command: `genarium train --config ${shell(`${paths[0]}/config.yaml`)}`,
+        python: `import genarium\n\nrun = genarium.load(${words})\nrows = run.history()  # losses and metrics, a dict a row\nprint(genarium.diagnose(run, measure=False))\n` };
+    app.repeat(how, () => {
+      const image = detail.querySelector('.gridbox img');
+      const made = el('canvas', { width: image ? image.naturalWidth : 1, height: image ? image.naturalHeight : 1 });
+      if (image) made.getContext('2d').drawImage(image, 0, 0);
+      return made;
+    });
   }
 
   function facts(log) {
