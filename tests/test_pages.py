@@ -167,11 +167,13 @@ def test_each_other_line_of_a_shell_block_names_what_is_there(page: Path) -> Non
             assert rest[0] in targets, rest
         elif first == "pip":
             assert rest[0] == "install"
-            assert re.fullmatch(r"genarium\[(\w+)\]", rest[1])[1] in extras  # type: ignore[index]
+            named = re.fullmatch(r"genarium(?:\[([\w,]+)\])?|torch", rest[1])
+            assert named, rest[1]
+            assert {*(named[1] or "hub").split(",")} <= {*extras}
         elif first == "python":
             check_script(*rest)
         else:
-            assert first in {"genarium", "export", "git"}, first
+            assert first in {"genarium", "export", "git", "uvx", "uv", "pipx"}, first
 
 
 def check_script(file: str, *rest: str) -> None:

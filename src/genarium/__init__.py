@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from genarium.api.compare import compare
     from genarium.api.complete import complete
     from genarium.api.create_study import create_study
+    from genarium.api.decode import decode
     from genarium.api.demo import demo
     from genarium.api.denoise import denoise
     from genarium.api.diagnose import diagnose
     from genarium.api.encode import encode
+    from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from genarium.api.list_models import list_models
     from genarium.api.manifold import manifold
     from genarium.api.map import map
+    from genarium.api.nearest import nearest
     from genarium.api.probe import probe
     from genarium.api.reconstruct import reconstruct
     from genarium.api.report_study import report_study
     from genarium.api.resume import resume
     from genarium.api.sample import sample
     from genarium.api.score import score
+    from genarium.api.serve_studio import serve_studio
     from genarium.api.serve_study import serve_study
     from genarium.api.show import show
     from genarium.api.show_data import prepare_data, show_data
@@ -73,6 +77,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "arithmetic",
     "traverse",
     "manifold",
+    "decode",
     "invert",
     "encode",
     "probe",
@@ -81,6 +86,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "map",
     "train_features",
     "score",
+    "nearest",
     "evaluate",
     "diagnose",
     "compare",
@@ -91,7 +97,9 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
+    "serve_studio",
     "list_models",
+    "environment",
     "demo",
     "save_grid",
     "to_uint8",
@@ -112,6 +120,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 def __getattr__(name: str) -> object:
     import importlib
 
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("genarium")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     if not name.startswith("_"):
@@ -132,4 +142,6 @@ def __dir__() -> list[str]:
     verbs = importlib.import_module("genarium.verbs")
     rooms = ("contract", "data", "drawing", "evaluation", "features", "latent", "models", "nn")
     known = {entry.function for entry in verbs.catalogue().values()}
-    return sorted({*globals(), *__all__, *known, *rooms, "report", "runs", "study", "training"})
+    return sorted(
+        {*globals(), *__all__, *known, *rooms, "report", "runs", "studio", "study", "training"}
+    )

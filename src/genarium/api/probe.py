@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from genarium import extras
 from genarium.api._results import Figures, of_run
 from genarium.api._types import AcceptChanges, Data, Device, Place, Run, Seed, Step
 from genarium.errors import UserError
@@ -76,6 +77,7 @@ def probe(
     from genarium.runs.encoding import chosen, count_of, labelled, that_encodes
 
     count = count_of("--labels", labels)
+    extras.expect("features", "`genarium probe`")
     trained = that_encodes(run, source, step, device, data=data, accept_changes=accept_changes)
     labelled_data = labelled(trained, source, bool(progress), SPLITS)
     rows = chosen("--labels", count, labelled_data.train[1], seed)

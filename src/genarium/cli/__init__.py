@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from genarium.verbs import Entry
 
-STILL = {"models", "data list", "study create", "study report"}
+STILL = {"models", "environment", "data list", "study create", "study report"}
 """Verbs that do no heavy computing, so need no memory kept."""
 
 ABOUT = "Train, sample, measure and compare every classic family of deep generative image models."
@@ -99,12 +99,16 @@ def _verb(arguments: list[str]) -> int:
         description=f"{ABOUT}\n\n{of_signature.listing(known, GROUPS)}",
         epilog=EXAMPLES,
     )
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument(
+        "--version",
+        action="store_true",
+        help="print the version, what is installed and where it computes",
+    )
     args, run = _parsed(parser, known, arguments)
     if args.version:
-        from importlib.metadata import version
+        from genarium.api.environment import environment
 
-        print(f"genarium {version('genarium')}")
+        print(environment().version())
         return 0
     if run is None:
         parser.print_help()

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
+from genarium import extras
 from genarium.cli.streams import say
 from genarium.errors import UserError
 from genarium.signatures import Field, check
@@ -57,7 +58,10 @@ def several(asked: int | None, command: Sequence[str]) -> int | None:
     """
     there = world.size()
     if there == 1:
-        return launch(asked, command) if asked is not None and asked > 1 else None
+        if asked is None or asked == 1:
+            return None
+        extras.expect("processes", f"--processes {asked}")
+        return launch(asked, command)
     if asked not in (None, there):
         raise UserError(
             f"--processes {asked}: a launcher started {there}: leave --processes out, or start "

@@ -13,7 +13,6 @@ N images · C channels · H, W height and width
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genarium import extras
 from genarium.contract import EIGHT_BIT, Values
 from genarium.errors import UserError
 
@@ -32,10 +32,8 @@ ONE_FILE = (".npy", ".npz", ".tif", ".tiff")
 
 def expect_writer(out: Path) -> None:
     """UserError where what writes files like `out` is not installed: before images are made."""
-    if out.suffix.lower() in (".tif", ".tiff") and importlib.util.find_spec("tifffile") is None:
-        raise UserError(
-            f"--out {out}: TIFF needs tifffile: pip install 'genarium[science]', or end it in .npy"
-        )
+    if out.suffix.lower() in (".tif", ".tiff"):
+        extras.expect("science", f"--out {out}: TIFF", "tifffile", otherwise="end it in .npy")
 
 
 def encoded(images: Tensor, out: Path, about: Values = EIGHT_BIT, *, alone: bool = False) -> bytes:
@@ -104,11 +102,8 @@ def _png(pixels: NDArray[Any], out: Path, about: Values) -> bytes:
         raise UserError(f"--out {out}: PNG does not hold {what}: {instead}")
     image = pixels[0]
     if channels == 3 and pixels.dtype.itemsize == 2:
-        if importlib.util.find_spec("imagecodecs") is None:
-            raise UserError(
-                f"--out {out}: PNG of 16-bit colours needs imagecodecs: pip install "
-                f"'genarium[science]', or {instead}"
-            )
+        what = f"--out {out}: PNG of 16-bit colours"
+        extras.expect("science", what, "imagecodecs", otherwise=instead)
         import imagecodecs
 
         return bytes(imagecodecs.png_encode(image))

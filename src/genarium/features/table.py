@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genarium import extras
 from genarium.errors import UserError, unreadable
 
 SUFFIXES = (".npz", ".parquet", ".csv")
@@ -121,14 +122,10 @@ def _csv(table: Tabular, path: Path) -> None:
 
 
 def _parquet(path: Path) -> Any:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError(
-            f"--out {path}: parquet needs pyarrow: pip install 'genarium[parquet]', "
-            "or write .npz or .csv"
-        ) from None
+    extras.expect("parquet", f"--out {path}: parquet", otherwise="write .npz or .csv")
+    import pyarrow
+    import pyarrow.parquet
+
     return pyarrow
 
 

@@ -25,7 +25,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from genarium import recipes
+from genarium import extras, recipes
 from genarium.data.options import FORMER
 from genarium.errors import RunError, UserError, unwritable
 from genarium.runs.configuration import Config, read_yaml, write_yaml
@@ -299,7 +299,9 @@ def versions() -> dict[str, str]:
     """Versions of what decides a run's numbers."""
     from importlib.metadata import version
 
-    names = ("genarium", "torch", "numpy", "pillow", "accelerate", "safetensors")
+    names = ["genarium", "torch", "numpy", "pillow", "safetensors"]
+    if not extras.missing("processes"):
+        names.append("accelerate")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium.evaluation import tails
 from genarium.evaluation.scores import score as scores
 
 REAL = -1
@@ -176,11 +177,9 @@ def _moved(
 
 def _width(n: int) -> float:
     """How much wider an interval from n groups must be than one from very many."""
-    from scipy.special import stdtrit
-
     if n < 2:
         return 1.0
-    return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2) / scores.Z)
+    return float(np.sqrt(n / (n - 1)) * tails.student_quantile(n - 1, (1 + LEVEL) / 2) / scores.Z)
 
 
 def _mover(parts: Sequence[tuple[float, _Kind]]) -> tuple[float, float]:

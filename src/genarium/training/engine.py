@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium import extras
 from genarium.errors import RunError, UserError
 from genarium.training import world
 from genarium.training.device import expect_device
@@ -55,6 +56,7 @@ class Engine:
                 f"{self.world} processes need a GPU each, here are {torch.cuda.device_count()}: "
                 "use fewer processes, or --device cpu"
             )
+        extras.expect("processes", f"training on {self.world} processes")
         from accelerate import Accelerator
 
         with self._together():

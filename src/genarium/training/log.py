@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genarium.errors import RunError, UserError
+from genarium import extras
+from genarium.errors import RunError
 from genarium.training import files
 
 
@@ -176,10 +177,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UserError(
-            "--tensorboard needs the extra `track`: pip install 'genarium[track]'"
-        ) from None
+    extras.expect("track", "--tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(os.fspath(folder))

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from genarium import extras
 from genarium.data.collection import DTYPES, Ends
 from genarium.data.decode import LARGEST_IMAGE, MEMORY
 from genarium.data.formats import Bad, Missing
@@ -105,7 +106,7 @@ def optional(module: str, what: str, extra: str = "science") -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         missing = error.name or module
-        raise Missing(f"{what} needs {missing}: pip install 'genarium[{extra}]'") from None
+        raise Missing(f"{what} needs {missing}: {extras.command(extra)}") from None
 
 
 def sensible(shape: tuple[int, ...], dtype: np.dtype, stored: int, one: int = 0) -> None:

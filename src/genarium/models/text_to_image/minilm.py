@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genarium import extras
 from genarium.data import DataOptions, cache, pretrained
 from genarium.data.download import Official, fetch
 from genarium.data.text import text_of
@@ -174,12 +175,9 @@ def minilm(weights: str) -> FrozenEncoder:
 
     Raises UserError without weights, without the package `tokenizers`, or for other files.
     """
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        raise UserError(
-            "--encoder minilm: needs the package tokenizers: pip install 'genarium[text]'"
-        ) from None
+    extras.expect("text", "--encoder minilm")
+    from tokenizers import Tokenizer
+
     folder = _folder(weights)
     path = folder / pretrained.IN_FOLDER
     tensors = {k: v for k, v in pretrained.read(path).items() if not UNUSED.match(k)}
