@@ -2,13 +2,15 @@
 
     python benchmarks/likelihood_curves.py binary --from DIR        # MNIST, statically binarized
     python benchmarks/likelihood_curves.py grey --from DIR          # Fashion-MNIST, 256 levels
+    python benchmarks/likelihood_curves.py families --from DIR     # MNIST, 256 levels, all families
 
 Each net gets the same time, `--minutes`, on `--threads` processor cores. Time is the process's own
 processor time divided by the cores: that of the clock on an idle machine, and no less fair on one
 that others use too. A short trial says how many steps that is, and the learning rate falls to zero
 over them; the minutes reported are those that were really spent. `--points` times on the way the
 averaged weights are scored on the first `--images` validation images (which is not counted as
-training time), at the end on the whole test split too.
+training time), at the end on the whole test split too. What a likelihood is, exact, a bound or an
+estimate, is in the table; those that take hundreds of passes an image are of fewer images.
 
 Every net is an ordinary run in `--out`: the command, given again, goes on where it was stopped.
 Beside the runs it writes NAME.json (settings, curves, machine), NAME.png and prints the table.
@@ -31,7 +33,8 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.contract import Batch
+from genarium.contract import Batch, capabilities
+from genarium.contract.capabilities import likelihood_of
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
 from genarium.errors import Interrupted
@@ -48,8 +51,10 @@ class Net:
     """A recipe with its arguments and the batch it is trained on."""
 
     recipe: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] = field(default_factory=dict)
     batch: int = 16
+    training: dict[str, Any] = field(default_factory=dict)  # instead of `TRAINING`'s
+    most: tuple[int, int] | None = None  # images that are scored: of validation, of the test
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ class Task:
 
 BINARY = {"levels": 2, "width": 32, "head": 32}
 GREY = {"levels": 256, "width": 32, "head": 64, "blocks": 8, "lr": 5e-3}
+OWN: dict[str, Any] = {"ema": 0.999, "channels_last": True, "precision": "auto"}
 TASKS = {
     "binary": Task(
         "mnist",
@@ -87,6 +93,22 @@ TASKS = {
             "gated": Net("pixelcnn", {**GREY, "net": "gated", "blocks": 5, "width": 24}),
         },
         "bits/dim",
+    ),
+    "families": Task(
+        "mnist",
+        {},
+        {
+            "pixelcnn": Net("pixelcnn", {**GREY, "dilation": 8}),
+            "spline-flow": Net("spline-flow", {}, 64, OWN),
+            "glow": Net("glow", {}, 64, OWN),
+            "realnvp": Net("realnvp", {}, 64, OWN),
+            "tarflow": Net("tarflow", {"noise": 0.0}, 64, OWN),
+            "flow-matching": Net("flow-matching", {}, 128, OWN, (64, 512)),
+            "ddpm": Net("ddpm", {}, 128, OWN, (256, 2000)),
+        },
+        "bits/dim",
+        # RealNVP and FFJORD: Grathwohl et al. 2019, table 2; Glow: the same
+        {"realnvp": 1.06, "glow": 1.05},
     ),
 }
 TRAINING = {
@@ -172,7 +194,7 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
     every = max(1, steps // o.points)
     steps = every * o.points
     print(f"{name}: {1000 * cost:.0f} ms a step, so {steps} steps", flush=True)
-    settings = {**TRAINING, "steps": steps, "batch": net.batch, "seed": o.seed}
+    settings = {**TRAINING, **net.training, "steps": steps, "batch": net.batch, "seed": o.seed}
     keeping = {"checkpoint_every": every, "keep": o.points + 2, "sample_every": steps + 1}
     settings["warmup"] = min(settings["warmup"], steps // 10)
     genarium.train(
@@ -187,27 +209,40 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
     )
 
 
-def scored(images: torch.Tensor, model: Any, unit: str) -> torch.Tensor:
-    """The unit's number for each image, float64 [N]."""
+def scored(images: torch.Tensor, model: Any, unit: str) -> tuple[torch.Tensor, str]:
+    """The unit's number for each image, float64 [N], and what kind of a likelihood it is."""
+    kind = likelihood_of(capabilities(model))
+    generator = torch.Generator().manual_seed(0)
+    parts = []
     with torch.inference_mode():
-        nats = -torch.cat([model.log_prob(part).double() for part in images.split(100)])
-    return nats if unit == "nats/image" else nats / (images[0].numel() * math.log(2))
+        for part in images.split(100):
+            if kind == "log_prob":
+                parts.append(model.log_prob(part))
+            elif kind == "elbo":
+                parts.append(model.elbo(part, generator=generator))
+            else:
+                parts.append(model.estimate_log_prob(part, generator=generator).value)
+    nats = -torch.cat(parts).double()
+    said = {"log_prob": "exact", "elbo": "upper bound"}.get(str(kind)) or f"by {model.estimator}"
+    return (nats if unit == "nats/image" else nats / (images[0].numel() * math.log(2))), said
 
 
 def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespace) -> dict:
     """Minutes and validation scores of a run's checkpoints, and the last one's test score."""
     notes = json.loads(folder.with_suffix("." + CLOCK).read_text())
+    few, many = net.most or (o.images, o.test)
     points = []
     result = sorted(checkpoints.steps(folder / "checkpoints"))
     for step in (step for step in result if str(step) in notes):  # not where a run was stopped
         run = genarium.load(folder, step)
-        value = scored(data.validation.images[: o.images], run.model, task.unit).mean().item()
+        value = scored(data.validation.images[:few], run.model, task.unit)[0].mean().item()
         points.append([notes[str(step)] / 60 / o.threads, step, round(value, 5)])
-    test = scored(data.test.images[: o.test], run.model, task.unit)
+    test, kind = scored(data.test.images[: min(many, o.test)], run.model, task.unit)
     return {
         "recipe": net.recipe,
         "arguments": net.arguments,
         "batch": net.batch,
+        "kind": kind,
         "density": run.model.density,
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "epochs": round(points[-1][1] * net.batch / len(data.train), 3),
@@ -247,14 +282,15 @@ def draw(path: Path, task: Task, result: dict[str, dict], o: argparse.Namespace)
 
 def table(task: Task, result: dict[str, dict]) -> str:
     lines = [
-        f"| net | minutes | epochs | parameters | test {task.unit} | published |",
-        "|---|---|---|---|---|---|",
+        f"| net | minutes | epochs | parameters | test {task.unit} | images | is | published |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, f in result.items():
         level = task.published.get(name)
         lines.append(
             f"| {name} | {f['minutes']:.1f} | {f['epochs']:.1f} | {f['parameters']:,} "
-            f"| {f['test']:.3f} ± {f['test_error']:.3f} | {'' if level is None else level} |"
+            f"| {f['test']:.3f} ± {f['test_error']:.3f} | {f['test_images']:,} "
+            f"| {f.get('kind', 'exact')} | {'' if level is None else level} |"
         )
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ where they hold for none, and "cannot tell" in between.
 from __future__ import annotations
 
 import argparse
+import inspect
 import io
 import json
 import math
@@ -119,13 +120,17 @@ class Claim:
 
         torch.set_num_threads(options.threads or torch.get_num_threads())
         allocator.keep_memory()  # faster, the same numbers
+        import _kept  # it imports torch
+
+        _kept.folder, _kept.earlier = options.keep, 0.0
         start, cpu, measured = time.monotonic(), time.process_time(), {}
+        code = inspect.getsource(self.measure)
         for seed in options.seeds:
-            measured[seed] = self.measure(seed, settings)
+            measured[seed] = self._measured(seed, settings, code)
             line = ", ".join(f"{k} {_number(v)}" for k, v in measured[seed].numbers.items())
             print(f"seed {seed} ({time.monotonic() - start:.0f} s): {line}", flush=True)
         # of the processors, not of the clock: what else the machine did then does not count
-        seconds = time.process_time() - cpu
+        seconds = time.process_time() - cpu + _kept.earlier
         record = self._record(measured, settings, options.quick, seconds)
         print(report(record))
         if out is not None:
@@ -136,6 +141,18 @@ class Claim:
             text = re.sub(r"\[[^\[\]{}]*\]", lambda m: re.sub(r"\s+", " ", m[0]), text)
             (out / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
             print(f"wrote {self.name}.json and {self.name}.png to {out}")
+
+    def _measured(self, seed: int, settings: Any, code: str) -> Measured:
+        """What `measure` gives, or gave before with `--keep`."""
+        import _kept
+
+        def make() -> tuple[dict[str, Any], dict[str, Any]]:
+            result = self.measure(seed, settings)
+            return {"numbers": result.numbers, "curves": result.curves}, result.images
+
+        follows_from = {"settings": asdict(settings), "seed": seed, "code": code}
+        values, images = _kept.once(_kept.place(self.name, follows_from), make)
+        return Measured(values["numbers"], values["curves"], images)
 
     def _record(
         self, measured: dict[int, Measured], settings: Any, quick: bool, seconds: float
@@ -159,9 +176,7 @@ class Claim:
             "numbers": {
                 key: {
                     "mean": _finite(statistics.fmean(s[key] for s in seeds)),
-                    "sd": _finite(statistics.stdev([s[key] for s in seeds]))
-                    if len(seeds) > 1
-                    else None,
+                    "sd": _spread([s[key] for s in seeds]),
                     "seeds": [_finite(s[key]) for s in seeds],
                 }
                 for key in seeds[0]
@@ -215,6 +230,12 @@ def _options(claim: Claim, arguments: Sequence[str] | None) -> argparse.Namespac
     parser.add_argument(
         "--out", type=Path, help="folder of the JSON and PNG; default experiments/results"
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder where seeds and trainings are kept: the same command, given again, goes on "
+        "where it was stopped, and experiments share what they train alike",
+    )
     parser.add_argument("--threads", type=int, default=0, help="default: torch's own choice")
     options = parser.parse_args(arguments)
     options.seeds = options.seeds or list(claim.seeds[: 1 if options.quick else None])
@@ -228,6 +249,13 @@ def _options(claim: Claim, arguments: Sequence[str] | None) -> argparse.Namespac
 
 def _finite(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """The standard deviation; None of one value, or where one is not finite."""
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    return _finite(statistics.stdev(values))
 
 
 def _rounded(values: Any) -> Any:

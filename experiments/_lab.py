@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import _kept
 import torch
 from torch import Tensor
 
@@ -62,6 +63,43 @@ def train(trainer: Trainer, steps: int | None = None) -> Iterator[int]:
     while trainer.step < steps:
         trainer.one_step()
         yield trainer.step
+
+
+def drawn_rows(source: str, seed: int, size: int | None, images: int | None) -> Tensor:
+    """The rows of the training split that `trained` sees."""
+    count = len(load(source, size).train)
+    if images is None:
+        return torch.arange(count)
+    return torch.randperm(count, generator=generator_of(seed, "rows"))[:images]
+
+
+def trained(
+    recipe: str,
+    source: str,
+    seed: int,
+    training: dict[str, Any],
+    *,
+    size: int | None = None,
+    images: int | None = None,
+    **arguments: Any,
+) -> Any:
+    """A recipe's model after `training` on a data set, with averaged weights where it has `ema`.
+
+    images: of the training split, drawn by the seed; all of it by default. With `--keep` it goes
+    on where it was stopped.
+    """
+    data = load(source, size)
+    rows = drawn_rows(source, seed, size, images)
+    labels = None if data.train.labels is None else data.train.labels[rows]
+    model = make(recipe, data.spec, seed, **arguments)
+    trainer = trainer_on(model, TrainingData(data.train.images[rows], labels), seed, **training)
+    follows_from = {"source": source, "size": size, "images": images, "seed": seed}
+    named = {"training": training, "arguments": arguments, **follows_from}
+    _kept.fit(trainer, _kept.place(recipe, named))
+    with trainer.sampling_weights():
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(weights)
+    return model
 
 
 @contextmanager

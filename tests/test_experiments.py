@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +120,57 @@ def test_a_quick_run_never_touches_the_results(
         claim.main(["--quick", "--out", str(tmp_path)])
     assert "--quick" in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_kept_training_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, lab = importlib.import_module("_kept"), importlib.import_module("_lab")
+    trainer = importlib.import_module("genarium.training.trainer").Trainer
+    training = {"steps": 4, "batch": 4, "ema": 0.5}
+    steps, one_step = [], trainer.one_step
+
+    def learnt(stop: int | None = None) -> dict[str, Any]:
+        def counted(self: Any) -> None:
+            if self.step == stop:
+                raise KeyboardInterrupt
+            steps.append(self.step)
+            one_step(self)
+
+        monkeypatch.setattr(trainer, "one_step", counted)
+        model = lab.trained("flow-matching", "digits", 0, training, size=16, images=9, width=4)
+        return dict(model.state_dict())
+
+    whole = learnt()
+    monkeypatch.setattr(kept, "folder", tmp_path)
+    monkeypatch.setattr(kept, "OFTEN", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        learnt(stop=2)
+    assert all(value.equal(whole[name]) for name, value in learnt().items())
+    assert steps == [0, 1, 2, 3, 0, 1, 2, 3]  # the third training began at step 2
+    assert all(value.equal(whole[name]) for name, value in learnt().items())
+    assert len(steps) == 8  # the fourth had nothing left to do
+
+
+def test_a_kept_seed_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim, torch = claim_of("fld_copies"), importlib.import_module("torch")
+    claims, measured = importlib.import_module("_claim"), []
+
+    def measure(seed: int, settings: Any) -> Any:
+        measured.append(seed)
+        numbers = {"in_order": 1.0, "control": float("nan"), "all_copied": 2.0, "all_noised": 3.0}
+        return claims.Measured(numbers, {"a": [1.5, 2.5]}, {"b": torch.arange(3)})
+
+    shown: list[Any] = []
+    fake = replace(claim, measure=measure, draw=lambda figure, found, settings: shown.append(found))
+    monkeypatch.setattr(importlib.import_module("_kept"), "folder", None)
+    for seeds in ("5", "5,6", "6,5"):
+        out = ["--out", str(tmp_path / "out"), "--keep", str(tmp_path / "keep")]
+        fake.main(["--quick", "--seeds", seeds, *out])
+    assert measured == [5, 6]
+    first, again = shown[0][5], shown[2][5]
+    assert again.numbers["in_order"] == 1.0
+    assert again.curves == first.curves
+    assert again.images["b"].equal(first.images["b"])

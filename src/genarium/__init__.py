@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from genarium.api.compare import compare
     from genarium.api.complete import complete
     from genarium.api.create_study import create_study
+    from genarium.api.decode import decode
     from genarium.api.demo import demo
     from genarium.api.denoise import denoise
+    from genarium.api.diagnose import diagnose
     from genarium.api.encode import encode
     from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from genarium.api.list_models import list_models
     from genarium.api.manifold import manifold
     from genarium.api.map import map
+    from genarium.api.nearest import nearest
     from genarium.api.probe import probe
     from genarium.api.push import push
     from genarium.api.reconstruct import reconstruct
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from genarium.api.resume import resume
     from genarium.api.sample import sample
     from genarium.api.score import score
+    from genarium.api.serve_studio import serve_studio
     from genarium.api.serve_study import serve_study
     from genarium.api.show import show
     from genarium.api.show_data import prepare_data, show_data
@@ -74,6 +78,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "arithmetic",
     "traverse",
     "manifold",
+    "decode",
     "invert",
     "encode",
     "probe",
@@ -82,7 +87,9 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "map",
     "train_features",
     "score",
+    "nearest",
     "evaluate",
+    "diagnose",
     "compare",
     "show",
     "list_data",
@@ -92,6 +99,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "serve_study",
     "report_study",
     "push",
+    "serve_studio",
     "list_models",
     "environment",
     "demo",
@@ -136,4 +144,6 @@ def __dir__() -> list[str]:
     verbs = importlib.import_module("genarium.verbs")
     rooms = ("contract", "data", "drawing", "evaluation", "features", "latent", "models", "nn")
     known = {entry.function for entry in verbs.catalogue().values()}
-    return sorted({*globals(), *__all__, *known, *rooms, "report", "runs", "study", "training"})
+    return sorted(
+        {*globals(), *__all__, *known, *rooms, "report", "runs", "studio", "study", "training"}
+    )

@@ -155,7 +155,19 @@ def test_the_face_names_every_verb_for_editors_and_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["data", "models", "evaluation", "features", "latent", "nn", "runs", "study", "report"]
+    "room",
+    [
+        "data",
+        "models",
+        "evaluation",
+        "features",
+        "latent",
+        "nn",
+        "runs",
+        "study",
+        "report",
+        "studio",
+    ],
 )
 def test_rooms_resolve_to_packages(room: str) -> None:
     assert getattr(genarium, room).__name__ == f"genarium.{room}"

@@ -42,6 +42,8 @@ COMMANDS = {
     "arithmetic": "arithmetic vae --plus class:dark --plus test:1 --out OUT.png",
     "traverse": "traverse vae --from test:0 --steps 2 --out OUT.png",
     "manifold": "manifold vae --from test:0 --side 2 --out OUT.png",
+    "decode": "decode vae test:0 --out OUT.png",
+    "nearest": "nearest vae -n 20 --out OUT.png",
     "invert": "invert vae test:0 --steps 1 --restarts 1 --out OUT.png",
     "evaluate": "evaluate vae -n 4 --metrics fid",
     "compare": "compare vae -n 4 --out OUT.html",
@@ -49,17 +51,8 @@ COMMANDS = {
     "study create": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
 }
 NONE = {  # read no data of a run
-    *(
-        "models",
-        "environment",
-        "data list",
-        "data show",
-        "data prepare",
-        "train",
-        "features train",
-        "sample",
-    ),
-    *("push", "demo", "study serve", "study report"),
+    *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
+    *("demo", "diagnose", "environment", "push", "study serve", "study report", "studio"),
 }
 
 

@@ -176,6 +176,8 @@ TAKE = {
     "interpolate": "interpolate pad --from IMAGES --to IMAGES --steps 2",
     "arithmetic": "arithmetic pad --plus IMAGES",
     "traverse": "traverse pad --from IMAGES --dimension 0 --steps 2",
+    "decode": "decode pad IMAGES",
+    "nearest": "nearest pad IMAGES",
     "manifold": "manifold pad --from IMAGES --side 2",
     "cluster": "cluster pad IMAGES --groups 2",
     "map": "map pad IMAGES --method pca",
@@ -194,18 +196,9 @@ SUFFIX = {
     "evaluate": "", "study create": "",
 }  # fmt: skip
 NONE = {
-    *(
-        "models",
-        "environment",
-        "data list",
-        "data show",
-        "data prepare",
-        "train",
-        "resume",
-        "sample",
-        "compare",
-    ),
-    *("push", "demo", "features train", "study serve", "study report", "show"),
+    *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
+    *("demo", "diagnose", "environment", "features train", "study serve", "study report"),
+    *("push", "show", "studio"),
 }
 
 

@@ -50,6 +50,23 @@ def test_a_collapsed_latent_is_told_from_a_dead_and_an_active_one():
     assert "0: 14.25" in result["KL to the prior"].note
 
 
+class Narrow(Encoder):
+    """Its prior of each latent is N(1, 4): the KL to it has a closed form."""
+
+    def log_prior_ratio(self, z):
+        one = torch.distributions.Normal(1.0, 2.0).log_prob(z)
+        return (one - torch.distributions.Normal(0.0, 1.0).log_prob(z)).sum(1)
+
+
+def test_the_kl_is_to_the_prior_that_the_model_has():
+    (score,) = (s for s in latents(Narrow(), heldout(), CONTEXT, quiet) if s.name.startswith("KL"))
+    mean, log_variance = Narrow().posterior(next(heldout().batches(10)))
+    variance = log_variance.exp()
+    kl = 0.5 * ((variance + (mean - 1) ** 2) / 4 - 1 - (variance / 4).log())
+    assert score.value == pytest.approx(kl.sum(1).mean().item(), rel=0.02)
+    assert "by latent, of N(0, 1) each 0: 14.25" in score.note
+
+
 def test_no_posterior_no_rows():
     assert latents(nn.Linear(1, 1), heldout(), CONTEXT, quiet) == []
 

@@ -31,7 +31,7 @@ def pictures() -> Tensor:
 
 def made(name: str = "vae", **arguments: object) -> VAE:
     """A model of 3 latents whose prior has moved: m and s are not 0 and 1."""
-    settings = {"latent": 3, "width": 2, "decoder": "bernoulli", **arguments}
+    settings = {"prior": "learned", "latent": 3, "width": 2, "decoder": "bernoulli", **arguments}
     model = build(recipes.get(name), SPEC, settings, 0).double().eval()
     assert isinstance(model, VAE)
     if model.learned_prior is not None:
@@ -52,7 +52,7 @@ def test_the_rate_is_the_kl_to_the_learned_gaussian_latent_by_latent() -> None:
     model, target = made(), (pictures() > 127).double()
     mean, log_variance = model.encoder(target * 2 - 1).chunk(2, 1)
     m, log_s2 = moments(model)
-    log_likelihood, kl, _ = model.terms(target, Drawn(0, 4))
+    log_likelihood, kl, *_ = model.terms(target, Drawn(0, 4))
     torch.testing.assert_close(kl, dist.kl_normal(mean, log_variance, m, log_s2))
     z = mean + (0.5 * log_variance).exp() * EPS
     expected = model.likelihood.log_prob(model.decoder(z), target)

@@ -13,7 +13,8 @@ from genarium.models.conditioning import Labels
 from genarium.models.gan.gan import GAN
 from genarium.models.gan.objectives import Wasserstein
 from genarium.models.translation.pix2pix import pix2pix
-from genarium.models.vae.model import VAE, active_units
+from genarium.models.vae.model import VAE
+from genarium.models.vae.terms import active_units
 from genarium.nn import distributions as dist
 
 SPEC = Spec(1, 8, 8)

@@ -436,7 +436,7 @@ def test_sample_text_makes_a_row_for_each_text(
 def test_samples_without_a_text_take_captions_that_were_seen(run: Path) -> None:
     trained = genarium.load(run)
     assert trained.sample(4).shape == (4, 3, 32, 32)
-    known = trained.model.conditioning._known()
+    known = trained.model.conditioning.known()
     captions = {text.text_of(row.int().tolist()) for row in known}
     assert captions <= set(trained.dataset().train.captions)
     assert len(captions) > 5

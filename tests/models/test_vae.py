@@ -10,7 +10,8 @@ from genarium import contract
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.models.vae import bounds as module
-from genarium.models.vae.model import VAE, active_units
+from genarium.models.vae.model import VAE
+from genarium.models.vae.terms import active_units
 from genarium.models.vae.vae import vae
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder, DenseEncoder
@@ -84,7 +85,7 @@ def test_linear_vae_reaches_the_ppca_optimum(dims, latent):
 
     def closure():
         optimizer.zero_grad()
-        log_likelihood, kl, _ = model.terms(target, noise)
+        log_likelihood, kl, *_ = model.terms(target, noise)
         loss = (kl.sum(1) - log_likelihood).mean()
         loss.backward()
         return loss
@@ -194,7 +195,7 @@ def test_reparametrised_gradients_against_finite_differences(sizes):
             return eps
 
     def loss() -> Tensor:
-        log_likelihood, kl, _ = model.terms(target, Fixed(0, 3))
+        log_likelihood, kl, *_ = model.terms(target, Fixed(0, 3))
         return (kl.sum(1) - log_likelihood).mean()
 
     loss().backward()

@@ -5,21 +5,28 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from genarium import contract
+from genarium import contract, recipes
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.vae.vae_gan import VAEGAN, vae_gan
+from genarium.models.gan.networks.resize import ResizeGenerator, default_width
+from genarium.models.vae.vae_gan import VAEGAN, Encoder, vae_gan
+from genarium.nn.dcgan import DCGANGenerator
 from genarium.nn.distributions import reparametrize
+from genarium.nn.strided import StridedEncoder
 
 TINY = Spec(1, 16, 16)
 
 
+ARCHITECTURES = pytest.mark.parametrize("architecture", ["resize", "dcgan"])
+
+
 def model_of(spec: Spec = TINY, **arguments) -> VAEGAN:
     torch.manual_seed(0)
-    model = vae_gan(spec, latent=3, width=2, **arguments)
+    model = vae_gan(spec, **{"latent": 3, "width": 2, "architecture": "dcgan", **arguments})
     with torch.no_grad():  # DCGAN's start is so close to 0 that the losses hardly differ
-        for parameter in model.parameters():
-            parameter.mul_(4)
+        for name, parameter in model.named_parameters():
+            if not (name.startswith("encoder") and isinstance(model.encoder, StridedEncoder)):
+                parameter.mul_(4)
     return model.eval()  # batch norm with fixed statistics: the parts can be written out
 
 
@@ -57,8 +64,11 @@ def parts(model: VAEGAN) -> dict[str, Tensor]:
     }
 
 
-def test_the_encoder_moves_by_the_prior_and_the_features_and_never_by_the_adversarial_loss():
-    model = model_of()
+@ARCHITECTURES
+def test_the_encoder_moves_by_the_prior_and_the_features_and_never_by_the_adversarial_loss(
+    architecture,
+):
+    model = model_of(architecture=architecture)
     ours = gradients(sum(turn(model, "encoder").values()), model.encoder)
     result = parts(model)
     theirs = gradients(result["prior"] + result["likeness"], model.encoder)
@@ -68,8 +78,9 @@ def test_the_encoder_moves_by_the_prior_and_the_features_and_never_by_the_advers
     assert any(g.abs().max() > 1e-4 for g in adversarial), "there was something to keep out"
 
 
-def test_the_decoder_moves_by_gamma_times_the_features_and_by_the_adversarial_loss():
-    model = model_of(gamma=0.3)
+@ARCHITECTURES
+def test_the_decoder_moves_by_gamma_times_the_features_and_by_the_adversarial_loss(architecture):
+    model = model_of(gamma=0.3, architecture=architecture)
     ours = gradients(sum(turn(model, "decoder").values()), model.decoder)
     result = parts(model)
     theirs = gradients(0.3 * result["likeness"] + result["adversarial"], model.decoder)
@@ -89,9 +100,10 @@ def test_the_discriminator_moves_by_the_adversarial_loss_alone_and_never_by_the_
     assert any(g.abs().max() > 1e-4 for g in likeness), "there was something to keep out"
 
 
+@ARCHITECTURES
 @pytest.mark.parametrize("phase", ["encoder", "decoder", "discriminator"])
-def test_whoever_steps_the_model_no_other_player_gets_a_gradient(phase):
-    model = model_of().train()
+def test_whoever_steps_the_model_no_other_player_gets_a_gradient(phase, architecture):
+    model = model_of(architecture=architecture).train()
     sum(turn(model, phase).values()).backward()
     moved = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
     assert moved == {phase}
@@ -106,10 +118,11 @@ def test_each_phase_trains_the_network_of_its_name():
     }
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 24), (3, 28, 28)])
-def test_any_size_from_16_pixels_and_any_channels(shape):
+@ARCHITECTURES
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 24), (4, 28, 28)])
+def test_any_size_from_16_pixels_and_any_channels(shape, architecture):
     spec = Spec(*shape)
-    model = model_of(spec).train()
+    model = model_of(spec, architecture=architecture).train()
     for phase in model.phases:
         assert torch.isfinite(sum(model.step(batch_of(spec), phase.name).losses.values()))
     model.eval()
@@ -127,3 +140,18 @@ def test_it_has_no_likelihood_of_pixels_and_claims_none():
         model_of().sample(2, condition=torch.zeros(2, dtype=torch.int64))
     with pytest.raises(UserError, match="--size 16"):
         vae_gan(Spec(1, 12, 12))
+
+
+def test_the_networks_are_those_for_pictures_and_the_papers_by_name():
+    """The VAE's encoder and a decoder without transposed convolutions, as wide as the size asks."""
+    ours = vae_gan(Spec(3, 64, 64))
+    assert isinstance(ours.encoder, StridedEncoder)
+    assert isinstance(ours.decoder, ResizeGenerator)
+    assert not any(isinstance(m, torch.nn.ConvTranspose2d) for m in ours.decoder.modules())
+    width = ours.discriminator.down[0].convolution.out_channels
+    assert width == default_width(64, 64) == 16
+    before = vae_gan(Spec(3, 64, 64), architecture="dcgan")
+    assert isinstance(before.encoder, Encoder)
+    assert isinstance(before.decoder, DCGANGenerator)
+    assert before.discriminator.down[0].convolution.out_channels == 64
+    assert recipes.get("vae-gan").former == {"architecture": "dcgan"}, "runs that do not say it"

@@ -23,9 +23,12 @@ NEEDS: dict[str, list[str]] = {
     "interpolate": ["{vae}"],
     "arithmetic": ["{vae}", "--plus", "0-1"],
     "traverse": ["{vae}"],
+    "decode": ["{vae}"],
+    "nearest": ["{vae}"],
     "manifold": ["{vae}"],
     "invert": ["{gan}", "test:0"],
     "evaluate": ["{vae}"],
+    "diagnose": ["{vae}"],
     "compare": ["{vae}"],
     "resume": ["{vae}"],
     "train": ["vae"],
@@ -41,6 +44,7 @@ NEEDS: dict[str, list[str]] = {
     "study create": ["{vae}"],
     "study serve": ["{study}"],
     "study report": ["{study}"],
+    "studio": ["{vae}"],
 }
 """What each verb needs at least to be right, {NAME} a folder that `Ground` makes."""
 
@@ -80,6 +84,8 @@ WORDS = {
         "--classes",
         "--class=3",
     ],
+    "decode": ["--set=zz", "--set=99=1", "--set=0=x", "--set=0=inf", "--set=", "--class=3"],
+    "nearest": ["--class=3", "--code=1", "--text=a dog", "--step=99"],
     "manifold": ["--dimensions 0 0", "--dimensions 0 99", "--side=1", "--class=3", "--from=zz"],
     "invert": ["--steps=0", "--restarts=0", "--lr=0", "--prior-weight=-1"],
     "evaluate": [
@@ -134,6 +140,7 @@ WORDS = {
     ],
     "study serve": ["--port=99999", "--port=-1", "--host=zz", "--host=0.0.0.0"],
     "study report": ["--out=x"],
+    "studio": ["--port=99999", "--port=-1", "--host=zz", "--host=0.0.0.0"],
 }
 """Wrong values that the parsers cannot see, beside what a verb needs."""
 

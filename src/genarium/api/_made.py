@@ -22,6 +22,8 @@ IMAGES = (
     "folder: a PNG file each"
 )
 """What --out may be, beside the picture that a verb makes of all."""
+MOVING = "FILE.gif, .webp: an animation, a step a frame, there and back"
+"""What --out of codes that move may be, too."""
 
 
 @dataclass(repr=False)
@@ -143,3 +145,33 @@ class Made(Picture):
     def report(self) -> str:
         legend = self.legend() if self.saved else ""
         return f"{super().report()}\n{legend}" if legend else super().report()
+
+
+@dataclass(repr=False)
+class Walk(Made):
+    """Images of moved codes, [rows,steps,C,H,W], which can be seen as an animation too: the rows
+    side by side, a step a frame, there and back."""
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (*Made.SUFFIXES[:1], ".gif", ".webp", *Made.SUFFIXES[1:])
+
+    @property
+    def frames(self) -> Tensor:
+        """The pictures of each step, uint8 [steps,C,H',W']."""
+        import torch
+
+        from genarium.drawing.images import grid
+
+        rows = self.pictures
+        if len(rows) == 1:
+            return rows[0]
+        columns = min(3, len(rows))
+        return torch.stack([grid(some, columns=columns) for some in rows.unbind(1)])
+
+    def write(self, path: Path, overwrite: bool) -> list[Path]:
+        from genarium.drawing.animation import animation
+        from genarium.drawing.files import write
+
+        kind = path.suffix.lower()
+        if kind in (".gif", ".webp"):
+            return [write(path, animation(self.frames, "gif" if kind == ".gif" else "webp"))]
+        return super().write(path, overwrite)

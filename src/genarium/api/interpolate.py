@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._made import IMAGES, Made
+from genarium.api._made import IMAGES, MOVING, Walk
 from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
@@ -33,10 +33,10 @@ ROWS = 6
 
 
 @dataclass(repr=False)
-class Interpolation(Made):
+class Interpolation(Walk):
     """Interpolations between codes, a row each.
 
-    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Made`. codes: [rows,steps,D]. kind:
+    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Walk`. codes: [rows,steps,D]. kind:
     spherical or linear. ends: the images whose codes a row begins and ends with, [rows,2,C,H,W] as
     stored, where they were given.
     """
@@ -71,7 +71,8 @@ class Interpolation(Made):
 
 @verb(
     "latent",
-    out=f"FILE.png: an interpolation a row; {IMAGES}, row by row (default: RUN/interpolate.png)",
+    out=f"FILE.png: an interpolation a row; {MOVING}; {IMAGES}, row by row (default: "
+    "RUN/interpolate.png)",
     notes=GROUP,
 )
 def interpolate(

@@ -37,8 +37,8 @@ class Likelihoods(Picture):
     names, images, nats: of each image as it was given, those of `against` behind the first `own`.
     images are [N,C,H,W] as stored, nats [N]. density: what it is the density of. kind: "log_prob",
     exact; "elbo", a lower bound by k importance samples; or "estimate_log_prob", the mean of k
-    draws, by `estimator`, whose standard errors [N] are `errors`. against: what was given to be
-    distinguished, or ().
+    draws, by `estimator`, whose standard errors [N] are `errors`; so is a bound that names one.
+    against: what was given to be distinguished, or ().
     """
 
     NAME: ClassVar[str] = "scores.csv"
@@ -137,9 +137,10 @@ class Likelihoods(Picture):
     def text(self) -> str:
         rows = self.rows()
         draws = f"{self.k} draw{'' if self.k == 1 else 's'} an image"
+        bound = f"{self.estimator}, {draws}" if self.estimator else f"k = {self.k}"
         kind = {
             "log_prob": "ln p(x)",
-            "elbo": f"lower bound on ln p(x) (k = {self.k})",
+            "elbo": f"lower bound on ln p(x) ({bound})",
             "estimate_log_prob": f"estimate of ln p(x) ({self.estimator}, {draws})",
         }[self.kind]
         mean = f"{sum(b for _, _, b in rows) / len(rows):.4f} bits/dim on average"
@@ -190,13 +191,13 @@ def score(
     from_dir: official files of the set of --against.
     condition: as images of this class: ln p(x|y).
     k: importance samples an image, for a model with a bound: 5000 closes it all but for a few
-        hundredths of a nat (1: the ELBO); or draws an image, for a model with an estimate, whose
-        standard error needs 2 or more.
+        hundredths of a nat (1: the ELBO); or draws an image, for an estimate and for the bound of
+        ddpm, whose standard error needs 2 or more.
     seed: of a bound's samples and an estimate's draws.
     """
     import torch
 
-    from genarium.contract import EstimatesLogProb, likelihood_of
+    from genarium.contract import EstimatesElbo, EstimatesLogProb, likelihood_of
     from genarium.runs.loading import opened
     from genarium.runs.selection import given, named, names_of
 
@@ -215,6 +216,7 @@ def score(
     nats, errors = trained.likelihoods(pixels, seed, condition, k)
     kind = likelihood_of(trained.capabilities)
     assert kind is not None
+    drawn = isinstance(trained.model, EstimatesElbo | EstimatesLogProb)
     made = Likelihoods(
         names,
         pixels,
@@ -225,7 +227,7 @@ def score(
         str(trained.path),
         k,
         tuple(texts),
-        errors if kind == "estimate_log_prob" and k > 1 else None,
-        trained.model.estimator if isinstance(trained.model, EstimatesLogProb) else "",
+        errors if drawn and k > 1 else None,
+        str(getattr(trained.model, "estimator", "")) if drawn else "",
     )
     return of_run(made, trained)

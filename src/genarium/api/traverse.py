@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from genarium.api._made import IMAGES, Made
+from genarium.api._made import IMAGES, MOVING, Walk
 from genarium.api._results import of_run
 from genarium.api._types import (
     GROUP,
@@ -36,10 +36,10 @@ ROWS = 6
 
 
 @dataclass(repr=False)
-class Traversal(Made):
+class Traversal(Walk):
     """Moved codes, a row each.
 
-    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Made`. codes: [rows,steps,D]. along: what
+    images: [rows,steps,C,H,W] float32 on [-1, 1]; see `Walk`. codes: [rows,steps,D]. along: what
     they move along. positions: where they are, numbers or the names of classes. variance: how far a
     row's images are from their mean, pixels on [0, 1], by the row's name; of classes empty.
     """
@@ -80,7 +80,7 @@ class Traversal(Made):
 
 @verb(
     "latent",
-    out=f"FILE.png: a code a row; {IMAGES}, row by row (default: RUN/traverse.png)",
+    out=f"FILE.png: a code a row; {MOVING}; {IMAGES}, row by row (default: RUN/traverse.png)",
     notes=GROUP,
 )
 def traverse(

@@ -80,7 +80,10 @@ class HasElbo(Protocol):
         k: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """[B] nats: the k-sample importance-weighted bound on ln p(x); k=1 is the ELBO."""
+        """[B] nats: the k-sample importance-weighted bound on ln p(x); k=1 is the ELBO.
+
+        A bound that such samples do not tighten, `EstimatesElbo`, is the mean of k draws.
+        """
         ...
 
 
@@ -93,6 +96,33 @@ class Estimate(NamedTuple):
 
     value: Tensor
     error: Tensor
+
+    @classmethod
+    def of(cls, draws: Tensor) -> Estimate:
+        """The mean of draws [k,B] of each image."""
+        k = len(draws)
+        error = draws.std(0) / k**0.5 if k > 1 else torch.full_like(draws[0], float("nan"))
+        return cls(draws.mean(0), error)
+
+
+@runtime_checkable
+class EstimatesElbo(Protocol):
+    """Has a bound that is a sum of so many terms that some are drawn; estimator: which, in
+    words."""
+
+    @property
+    def estimator(self) -> str: ...
+
+    def estimate_elbo(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Estimate:
+        """The bound on ln p(x) of stored images [B,C,H,W], from k draws an image."""
+        ...
 
 
 @runtime_checkable
@@ -162,10 +192,19 @@ class Posterior(NamedTuple):
 
 @runtime_checkable
 class HasPosterior(Protocol):
-    """Says how sure it is of a code, against a prior N(0, I)."""
+    """Says how sure it is of a code, against a prior N(0, I) or one that `HasPriorRatio` tells."""
 
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
         """Stored [B,C,H,W] -> q(z|x), mean and log variance [B,D] each."""
+        ...
+
+
+@runtime_checkable
+class HasPriorRatio(Protocol):
+    """Says how its prior of codes differs from N(0, I)."""
+
+    def log_prior_ratio(self, z: Tensor) -> Tensor:
+        """Latents [B,D] as `posterior` has them -> ln p(z) − ln N(z; 0, I), [B] nats."""
         ...
 
 
@@ -193,6 +232,24 @@ class Completes(Protocol):
     ) -> Tensor:
         """Stored [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]: kept where `keep` (bool, [H,W] or
         [B,1 or C,H,W]) is true, drawn elsewhere. settings: as for `sample`."""
+        ...
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """Draws images anew that keep to given ones."""
+
+    def edit(
+        self,
+        images: Tensor,
+        strength: float,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """Stored [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]. strength: 0 gives the images back, at 1
+        nothing of them is left but their number. settings: as for `sample`."""
         ...
 
 
@@ -246,6 +303,7 @@ CAPABILITIES: dict[str, type] = {
     "posterior": HasPosterior,
     "reconstruct": Reconstructs,
     "complete": Completes,
+    "edit": Edits,
     "cluster": Clusters,
     "translate": Translates,
 }

@@ -10,7 +10,7 @@ A columns of the data's tensor · M rows kept
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,19 @@ KEPT = 512
 def no_category(given: Tensor, count: int) -> Tensor:
     """Which numbers are neither NaN (left open) nor a whole one of 0 .. count - 1, bool."""
     return ~given.isnan() & ((given < 0) | (given >= count) | (given != given.round()))
+
+
+class Part(NamedTuple):
+    """A part of the S numbers of a condition, in their order: a control.
+
+    values: the names of a category, one-hot in as many numbers; empty for one number, which lies
+    between low and high.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    low: float = -1.0
+    high: float = 1.0
 
 
 class Conditioning(nn.Module):
@@ -66,6 +79,10 @@ class Conditioning(nn.Module):
         if condition is not None:
             raise UserError("this model was trained without classes: leave out --class")
         return torch.empty(n, 0)
+
+    def parts(self, spec: Spec) -> tuple[Part, ...]:
+        """What its S numbers are, one control after another; none where they mean nothing alone."""
+        return ()
 
     def of_images(
         self, images: Tensor, condition: Condition, classify: Callable[[Tensor], Tensor]
@@ -108,6 +125,9 @@ class Labels(Conditioning):
     def __init__(self, classes: int):
         super().__init__()
         self.size = self.channels = classes
+
+    def parts(self, spec: Spec) -> tuple[Part, ...]:
+        return (Part("class", spec.classes),)
 
     def of_batch(self, batch: Batch) -> Tensor:
         assert batch.labels is not None
@@ -165,13 +185,22 @@ class Rows(Conditioning):
         ]
         return torch.cat(parts, 1)
 
-    def _known(self) -> Tensor:
+    def parts(self, spec: Spec) -> tuple[Part, ...]:
+        known = self.known()
+        return tuple(
+            Part(column.name, column.values)
+            if len(column.values) > 1
+            else Part(column.name, (), known[:, i].min().item(), known[:, i].max().item())
+            for i, column in enumerate(self.columns)
+        )
+
+    def known(self) -> Tensor:
         """The kept rows [M,A]; one of zeros before training."""
         return self.seen.view(torch.float32)[: max(1, int(self.count))]
 
     def mean(self) -> Tensor:
         """What the networks get when nothing is known of an image: the mean of the kept rows."""
-        return self.encoded(self._known()).mean(0)
+        return self.encoded(self.known()).mean(0)
 
     def of_images(
         self, images: Tensor, condition: Condition, classify: Callable[[Tensor], Tensor]
@@ -183,7 +212,7 @@ class Rows(Conditioning):
 
     def filled(self, condition: Condition, uniform: Tensor) -> Tensor:
         """What was asked for, [n,S]; the rest from the row that `uniform` [n] on [0, 1) names."""
-        known = self._known()
+        known = self.known()
         rows = known[(uniform.to(known) * len(known)).long()]
         if condition is not None:
             asked = self._checked(condition).to(rows)

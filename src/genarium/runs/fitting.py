@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from genarium.runs.configuration import Config, current
 from genarium.runs.folder import RunFolder, spec_to_dict
 from genarium.runs.painting import painter
 from genarium.runs.trained import Trained
+from genarium.runs.watching import monitor_of, tensors_of
 from genarium.signatures import flag_of
 from genarium.training import checkpoint as checkpoints
 from genarium.training import threads
@@ -96,7 +97,8 @@ def go_on(
     """Go on with a run exactly where its newest whole checkpoint stands, or from step 0.
 
     training: settings that may change: a budget (steps, epochs, minutes), which replaces the
-    run's, log_every, sample_every, checkpoint_every, keep, patience, tensorboard, device, threads.
+    run's, log_every, sample_every, checkpoint_every, keep, patience, monitor, tensorboard, device,
+    threads.
     data: where the run's data are now, or the `Dataset` again for a run that was given one.
     accept_changes: go on although the data, the number of processes or config.yaml changed.
 
@@ -172,15 +174,7 @@ def trainer_of(
 
 
 def training_data(dataset: Dataset) -> TrainingData:
-    split, spec = dataset.train, dataset.spec
-    return TrainingData(
-        split.images,
-        split.labels,
-        dict(split.extra),
-        dict(split.unpaired),
-        spec.values,
-        spec.second_values,
-    )
+    return tensors_of(dataset.train, dataset.spec)
 
 
 def _run(
@@ -194,11 +188,15 @@ def _run(
     notes: Sequence[str] = (),
 ) -> None:
     if trainer.engine.main:
+        watchers: list[Callable[[Trainer], None]]
+        watchers = [Announcement(recipe.name, dataset, config.arguments)]
+        if trainer.options.monitor:
+            watchers.append(monitor_of(trainer.model, dataset, trainer.options.seed))
         trainer.attach(
             folder.path,
             live(folder.path.name) if progress is True else (progress or None),
             painter(folder, dataset, trainer.options.seed),
-            [Announcement(recipe.name, dataset, config.arguments)],
+            watchers,
         )
         for note in notes:
             trainer.progress.note(note)

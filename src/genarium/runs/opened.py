@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -25,6 +26,7 @@ from genarium.training import checkpoint as checkpoints
 
 if TYPE_CHECKING:
     from genarium.data import Dataset
+    from genarium.evaluation.diagnostics.findings import Originals
 
 
 class OpenedRun(Summary):
@@ -32,7 +34,8 @@ class OpenedRun(Summary):
 
     model: in evaluation mode, holding the averaged weights if the run keeps them. step: the
     checkpoint's, the best one's where the run keeps it. settings: how it samples, None for the
-    model's own way (`with_settings`). data, accept_changes: see `data_at`.
+    model's own way (`with_settings`). data, accept_changes: see `data_at`. code_scales: mean and
+    deviation of test codes, by the seed that draws them, as far as they were asked for.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class OpenedRun(Summary):
         """
         self._place, self._accept = data, accept_changes
         self._dataset = None
+        self.code_scales: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.__dict__.pop("originals", None)
 
     def dataset(self, progress: bool = False) -> Dataset:
         """The data that the run was trained on, with their splits; read at the first call.
@@ -142,6 +147,24 @@ class OpenedRun(Summary):
                 progress=progress,
             )
         return self._dataset
+
+    @cached_property
+    def originals(self) -> Originals:
+        """The run's training images and unseen ones, to search what samples are alike to.
+
+        Raises UserError where there are no images that could be compared, or the data are not
+        there.
+        """
+        from genarium.evaluation.diagnostics import watch
+        from genarium.evaluation.scores.score import Undefined
+
+        watcher = watch.for_data(self.dataset())
+        if watcher is None:
+            raise UserError(f"{self.path}: its data have no images that samples are compared with")
+        try:
+            return watcher.originals
+        except Undefined as error:
+            raise UserError(f"{self.path}: {error}") from None
 
     def data_options(self, **changes: Any) -> DataOptions:
         """How to read other images as the run's data were: size, channels, and all that was set.

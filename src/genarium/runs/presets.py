@@ -76,7 +76,7 @@ PAPER: dict[str, dict[str, Any]] = {
     "text-to-image": {"latent": 100, "width": 64, "compressed": 128, "batch": 64},
     "pix2pix": {"width": 64, "disc_width": 64, "patch": 70, "batch": 1},
     "cyclegan": {"width": 64, "disc_width": 64, "patch": 70, "pool": 50, "batch": 1},
-    "vae-gan": {"width": 64, "batch": 64},
+    "vae-gan": {"architecture": "dcgan", "width": 64, "lr": 3e-4, "batch": 64, "ema": 0.0},
     "vae": {
         **{"net": "dense", "layers": 1, "hidden": 500, "activation": "tanh", "prior": "fixed"},
         **{"batch": 100, "ema": 0.0},

@@ -16,7 +16,9 @@ from torch import Tensor
 from genarium.contract import (
     Completes,
     Decodes,
+    Edits,
     Estimate,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLogProb,
@@ -27,6 +29,7 @@ from genarium.contract import (
     likelihood_of,
     part_of,
 )
+from genarium.drawing.images import for_the_eye
 from genarium.errors import UserError
 from genarium.latent import Inversion, invert, nearest_draws
 from genarium.runs import conditions, inputs, sampling
@@ -212,6 +215,14 @@ class Trained(OpenedRun):
         type and in their units. domain: of a model that translates, "a" or "b"."""
         return self.spec.values_of(domain).stored(x)
 
+    def seen(self, images: Images, domain: str = "a") -> Tensor:
+        """Images as the model sees them, as pictures for the eye: uint8 [N,1 or 3,H,W].
+
+        domain: of a model that translates, "a" or "b".
+        """
+        pixels = given.pictures(self, images, "seen: images", domain)
+        return for_the_eye(pixels, self.spec, domain, stored=True)
+
     def _bychunks(self, capability: str, images: Images, condition: Condition) -> Tensor:
         self.can(capability)
         pixels = given.pictures(self, images, f"{capability}: images")
@@ -244,6 +255,29 @@ class Trained(OpenedRun):
             some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
             drawn = complete(some, mask, condition=own, generator=generator, **how)
             parts.append(drawn.cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Images,
+        strength: float = 0.5,
+        seed: int = 0,
+        condition: Condition = None,
+    ) -> Tensor:
+        """Images [N,C,H,W] drawn anew, float32 on [-1, 1]: at strength 0 they stay as they are, at
+        1 they are new samples; the same for the same seed."""
+        self.can("edit")
+        if not 0 <= strength <= 1:
+            raise UserError(f"edit: strength {strength}: give a number from 0 to 1")
+        pixels = given.pictures(self, images, "edit: images")
+        labels = self.labels(condition, len(pixels))
+        generator = torch.Generator().manual_seed(derive(seed, "edit"))
+        edit, parts = cast(Edits, self.model).edit, []
+        how: dict[str, Any] = {"generator": generator, **as_set(edit, self.settings)}
+        for mine, own in chunks(len(pixels), labels):
+            further = {**how, **asked_of(own, self.device)}
+            parts.append(edit(pixels[mine].to(self.device), strength, **further).cpu())
         return torch.cat(parts)
 
     def direction(self, asked: str | None) -> str:
@@ -282,8 +316,8 @@ class Trained(OpenedRun):
         estimate.
 
         seed: of the ELBO's samples and the estimate's draws. k: importance samples an image, for a
-        bound that closes on ln p(x) as k grows, or draws an image, for an estimate. Raises
-        UserError for a model without a likelihood, or k > 1 of an exact one.
+        bound that closes on ln p(x) as k grows, or draws an image, for an estimate and the bound of
+        a chain. Raises UserError for a model without a likelihood, or k > 1 of an exact one.
         """
         return self.likelihoods(images, seed, condition, k).value
 
@@ -293,7 +327,8 @@ class Trained(OpenedRun):
     ) -> Estimate:
         """`score`, with the standard error of the draws of an estimate, [N] nats each.
 
-        The error is 0 of an exact likelihood, and NaN of a bound, and of one draw.
+        The error is 0 of an exact likelihood, and NaN of one draw, and of a bound that importance
+        samples tighten.
         """
         kind = likelihood_of(self.capabilities)
         if kind is None:
@@ -317,6 +352,8 @@ class Trained(OpenedRun):
             elif kind == "log_prob":
                 nats = cast(HasLogProb, self.model).log_prob(some, own)
                 error = torch.zeros_like(nats)
+            elif isinstance(self.model, EstimatesElbo):
+                nats, error = self.model.estimate_elbo(some, own, k=k, generator=generator)
             else:
                 nats = cast(HasElbo, self.model).elbo(some, own, k=k, generator=generator)
                 error = torch.full_like(nats, math.nan)

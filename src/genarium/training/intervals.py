@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from genarium.contract import Model
 from genarium.training import best
@@ -18,19 +21,22 @@ if TYPE_CHECKING:
 class Intervals:
     """The pauses of a trainer's run. Nothing in here changes a number of it.
 
-    pace: how long steps and pauses take.
+    pace: how long steps and pauses take. paused_seconds: of the processor, in all pauses. drawn:
+    the step and the samples of the last grid, None where it shows none.
     """
 
     def __init__(self, trainer: Trainer):
         self.trainer = trainer
         self.grids = Grids(trainer.options)
         self.pace = Pace(trainer.model.phases, trainer.budget, self._left)
-        self.on_sample: Callable[[Model, int], None] | None = None
+        self.on_sample: Callable[[Model, int], Tensor | None] | None = None
+        self.paused_seconds = 0.0
+        self.drawn: tuple[int, Tensor | None] = (-1, None)
         self.watchers: Sequence[Callable[[Trainer], None]] = ()
 
     def attach(
         self,
-        on_sample: Callable[[Model, int], None] | None,
+        on_sample: Callable[[Model, int], Tensor | None] | None,
         watchers: Sequence[Callable[[Trainer], None]],
     ) -> None:
         """See `Trainer.attach`."""
@@ -60,7 +66,7 @@ class Intervals:
             return
         with self.paused("samples"), self._evaluating():
             try:
-                self.on_sample(trainer.model, trainer.step)
+                self.drawn = (trainer.step, self.on_sample(trainer.model, trainer.step))
             except OSError as error:  # a picture that the disk does not take ends no training
                 what = error.strerror or error
                 trainer.progress.note(f"no samples of step {trainer.step}: {what}")
@@ -93,9 +99,24 @@ class Intervals:
     @contextmanager
     def paused(self, what: str) -> Iterator[None]:
         """Within is no training: it is timed by itself."""
-        self.trainer.lap()
+        with self._counted():
+            self.trainer.lap()
+            yield
+            self.pace.pause(what, self.trainer.lap())
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within is no training either; it is too short to be foretold."""
+        with self._counted():
+            self.trainer.lap()
+            yield
+            self.pace.elapsed += self.trainer.lap()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        start = time.process_time()
         yield
-        self.pace.pause(what, self.trainer.lap())
+        self.paused_seconds += time.process_time() - start
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -59,10 +59,12 @@ class Log:
         note: Callable[[str], None] = lambda text: None,
     ):
         self.path, self._note = path, note
+        self.last: dict[str, Any] = {}  # the last row, whether or not it is kept
         self._writer = _tensorboard(path.parent / "tensorboard") if tensorboard and path else None
         self._waiting: list[str] = []
 
     def write(self, row: dict[str, Any]) -> None:
+        self.last = row
         if self.path is None:
             return
         first = not self._waiting

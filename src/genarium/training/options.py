@@ -15,6 +15,7 @@ CHANGEABLE = (
     "checkpoint_every",
     "keep",
     "patience",
+    "monitor",
     "tensorboard",
     "device",
     "threads",
@@ -59,6 +60,8 @@ class TrainOptions:
         what the run loads.
     patience: stop after so many checkpoints in a row that score no better (0: off; needs
         --keep-best).
+    monitor: measure the training as it goes, for at most 3 % of its time, and say what is wrong
+        with it (see docs/doctor.md); it changes no number of the run.
     tensorboard: also write TensorBoard event files (needs the extra `track`).
     """
 
@@ -84,4 +87,5 @@ class TrainOptions:
     keep: Annotated[int, Gt(0)] = 2
     keep_best: bool = False
     patience: Annotated[int, Ge(0)] = 0
+    monitor: bool = True
     tensorboard: bool = False

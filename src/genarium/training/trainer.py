@@ -87,14 +87,14 @@ class Trainer:
         self,
         folder: Path | None,
         progress: Progress | None = None,
-        on_sample: Callable[[Model, int], None] | None = None,
+        on_sample: Callable[[Model, int], Tensor | None] | None = None,
         watchers: Sequence[Callable[[Trainer], None]] = (),
     ) -> None:
         """Say where the run's files go and what is called with it.
 
         folder: gets checkpoints/ and metrics.jsonl. on_sample: called with (the model in eval
-        mode holding the sampling weights, step). watchers: called after each step; they change
-        nothing.
+        mode holding the sampling weights, step), gives the samples that it drew.
+        watchers: called after each step; they change nothing.
         """
         self.folder = folder
         self.progress = Steady(progress) if progress else Silent()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -48,13 +48,24 @@ class Guard:
     port: of the server. host: the address it is bound to. names: further host names that people
     reach it by, on any port (a name in the local network, a reverse proxy's).
 
+    bodies: the largest body of requests to these paths, in bytes by the path's beginning; `BODY`
+    for all others.
+
     403: a foreign or missing Host, a foreign Origin, a cross-site request other than a followed
     link, a path with `..`, a backslash or NUL, plain or percent-encoded once or twice.
-    413: a body of more than `BODY` bytes. 411: one of unknown length.
+    413: a larger body. 411: one of unknown length.
     """
 
-    def __init__(self, app: App, port: int, host: str = LOOPBACK[0], names: Iterable[str] = ()):
+    def __init__(
+        self,
+        app: App,
+        port: int,
+        host: str = LOOPBACK[0],
+        names: Iterable[str] = (),
+        bodies: Mapping[str, int] | None = None,
+    ):
         self.app = app
+        self.bodies = dict(bodies or {})
         own = {*LOOPBACK, f"[{host}]" if ":" in host else host} - set(ANY)
         self.own = {f"{name.lower()}:{port}" for name in own}
         if port == 80:
@@ -95,9 +106,13 @@ class Guard:
         if "transfer-encoding" in headers:
             return 411, "length required"
         length = headers.get("content-length", ["0"])[0]
-        if not length.isdigit() or int(length) > BODY:
+        if not length.isdigit() or int(length) > self._most(scope["path"]):
             return 413, "body too large"
         return None
+
+    def _most(self, path: str) -> int:
+        """The largest body of a request to `path`."""
+        return next((most for start, most in self.bodies.items() if path.startswith(start)), BODY)
 
     def _known(self, host: str) -> bool:
         host = host.lower()

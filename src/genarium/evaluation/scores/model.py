@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from genarium.contract import (
     Clusters,
+    EstimatesElbo,
     EstimatesLogProb,
     HasElbo,
     HasLevels,
     HasLogProb,
     HasPosterior,
+    HasPriorRatio,
     Reconstructs,
     Values,
     to_uint8,
@@ -40,6 +42,8 @@ ACTIVE = 0.01
 """Least variance of a posterior mean over the images at which a latent counts as active."""
 COLLAPSED = 0.01
 """Least KL, nats an image, at which a latent does not count as collapsed to the prior."""
+DRAWS = 16
+"""Codes an image from which the KL to a prior without a closed form is estimated."""
 
 ESTIMATED = 64
 """Held-out images whose likelihood is estimated, at most: each costs hundreds of evaluations."""
@@ -102,6 +106,8 @@ def likelihood(
     name, kind = ("bits/dim", "exact") if exact else ("bits/dim (upper bound)", "from the ELBO")
     if k > 1:
         kind = f"from the importance-weighted bound of {k} samples"
+    elif isinstance(model, EstimatesElbo):
+        kind = f"from the ELBO by {model.estimator}, 1 draw an image"
     generator = torch.Generator().manual_seed(context["seed"])
     values, files = [], []
     for done, part in stored(heldout, context["batch"], device_of(model)):
@@ -263,26 +269,27 @@ def latents(
     """How much of the code is used: active units, the KL to the prior, latents that collapsed.
 
     A latent is active if its posterior mean follows the image, Var_x(E[z_d|x]) > 0.01 (Burda et
-    al. 2016), and has collapsed if its posterior is the prior whatever the image is: a KL under
-    0.01 nats on average.
+    al. 2016), and has collapsed if its posterior is N(0, 1) whatever the image is: a KL under
+    0.01 nats on average. The KL to a prior that is not N(0, I) is estimated by `DRAWS` draws.
     """
     if not isinstance(model, HasPosterior):
         return []
-    means, divergences = [], []
+    parts = []
     for done, part in stored(heldout, context["batch"], device_of(model)):
-        mean, log_variance = (values.double().cpu() for values in model.posterior(part))
-        means.append(mean)
-        divergences.append(0.5 * (mean.square() + log_variance.exp() - 1 - log_variance))
+        parts.append([values.double().cpu() for values in model.posterior(part)])
         report("latents", done, len(heldout))
-    kl = torch.cat(divergences)
+    means, log_variances = (torch.cat(values) for values in zip(*parts, strict=True))
+    kl = 0.5 * (means.square() + log_variances.exp() - 1 - log_variances)
     if not torch.isfinite(kl).all():
         raise Undefined("active units: the posterior of some images is not finite")
     each = kl.mean(0)
-    active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
+    active = int((means.var(0, correction=0) > ACTIVE).sum())
     collapsed = int((each < COLLAPSED).sum())
     size, basis = len(each), _held_basis(context)
     order = each.sort(descending=True)
     most = ", ".join(f"{d}: {nats:.2f}" for d, nats in zip(order.indices[:5], order.values[:5]))
+    ratio = _prior_ratio(model, means, log_variances)
+    one = ", of N(0, 1) each" if ratio.any() else ""
     return [
         Score(
             "active units",
@@ -293,10 +300,10 @@ def latents(
         ),
         _mean_over(
             "KL to the prior",
-            kl.sum(1),
+            kl.sum(1) - ratio,
             context,
             unit="nats an image",
-            note=f"information of the code about an image; most by latent {most}",
+            note=f"information of the code about an image; most by latent{one} {most}",
         ),
         Score(
             "collapsed latents",
@@ -308,6 +315,21 @@ def latents(
             basis=basis,
         ),
     ]
+
+
+def _prior_ratio(model: nn.Module, means: Tensor, log_variances: Tensor) -> Tensor:
+    """E_q[ln p(z) − ln N(z; 0, I)] of posteriors [N,D], [N] nats."""
+    result = means.new_zeros(len(means))
+    if not isinstance(model, HasPriorRatio):
+        return result
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(DRAWS):
+        eps = torch.randn(means.shape, dtype=means.dtype, generator=generator)
+        z = (means + (0.5 * log_variances).exp() * eps).float().to(device_of(model))
+        with torch.no_grad():
+            each = [model.log_prior_ratio(part) for part in z.split(1024)]
+        result += torch.cat(each).double().cpu() / DRAWS
+    return result
 
 
 def clustering(

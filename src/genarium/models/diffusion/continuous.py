@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -60,8 +59,7 @@ class Continuous(Diffusion):
             y = self.shown(len(x), None if condition is None else condition.clone(), x)
             random = RowNoise(len(x), generator, x.device)
             draws = torch.stack([self._log_prob(x, y, random, tolerance) for _ in range(k)])
-            spread = draws.std(0) / math.sqrt(k) if k > 1 else torch.full_like(draws[0], math.nan)
-            return Estimate(draws.mean(0), spread)
+            return Estimate.of(draws)
 
     def _log_prob(self, x: Tensor, y: Tensor | None, random: RowNoise, tolerance: float) -> Tensor:
         """One draw, [B] nats."""

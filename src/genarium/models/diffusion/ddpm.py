@@ -27,9 +27,8 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genarium.contract import Condition, Settings, Spec
-from genarium.errors import UserError
-from genarium.models.diffusion import sampling, solvers
+from genarium.contract import Condition, Estimate, Settings, Spec
+from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
 from genarium.models.diffusion.model import Diffusion, level_width
 from genarium.models.diffusion.paths import Discrete
@@ -43,14 +42,16 @@ DRAWN = 16
 """Steps of the chain whose term of the bound is computed, of each image."""
 
 DEVIATION = 0.5
-"""About that of images on [-1, 1]; the steps are drawn as if they were Gaussian with it."""
+"""About that of images on [-1, 1]; some steps are drawn as if they were Gaussian with it."""
+
+MIXED = (0.5, 0.4, 0.1)
+"""Shares of the steps that are drawn as if all of such images were known, nothing, and evenly."""
 
 
 class DDPM(Diffusion):
     """DDPM's chain: the noise is predicted, the bound is a variational one."""
 
     settings: ClassVar[type[Settings] | None] = sampling.DDPMSampler
-    way_back = staticmethod(solvers.ddim)
     density = "256 grey levels (lower bound: the chain's ELBO)"
     path: Discrete
 
@@ -62,7 +63,11 @@ class DDPM(Diffusion):
             words = whole if values.integer else f"floats as their share of {values.span}"
             self.density = f"{words} (lower bound: the chain's ELBO)"
 
-    @torch.no_grad()
+    @property
+    def estimator(self) -> str:
+        """How `estimate_elbo` computes."""
+        return f"both ends of the chain and {DRAWN} of the {self.path.count - 2} steps between"
+
     def elbo(
         self,
         images: Tensor,
@@ -71,40 +76,57 @@ class DDPM(Diffusion):
         k: int = 1,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The variational bound on ln P(x), [B] nats, of uint8 [B,C,H,W]; one draw of it.
+        """The variational bound on ln P(x), [B] nats, of uint8 [B,C,H,W]: `estimate_elbo`'s."""
+        return self.estimate_elbo(images, condition, k=k, generator=generator).value
 
-        The ends of the chain are computed, and of the sum over its steps in between `DRAWN` terms,
-        drawn so that the sum is right on average. An image's numbers do not depend on the images
-        beside it. Without a condition it is the bound without one.
+    @torch.no_grad()
+    def estimate_elbo(
+        self,
+        images: Tensor,
+        condition: Condition = None,
+        *,
+        k: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Estimate:
+        """The variational bound on ln P(x) of uint8 [B,C,H,W]: the mean of k draws and its standard
+        error, [B] nats.
 
-        Raises UserError for k > 1: the chain has no cheap importance-weighted bound.
+        A draw computes the ends of the chain, ln P(x_0|x_1), the step from x_T and the KL there, at
+        one x_i each, and of the steps in between `DRAWN`, drawn so that the sum is right on
+        average. An image's numbers do not depend on the images beside it. Without a condition it is
+        the bound without one.
         """
-        if k > 1:
-            raise UserError(
-                f"--k {k}: the bound of a chain is not tightened by importance samples: "
-                "leave --k out"
-            )
         x = self.pixels(images)
         random = RowNoise(len(x), generator, x.device)
         field = self.field(self.shown(len(x), condition, x))
+        return Estimate.of(torch.stack([self._bound(field, x, random) for _ in range(k)]))
+
+    def _bound(self, field: Field, x: Tensor, random: RowNoise) -> Tensor:
+        """One draw of the bound, [B] nats float64."""
+        last = torch.full((len(x),), self.path.count, device=x.device)
         total = self._first(field, x, random) - self._last(x)
+        total = total - self.divergence(field, x, last, random)
         steps, share = self._drawn(random)
         for step, p in zip(steps.unbind(1), share.unbind(1), strict=True):
             total = total - self.divergence(field, x, step, random) / (p * DRAWN)
         return total
 
     def _drawn(self, random: RowNoise) -> tuple[Tensor, Tensor]:
-        """Steps 2 .. T whose terms are computed, [B, DRAWN] int64, and how likely each was.
+        """Steps 2 .. T-1 whose terms are computed, [B, DRAWN] int64, and how likely each was.
 
-        Stratified by the terms that Gaussian images would have, so that a sum of the few varies
-        little.
+        Stratified, by a mixture of the terms that a network has which knows all of Gaussian images
+        and of those of one that knows nothing; so no term is many times larger than its probability
+        says, however much was learnt. Of step T, which a cosine schedule weighs by 500, that would
+        not be true: so it is always computed.
         """
-        step = torch.arange(2, self.path.count + 1, device=random.device)
+        step = torch.arange(2, self.path.count, device=random.device)
         alpha, _ = self._alpha_sigma(step)
         s2 = DEVIATION**2
-        guess = s2 * alpha.square() / (1 - alpha.square() + s2 * alpha.square())
-        likely = (self.weight(step) * guess).double()
-        likely = 0.9 * likely / likely.sum() + 0.1 / len(likely)
+        known = s2 * alpha.square() / (1 - alpha.square() + s2 * alpha.square())
+        unknown = self.weight(step)
+        guesses = torch.stack([known * unknown, unknown, torch.ones_like(unknown)])
+        shares = guesses.new_tensor(MIXED)[:, None] / guesses.sum(1, keepdim=True)
+        likely = (shares * guesses).sum(0)
         place = torch.arange(DRAWN, device=random.device)
         at = (place + random.uniform(DRAWN).double()) / DRAWN
         chosen = torch.searchsorted(likely.cumsum(0), at).clamp(max=len(likely) - 1)

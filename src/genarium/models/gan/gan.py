@@ -23,10 +23,22 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Condition, Model, Optim, Phase, Settings, Spec, Step
+from genarium.contract import (
+    Batch,
+    Condition,
+    Judgement,
+    Model,
+    Optim,
+    Phase,
+    Settings,
+    Spec,
+    Step,
+)
+from genarium.contract.exports import Function, example_codes
 from genarium.models.conditioning import Conditioning
 from genarium.models.gan import rules
 from genarium.models.gan.chance import AtChance
+from genarium.models.gan.networks.virtual_batch_norm import WithReference
 from genarium.models.gan.objectives import NonSaturating, Objective
 from genarium.nn.norm import unrecorded
 from genarium.recipes import PositiveFloat
@@ -294,6 +306,12 @@ class GAN(Model):
         for regularizer in self.each_regularizer():
             regularizer.after(self, phase)
 
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of a batch's images and of as many samples; see `Judges`."""
+        turn = self._turn(batch, self.conditioning.of_batch(batch))
+        return {"discriminator": Judgement(turn.of_real.logits, turn.of_fake.logits)}
+
     @property
     def continuous_columns(self) -> list[int]:
         """The columns of a code that are continuous, not parts of a category."""
@@ -326,6 +344,14 @@ class GAN(Model):
         """Codes [B, Z+S] -> images [B,C,H,W] on [-1, 1]; differentiable in z."""
         images: Tensor = self.generator(z)
         return images
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`; virtual batch norm takes the reference as it was (`WithReference.alone`)."""
+        generator = self.generator
+        if isinstance(generator, WithReference):
+            generator = generator.alone()
+        decode = Function("decode", generator, example_codes(self), "images", (generator,))
+        return {"decode": decode}
 
     @torch.no_grad()
     def sample(

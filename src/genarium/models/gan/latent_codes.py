@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.contract import Batch, Condition
+from genarium.contract import Batch, Condition, Spec
 from genarium.errors import UserError
-from genarium.models.conditioning import Conditioning, no_category
+from genarium.models.conditioning import Conditioning, Part, no_category
 from genarium.models.gan.gan import Turn
 from genarium.nn.norm import BatchNorm1d, unrecorded
 
@@ -62,6 +62,15 @@ class Codes(Conditioning):
             nn.LeakyReLU(0.1),
             nn.Linear(hidden, self.size),
         )
+
+    def parts(self, spec: Spec) -> tuple[Part, ...]:
+        """Their names are their numbers: what a code came to mean nobody said."""
+        categories = [
+            Part(f"code {number}", tuple(map(str, range(k))))
+            for number, k in enumerate(self.categories, 1)
+        ]
+        numbers = range(len(categories) + 1, len(categories) + self.continuous + 1)
+        return (*categories, *(Part(f"code {number}") for number in numbers))
 
     def of_batch(self, batch: Batch) -> Tensor:
         parts = [functional.one_hot(batch.noise.integers(k), k).float() for k in self.categories]

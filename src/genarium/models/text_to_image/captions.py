@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.contract import Attribute, Batch, Noise
+from genarium.contract import Attribute, Batch, Noise, Spec
 from genarium.errors import UserError
-from genarium.models.conditioning import Rows
+from genarium.models.conditioning import Part, Rows
 from genarium.models.gan.gan import Regularizer, Turn
 from genarium.models.text_to_image.encoders import FrozenEncoder, TextEncoder
 from genarium.nn.norm import gather_rows
@@ -96,6 +96,9 @@ class Captions(Rows):
             )
         result: Tensor = self.encoder(rows)
         return result
+
+    def parts(self, spec: Spec) -> tuple[Part, ...]:
+        return ()  # a number of an embedding means nothing alone
 
     def of_batch(self, batch: Batch) -> Tensor:
         batch.extra.pop(BESIDE, None)

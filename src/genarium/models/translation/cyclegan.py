@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Model, Noise, Optim, Phase, Spec, Step
+from genarium.contract import Batch, Judgement, Model, Noise, Optim, Phase, Spec, Step
 from genarium.errors import UserError
 from genarium.models.gan.arguments import Beta1, LearningRate
 from genarium.models.gan.composition import adam
@@ -182,6 +182,17 @@ class CycleGAN(Model):
             metrics[f"d_{name}_real"] = of_real.detach().mean()
             metrics[f"d_{name}_fake"] = of_fake.detach().mean()
         return Step(losses, metrics)
+
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of both domains' images and translations, [B,P] of P patches; see `Judges`."""
+        a, b = self._images(batch)
+        seen = {"discriminator_a": (a, self.b2a(b)), "discriminator_b": (b, self.a2b(a))}
+        judged: dict[str, Judgement] = {}
+        for name, pair in seen.items():
+            real, fake = (self.get_submodule(name)(images).flatten(1) for images in pair)
+            judged[name] = Judgement(real, fake)
+        return judged
 
     # Capabilities --------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from annotated_types import Gt
 from genarium.models import arguments as shared
 from genarium.models.networks import HIDDEN, WIDTH
 from genarium.nn.distributions import likelihood_for
-from genarium.recipes import NonNegativeFloat
+from genarium.recipes import NonNegativeFloat, PositiveInt
 from genarium.signatures import Choice, Default, Help
 
 Pixels = Annotated[
@@ -32,12 +32,16 @@ Beta = Annotated[
     Help("weight of the KL; 1 trains the ELBO, more keeps codes nearer to the prior."),
 ]
 PriorOf = Annotated[
-    Literal["learned", "fixed"],
+    Literal["mixture", "learned", "fixed"],
     Help(
-        "of the code: learned (a mean and a deviation of each latent; codes are given in units of "
-        "them, so N(0, I) is what they are drawn from) or fixed (N(0, I), as in the papers)."
+        "of the code: learned (a Gaussian with a mean and a deviation of each latent; codes are "
+        "given in units of them, so N(0, I) is what they are drawn from), mixture (the same for "
+        "training, and beside it a mixture of Gaussians is fitted to the codes: samples and bounds "
+        "are of the mixture) or fixed (N(0, I), as in the papers)."
     ),
 ]
+COMPONENTS = 64
+Components = Annotated[PositiveInt, Help("Gaussians of the mixture (--prior mixture).")]
 FreeBits = Annotated[
     NonNegativeFloat,
     Help("KL of a latent, in nats, that is not penalised, against unused latents."),
@@ -50,7 +54,8 @@ class Networks(TypedDict):
     net: Annotated[shared.Net, Default("strided")]
     decoder: Annotated[Pixels, Default("auto")]
     latent: Annotated[shared.Latent, Default(16)]
-    prior: Annotated[PriorOf, Default("learned")]
+    prior: Annotated[PriorOf, Default("mixture")]
+    components: Annotated[Components, Default(COMPONENTS)]
     width: Annotated[shared.ConvWidth, Default(WIDTH)]
     hidden: Annotated[shared.Hidden, Default(HIDDEN)]
     layers: Annotated[Layers, Default(LAYERS)]

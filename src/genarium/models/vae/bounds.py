@@ -61,8 +61,7 @@ def of_part(
 ) -> Tensor:
     """The bound of the images of `target`, at most `rows` draws decoded at once."""
     if k == 1:
-        log_likelihood, kl, _ = model.terms(target, noise, y)
-        return log_likelihood.double() - kl.double().sum(1)
+        return model.elbo_of(model.terms(target, noise, y))
     q = model.infer(model.likelihood.signed(target), y)
     eps = noise.normal(k, model.latent).flatten(0, 1)
     owner = torch.arange(len(target), device=eps.device).repeat_interleave(k)

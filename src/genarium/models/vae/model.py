@@ -7,6 +7,9 @@
     Burda, Grosse & Salakhutdinov 2016, Importance Weighted Autoencoders
     Alemi et al. 2018, Fixing a Broken ELBO (the names distortion and rate)
 
+The prior of the code is N(0, I), in units that may be learned (`prior.py`), or a mixture
+(`mixture.py`).
+
 Shapes: B batch · C channels · H, W pixels · D latent size · S size of the condition · k importance
 samples
 """
@@ -26,13 +29,17 @@ from genarium.contract import (
     Optim,
     Phase,
     Posterior,
+    Settings,
     Spec,
     Step,
 )
+from genarium.contract.exports import ROWS, Function, example_images, usual
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.row_noise import DeterministicNoise, RowNoise
 from genarium.models.vae import bounds
+from genarium.models.vae.mixture import Mixture
 from genarium.models.vae.prior import LearnedPrior, Prior, scaled
+from genarium.models.vae.terms import Terms, active_units
 from genarium.nn import distributions as dist
 from genarium.nn.mlp import DenseDecoder
 from genarium.nn.norm import global_mean
@@ -53,6 +60,10 @@ class VAE(Model):
     λ = 0 that is the negative ELBO; the metric `elbo` is the true bound −distortion − Σ_d KL_d at
     any β and λ.
 
+    With a mixture p for a prior the networks are trained by the same loss, and p is fitted to the
+    codes beside it. p is what samples are drawn from and what every bound is of: its rate is
+    Σ_d KL_d − E_q[ln p(z)/N(z; 0, I)].
+
     samples: k > 1 minimises −ln (1/k) Σᵢ p(x, zᵢ|y)/q(zᵢ|x,y) instead, the importance-weighted
     bound; its gradient is plain backpropagation through the reparametrised zᵢ (Burda et al.,
     section 3). β and λ belong to the ELBO and have to be 1 and 0 there.
@@ -60,8 +71,8 @@ class VAE(Model):
     encoder: [B,C,H,W] on [−1, 1] (and conditions [B,S]) -> [B, 2·latent], the means and then the
     log variances. decoder: [B, latent + S] -> [B, likelihood.outputs·C, H, W]. conditioning: what
     y is; nothing by default. learned_prior: what the units of z are, if they are learned; p(z) is
-    N(0, I) either way. A code z [B, D + S] is all that the decoder needs: the D latents, then the
-    condition.
+    N(0, I) either way. mixture: what p(z) is instead, in these units. A code z [B, D + S] is all
+    that the decoder needs: the D latents, then the condition.
     """
 
     settings = Prior
@@ -79,6 +90,7 @@ class VAE(Model):
         samples: int = 1,
         conditioning: Conditioning | None = None,
         learned_prior: LearnedPrior | None = None,
+        mixture: Mixture | None = None,
         optim: Optim | None = None,
     ):
         super().__init__()
@@ -89,6 +101,7 @@ class VAE(Model):
         self.decoder = decoder
         self.likelihood = likelihood
         self.learned_prior = learned_prior
+        self.mixture = mixture
         self.latent = latent
         self.beta = beta
         self.free_bits = free_bits
@@ -132,22 +145,38 @@ class VAE(Model):
         output: Tensor = self.decoder(z)
         return output
 
-    def terms(
-        self, target: Tensor, noise: Noise, y: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Posterior]:
-        """ln p(x|z) of one draw z ~ q(z|x), [B] nats; the KL of each latent, [B,D] nats; q."""
+    def terms(self, target: Tensor, noise: Noise, y: Tensor | None = None) -> Terms:
+        """The two halves of the ELBO, of one draw z ~ q(z|x)."""
         own = self._encoded(self.likelihood.signed(target), y)
         # not there and back through the prior's units: rounding would be its gradient's noise
-        z = dist.reparametrize(*own, noise.normal(self.latent))
+        eps = noise.normal(self.latent)
+        z = dist.reparametrize(*own, eps)
         output = self._output(z if y is None else torch.cat([z, y], 1))
         log_likelihood = self.likelihood.log_prob(output, target)
         q = self._standardized(own)
-        return log_likelihood, dist.kl_standard_normal(*q), q
+        return Terms(log_likelihood, dist.kl_standard_normal(*q), q, eps)
+
+    def elbo_of(self, terms: Terms) -> Tensor:
+        """The ELBO of each image, [B] nats, the KL in closed form but for a mixture's part."""
+        kl = terms.kl.double().sum(1)
+        return terms.log_likelihood.double() - kl + self.log_prior_ratio(terms.codes)
+
+    def log_prior_ratio(self, z: Tensor) -> Tensor:
+        """ln p(z) − ln N(z; 0, I), [B] nats, of latents [B,D] in a code's units: 0 but for a
+        mixture."""
+        return z.new_zeros(len(z)) if self.mixture is None else self.mixture.log_ratio(z)
 
     def log_weights(
         self, target: Tensor, eps: Tensor, q: Posterior, y: Tensor | None = None
     ) -> Tensor:
         """ln p(x, z|y) − ln q(z|x,y), [B] nats, of the draws z = μ + σ·eps from q."""
+        ratio = self.log_prior_ratio(dist.reparametrize(*q, eps))
+        return self._standard_log_weights(target, eps, q, y) + ratio
+
+    def _standard_log_weights(
+        self, target: Tensor, eps: Tensor, q: Posterior, y: Tensor | None
+    ) -> Tensor:
+        """`log_weights` with N(0, I) for p(z)."""
         z = dist.reparametrize(*q, eps)
         # ln p(z) − ln q(z|x): with eps at hand no square has to be divided by a small variance.
         prior = 0.5 * (eps.square() + q.log_variance - z.square()).sum(1)
@@ -160,18 +189,28 @@ class VAE(Model):
             self._start(target)
         if self.samples > 1:
             return self._importance_weighted(target, batch.noise, y)
-        log_likelihood, kl, q = self.terms(target, batch.noise, y)
-        distortion, rate = -log_likelihood.mean(), kl.sum(1).mean()
+        terms = self.terms(target, batch.noise, y)
+        kl = terms.kl
+        distortion, rate = -terms.log_likelihood.mean(), kl.sum(1).mean()
         weighed = rate
         if self.free_bits:
             weighed = global_mean(kl).clamp(min=self.free_bits).sum()
+        true_rate = rate.detach() - self._fit_prior(terms.codes).mean()
         metrics = {
-            "elbo": -distortion.detach() - rate.detach(),
+            "elbo": -distortion.detach() - true_rate,
             "reconstruction": -distortion.detach(),
-            "kl": rate.detach(),
-            "active_units": active_units(q.mean.detach()),
+            "kl": true_rate,
+            "active_units": active_units(terms.posterior.mean.detach()),
         }
         return Step({"distortion": distortion, "rate": self.beta * weighed}, metrics)
+
+    @torch.no_grad()
+    def _fit_prior(self, codes: Tensor) -> Tensor:
+        """`log_prior_ratio` of a batch's codes [B,D]; in training a mixture then takes them in."""
+        ratio = self.log_prior_ratio(codes)
+        if self.mixture is not None and self.training:
+            self.mixture.update(codes)
+        return ratio
 
     @torch.no_grad()
     def _start(self, target: Tensor) -> None:
@@ -189,17 +228,20 @@ class VAE(Model):
         def each(x: Tensor) -> Tensor:  # [B, ...] -> [B·k, ...], the copies side by side
             return x[:, None].expand(-1, k, *x.shape[1:]).flatten(0, 1)
 
-        weights = self.log_weights(
-            each(target), eps, Posterior(*map(each, q)), None if y is None else each(y)
+        copies = Posterior(*map(each, q))
+        weights = self._standard_log_weights(
+            each(target), eps, copies, None if y is None else each(y)
         ).view(-1, k)
-        bound = dist.importance_weighted_bound(weights, dim=1).mean()
+        loss = -dist.importance_weighted_bound(weights, dim=1).mean()
+        ratio = self._fit_prior(dist.reparametrize(*copies, eps)).view(-1, k)
+        true = weights.detach() + ratio
         metrics = {
-            "bound": bound.detach(),
-            "elbo": weights.detach().mean(),  # of k draws each, the KL estimated too
-            "kl": dist.kl_standard_normal(*q).detach().sum(1).mean(),
+            "bound": dist.importance_weighted_bound(true, dim=1).mean(),
+            "elbo": true.mean(),  # of k draws each, the KL estimated too
+            "kl": dist.kl_standard_normal(*q).detach().sum(1).mean() - ratio.mean(),
             "active_units": active_units(q.mean.detach()),
         }
-        return Step({"bound": -bound}, metrics)
+        return Step({"bound": loss}, metrics)
 
     # Likelihood ----------------------------------------------------------------------------
 
@@ -214,10 +256,10 @@ class VAE(Model):
     ) -> Tensor:
         """The k-sample importance-weighted bound on ln p(x|y), [B] nats (see `density`), float64.
 
-        images: [B,C,H,W] as stored. k = 1 is the ELBO (one draw, KL in closed form); k > 1 is
-        ln (1/k) Σᵢ p(x, zᵢ)/q(zᵢ|x). What is random in the target (binarization, dequantization)
-        is drawn once an image, from `generator` like z; an image's numbers do not depend on how
-        the images were cut into batches.
+        images: [B,C,H,W] as stored. k = 1 is the ELBO (one draw; the KL in closed form, of a
+        mixture its part by the same draw); k > 1 is ln (1/k) Σᵢ p(x, zᵢ)/q(zᵢ|x). What is random
+        in the target (binarization, dequantization) is drawn once an image, from `generator` like
+        z; an image's numbers do not depend on how the images were cut into batches.
 
         Without a condition a model of class labels bounds ln p(x), p(x) = Σ_y p(x|y)/K, at the
         cost of K passes; one that is conditioned on rows of an extra tensor takes y from their
@@ -257,13 +299,17 @@ class VAE(Model):
     ) -> Tensor:
         """n codes [n, D + S]: N(0, T²·I), then what `condition` asks for, else draws of its prior.
 
-        settings: of the temperature T, 1 by default.
+        settings: of the temperature T, 1 by default, which narrows each component of a mixture.
         """
         at = generator.device if generator is not None else torch.device("cpu")
         z = torch.randn(n, self.latent, generator=generator, device=at)
         y = self.conditioning.draw(n, condition, generator)
-        z = torch.cat([z, y.to(at)], 1).to(next(self.parameters()).device)
-        return scaled(z, self.latent, settings)
+        device = next(self.parameters()).device
+        z = scaled(torch.cat([z, y.to(at)], 1).to(device), self.latent, settings)
+        if self.mixture is None:
+            return z
+        chance = torch.rand(n, generator=generator, device=at)
+        return torch.cat([self.mixture.placed(z[:, : self.latent], chance), z[:, self.latent :]], 1)
 
     @torch.no_grad()
     def posterior(self, images: Tensor, condition: Condition = None) -> Posterior:
@@ -289,6 +335,26 @@ class VAE(Model):
         """As stored [B,C,H,W] -> the decoded posterior mean, [B,C,H,W] float32 on [−1, 1]."""
         return self.decode(self.encode(images, condition))
 
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`, `encode` and `reconstruct`; of a conditional model these two take the condition
+        [B,S] as an input."""
+        given = {"images": example_images(self)}
+        if self.conditioning.size:
+            given["condition"] = torch.zeros(ROWS, self.conditioning.size)
+
+        def encode(images: Tensor, y: Tensor | None = None) -> Tensor:
+            mean = self.infer(self.spec.values.signed(images), y).mean
+            return mean if y is None else torch.cat([mean, y], 1)
+
+        def reconstruct(images: Tensor, y: Tensor | None = None) -> Tensor:
+            return self.decode(encode(images, y))
+
+        return {
+            **usual(self, settings),
+            "encode": Function("encode", encode, given, "codes"),
+            "reconstruct": Function("reconstruct", reconstruct, given, "images"),
+        }
+
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:
         """The class y with the largest bound on ln p(x|y) at the posterior mean, [B] int64.
@@ -301,8 +367,8 @@ class VAE(Model):
         for label in range(self.conditioning.size):
             labels = torch.full((len(images),), label)
             y = self.conditioning.draw(len(images), labels, None).to(images.device)
-            log_likelihood, kl, _ = self.terms(target, noise, y)
-            bounds.append(log_likelihood - kl.sum(1))
+            terms = self.terms(target, noise, y)
+            bounds.append(self.elbo_of(terms))
         return torch.stack(bounds, 1).argmax(1)
 
     def _condition(self, images: Tensor, condition: Condition) -> Tensor | None:
@@ -317,11 +383,3 @@ class VAE(Model):
     def continuous_columns(self) -> list[int]:
         """The columns of a code that are numbers to walk along: the latents."""
         return list(range(self.latent))
-
-
-def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
-    """How many latents follow the image: Var_x(E_q[z_d]) > threshold, a float scalar.
-
-    means: [B,D] posterior means of B images. Source: Burda et al. 2016, section 5.
-    """
-    return (means.var(0, correction=0) > threshold).sum().float()

@@ -8,7 +8,8 @@ from typing import Unpack
 from genarium.contract import Optim, Spec
 from genarium.models.conditioning import Conditioning
 from genarium.models.networks import pair
-from genarium.models.vae.arguments import LAYERS, Beta, FreeBits, Networks
+from genarium.models.vae.arguments import COMPONENTS, LAYERS, Beta, FreeBits, Networks
+from genarium.models.vae.mixture import Mixture
 from genarium.models.vae.model import VAE as VAE
 from genarium.models.vae.prior import LearnedPrior
 from genarium.nn import distributions as dist
@@ -30,6 +31,10 @@ def build(
     latent = networks["latent"]
     if not axes.get("beta", 1.0):
         refuse_unused("with --beta 0 no KL is counted", free_bits=(axes.get("free_bits", 0.0), 0.0))
+    prior, components = networks["prior"], networks["components"]
+    if prior != "mixture":
+        one = f"--prior {prior} is one Gaussian"
+        refuse_unused(one, components=(components, COMPONENTS))
     bounded = networks["net"] == "strided"  # runs of the other nets have means as they come
     likelihood = dist.likelihood_of(networks["decoder"], spec, bounded)
     beside = conditioning.size if conditioning is not None else 0
@@ -53,7 +58,8 @@ def build(
         likelihood,
         latent=latent,
         conditioning=conditioning,
-        learned_prior=LearnedPrior(latent) if networks["prior"] == "learned" else None,
+        learned_prior=None if prior == "fixed" else LearnedPrior(latent),
+        mixture=Mixture(latent, components) if prior == "mixture" else None,
         optim=Optim(lr=networks["lr"]),
         **axes,  # type: ignore[arg-type]
     )

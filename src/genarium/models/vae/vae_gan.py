@@ -19,6 +19,8 @@ Shapes: B batch · C channels · H, W pixels · D latent size · F features of t
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -26,6 +28,7 @@ from torch.nn.functional import softplus
 from genarium.contract import (
     Batch,
     Condition,
+    Judgement,
     Model,
     Noise,
     Optim,
@@ -36,13 +39,14 @@ from genarium.contract import (
     unconditional,
 )
 from genarium.models.arguments import Latent
-from genarium.models.gan.arguments import Beta1
-from genarium.models.gan.composition import adam
+from genarium.models.gan.arguments import Beta1, OwnWidth
+from genarium.models.gan.composition import ARCHITECTURES, adam, networks
 from genarium.models.gan.gan import ADAM, frozen
 from genarium.models.vae.prior import Prior, scaled
-from genarium.nn.dcgan import DCGANDiscriminator, DCGANGenerator, initialize
+from genarium.nn.dcgan import DCGANDiscriminator, initialize
 from genarium.nn.distributions import kl_standard_normal, reparametrize
-from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt, recipe
+from genarium.nn.strided import StridedEncoder
+from genarium.recipes import NonNegativeFloat, PositiveFloat, recipe
 
 
 class Encoder(nn.Module):
@@ -149,6 +153,13 @@ class VAEGAN(Model):
         }
         return Step({"discriminator": loss}, metrics)
 
+    @torch.no_grad()
+    def judgements(self, batch: Batch) -> dict[str, Judgement]:
+        """The logits of a batch's images and of as many samples; see `Judges`."""
+        drawn = self.decoder(batch.noise.normal(self.latent))
+        real, fake = (self.discriminator(images) for images in (batch.signed(), drawn))
+        return {"discriminator": Judgement(real, fake)}
+
     # Capabilities --------------------------------------------------------------------------
 
     def prior(
@@ -203,30 +214,43 @@ class VAEGAN(Model):
     family="hybrid",
     tiny={"latent": 4, "width": 4},
     paper="Larsen et al. 2016",
-    batch=64,
-    steps=5000,
+    batch=32,
+    steps=10000,
+    training={"ema": 0.99},
+    former={"architecture": "dcgan"},
 )
 def vae_gan(
     spec: Spec,
     *,
+    architecture: Literal["resize", "dcgan"] = "resize",
     latent: Latent = 64,
-    width: PositiveInt = 64,
+    width: OwnWidth = None,
     gamma: NonNegativeFloat = 0.1,
-    lr: PositiveFloat = 3e-4,
+    lr: PositiveFloat = 1e-3,
     beta1: Beta1 = 0.5,
 ) -> VAEGAN:
     """VAE-GAN: a VAE that compares images in a discriminator's features, so its samples are sharp.
 
-    width: channels of the map nearest the image in all three networks (those of DCGAN).
+    architecture: the three networks: resize has the encoder of vae, a decoder without
+        checkerboards and a width that fits the size, dcgan those of that paper.
+    width: channels of the map nearest the image in all three networks; none is 64 of dcgan, by the
+        size of the images of resize.
     gamma: weight of the reconstruction against the adversarial loss of the decoder; more
         reconstructs better, less looks sharper.
     lr: learning rate of the three players' Adam (the paper has RMSProp at 3e-4).
     """
+    decoder, discriminator = networks(architecture, spec, latent, width)
+    width = ARCHITECTURES[architecture].width(spec.height, spec.width) if width is None else width
+    encoder: nn.Module
+    if architecture == "resize":
+        encoder = StridedEncoder(spec.shape, 2 * latent, width)
+    else:
+        encoder = Encoder(spec.shape, latent, width)
     return VAEGAN(
         spec,
-        Encoder(spec.shape, latent, width),
-        DCGANGenerator(latent, spec.shape, width),
-        DCGANDiscriminator(spec.shape, width),
+        encoder,
+        decoder,
+        discriminator,
         latent=latent,
         gamma=gamma,
         optim=adam(lr, beta1),

@@ -8,7 +8,9 @@ A network with such norms is always called on R reference rows followed by the r
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,3 +75,49 @@ class WithReference(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         images: Tensor = self.network(torch.cat([self.codes.to(z), z]))
         return images[len(self.codes) :]
+
+    @torch.no_grad()
+    def alone(self) -> nn.Module:
+        """The same function of codes as a network of its own, to be exported: what its norms make
+        of the reference is computed once and no longer goes along. A copy; training stays."""
+        network = copy.deepcopy(self.network)
+        norms = [
+            (parent, name, child)
+            for parent in network.modules()
+            for name, child in parent.named_children()
+            if isinstance(child, VirtualBatchNorm2d)
+        ]
+        seen: dict[nn.Module, Tensor] = {}
+
+        def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
+            seen[module] = given[0]
+
+        handles = [norm.register_forward_pre_hook(keep) for _, _, norm in norms]
+        network(self.codes)
+        for handle in handles:
+            handle.remove()
+        for parent, name, norm in norms:
+            setattr(parent, name, _ReferenceNorm(norm, seen[norm]))
+        return network
+
+
+class _ReferenceNorm(nn.Module):
+    """A `VirtualBatchNorm2d` whose reference is known: x [n,F,h,w] are the rows that count."""
+
+    def __init__(self, norm: VirtualBatchNorm2d, reference: Tensor):
+        super().__init__()
+        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.share = 1 / (norm.reference + 1)
+        variance, mean = torch.var_mean(reference, (0, 2, 3), correction=0, keepdim=True)
+        self.register_buffer("mean", mean)
+        self.register_buffer("variance", variance)
+        self.mean: Tensor
+        self.variance: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        own_variance, own_mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+        share = self.share
+        spread = share * own_variance + share * (1 - share) * (own_mean - self.mean).square()
+        blend = (1 - share) * self.variance + spread
+        y = (x - torch.lerp(self.mean, own_mean, share)) * torch.rsqrt(blend + self.eps)
+        return y * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)

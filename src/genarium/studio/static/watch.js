@@ -1,0 +1,181 @@
+// Trainings as they run: losses, sample grids through time, the doctor's notes; several at once.
+
+import { ask, Refused } from './net.js';
+import * as state from './state.js';
+import { el, problem, say } from './ui.js';
+import { chart } from './charts.js';
+
+const EVERY = 2000;
+
+export function watch(root, app) {
+  let timer = null;
+  let gone = false;
+  const logs = new Map(); // of a run: its rows so far and the rest
+  const list = el('section.card', { 'aria-label': 'Runs' });
+  const detail = el('div.column', {});
+  root.append(el('div', { id: 'watch' }, list, detail));
+  const items = el('div.runs', {});
+  list.append(el('h2', {}, 'Runs'), el('p.soft', {}, 'Tick several to compare them.'), items);
+
+  const compared = () => (state.get().runs || '').split('|').filter(Boolean);
+  const now = () => [...new Set([state.get().run, ...compared()])].filter(Boolean);
+
+  async function tick() {
+    clearTimeout(timer);
+    if (gone) return;
+    try {
+      await app.reload();
+      if (gone) return;
+      drawList();
+      for (const name of now()) await fetchLog(name);
+      if (gone) return;
+      drawDetail();
+    } catch (error) {
+      if (error instanceof Refused) say(error.message);
+    }
+    if (!gone) timer = setTimeout(tick, document.hidden ? 4 * EVERY : EVERY);
+  }
+
+  async function fetchLog(name) {
+    const known = logs.get(name) || { rows: [] };
+    try {
+      const got = await ask(`/api/watch?run=${encodeURIComponent(name)}&after=${known.rows.length}`);
+      known.rows = [...known.rows.slice(0, got.start), ...got.rows];
+      Object.assign(known, { grids: got.grids, steps: got.steps, training: got.training, doctor: got.doctor, problem: '' });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      known.problem = error.message;
+    }
+    logs.set(name, known);
+  }
+
+  // ------------------------------------------------------------------ the list
+
+  function drawList() {
+    const all = [...app.runs, ...(app.begun || []).map((run) => ({ ...run, begun: true }))];
+    const key = JSON.stringify([all.map((r) => [r.name, r.problem, r.steps, r.training && r.training.state]), now()]);
+    if (items.dataset.key === key) return;
+    items.dataset.key = key;
+    const chosen = compared();
+    items.replaceChildren(...all.map((run) => {
+      const tick = el('input', { type: 'checkbox', checked: chosen.includes(run.name), disabled: !!run.problem || run.begun, 'aria-label': `Compare ${run.name}`,
+        onchange: () => {
+          const next = tick.checked ? [...chosen, run.name] : chosen.filter((name) => name !== run.name);
+          state.change({ runs: next.join('|') || null });
+        } });
+      const last = run.steps && run.steps.length ? `step ${run.steps.at(-1).toLocaleString('en')}` : 'no checkpoint yet';
+      const how = run.problem ? run.problem : run.begun ? `${run.training.state}: ${run.training.said.split('\n').at(-1) || 'starting'}` : `${run.recipe} on ${run.data}, ${last}`;
+      return el('div.item', {}, tick, el('button', {
+        type: 'button', disabled: !!run.problem || run.begun, 'aria-pressed': String(run.name === state.get().run), onclick: () => app.choose(run.name, {}),
+      }, run.name + (run.training && run.training.state === 'runs' ? ' ●' : ''), el('small', {}, how)));
+    }));
+  }
+
+  // ------------------------------------------------------------------ the chosen run
+
+  function series(name, group) {
+    const rows = logs.get(name).rows.filter((row) => row[group] && Object.keys(row[group]).length);
+    const names = [...new Set(rows.flatMap((row) => Object.keys(row[group])))];
+    return names.map((each) => ({ name: each, x: rows.map((row) => row.step), y: rows.map((row) => row[group][each] ?? null) }));
+  }
+
+  function legend(names) {
+    return el('div.legend', {}, ...names.map((name, k) => el('span', {}, el(`i.k${k % 6}`), name)));
+  }
+
+  function card(title, ...inside) { return el('section.card', { 'aria-label': title }, el('h2', {}, title), ...inside); }
+
+  function drawDetail() {
+    const names = now().filter((name) => logs.has(name));
+    if (!names.length) { detail.replaceChildren(el('p.soft', {}, 'choose a run')); return; }
+    const key = JSON.stringify(names.map((name) => {
+      const { rows, grids, training, doctor, problem: why } = logs.get(name);
+      return [name, rows.length, grids, training, doctor, why];
+    }));
+    if (detail.dataset.key === key) return;
+    detail.dataset.key = key;
+    if (names.length > 1) { several(names); return; }
+    const [name] = names;
+    const log = logs.get(name);
+    const parts = [];
+    if (log.problem) { detail.replaceChildren(problem(log.problem)); return; }
+    if (log.training) parts.push(running(name, log.training));
+    if (log.doctor) parts.push(card('The doctor\u2019s notes', el('pre', {}, log.doctor.text)));
+    const charts = [['losses', 'Losses'], ['metrics', 'Metrics']].map(([group, title]) => {
+      const found = series(name, group);
+      return found.length ? card(title, chart(title, found), legend(found.map((s) => s.name))) : null;
+    }).filter(Boolean);
+    const scores = log.rows.filter((row) => row.event === 'score' && typeof row.value === 'number');
+    if (scores.length) {
+      const what = scores[0].name;
+      charts.push(card(`Score: ${what}`, chart(what, [{ name: what, x: scores.map((r) => r.step), y: scores.map((r) => r.value) }])));
+    }
+    detail.replaceChildren(...parts, el('div.charts', {}, grids(name, log), ...charts, facts(log)));
+  }
+
+  function facts(log) {
+    const last = log.rows.filter((row) => row.losses).at(-1);
+    if (!last) return card('Progress', el('p.soft', {}, 'nothing logged yet'));
+    const words = [`step ${last.step.toLocaleString('en')}`];
+    if (last.seconds) words.push(`${Math.round(last.seconds).toLocaleString('en')} s of training`);
+    if (last.images && last.seconds) words.push(`${Math.round(last.images / last.seconds).toLocaleString('en')} images a second`);
+    const events = log.rows.filter((row) => row.event && !['estimate', 'score'].includes(row.event)).map((row) => `${row.event} at step ${row.step}`);
+    return card('Progress', el('p', {}, words.join(', ')), ...events.slice(-5).map((text) => el('p.soft', {}, text)));
+  }
+
+  function running(name, training) {
+    const lines = training.said.split('\n').slice(-6).join('\n');
+    return card('Training', el('p', {}, training.state), el('pre', {}, training.command), lines ? el('pre', {}, lines) : null,
+      training.state === 'runs' ? el('button', { type: 'button', onclick: () => stop(name) }, 'Stop, with a checkpoint') : null);
+  }
+
+  async function stop(name) {
+    try {
+      await ask(`/api/trainings/stop?run=${encodeURIComponent(name)}`, {});
+      say('stopping: it saves a checkpoint first');
+      tick();
+    } catch (error) { say(error.message); }
+  }
+
+  function grids(name, log) {
+    if (!log.grids || !log.grids.length) return card('Samples through time', el('p.soft', {}, 'no sample grid yet'));
+    const image = el('img.pic', { alt: '' });
+    const label = el('span.soft', {}, '');
+    const last = log.grids.length - 1;
+    const wanted = log.grids.indexOf(state.get().gridstep);
+    const scrub = el('input', { type: 'range', min: 0, max: last, value: wanted < 0 ? last : wanted, 'aria-label': 'Step of the samples',
+      oninput: () => { see(); state.change({ gridstep: Number(scrub.value) === last ? null : log.grids[Number(scrub.value)] }, true); } });
+    function see() {
+      const step = log.grids[Number(scrub.value)];
+      image.src = `/api/grid?run=${encodeURIComponent(name)}&step=${step}`;
+      image.alt = `samples of ${name} at step ${step}`;
+      label.textContent = `step ${step.toLocaleString('en')} (${Number(scrub.value) + 1} of ${last + 1})`;
+    }
+    image.addEventListener('error', () => { label.textContent = 'this grid is not there any more'; });
+    see();
+    const box = el('div.gridbox', {}, image);
+    return card('Samples through time', box, scrub, label);
+  }
+
+  function several(names) {
+    const found = new Map();
+    for (const name of names) {
+      if (logs.get(name).problem) continue;
+      for (const one of series(name, 'losses')) found.set(one.name, [...(found.get(one.name) || []), { ...one, name }]);
+    }
+    const shared = [...found].sort((a, b) => b[1].length - a[1].length);
+    detail.replaceChildren(
+      el('div.charts', {}, ...names.map((name) => {
+        const log = logs.get(name);
+        return log.problem ? card(name, problem(log.problem)) : el('div', {}, el('h3', {}, name), grids(name, log));
+      })),
+      el('div.charts', {}, ...shared.map(([loss, lines]) => card(loss, chart(loss, lines), legend(lines.map((s) => s.name))))));
+  }
+
+  tick();
+  return {
+    changed(changes) { if ('runs' in changes) { detail.dataset.key = ''; tick(); } },
+    back() { tick(); },
+    leave() { gone = true; clearTimeout(timer); },
+  };
+}

@@ -1,0 +1,221 @@
+"""How often is the doctor right? Planted failures and healthy controls, over families and seeds.
+
+    python tools/campaigns/doctor.py --out DIR [--seeds 0-5] [--only WORDS] [--seconds 600]
+    python tools/campaigns/doctor.py --out DIR --fit      # thresholds, from the even seeds
+    python tools/campaigns/doctor.py --out DIR --table    # the tables of docs/doctor.md
+
+Each case trains a small model on 2,000 digits for a second or two of one core, with one thing wrong
+that is planted on purpose, or with nothing wrong, and adds its readings as a row to
+DIR/doctor.jsonl; a second call goes on where the first was stopped. Readings are taken `THRIFT`
+times as often as in a usual training, which has ten times as many steps. Rules and thresholds are
+applied to the rows afterwards, so a rule that changes needs no new training.
+
+--fit puts each threshold between the scores of controls and those of planted failures, by the even
+seeds alone, and writes src/genarium/training/monitors/thresholds.py; --table reports on the odd
+seeds. The cases are in doctor_cases.py, the remedies in doctor_remedies.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from doctor_cases import CASES, Case, Known, case_named
+
+from genarium.errors import RunError
+from genarium.training import allocator
+from genarium.training.monitors import rules
+from genarium.training.monitors.course import Course, Reading
+from genarium.training.monitors.diagnosis import KINDS
+
+HERE = Path(__file__).parent
+THRESHOLDS = HERE.parent.parent / "src/genarium/training/monitors/thresholds.py"
+MARGIN = 0.35  # where a threshold lies between the two sides
+REFUSED = 0.95  # quantile of the controls above which it must lie
+
+
+def trained(case: Case, seed: int, known: Known) -> dict[str, Any]:
+    """Train one case; the row that holds all that rules go by."""
+    start = time.process_time()
+    trainer, monitor = case.trainer(seed, known)
+    failed = ""
+    try:
+        trainer.fit()
+    except RunError as error:
+        failed = str(error)
+    return {
+        "case": case.name,
+        "family": case.family,
+        "planted": list(case.planted),
+        "seed": seed,
+        "steps": trainer.step,
+        "failed": failed,
+        "rollbacks": trainer.rollbacks,
+        "readings": [[r.step, r.used, dict(r.values)] for r in monitor.readings],
+        "losses": monitor.losses,
+        "trained": round(monitor.trained, 3),
+        "spent": {part: round(seconds, 3) for part, seconds in monitor.spent.items()},
+        "cpu": round(time.process_time() - start, 2),
+    }
+
+
+def course_of(row: dict[str, Any]) -> Course:
+    """The course of a row."""
+    readings = [Reading(*reading) for reading in row["readings"]]
+    losses = [(step, value) for step, value in row["losses"]]
+    return Course(readings, losses, row["rollbacks"], not row["failed"])
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run(out: Path, seeds: Sequence[int], only: str, seconds: float) -> None:
+    log = out / "doctor.jsonl"
+    done = {(row["case"], row["seed"]) for row in read(log)}
+    known, start = Known(), time.process_time()
+    for seed in seeds:
+        for case in CASES:
+            if (case.name, seed) in done or only not in case.name:
+                continue
+            if seconds and time.process_time() - start > seconds:
+                return
+            row = trained(case, seed, known)
+            with log.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            names = [f"{d.name} {d.step}" for d in rules.along(course_of(row))]
+            shown = {key: row[key] for key in ("steps", "cpu", "rollbacks")}
+            print(
+                f"{case.name} {seed} {shown} {len(row['readings'])} readings: {names}", flush=True
+            )
+
+
+# ------------------------------------------------------------------------------------ thresholds
+
+
+def highest(course: Course, name: str) -> float | None:
+    """The highest score that a rule has along a course."""
+    steps = {r.step for r in course.readings} | {course.step}
+    signs = [rules.RULES[name](course.upto(step)) for step in sorted(steps)]
+    return max((sign.score for sign in signs if sign is not None), default=None)
+
+
+def scores(rows: Iterable[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
+    """The highest scores of healthy controls, and of the cases that plant this failure."""
+    controls, planted = [], []
+    for row in rows:
+        value = highest(course_of(row), name)
+        if value is not None:
+            if not row["planted"]:
+                controls.append(value)
+            elif name in row["planted"]:
+                planted.append(value)
+    return sorted(controls), sorted(planted)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    return float(torch.tensor(values, dtype=torch.float64).quantile(share))
+
+
+def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Above `REFUSED` of the controls; where that leaves room, at `MARGIN` of the way from their
+    highest score to that which 95 % of the planted failures have."""
+    result = dict(rules.THRESHOLDS)
+    for name in rules.RULES:
+        controls, planted = scores(rows, name)
+        if not controls or not planted:
+            continue
+        low, high = max(controls), quantile(planted, 0.05)
+        if high <= low:
+            low = quantile(controls, REFUSED)
+        value = low + MARGIN * (high - low) if high > low else low + 1e-6
+        result[name] = float(f"{value:.3g}")
+        few = f"{controls[0]:.3g}..{controls[-1]:.3g}", f"{planted[0]:.3g}..{planted[-1]:.3g}"
+        print(f"{name:26} controls {few[0]:>18} planted {few[1]:>18} threshold {result[name]}")
+    return result
+
+
+def write_thresholds(values: dict[str, float]) -> None:
+    head = THRESHOLDS.read_text().partition("THRESHOLDS")[0]
+    lines = [f'    "{name}": {value!r},' for name, value in values.items()]
+    text = "THRESHOLDS: dict[str, float] = {\n" + "\n".join(lines) + "\n}\n"
+    THRESHOLDS.write_text(head + text)
+
+
+# ------------------------------------------------------------------------------------ tables
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Of each diagnosis: found, false alarms, step; of each case, what was said."""
+    lines = ["| diagnosis | planted failures | found | false alarms | first said (median) |"]
+    lines.append("|---|---|---|---|---|")
+    said = [(row, {d.name: d.step for d in rules.along(course_of(row))}) for row in rows]
+    controls = [(row, names) for row, names in said if not row["planted"]]
+    right = total = 0
+    for name in KINDS:
+        mine = [(row, names) for row, names in said if name in row["planted"]]
+        hits = [(row, names) for row, names in mine if accepted(row, names)]
+        applies = [n for row, n in controls if highest(course_of(row), name) is not None]
+        wrong = [n for n in applies if name in n]
+        steps = sorted(min(names[p] for p in row["planted"] if p in names) for row, names in hits)
+        shares = sorted(
+            min(n[p] for p in row["planted"] if p in n) / max(1, row["steps"]) for row, n in hits
+        )
+        when = "" if not steps else f"step {steps[len(steps) // 2]} ({shares[len(steps) // 2]:.0%})"
+        lines.append(
+            f"| {name} | {', '.join(dict.fromkeys(row['case'] for row, _ in mine))} | "
+            f"{part(len(hits), len(mine))} | {part(len(wrong), len(applies))} | {when} |"
+        )
+    mine = [(row, names) for row, names in said if row["planted"]]
+    right, total = sum(accepted(row, names) for row, names in mine), len(mine)
+    anything = sum(bool(names) for _, names in controls)
+    lines.append(f"| any | all | {part(right, total)} | {part(anything, len(controls))} | |")
+    lines += ["", "| case | family | runs | what was said, in how many |", "|---|---|---|---|"]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        some = [names for row, names in said if row["case"] == case]
+        counts = {name: sum(name in names for names in some) for name in KINDS}
+        words = ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "nothing"
+        lines.append(f"| {case} | {case_named(case).family} | {len(some)} | {words} |")
+    return "\n".join(lines)
+
+
+def accepted(row: dict[str, Any], names: Iterable[str]) -> bool:
+    """Whether one of the diagnoses that the planted failure deserves was said."""
+    return bool({*row["planted"]} & {*names})
+
+
+def part(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / total:.0%})" if total else "none tried"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="0-5", help="FIRST-LAST")
+    parser.add_argument("--only", default="", help="cases with this in their name")
+    parser.add_argument("--seconds", type=float, default=0.0, help="of processor time (0: all)")
+    parser.add_argument("--fit", action="store_true", help="write thresholds by the even seeds")
+    parser.add_argument("--table", action="store_true", help="print the tables of the odd seeds")
+    given = parser.parse_args()
+    rows = [row for row in read(given.out / "doctor.jsonl") if given.only in row["case"]]
+    if given.fit:
+        write_thresholds(fitted([row for row in rows if row["seed"] % 2 == 0]))
+        return
+    if given.table:
+        print(tables([row for row in rows if row["seed"] % 2]))
+        return
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    allocator.keep_memory()
+    given.out.mkdir(parents=True, exist_ok=True)
+    first, _, last = given.seeds.partition("-")
+    run(given.out, range(int(first), int(last or first) + 1), given.only, given.seconds)
+
+
+if __name__ == "__main__":
+    main()

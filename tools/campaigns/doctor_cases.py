@@ -1,0 +1,366 @@
+"""The cases of `doctor.py`: trainings with one thing wrong, and the same with nothing wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genarium import data, recipes
+from genarium.contract import Model, Values
+from genarium.data import DataOptions
+from genarium.data.dataset import Dataset, Split
+from genarium.runs.building import build
+from genarium.runs.painting import sampler
+from genarium.runs.watching import Copies, heldout_of, tensors_of
+from genarium.training.monitors.fixed import MOST
+from genarium.training.monitors.monitor import Monitor
+from genarium.training.options import TrainOptions
+from genarium.training.trainer import Trainer
+
+THRIFT = 8.0
+TRAIN, HELD = 2000, 500
+
+Change = Callable[[Any], Any]
+
+
+class Known:
+    """Data sets that were read once."""
+
+    @lru_cache  # noqa: B019 (one object for a campaign)
+    def digits(self, size: int) -> Dataset:
+        whole = data.load("digits", DataOptions(size=str(size)))
+        train, held = whole.train, whole.validation
+        return dataclasses.replace(
+            whole, train=some(train, range(TRAIN)), validation=some(held, range(HELD))
+        )
+
+
+def some(split: Split, rows: Any) -> Split:
+    """Some images of a split, with their labels."""
+    rows = torch.as_tensor(list(rows))
+    labels = None if split.labels is None else split.labels[rows]
+    return Split(split.images[rows].clone(), labels)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One training. planted: the diagnoses that the failure deserves, any of which is right; none
+    for a healthy control. arguments: of the recipe. training: of `TrainOptions`. data: a change of
+    the data set. model: a change of the model. trainer: a change of the trainer. draw: what the
+    samples are instead of the model's. copies: whether copies are looked for.
+    """
+
+    name: str
+    family: str
+    recipe: str
+    planted: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 12
+    data: Change | None = None
+    model: Change | None = None
+    after: Change | None = None
+    draw: Callable[[Dataset], Callable[[Model, int], Tensor]] | None = None
+    copies: bool = False
+
+    def trainer(self, seed: int, known: Known) -> tuple[Trainer, Monitor]:
+        """Everything ready to be trained."""
+        dataset = known.digits(self.size)
+        if self.data is not None:
+            dataset = self.data(dataset)
+        recipe = recipes.get(self.recipe)
+        model: Any = build(recipe, dataset.spec, dict(self.arguments), seed)
+        if self.model is not None:
+            self.model(model)
+        own = {k: v for k, v in recipe.training.items() if k in ("ema", "clip")}
+        settings = {"device": "cpu", "precision": "fp32", "log_every": 10, **own}
+        options = TrainOptions(
+            **{**settings, "checkpoint_every": 10**6, "batch": 32, **self.training, "seed": seed}
+        )
+        trainer = Trainer(model, tensors_of(dataset.train, dataset.spec), options)
+        if self.after is not None:
+            self.after(trainer)
+        made = self.draw(dataset) if self.draw else sampler(dataset, seed)
+        samples = callable(getattr(model, "sample", None))
+        monitor = Monitor(
+            heldout_of(dataset),
+            (lambda model: made(model, MOST)) if samples else None,
+            Copies(dataset, made) if self.copies else None,
+            thrift=THRIFT,
+        )
+        grid = (lambda model, step: made(model, MOST)) if samples else None
+        trainer.attach(None, None, grid, [monitor])
+        return trainer, monitor
+
+
+# ------------------------------------------------------------------------------------ failures
+
+
+def few(count: int) -> Change:
+    """Only so many training images."""
+    return lambda d: dataclasses.replace(d, train=some(d.train, range(count)))
+
+
+def constant(d: Dataset) -> Dataset:
+    """One image, with noise of a grey level or two."""
+    generator = torch.Generator().manual_seed(0)
+
+    def of(split: Split) -> Split:
+        noise = torch.randint(0, 3, split.images.shape, generator=generator)
+        return Split((split.images[:1] // 2 + noise).to(torch.uint8), split.labels)
+
+    return dataclasses.replace(d, train=of(d.train), validation=of(d.validation))
+
+
+def copied(d: Dataset) -> Dataset:
+    """Five images, again and again."""
+    rows = [i % 5 for i in range(len(d.train))]
+    return dataclasses.replace(d, train=some(d.train, rows))
+
+
+def squeezed(d: Dataset) -> Dataset:
+    """16 bits whose values are the lowest 4,096, read over the whole range."""
+    values = Values("uint16", (0.0,), (65535.0,))
+
+    def of(split: Split) -> Split:
+        return Split((split.images.to(torch.int32) * 16).to(torch.uint16), split.labels)
+
+    spec = dataclasses.replace(d.spec, values=values)
+    return dataclasses.replace(d, spec=spec, train=of(d.train), validation=of(d.validation))
+
+
+def hot(d: Dataset) -> Dataset:
+    """12 bits in 16 whose range a few broken pixels decide."""
+    result = squeezed(d)
+    images = result.train.images.to(torch.int32)
+    images.view(-1)[::9973] = 65535
+    return dataclasses.replace(result, train=Split(images.to(torch.uint16), d.train.labels))
+
+
+def rates(**factors: float) -> Change:
+    """Learning rates of phases times a factor."""
+
+    def change(model: Any) -> None:
+        model.phases = tuple(
+            dataclasses.replace(
+                phase,
+                optim=dataclasses.replace(
+                    phase.optim, lr=phase.optim.lr * factors.get(phase.name, 1.0)
+                ),
+            )
+            for phase in model.phases
+        )
+
+    return change
+
+
+def alone(steps: int) -> Change:
+    """The generator begins so much later than the discriminator."""
+
+    def change(model: Any) -> None:
+        first, second = model.phases
+        model.phases = (first, dataclasses.replace(second, start=steps))
+
+    return change
+
+
+class Dimmed(nn.Module):
+    """A generator whose noise is nearly nothing: it makes one image of all of it."""
+
+    def __init__(self, inside: Any, factor: float):
+        super().__init__()
+        self.inside, self.factor, self.inputs = inside, factor, inside.inputs
+
+    def forward(self, z: Tensor) -> Tensor:
+        made: Tensor = self.inside(self.factor * z)
+        return made
+
+
+class Rounded(nn.Module):
+    """A generator that knows so many different codes only."""
+
+    def __init__(self, inside: Any, count: int):
+        super().__init__()
+        self.inside, self.inputs = inside, inside.inputs
+        book = torch.randn(count, inside.inputs, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("book", book)
+        self.book: Tensor
+
+    def forward(self, z: Tensor) -> Tensor:
+        made: Tensor = self.inside(self.book[torch.cdist(z, self.book).argmin(1)])
+        return made
+
+
+class Muted(nn.Module):
+    """An encoder most of whose latents are always the same. gaussian: means, then variances."""
+
+    def __init__(self, inside: nn.Module, share: float, gaussian: bool):
+        super().__init__()
+        self.inside, self.share, self.gaussian = inside, share, gaussian
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inside(x)
+        parts = y.chunk(2, 1) if self.gaussian else (y,)
+        kept = round((1 - self.share) * parts[0].shape[1])
+        return torch.cat([torch.cat([p[:, :kept], 0 * p[:, kept:]], 1) for p in parts], 1)
+
+
+def wrapped(name: str, made: Callable[[Any], nn.Module]) -> Change:
+    return lambda model: setattr(model, name, made(getattr(model, name)))
+
+
+def slow_statistics(model: nn.Module) -> None:
+    """Running statistics that hardly move."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1e-4
+
+
+def by_class(period: int) -> Change:
+    """Minibatches of one class, each for so many steps."""
+
+    def change(trainer: Trainer) -> None:
+        labels = trainer.data.labels
+        assert labels is not None
+        groups = [(labels == k).nonzero()[:, 0] for k in range(int(labels.max()) + 1)]
+        size = trainer.batch
+
+        def rows(number: int) -> Tensor:
+            mine = groups[number // period % len(groups)]
+            return mine[(torch.arange(size) + number * size) % len(mine)]
+
+        trainer.batches.order.rows = rows  # type: ignore[method-assign]
+
+    return change
+
+
+def one_class(trainer: Trainer) -> None:
+    """Minibatches of the first class alone."""
+    by_class(10**9)(trainer)
+
+
+def memory(noise: float) -> Callable[[Dataset], Callable[[Model, int], Tensor]]:
+    """A sampler that gives training images, with a little noise."""
+
+    def made(dataset: Dataset) -> Callable[[Model, int], Tensor]:
+        images = dataset.spec.values.signed(dataset.train.images)
+
+        def draw(model: Model, n: int) -> Tensor:
+            generator = torch.Generator().manual_seed(n)
+            rows = torch.randint(len(images), (n,), generator=generator)
+            drawn = images[rows]
+            noisy = drawn + noise * torch.randn(drawn.shape, generator=generator)
+            return noisy.clamp(-1, 1)
+
+        return draw
+
+    return made
+
+
+# ------------------------------------------------------------------------------------ cases
+
+GAN = {"latent": 16, "width": 128, "lr": 5e-4}
+DCGAN = {"latent": 16, "width": 4, "lr": 1e-3, "regularizers": ()}
+VAE = {"latent": 8, "net": "dense", "hidden": 256, "layers": 2, "lr": 3e-3, "prior": "fixed"}
+CONV = {"latent": 8, "width": 8}
+AE = {"latent": 8, "net": "dense", "hidden": 128, "lr": 1e-3}
+FLOW = {"network": "dense", "width": 64}
+LONG, MIDDLE, SHORT = {"steps": 500}, {"steps": 350}, {"steps": 60}
+
+
+def gan(name: str, *planted: str, model: Change | None = None, **more: Any) -> Case:
+    """Two time scales (Heusel et al. 2017): with the same rate for both, so small a discriminator
+    is no match for the generator in so few steps."""
+    arguments = {**GAN, **more.pop("arguments", {})}
+
+    def changed(made: Any) -> None:
+        rates(discriminator=8.0)(made)
+        if model is not None:
+            model(made)
+
+    training = more.pop("training", LONG)
+    return Case(name, "gan", "gan", planted, arguments, training, model=changed, **more)
+
+
+def dcgan(name: str, *planted: str, **more: Any) -> Case:
+    training = {"steps": 200, **more.pop("training", {})}
+    return Case(name, "dcgan", "dcgan", planted, DCGAN, training, 16, **more)
+
+
+def vae(name: str, *planted: str, **more: Any) -> Case:
+    arguments = {**VAE, **more.pop("arguments", {})}
+    return Case(name, "vae", "vae", planted, arguments, more.pop("training", LONG), **more)
+
+
+def conv(name: str, *planted: str, **more: Any) -> Case:
+    training = {"steps": 250, **more.pop("training", {})}
+    return Case(name, "vae, convolutions", "vae", planted, CONV, training, 16, **more)
+
+
+def autoencoder(name: str, *planted: str, **more: Any) -> Case:
+    arguments = {**AE, **more.pop("arguments", {})}
+    training = more.pop("training", LONG)
+    return Case(name, "autoencoder", "autoencoder", planted, arguments, training, **more)
+
+
+RATE, LOST = "diverging", ("posterior-collapse", "over-regularised")
+CASES = (
+    gan("gan"),
+    vae("vae"),
+    autoencoder("autoencoder"),
+    dcgan("dcgan"),
+    conv("vae, convolutions"),
+    gan("gan, least squares", arguments={"objective": "least-squares"}),
+    gan("gan, r1", arguments={"regularizers": ("r1",)}, training=MIDDLE),
+    vae("vae, learned prior", arguments={"prior": "learned"}),
+    vae("vae, cosine", training={**LONG, "schedule": "cosine"}, copies=True),
+    Case("flow matching", "diffusion", "flow-matching", (), FLOW, {"steps": 400, "batch": 64}),
+    gan("gan, discriminator trained alone before, minimax", "discriminator-saturated",
+        model=alone(150), arguments={"objective": "minimax"}),
+    gan("gan, 8 critic steps, generator's rate / 10", "discriminator-saturated",
+        model=rates(generator=1 / 10), arguments={"critic_steps": 8}, training={"steps": 200}),
+    gan("gan, generator's rate / 30", "discriminator-saturated", model=rates(generator=1 / 30)),
+    gan("gan, rate x30", RATE, model=rates(discriminator=30.0, generator=30.0), training=MIDDLE),
+    vae("vae, rate x30", RATE, model=rates(vae=30.0), training=MIDDLE),
+    autoencoder("autoencoder, rate x30", RATE, model=rates(autoencoder=30.0), training=MIDDLE),
+    vae("vae, beta x100", *LOST, arguments={"beta": 100.0}),
+    vae("vae, beta x20", *LOST, arguments={"beta": 20.0}),
+    gan("gan, 60 images", "discriminator-overfit", data=few(60)),
+    dcgan("dcgan, 60 images", "discriminator-overfit", data=few(60), training={"steps": 300}),
+    gan("gan, a class after the other", "oscillation", "mode-collapse", after=by_class(30)),
+    gan("gan, one class", "mode-collapse", after=one_class),
+    gan("gan, no noise", "mode-collapse", "repetition",
+        model=wrapped("generator", lambda g: Dimmed(g, 0.02))),
+    gan("gan, 6 codes", "repetition", "mode-collapse",
+        model=wrapped("generator", lambda g: Rounded(g, 6))),
+    gan("gan, no updates of the generator", "no-progress", model=rates(generator=0.0)),
+    vae("vae, 60 images", "no-progress", data=few(60), training={"steps": 800}),
+    autoencoder("autoencoder, 60 images", "no-progress", data=few(60), training={"steps": 800}),
+    vae("vae, 3/4 of the latents zeroed", "dead-latents",
+        model=wrapped("encoder", lambda e: Muted(e, 0.75, True)),),
+    autoencoder("autoencoder, 3/4 of the code zeroed", "dead-latents",
+                model=wrapped("encoder", lambda e: Muted(e, 0.75, False))),
+    vae("vae, 60 steps", "schedule-too-short", training={**SHORT, "schedule": "cosine"}),
+    autoencoder("autoencoder, 60 steps", "schedule-too-short",
+                training={**SHORT, "schedule": "linear"}),
+    vae("vae, constant images", "data-constant", data=constant, training={"steps": 100}),
+    autoencoder("autoencoder, five images", "data-constant", data=copied,
+                training={"steps": 100}),
+    autoencoder("autoencoder, 12 bits read as 16", "data-scale", data=squeezed,
+                training={"steps": 100}),
+    gan("gan, a few broken pixels", "data-scale", data=hot, training={"steps": 100}),
+    dcgan("dcgan, slow statistics", "batch-norm", model=slow_statistics),
+    conv("vae, slow statistics", "batch-norm", model=slow_statistics),
+    vae("vae, copies", "copying", draw=memory(0.05), training=MIDDLE, copies=True),
+    gan("gan, copies", "copying", draw=memory(0.1), training=MIDDLE, copies=True),
+)  # fmt: skip
+
+
+def case_named(name: str) -> Case:
+    return next(case for case in CASES if case.name == name)
