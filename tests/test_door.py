@@ -407,7 +407,6 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
-    "diagnose",
     "environment",
     "models",
     "push",
@@ -416,6 +415,7 @@ NOTHING_TO_COMPUTE = {
     "study serve",
 }
 PLACES = {"train": ["vae", "--data", "digits"], "demo": [], "arithmetic": ["RUN", "--plus", "1"]}
+PLACES["export"] = ["RUN", "--page", "model.html"]
 
 
 @pytest.mark.parametrize("name", sorted({*verbs.catalogue()} - NOTHING_TO_COMPUTE))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genarium.api.encode import encode
     from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
+    from genarium.api.export import export
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
@@ -98,8 +99,9 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
-    "push",
+    "export",
     "serve_studio",
+    "push",
     "list_models",
     "environment",
     "demo",

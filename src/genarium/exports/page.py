@@ -194,6 +194,18 @@ def _references(
             x[:1].expand(count, *x.shape[1:]) for n, x in function.inputs.items() if n != "images"
         ]
         back = function.call(stored.to(trained.device), *more).cpu()
+        rows = zip(stored, back)
+        given = dict(
+            zip((n for n in function.inputs if n != "images"), (x[0].numpy() for x in more))
+        )
+        for picture, wanted in rows:
+            made_code = interpret(graphs["encode"], {"images": picture.to(torch.float32), **given})
+            off = float(np.abs(made_code - wanted.numpy()).max())
+            if not off <= 1e-2 * max(1.0, float(wanted.abs().max())):
+                raise UserError(
+                    f"--page: {trained.path}: codes of the page would differ by {off:.2g}: leave "
+                    "--page out"
+                )
         written["back"] = _packed(back.numpy(), "<f4")
         written["stored"] = _packed(stored.to(torch.float32).numpy(), "<f4")
     return _References(written, worst[True], worst[False])
@@ -309,11 +321,11 @@ def _static(name: str) -> str:
 
 def _document(about: Mapping[str, Any], weights: bytes) -> str:
     # within a script nothing may look like its end
-    told = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    words = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     parts = {
         "TITLE": _escaped(str(about["title"])),
         "STYLE": _static("page.css"),
-        "ABOUT": told,
+        "ABOUT": words,
         "WASM": base64.b64encode(wasm.module()).decode(),
         "ENGINE": script(),
         "WEIGHTS": base64.b64encode(weights).decode(),
