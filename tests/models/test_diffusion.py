@@ -15,6 +15,8 @@ import genarium
 from genarium import recipes
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
+from genarium.evaluation.images import Stored
+from genarium.evaluation.scores.model import reconstruction
 from genarium.models.diffusion import pairing, solvers
 from genarium.models.diffusion.completion import repaint
 from genarium.models.diffusion.ddpm import DDPM, log_between
@@ -171,6 +173,13 @@ def test_a_code_is_found_by_the_solver_that_is_asked_for(solver: str) -> None:
     assert off[-1] < {"euler": 0.06, "ddim": 0.06, "dpm++2m": 0.02}.get(solver, 3e-3), off
     if solver != "dopri5":
         assert (off[0] / off[1] > 3) == (solver in ("heun", "dpm++2m")), off
+
+
+def test_the_error_of_a_reconstruction_says_by_which_solver() -> None:
+    context = {"batch": 2, "heldout": {"split": "test", "count": 2, "sha256": "abc"}}
+    images = Stored(tiny_dataset().test.images[:2])
+    mse, _ = reconstruction(built("flow-matching"), images, context, lambda *_: None)
+    assert "by the model's own sampler (heun, 19 evaluations)" in mse.note
 
 
 def test_samplers_that_draw_have_no_codes() -> None:

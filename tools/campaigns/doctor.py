@@ -6,8 +6,8 @@
 
 Each case trains a small model on 2,000 digits for a second or two of one core, with one thing wrong
 that is planted on purpose, or with nothing wrong, and adds its readings as a row to
-DIR/doctor.jsonl; a second call goes on where the first was stopped. Readings are taken `THRIFT`
-times as often as in a usual training, which has ten times as many steps. Rules and thresholds are
+DIR/doctor.jsonl; a second call goes on where the first was stopped. Readings are taken six times as
+often as in a usual training, which has ten times as many steps or more. Rules and thresholds are
 applied to the rows afterwards, so a rule that changes needs no new training.
 
 --fit puts each threshold between the scores of controls and those of planted failures, by the even

@@ -266,6 +266,7 @@ def _about(
         "title": title or trained.name,
         "run": trained.name,
         "recipe": trained.recipe.name,
+        "settings": {} if trained.settings is None else trained.settings.changed(),
         "summary": trained.recipe.doc.splitlines()[0],
         "taxonomy": list(trained.taxonomy),
         "facts": [[name, value] for name, value in facts.items() if value],
