@@ -248,6 +248,7 @@ def test_errors_are_one_line_and_nothing_is_written(
     asked = {
         "name a file with --page": [vae],
         "end it in .html": [vae, "--page", str(tmp_path / "a.txt")],
+        "choose another place with --page": [vae, "--page", f"{gan}/run.json/a.html"],
         "end it in .onnx": [vae, "--onnx", out],
         "it is of the page": [vae, "--onnx", str(tmp_path / "a.onnx"), "--title", "x"],
         "it is of the ONNX file": [vae, "--page", out, "--function", "encode"],
