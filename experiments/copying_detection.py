@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genarium.evaluation.diagnostics.copying import copying
 from genarium.evaluation.diagnostics.lookalikes import Lookalikes, Pool
+from genarium.evaluation.diagnostics.thumbnails import Thumbs, thumbnails
 
 PERCENT = (1, 5, 20, 50, 100)
 
@@ -39,7 +40,7 @@ def searched(s: Settings) -> tuple[Lookalikes, dict[str, Lookalikes], Tensor]:
     """
     images, _ = digits(s.images)
     sources = torch.randperm(len(images), generator=generator_of(0, "sources"))[: s.sources]
-    pool = Pool(images)
+    pool = Pool(Thumbs(thumbnails(images)))
     real = pool.nearest(images, 14, proposed=14, own=torch.arange(len(images)))
     copies = {
         how: pool.nearest(changed(images[sources], how, s.noise), 14, proposed=14)

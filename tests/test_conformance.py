@@ -207,6 +207,10 @@ def test_capabilities_keep_their_shapes(name: str, channels: int) -> None:
             assert decoded.abs().max() <= 1
         if "reconstruct" in can:
             assert model.reconstruct(images).shape == (4, *spec.shape)
+        if "edit" in can:
+            made = model.edit(images, 0.5, generator=torch.Generator().manual_seed(0))
+            assert made.shape == (4, *spec.shape)
+            assert made.abs().max() <= 1
         if "translate" in can:
             for direction in model.directions:
                 made = model.translate(images, direction=direction)

@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cvae": {"latent": 2},
     "pixelcnn": {"blocks": 0, "levels": 2},
     "pix2pix": {"patch": 16, "disc_width": 2},
+    "flow-matching": {},
 }
 
 
@@ -53,11 +54,12 @@ METHODS: dict[str, tuple[str, Callable[[Trained, Any], Tensor]]] = {
     "invert": ("vae", lambda run, x: run.invert(x, steps=1, restarts=1).codes),
     "complete": ("pixelcnn", lambda run, x: run.complete(x, torch.ones(16, 16).bool())),
     "translate": ("pix2pix", lambda run, x: run.translate(x)),
+    "edit": ("flow-matching", lambda run, x: run.edit(x, 0.2)),
     "table": ("vae", lambda run, x: genarium.encode(run, x).codes),
     "labelled": ("cvae", lambda run, x: run.encode(x, [0, 1, 1])),
 }
 TAKES_IMAGES = {
-    *("reconstruct", "encode", "score", "likelihoods", "invert", "complete", "translate")
+    *("reconstruct", "encode", "score", "likelihoods", "invert", "complete", "translate", "edit")
 }
 
 
@@ -405,14 +407,15 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
-    "diagnose",
     "environment",
     "models",
+    "push",
     "show",
     "study report",
     "study serve",
 }
 PLACES = {"train": ["vae", "--data", "digits"], "demo": [], "arithmetic": ["RUN", "--plus", "1"]}
+PLACES["export"] = ["RUN", "--page", "model.html"]
 
 
 @pytest.mark.parametrize("name", sorted({*verbs.catalogue()} - NOTHING_TO_COMPUTE))

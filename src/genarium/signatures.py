@@ -174,6 +174,13 @@ def flag_of(name: str) -> str:
     return {"n": "-n", "from_dir": "--from"}.get(name) or "--" + name.replace("_", "-")
 
 
+def refuse_idle(given: Mapping[str, Any], reasons: Mapping[str, str]) -> None:
+    """Raise UserError for a setting that was given, by name, and does nothing. reasons: why."""
+    for name, reason in reasons.items():
+        if name in given:
+            raise UserError(f"{flag_of(name)} {given[name]}: {reason}: leave it out")
+
+
 def name_of(flag: str) -> str:
     """The argument of a flag."""
     return {"--from": "from_dir"}.get(flag) or flag.lstrip("-").replace("-", "_")

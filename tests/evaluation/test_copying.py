@@ -14,7 +14,8 @@ from genarium import data
 from genarium.evaluation.diagnostics import copying as module
 from genarium.evaluation.diagnostics.copying import SIDE_ALPHA, closeness, copying
 from genarium.evaluation.diagnostics.findings import Originals, distinct, examine
-from genarium.evaluation.diagnostics.lookalikes import Lookalikes, Pool, align, thumbnails
+from genarium.evaluation.diagnostics.lookalikes import Lookalikes, Pool, align
+from genarium.evaluation.diagnostics.thumbnails import Thumbs, thumbnails
 from genarium.evaluation.scores.score import Undefined
 
 TRAIN, HELD = 600, 300  # few, so that the tests are quick
@@ -78,7 +79,7 @@ def changed(images: Tensor, how: str) -> Tensor:
 
 @pytest.mark.parametrize("how", ["exact", "shifted", "noised", "lighter", "blurred"])
 def test_a_changed_copy_is_nearest_to_its_original(how: str, originals: Originals) -> None:
-    images = originals.pool.thumbs[:60]
+    images = originals.pool.thumbs[torch.arange(60)]
     result = originals.pool.nearest(changed(images, how)).index[:, 0]
     assert (result == torch.arange(60)).float().mean() >= 0.95
 
@@ -180,8 +181,7 @@ def test_ratio_of_equal_distances() -> None:
 
 def test_equal_images_count_once_and_torn_ones_not_at_all() -> None:
     images = torch.arange(4, dtype=torch.uint8)[[0, 0, 1, 2, 2, 3]].view(6, 1, 1, 1)
-    trained = torch.tensor([True, True, True, True, False, False])
-    assert distinct(images, trained).tolist() == [0, 2, 5]
+    assert distinct(Thumbs(images[:4], images[4:]), 4).tolist() == [0, 2, 5]
 
 
 def test_too_few_images_say_so(digits: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -209,7 +209,7 @@ def test_findings_are_plain_and_carry_pictures(
 def test_thumbnails_fit_each_other() -> None:
     generator = torch.Generator().manual_seed(0)
     large = torch.randint(256, (12, 3, 96, 64), generator=generator, dtype=torch.uint8)
-    pool = Pool(large)
+    pool = Pool(Thumbs(thumbnails(large)))
     assert pool.shape == (3, 32, 21)
     grey = thumbnails(large[:, :1], pool.shape)
     assert grey.shape == (12, 3, 32, 21)

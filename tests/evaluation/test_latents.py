@@ -14,7 +14,8 @@ from genarium.evaluation.metrics.disentanglement import (
     mutual_information,
     mutual_information_gaps,
 )
-from genarium.evaluation.scores.model import ACTIVE, latents, likelihood
+from genarium.evaluation.scores.likelihood import likelihood
+from genarium.evaluation.scores.model import ACTIVE, latents
 
 CONTEXT = {"batch": 4, "seed": 0, "heldout": {"split": "test", "count": 10, "sha256": "0"}}
 
@@ -48,6 +49,23 @@ def test_a_collapsed_latent_is_told_from_a_dead_and_an_active_one():
     kl = 0.5 * squares + 0.5 * (9 + 0.1 - 1 - math.log(0.1)) + 0.5 * squares * 0.01 / 8.25 * 0.81
     assert result["KL to the prior"].value == pytest.approx(kl, rel=1e-5)
     assert "0: 14.25" in result["KL to the prior"].note
+
+
+class Narrow(Encoder):
+    """Its prior of each latent is N(1, 4): the KL to it has a closed form."""
+
+    def log_prior_ratio(self, z):
+        one = torch.distributions.Normal(1.0, 2.0).log_prob(z)
+        return (one - torch.distributions.Normal(0.0, 1.0).log_prob(z)).sum(1)
+
+
+def test_the_kl_is_to_the_prior_that_the_model_has():
+    (score,) = (s for s in latents(Narrow(), heldout(), CONTEXT, quiet) if s.name.startswith("KL"))
+    mean, log_variance = Narrow().posterior(next(heldout().batches(10)))
+    variance = log_variance.exp()
+    kl = 0.5 * ((variance + (mean - 1) ** 2) / 4 - 1 - (variance / 4).log())
+    assert score.value == pytest.approx(kl.sum(1).mean().item(), rel=0.02)
+    assert "by latent, of N(0, 1) each 0: 14.25" in score.note
 
 
 def test_no_posterior_no_rows():

@@ -22,6 +22,7 @@ from genarium.contract import CAPABILITIES, Model, Settings, capabilities, draw
 from genarium.errors import UserError
 from genarium.models.autoregressive.autoregressive import Autoregressive, Temperature
 from genarium.models.autoregressive.heads import Head, LogisticMixture, Softmax, tempered
+from genarium.models.diffusion import mean_flow
 from genarium.models.gan.gan import GAN, Truncation, truncated
 from genarium.models.vae.model import VAE
 from genarium.models.vae.prior import Prior
@@ -292,3 +293,148 @@ def test_settings_are_frozen_dataclasses_with_defaults_that_change_nothing() -> 
         some: int = 1
 
     assert isinstance(More(), Settings)
+
+
+# -- what each capability makes of each setting ----------------------------------------------------
+
+CELLS: dict[str, list[dict[str, Any]]] = {
+    "flow-matching": [
+        {"steps": 4},
+        *({"solver": name} for name in ("euler", "ddim", "dpm++2m", "ancestral")),
+        {"solver": "dopri5", "tolerance": 0.3},
+        {"guidance": 4.0},
+    ],
+    "ddpm": [{"steps": 4}, {"solver": "dpm++2m"}, {"solver": "ancestral"}, {"guidance": 4.0}],
+    "edm": [{"steps": 4}, {"solver": "edm"}, {"solver": "edm", "churn": 0.5}, {"solver": "ddim"}],
+    "mean-flow": [{"steps": 4}],
+    "tarflow": [{"denoise": True}],
+}
+"""Settings besides those that act on draws of the prior alone."""
+
+FEW = {"steps": 3}
+
+
+class Guess(torch.nn.Module):
+    """The noise in images that are Gaussian, a little of it another by the condition."""
+
+    def __init__(self, path: Any):
+        super().__init__()
+        self.path = path
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        alpha, sigma = (part(t)[:, :, None, None] for part in (self.path.alpha, self.path.sigma))
+        return x * (sigma / (0.16 * alpha**2 + sigma**2) + 0.2 * alpha * y[:, :1, None, None])
+
+
+def stirred(name: str) -> Model:
+    """A conditional model of a recipe at its tiny size whose zeros are not zero."""
+    recipe = recipes.get(name)
+    arguments: dict[str, Any] = {**recipe.tiny, "condition": "class"}
+    arguments |= {"noise": 0.3} if name == "tarflow" else {}
+    model: Any = build(recipe, tiny_spec(), arguments, seed=0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05, generator=torch.Generator().manual_seed(1))
+    if name == "ddpm":  # another guess of noise is divided by α, and all pixels are at their ends
+        model.guess, model.network = model.network, Guess(model.path)
+    return model  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_capability_obeys_a_setting_or_refuses_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mean_flow, "STEPS_BACK", 2)
+    model: Any = stirred(name)
+    assert model.settings is not None
+    y, keep = torch.tensor([1, 0]), torch.zeros(16, 16, dtype=torch.bool)
+    keep[:8] = True
+    images = torch.randint(256, (2, 1, 16, 16), dtype=torch.uint8, generator=seeded())
+    z = model.prior(2, seeded(), condition=y)
+    calls: dict[str, Any] = {
+        "sample": lambda s: model.sample(2, condition=y, generator=seeded(), settings=s),
+        "decode": lambda s: model.decode(z, settings=s),
+        "encode": lambda s: model.encode(images, y, settings=s),
+        "reconstruct": lambda s: model.reconstruct(images, y, settings=s),
+        "complete": lambda s: model.complete(
+            images, keep, condition=y, generator=seeded(), settings=s
+        ),
+        "edit": lambda s: model.edit(images, 0.6, condition=y, generator=seeded(), settings=s),
+    }
+    able = {*capabilities(model)} - ({"encode"} if name == "tarflow" else set())
+    calls = {capability: call for capability, call in calls.items() if capability in able}
+    few = {} if name == "tarflow" else FEW
+    plain = {capability: call(model.settings(**few)) for capability, call in calls.items()}
+    for setting in CELLS[name]:
+        settings = model.settings(**few | setting)
+        # what it is to differ from: of `churn` and `tolerance` the solver's own way
+        before = model.settings(**few | dict(list(setting.items())[:-1]))
+        for capability, call in calls.items():
+            result, refused = answer(call, settings)
+            if refused:
+                assert re.match(rf"--({'|'.join(setting)}) ", refused), (capability, setting)
+                continue
+            other = call(before) if len(setting) > 1 else plain[capability]
+            # an ancestral completion is what it is by default
+            same = capability == "complete" and setting == {"solver": "ancestral"}
+            assert torch.equal(result, other) == same, (capability, setting)
+
+
+def answer(call: Any, settings: Settings) -> tuple[Any, str]:
+    """What a call gives, or why it refuses."""
+    try:
+        return call(settings), ""
+    except UserError as refusal:
+        return None, str(refusal)
+
+
+@pytest.mark.parametrize("name", ["flow-matching", "ddpm", "edm"])
+def test_guidance_of_images_needs_their_condition(name: str) -> None:
+    model: Any = stirred(name)
+    settings = model.settings(guidance=3.0)
+    images = torch.zeros(1, 1, 16, 16, dtype=torch.uint8)
+    for call in (
+        lambda: model.encode(images, settings=settings),
+        lambda: model.edit(images, 0.5, settings=settings),
+        lambda: model.complete(images, images[0] > 0, settings=settings),
+    ):
+        with pytest.raises(UserError, match="--guidance 3: these images have no condition"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "reason"),
+    [
+        ("complete", ["--solver", "heun"], "--solver heun: images are completed by ancestral"),
+        ("interpolate", ["--solver", "edm"], "--solver edm: it draws noise on its way"),
+        ("sample", ["--strength", "0.5"], "--strength is unknown"),
+        ("translate", ["--direction", "a2b"], "--direction a2b: .*edm.* draws images of its own"),
+        ("translate", ["--strength", "1.5"], "--strength '1.5': give a number of at most 1"),
+        ("translate", ["--tolerance", "1"], "--tolerance 1: it is of --solver dopri5"),
+    ],
+)
+def test_a_setting_that_a_verb_of_images_does_not_obey_is_refused(
+    verb: str,
+    flags: list[str],
+    reason: str,
+    runs: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images = {"interpolate": ["--from", "test:0", "--to", "test:1"], "sample": []}
+    run = str(runs["edm"].path)
+    assert main([verb, run, *images.get(verb, ["test:0"]), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(reason, line), line
+
+
+def test_settings_of_decoding_hold_for_given_images(runs: dict[str, Any]) -> None:
+    """What acts where codes become images is obeyed there too; what acts on draws is refused."""
+    run = runs["edm"]
+    plain, coarse = (
+        genarium.interpolate(run, start="test:0", end="test:1", steps=2, **more).images
+        for more in ({}, {"solver": "euler"})
+    )
+    assert not torch.equal(plain, coarse)
+    with pytest.raises(UserError, match=r"^temperature .*no name is that of samples"):
+        genarium.interpolate(runs["vae"], start="test:0", end="test:1", temperature=0.5)

@@ -59,6 +59,7 @@ def trained(case: Case, seed: int, known: Known) -> dict[str, Any]:
         "rollbacks": trainer.rollbacks,
         "readings": [[r.step, r.used, dict(r.values)] for r in monitor.readings],
         "losses": monitor.losses,
+        "rates": monitor.rates,
         "trained": round(monitor.trained, 3),
         "spent": {part: round(seconds, 3) for part, seconds in monitor.spent.items()},
         "cpu": round(time.process_time() - start, 2),
@@ -69,11 +70,15 @@ def course_of(row: dict[str, Any]) -> Course:
     """The course of a row."""
     readings = [Reading(*reading) for reading in row["readings"]]
     losses = [(step, value) for step, value in row["losses"]]
-    return Course(readings, losses, row["rollbacks"], not row["failed"])
+    rates = row.get("rates", ())
+    return Course(readings, losses, row["rollbacks"], not row["failed"], rates)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The rows so far; what a case plants is said by the case as it is now."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [{**row, "planted": list(case_named(row["case"]).planted)} for row in rows]
 
 
 def run(out: Path, seeds: Sequence[int], only: str, seconds: float) -> None:
@@ -111,7 +116,7 @@ def scores(rows: Iterable[dict[str, Any]], name: str) -> tuple[list[float], list
     controls, planted = [], []
     for row in rows:
         value = highest(course_of(row), name)
-        if value is not None:
+        if value is not None and name not in case_named(row["case"]).true:
             if not row["planted"]:
                 controls.append(value)
             elif name in row["planted"]:
@@ -161,7 +166,12 @@ def tables(rows: list[dict[str, Any]]) -> str:
     for name in KINDS:
         mine = [(row, names) for row, names in said if name in row["planted"]]
         hits = [(row, names) for row, names in mine if accepted(row, names)]
-        applies = [n for row, n in controls if highest(course_of(row), name) is not None]
+        applies = [
+            names
+            for row, names in controls
+            if name not in case_named(row["case"]).true
+            and highest(course_of(row), name) is not None
+        ]
         wrong = [n for n in applies if name in n]
         steps = sorted(min(names[p] for p in row["planted"] if p in names) for row, names in hits)
         shares = sorted(
@@ -174,7 +184,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
         )
     mine = [(row, names) for row, names in said if row["planted"]]
     right, total = sum(accepted(row, names) for row, names in mine), len(mine)
-    anything = sum(bool(names) for _, names in controls)
+    anything = sum(bool({*names} - {*case_named(row["case"]).true}) for row, names in controls)
     lines.append(f"| any | all | {part(right, total)} | {part(anything, len(controls))} | |")
     lines += ["", "| case | family | runs | what was said, in how many |", "|---|---|---|---|"]
     for case in dict.fromkeys(row["case"] for row in rows):

@@ -100,10 +100,12 @@ def complete(
     seed: of the completions, and of which images are drawn.
     """
     from genarium.runs.loading import opened
+    from genarium.runs.sampling import expect_used
     from genarium.runs.selection import named, some
 
     trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
     trained.can("complete")
+    expect_used(trained, sampler, "complete")
     mask = _mask(keep, trained.spec) if isinstance(keep, str | Path) else keep
     names, originals = named(
         trained, some(trained, N, seed) if images is None else images, "images"

@@ -1,15 +1,28 @@
-"""Images of one domain turned into those of another."""
+"""Images of one domain turned into those of another, or drawn anew by a model of one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
 
 from genarium.api._made import IMAGES, Made
 from genarium.api._results import of_run
-from genarium.api._types import AcceptChanges, Device, Images, Place, Run, Seed, Step
+from genarium.api._types import (
+    AcceptChanges,
+    Condition,
+    Device,
+    Images,
+    Place,
+    Run,
+    Seed,
+    Step,
+)
 from genarium.errors import UserError
+from genarium.signatures import refuse_idle
 from genarium.verbs import verb
 
 if TYPE_CHECKING:
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
 
 N = 16  # test images where none are named
 SHOWN = 24  # images in the grid
+STRENGTH = 0.5  # of images that are drawn anew
+WITHIN = "a2a"  # the direction of those: they stay in their domain
 
 
 @dataclass(repr=False)
@@ -28,7 +43,9 @@ class Translations(Made):
     images: translations [n,C,H,W] of originals, float32 on [-1, 1]; see `Made`. originals:
     [n,C,H,W] as stored. names: of the originals. third: of the first images the targets, or the way
     back (a cycle), as third_is says, as stored; None: there is none. folders: those among what was
-    given, which the names of files are relative to.
+    given, which the names of files are relative to. strength: of images that were drawn anew, by a
+    model of one domain; None: of a translator. settings: how they were sampled, where that is not
+    the model's default.
     """
 
     NAME: ClassVar[str] = "translated"
@@ -42,6 +59,8 @@ class Translations(Made):
     third: Tensor | None = None
     third_is: Literal["", "target", "cycle"] = ""
     folders: tuple[str, ...] = ()
+    strength: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -90,11 +109,20 @@ class Translations(Made):
         return stems
 
     def to_dict(self) -> dict[str, Any]:
-        facts = {"run": self.run, "direction": self.direction}
+        facts: dict[str, Any] = {"run": self.run}
+        if self.strength is None:
+            facts |= {"direction": self.direction}
+        else:
+            facts |= {"strength": self.strength}
+        facts |= {"settings": dict(self.settings)} if self.settings else {}
         return {**facts, "n": len(self.images), "seed": self.seed}
 
     def text(self) -> str:
-        return f"{len(self.images)} images translated {self.direction} by {Path(self.run).name}"
+        done = f"translated {self.direction}"
+        if self.strength is not None:
+            how = [f"strength {self.strength:g}", *(f"{n} {v}" for n, v in self.settings.items())]
+            done = f"drawn anew ({', '.join(how)})"
+        return f"{len(self.images)} images {done} by {Path(self.run).name}"
 
 
 @verb(
@@ -108,39 +136,72 @@ def translate(
     images: Images | None = None,
     *,
     direction: Literal["a2b", "b2a"] | None = None,
+    strength: Annotated[float, Ge(0), Le(1)] | None = None,
+    condition: Condition | None = None,
     seed: Seed = 0,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
     device: Device = "auto",
+    **sampler: Any,
 ) -> Translations:
-    """Translate images of one domain into another.
+    """Translate images of one domain into another, or draw them anew by a diffusion model.
 
-    run: a run folder whose model translates.
+    run: a run folder whose model translates, or a diffusion model's.
     images: files, folders of them, test, or test:NUMBERS (default: 16 of the test split that the
         seed draws, the classes in turn).
-    direction: from the first domain of the data to the second, or back (default: as trained).
-    seed: of the random numbers (dropout), and of which images are drawn.
+    direction: of a translator, from the first domain of the data to the second, or back (default:
+        as trained).
+    strength: of a diffusion model (SDEdit): how much noise the images get before it draws them
+        anew; 0 leaves them as they are, at 1 nothing of them is left (default: 0.5).
+    seed: of the random numbers (noise, dropout), and of which images are drawn.
     """
     from genarium.runs.loading import opened
     from genarium.runs.selection import named, names_of, some
 
-    trained = opened(run, step, device, data=data, accept_changes=accept_changes)
-    way = trained.direction(direction)
+    trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
+    edits = "edit" in trained.capabilities
+    way = _within(trained, direction) if edits else trained.direction(direction)
+    if not edits:
+        about = f"{trained.path} is a {trained.recipe.name}, which translates"
+        refuse_idle(
+            {"strength": strength} if strength is not None else {},
+            {"strength": f"{about}; strength is of diffusion models"},
+        )
+        if condition is not None:
+            raise UserError(f"--class {condition}: {about} {way} whatever the class: leave it out")
     value = [some(trained, N, seed, way[0])] if images is None else images
     given = named(trained, value, "images", way[0])
     texts = names_of(value)
+    if edits:
+        strength = STRENGTH if strength is None else strength
+        drawn = trained.edit(given.images, strength, seed, condition)
+    else:
+        drawn = trained.translate(given.images, way, seed)
     made = Translations(
-        trained.translate(given.images, way, seed),
+        drawn,
         given.images,
         given.names,
         way,
         str(trained.path),
         seed,
         folders=tuple(text for text in texts if Path(text).is_dir()),
+        strength=strength,
+        settings=trained.settings.changed() if trained.settings is not None else {},
     )
-    _beside(trained, texts, made)
+    if not edits:
+        _beside(trained, texts, made)
     return of_run(made, trained)
+
+
+def _within(trained: Trained, direction: str | None) -> str:
+    """The direction of images that are drawn anew. Raises UserError where one was asked for."""
+    if direction is not None:
+        raise UserError(
+            f"--direction {direction}: {trained.path} is a {trained.recipe.name}, which draws "
+            "images of its own domain anew: leave it out"
+        )
+    return WITHIN
 
 
 def _beside(trained: Trained, texts: list[str], made: Translations) -> None:

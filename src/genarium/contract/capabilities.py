@@ -236,6 +236,24 @@ class Completes(Protocol):
 
 
 @runtime_checkable
+class Edits(Protocol):
+    """Draws images anew that keep to given ones."""
+
+    def edit(
+        self,
+        images: Tensor,
+        strength: float,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """Stored [B,C,H,W] -> [B,C,H,W] float32 on [-1, 1]. strength: 0 gives the images back, at 1
+        nothing of them is left but their number. settings: as for `sample`."""
+        ...
+
+
+@runtime_checkable
 class Clusters(Protocol):
     """Sorts images into groups that it found without labels."""
 
@@ -285,6 +303,7 @@ CAPABILITIES: dict[str, type] = {
     "posterior": HasPosterior,
     "reconstruct": Reconstructs,
     "complete": Completes,
+    "edit": Edits,
     "cluster": Clusters,
     "translate": Translates,
 }

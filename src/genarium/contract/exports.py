@@ -63,7 +63,14 @@ def usual(model: Model, settings: Settings | None = None) -> dict[str, Function]
     can, results = capabilities(model), {}
     if "decode" in can:
         codes = example_codes(model)
-        results["decode"] = Function("decode", with_settings(any_model.decode, settings), codes, "images")
+        decode = with_settings(any_model.decode, settings)
+        results["decode"] = Function("decode", decode, codes, "images")
+    if "translate" in can:
+        for number, way in enumerate(model.directions):
+            name = f"translate_{way}" if number else "translate"
+            images = {"images": example_images(model, way[0])}
+            results[name] = Function(name, _translated(any_model, way), images, "images")
+        return results
     if getattr(getattr(model, "conditioning", None), "size", 0):
         return results  # what else it can takes a condition: the model says how
     images = {"images": example_images(model)}
@@ -78,6 +85,10 @@ def usual(model: Model, settings: Settings | None = None) -> dict[str, Function]
     if "log_prob" in can:
         results["log_prob"] = Function("log_prob", any_model.log_prob, images, "nats")
     return results
+
+
+def _translated(model: Any, way: str) -> Callable[..., Tensor]:
+    return lambda images: model.translate(images, direction=way)
 
 
 def example_images(model: Model, domain: str = "a") -> Tensor:
@@ -97,7 +108,9 @@ def example_codes(model: Model) -> dict[str, Tensor]:
     return {"codes": codes.detach().float()}
 
 
-def with_settings(method: Callable[..., Tensor], settings: Settings | None) -> Callable[..., Tensor]:
+def with_settings(
+    method: Callable[..., Tensor], settings: Settings | None
+) -> Callable[..., Tensor]:
     """A method with the settings, where it knows any."""
     if settings is None or "settings" not in inspect.signature(method).parameters:
         return method

@@ -74,6 +74,11 @@ class Settings:
         """What does nothing beside the other settings, by name, and why: refused where given."""
         return {}
 
+    def idle(self, capability: str) -> dict[str, str]:
+        """What does nothing in `decode` of given codes, or in `complete`, by name, and why: refused
+        where it was set for that."""
+        return {}
+
     def __str__(self) -> str:
         """What is not at its default, as labels say it: "truncation 0.7"; "" if nothing."""
         shown = self.changed().items()

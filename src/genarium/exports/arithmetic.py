@@ -45,15 +45,31 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "copy": _of(1, "a", lambda a, p, q: a),
     "relu": _of(1, "a > 0 ? a : 0", lambda a, p, q: np.maximum(a, 0.0)),
     "leaky": _of(1, "a > 0 ? a : p * a", lambda a, p, q: np.where(a > 0, a, p * a)),
-    "elu": _of(1, "a > 0 ? a : p * Math.expm1(a)", lambda a, p, q: np.where(a > 0, a, p * np.expm1(np.minimum(a, 0)))),
+    "elu": _of(
+        1,
+        "a > 0 ? a : p * Math.expm1(a)",
+        lambda a, p, q: np.where(a > 0, a, p * np.expm1(np.minimum(a, 0))),
+    ),
     "silu": _of(1, "a / (1 + Math.exp(-a))", lambda a, p, q: a * _sigmoid(a)),
     "sigmoid": _of(1, "1 / (1 + Math.exp(-a))", lambda a, p, q: _sigmoid(a)),
     "tanh": _of(1, "Math.tanh(a)", lambda a, p, q: np.tanh(a)),
-    "gelu": _of(1, "0.5 * a * (1 + erf(a * Math.SQRT1_2))", lambda a, p, q: 0.5 * a * (1.0 + _erf(a * 2**-0.5))),
-    "gelu_tanh": _of(1, "0.5 * a * (1 + Math.tanh(0.7978845608028654 * (a + 0.044715 * a * a * a)))", lambda a, p, q: _gelu_tanh(a)),
+    "gelu": _of(
+        1,
+        "0.5 * a * (1 + erf(a * Math.SQRT1_2))",
+        lambda a, p, q: 0.5 * a * (1.0 + _erf(a * 2**-0.5)),
+    ),
+    "gelu_tanh": _of(
+        1,
+        "0.5 * a * (1 + Math.tanh(0.7978845608028654 * (a + 0.044715 * a * a * a)))",
+        lambda a, p, q: _gelu_tanh(a),
+    ),
     "erf": _of(1, "erf(a)", lambda a, p, q: _erf(a)),
-    "softplus": _of(1, "Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)))", lambda a, p, q: _softplus(a)),
-    "logsigmoid": _of(1, "Math.min(a, 0) - Math.log1p(Math.exp(-Math.abs(a)))", lambda a, p, q: -_softplus(-a)),
+    "softplus": _of(
+        1, "Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a)))", lambda a, p, q: _softplus(a)
+    ),
+    "logsigmoid": _of(
+        1, "Math.min(a, 0) - Math.log1p(Math.exp(-Math.abs(a)))", lambda a, p, q: -_softplus(-a)
+    ),
     "exp": _of(1, "Math.exp(a)", lambda a, p, q: np.exp(a)),
     "expm1": _of(1, "Math.expm1(a)", lambda a, p, q: np.expm1(a)),
     "log": _of(1, "Math.log(a)", lambda a, p, q: np.log(a)),

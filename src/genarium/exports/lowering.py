@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genarium.exports.graph import View
-from genarium.exports.record import Recorder, Unwritable
+from genarium.exports.recorder import Recorder, Unwritable
 
 Lowering = Callable[..., Any]
 LOWERINGS: dict[str, Lowering] = {}
@@ -43,7 +43,10 @@ FACTORIES = {
     *("new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided", "full_like"),
     *("empty_like", "zeros_like", "ones_like", "empty_strided", "resize_"),
 }
-VIEWS = {"_unsafe_view", "_reshape_alias", "lift_fresh", "alias", "detach", "detach_", "reshape"}
+VIEWS = {
+    *("_unsafe_view", "_reshape_alias", "lift_fresh", "alias", "detach", "detach_", "reshape"),
+    *("transpose_", "t_", "squeeze_", "unsqueeze_", "as_strided_"),
+}
 
 
 def lowers(*names: str) -> Callable[[Lowering], Lowering]:
@@ -95,7 +98,7 @@ def _table() -> dict[Any, Callable[..., Any]]:
 def decomposition(func: Any) -> Callable[..., Any] | None:
     """PyTorch's own way of writing an operation with simpler ones."""
     if func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd):
-        return func.decompose  # type: ignore[no-any-return]
+        return func.decompose
     return _table().get(func)
 
 
@@ -170,7 +173,9 @@ def _softplus(r: Recorder, func: Any, x: Tensor, beta: float = 1, threshold: flo
 
 
 @lowers("clamp", "clamp_min", "clamp_max", "hardtanh")
-def _clamp(r: Recorder, func: Any, x: Tensor, low: Any = None, high: Any = None, **k: Any) -> Tensor:
+def _clamp(
+    r: Recorder, func: Any, x: Tensor, low: Any = None, high: Any = None, **k: Any
+) -> Tensor:
     name = func.overloadpacket.__name__
     if name == "clamp_max":
         low, high = None, low
@@ -219,7 +224,9 @@ def _copy(r: Recorder, func: Any, x: Tensor, **kwargs: Any) -> Tensor:
 
 
 @lowers("copy_")
-def _copy_into(r: Recorder, func: Any, out: Tensor, x: Tensor, non_blocking: bool = False) -> Tensor:
+def _copy_into(
+    r: Recorder, func: Any, out: Tensor, x: Tensor, non_blocking: bool = False
+) -> Tensor:
     func(out, x)
     return r.map("copy", [x], out)
 
@@ -383,7 +390,9 @@ def _reduced(r: Recorder, f: str, x: Tensor, dims: Sequence[int] | None, result:
 
 
 @lowers("sum", "mean")
-def _mean(r: Recorder, func: Any, x: Tensor, dim: Any = None, keepdim: bool = False, **k: Any) -> Tensor:
+def _mean(
+    r: Recorder, func: Any, x: Tensor, dim: Any = None, keepdim: bool = False, **k: Any
+) -> Tensor:
     name = func.overloadpacket.__name__
     dims = [dim] if isinstance(dim, int) else dim
     result = func(x) if dims is None else func(x, dims, keepdim)
@@ -453,13 +462,15 @@ def _channels(tensor: Tensor | None, axes: int) -> Tensor | None:
 
 
 @lowers("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training")
-def _batch_norm(r: Recorder, func: Any, x: Tensor, weight: Any, bias: Any, *args: Any, **k: Any) -> Any:
+def _batch_norm(
+    r: Recorder, func: Any, x: Tensor, weight: Any, bias: Any, *args: Any, **k: Any
+) -> Any:
     out = k.pop("out", None)
-    statistics = [a for a in args if isinstance(a, Tensor)] or [None, None]
+    statistics = [a for a in args if isinstance(a, Tensor)]
     training = k.get("training", next((a for a in args if isinstance(a, bool)), False))
     eps = k.get("eps", args[-1] if args else 1e-5)
     axes = x.ndim
-    if training or statistics[0] is None:
+    if training or not statistics:
         if len(x) != 1:
             raise Unwritable("it takes the statistics of several images")
         made = _normed(r, x if r.depends(x) and x.is_contiguous() else r.copied(x), x.shape[1], eps)
@@ -480,14 +491,25 @@ def _batch_norm(r: Recorder, func: Any, x: Tensor, weight: Any, bias: Any, *args
 
 
 @lowers("native_layer_norm")
-def _layer_norm(r: Recorder, func: Any, x: Tensor, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+def _layer_norm(
+    r: Recorder, func: Any, x: Tensor, shape: Any, weight: Any, bias: Any, eps: float
+) -> Any:
     made = _normed(r, x, x.numel() // math.prod(shape), eps)
     return _scaled(r, made, weight, bias), torch.empty(0), torch.empty(0)
 
 
 @lowers("native_group_norm")
 def _group_norm(
-    r: Recorder, func: Any, x: Tensor, weight: Any, bias: Any, n: int, c: int, hw: int, g: int, eps: float
+    r: Recorder,
+    func: Any,
+    x: Tensor,
+    weight: Any,
+    bias: Any,
+    n: int,
+    c: int,
+    hw: int,
+    g: int,
+    eps: float,
 ) -> Any:
     made = _normed(r, x, n * g, eps)
     made = _scaled(r, made, _channels(weight, x.ndim), _channels(bias, x.ndim))
@@ -511,7 +533,7 @@ def _product(r: Recorder, func: Any, *args: Any, **k: Any) -> Tensor:
         return r.run("gemv", result, inputs, m=n, k=kk, bias=int(bias is not None))
     inputs = [r.whole(a), r.whole(b)]
     row = bias is not None and bias.numel() == n and not r.depends(bias)
-    if row:
+    if bias is not None and row:
         inputs.append(r.whole(bias.reshape(n)))
     g = a.shape[0] if a.ndim == 3 else 1
     product = result if bias is None or row else _new(result - bias)
@@ -526,7 +548,9 @@ def _vector(r: Recorder, func: Any, a: Tensor, b: Tensor) -> Tensor:
 
 
 @lowers("_scaled_dot_product_flash_attention_for_cpu")
-def _attention(r: Recorder, func: Any, q: Tensor, k: Tensor, v: Tensor, *args: Any, **more: Any) -> Any:
+def _attention(
+    r: Recorder, func: Any, q: Tensor, k: Tensor, v: Tensor, *args: Any, **more: Any
+) -> Any:
     causal = bool(args[1]) if len(args) > 1 else bool(more.get("is_causal", False))
     scale, mask = more.get("scale") or q.shape[-1] ** -0.5, more.get("attn_mask")
     with r:
@@ -599,7 +623,9 @@ def _pool(r: Recorder, func: Any, x: Tensor, size: Any, *args: Any, **k: Any) ->
     h, w = x.shape[-2:]
     oh, ow = first.shape[-2:]
     if name == "_adaptive_avg_pool2d":
-        rows, columns = ([(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in ((h, oh), (w, ow)))
+        rows, columns = (
+            [(i * n // o, -(-(i + 1) * n // o)) for i in range(o)] for n, o in ((h, oh), (w, ow))
+        )
         divide = 0
     else:
         kernel = list(size) * (2 // len(size))
@@ -615,5 +641,7 @@ def _pool(r: Recorder, func: Any, x: Tensor, size: Any, *args: Any, **k: Any) ->
     f = "max" if name.startswith("max") else "mean"
     windows = {"rows": [*sum(rows, ())], "columns": [*sum(columns, ())]}
     maps = x.numel() // (h * w)
-    made = r.run("pool", first, [r.whole(x)], f=f, c=maps, h=h, w=w, oh=oh, ow=ow, divide=divide, **windows)
+    made = r.run(
+        "pool", first, [r.whole(x)], f=f, c=maps, h=h, w=w, oh=oh, ow=ow, divide=divide, **windows
+    )
     return (made, result[1]) if isinstance(result, tuple) else made

@@ -75,6 +75,8 @@ def page(trained: Trained, *, title: str = "", scores: Mapping[str, Any] | None 
             except UserError as error:
                 notes.append(f"{further}: {error}")
     prior = prior_of(trained) if name == "decode" else None
+    if "text" in graphs and not _reads(graphs["text"], trained, prior):
+        del graphs["text"]
     references = _references(trained, every, graphs, prior)
     half = references.difference <= 1.0
     written, weights = program(graphs, half)
@@ -128,6 +130,20 @@ def _graph(trained: Trained, function: Function) -> Graph:
     return graph
 
 
+def _reads(graph: Graph, trained: Trained, prior: Any) -> bool:
+    """Whether a graph of captions gives the embeddings that the model gives; one that looks words
+    up in Python's memory cannot be recorded."""
+    rows = np.frombuffer(
+        b"".join(
+            text.encode()[: trained.spec.caption_bytes].ljust(trained.spec.caption_bytes, b"\0")
+            for text in prior.texts[:3]
+        ),
+        np.uint8,
+    ).reshape(-1, trained.spec.caption_bytes)
+    made = [interpret(graph, {"captions": row}) for row in rows]
+    return bool(np.abs(np.stack(made) - prior.rows[: len(made)]).max() < 1e-3)
+
+
 @dataclass
 class _References:
     written: dict[str, Any]
@@ -174,8 +190,22 @@ def _references(
     if "encode" in graphs:
         stored = trained.stored(made)
         function = every["encode"]
-        more = [x[:1].expand(count, *x.shape[1:]) for n, x in function.inputs.items() if n != "images"]
+        more = [
+            x[:1].expand(count, *x.shape[1:]) for n, x in function.inputs.items() if n != "images"
+        ]
         back = function.call(stored.to(trained.device), *more).cpu()
+        rows = zip(stored, back)
+        given = dict(
+            zip((n for n in function.inputs if n != "images"), (x[0].numpy() for x in more))
+        )
+        for picture, wanted in rows:
+            made_code = interpret(graphs["encode"], {"images": picture.to(torch.float32), **given})
+            off = float(np.abs(made_code - wanted.numpy()).max())
+            if not off <= 1e-2 * max(1.0, float(wanted.abs().max())):
+                raise UserError(
+                    f"--page: {trained.path}: codes of the page would differ by {off:.2g}: leave "
+                    "--page out"
+                )
         written["back"] = _packed(back.numpy(), "<f4")
         written["stored"] = _packed(stored.to(torch.float32).numpy(), "<f4")
     return _References(written, worst[True], worst[False])
@@ -221,9 +251,7 @@ def _about(
     counts = data.get("counts", {})
     info = data.get("info", {})
     facts = {
-        "Model": f"{trained.label}, a {trained.recipe.name}: {trained.recipe.summary.rstrip('.')}"
-        if hasattr(trained.recipe, "summary")
-        else f"{trained.label}, a {trained.recipe.name}",
+        "Model": f"{trained.label}, a {trained.recipe.name}",
         "Trained on": _data(data, counts),
         "Step": f"{trained.step:,}",
         "Paper": trained.recipe.paper,
@@ -238,6 +266,7 @@ def _about(
         "title": title or trained.name,
         "run": trained.name,
         "recipe": trained.recipe.name,
+        "summary": trained.recipe.doc.splitlines()[0],
         "taxonomy": list(trained.taxonomy),
         "facts": [[name, value] for name, value in facts.items() if value],
         "scores": [] if scores is None else _scores(scores),
@@ -292,11 +321,11 @@ def _static(name: str) -> str:
 
 def _document(about: Mapping[str, Any], weights: bytes) -> str:
     # within a script nothing may look like its end
-    told = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    words = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     parts = {
         "TITLE": _escaped(str(about["title"])),
         "STYLE": _static("page.css"),
-        "ABOUT": told,
+        "ABOUT": words,
         "WASM": base64.b64encode(wasm.module()).decode(),
         "ENGINE": script(),
         "WEIGHTS": base64.b64encode(weights).decode(),

@@ -89,7 +89,8 @@ def prior_of(trained: Trained) -> PagePrior:
     latent = size if trained.noise is None else trained.noise
     conditioning = getattr(model, "conditioning", None)
     parts: tuple[Part, ...] = ()
-    rows, texts = None, ()
+    rows: Array | None = None
+    texts: tuple[str, ...] = ()
     if conditioning is not None and conditioning.size:
         parts = conditioning.parts(trained.spec)
         if isinstance(conditioning, Captions):

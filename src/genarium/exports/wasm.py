@@ -133,9 +133,7 @@ def _tile(code: Code, rows: int, width: int) -> None:
     kind = "number" if width == 1 else "vector"
     vectors = max(1, width // 4)
     held = F32 if width == 1 else V128
-    sums = [
-        [code.local(f"{kind}{r}{v}", held) for v in range(vectors)] for r in range(rows)
-    ]
+    sums = [[code.local(f"{kind}{r}{v}", held) for v in range(vectors)] for r in range(rows)]
     for r in range(rows):  # the rows of A, and of C
         for pointer, start, length in (("pa", "A", "lda"), ("pc", "C", "ldc")):
             name = code.local(f"{pointer}{r}")

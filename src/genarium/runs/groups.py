@@ -15,16 +15,18 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from genarium.contract import Decodes
 from genarium.data.choice import fair
 from genarium.errors import UserError
 from genarium.runs import inputs, labelled, sampling
+from genarium.runs.parts import as_set
 from genarium.runs.selection import NUMBERS, given, numbers, pictures, some
 
 if TYPE_CHECKING:
@@ -123,8 +125,13 @@ class Groups:
         return Group(codes, average=True)
 
     def expect_samples(self, sampler: Mapping[str, Any]) -> None:
-        """Raise UserError for settings of a sampler where no name was that of samples."""
-        if not self._drawn:
+        """Raise UserError for settings of a sampler that do nothing where no name was that of
+        samples: all of them, but of a model that decodes by them."""
+        if self._drawn:
+            return
+        if as_set(cast(Decodes, self.trained.model).decode, self.trained.settings):
+            sampling.expect_used(self.trained, sampler, "decode")
+        else:
             sampling.expect_none(sampler, "no name is that of samples")
 
     def images(self, where: str, text: str) -> Tensor:

@@ -19,7 +19,14 @@ from genarium import notebook, plugins
 from genarium.data.progress import bar
 from genarium.errors import UserError
 from genarium.recipes import MODELS
-from genarium.signatures import Field, argument_help, check, dataclass_fields, flag_of
+from genarium.signatures import (
+    Field,
+    argument_help,
+    check,
+    dataclass_fields,
+    flag_of,
+    refuse_idle,
+)
 
 if TYPE_CHECKING:
     from genarium.contract import Progress, Settings
@@ -169,9 +176,7 @@ def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> S
             raise UserError(f"{flag_of(name)} {value}: {_known(run)}: leave it out")
     assert kind is not None
     result = kind(**{name: check(fields[name], value) for name, value in given.items()})
-    for name, reason in result.unused().items():
-        if name in given:
-            raise UserError(f"{flag_of(name)} {given[name]}: {reason}: leave it out")
+    refuse_idle(given, result.unused())
     return result
 
 
@@ -199,6 +204,13 @@ def each_with_its_own(runs: Sequence[Trained], given: Mapping[str, Any]) -> list
             raise UserError(f"{flag_of(name)} {value}: {has}: leave it out")
     mine = ({n: v for n, v in given.items() if n in fields_of(run)} for run in runs)
     return [run.with_settings(own) if own else run for run, own in zip(runs, mine)]
+
+
+def expect_used(run: OpenedRun, given: Mapping[str, Any], capability: str) -> None:
+    """Raise UserError for settings that do nothing in a capability of the run's model, also for
+    those that were given as they are by default."""
+    if run.settings is not None:
+        refuse_idle(given, run.settings.idle(capability))
 
 
 def expect_none(given: Mapping[str, Any], reason: str) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from genarium.contract import (
     Completes,
     Decodes,
+    Edits,
     Estimate,
     EstimatesElbo,
     EstimatesLogProb,
@@ -254,6 +255,29 @@ class Trained(OpenedRun):
             some, mask = pixels[mine].to(self.device), kept[mine].to(self.device)
             drawn = complete(some, mask, condition=own, generator=generator, **how)
             parts.append(drawn.cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Images,
+        strength: float = 0.5,
+        seed: int = 0,
+        condition: Condition = None,
+    ) -> Tensor:
+        """Images [N,C,H,W] drawn anew, float32 on [-1, 1]: at strength 0 they stay as they are, at
+        1 they are new samples; the same for the same seed."""
+        self.can("edit")
+        if not 0 <= strength <= 1:
+            raise UserError(f"edit: strength {strength}: give a number from 0 to 1")
+        pixels = given.pictures(self, images, "edit: images")
+        labels = self.labels(condition, len(pixels))
+        generator = torch.Generator().manual_seed(derive(seed, "edit"))
+        edit, parts = cast(Edits, self.model).edit, []
+        how: dict[str, Any] = {"generator": generator, **as_set(edit, self.settings)}
+        for mine, own in chunks(len(pixels), labels):
+            further = {**how, **asked_of(own, self.device)}
+            parts.append(edit(pixels[mine].to(self.device), strength, **further).cpu())
         return torch.cat(parts)
 
     def direction(self, asked: str | None) -> str:

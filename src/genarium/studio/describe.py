@@ -42,24 +42,25 @@ def described(run: genarium.Trained, name: str, steps: list[int]) -> dict[str, A
 
 def reasons(run: genarium.Trained) -> dict[str, str]:
     """Why a tool cannot work with this model, by the tool; "" where it can."""
-    can, recipe = {*run.capabilities}, run.recipe.name
+    can, name = {*run.capabilities}, run.recipe.name
+    recipe = f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
     points = "its images are points of the plane" if run.spec.planar else ""
-    decodes = "" if "decode" in can else f"a {recipe} has no code to decode"
+    decodes = "" if "decode" in can else f"{recipe} has no code to decode"
     captions = run.model.conditioned_on == "captions"
     named = "codes with a caption have no names yet: use Python" if captions else ""
     likely = {"log_prob", "elbo", "estimate_log_prob"} & can
     results = {
-        "sample": "" if "sample" in can else f"a {recipe} draws no samples",
+        "sample": "" if "sample" in can else f"{recipe} draws no samples",
         "code": points or decodes or named,
         "walk": points or decodes or named,
         "sum": points or decodes or named,
-        "nearest": points or ("" if "sample" in can else f"a {recipe} draws no samples"),
-        "reconstruct": points or ("" if "reconstruct" in can else f"a {recipe} cannot reconstruct"),
-        "encode": points or ("" if "encode" in can else f"a {recipe} cannot encode"),
+        "nearest": points or ("" if "sample" in can else f"{recipe} draws no samples"),
+        "reconstruct": points or ("" if "reconstruct" in can else f"{recipe} cannot reconstruct"),
+        "encode": points or ("" if "encode" in can else f"{recipe} cannot encode"),
         "invert": points or decodes or named,
-        "likelihood": points or ("" if likely else f"a {recipe} has no likelihood"),
-        "complete": points or ("" if "complete" in can else f"a {recipe} cannot complete images"),
-        "translate": "" if "translate" in can else f"a {recipe} does not translate",
+        "likelihood": points or ("" if likely else f"{recipe} has no likelihood"),
+        "complete": points or ("" if "complete" in can else f"{recipe} cannot complete images"),
+        "translate": "" if "translate" in can else f"{recipe} does not translate",
     }
     results["pictures"] = points
     return results

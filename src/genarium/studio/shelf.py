@@ -31,7 +31,8 @@ class Shelf:
         self.device = device
         self.places = [Path(place) for place in places]
         self._models: OrderedDict[tuple[str, int], genarium.Trained] = OrderedDict()
-        self._loading = threading.Lock()
+        self._names: dict[Path, str] = {}
+        self._loading, self._naming = threading.Lock(), threading.Lock()
 
     def add(self, path: Path) -> None:
         """List this run too, once it is there, if no place holds it."""
@@ -40,13 +41,17 @@ class Shelf:
 
     def paths(self) -> dict[str, Path]:
         """The runs that are there now, by name."""
-        results: dict[str, Path] = {}
-        for path in _runs.found(self.places):
-            name, count = path.resolve().name, 2
-            while name in results:
-                name, count = f"{path.resolve().name} ({count})", count + 1
-            results[name] = path
-        return results
+        with self._naming:
+            return {self._name(path.resolve()): path for path in _runs.found(self.places)}
+
+    def _name(self, path: Path) -> str:
+        """What a run is called: the same while the server runs, whatever comes and goes."""
+        taken = {name for known, name in self._names.items() if known != path}
+        name, count = self._names.get(path, path.name), 2
+        while name in taken:
+            name, count = f"{path.name} ({count})", count + 1
+        self._names[path] = name
+        return name
 
     def path(self, name: str) -> Path:
         """Raises Gone for a run that is not there."""

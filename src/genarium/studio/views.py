@@ -8,11 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import genarium
 from genarium.errors import UserError
+from genarium.signatures import dataclass_fields
 from genarium.studio import asked
 from genarium.studio.packets import packet
 from genarium.studio.repeat import repeated
@@ -42,10 +44,12 @@ class Views:
         run = self.shelf.model(ask.run, ask.step)
         self._expect_room(run, ask.n)
         if run.spec.planar:
-            made = genarium.sample(run, n=1000, **_drawn(ask, n=False))
-            how = repeated("sample", str(run.path), ask.step, {"n": 1000, **_drawn(ask, n=False)})
+            made = genarium.sample(run, n=1000, **_drawn(run, ask, n=False))
+            how = repeated(
+                "sample", str(run.path), ask.step, {"n": 1000, **_drawn(run, ask, n=False)}
+            )
             return packet(made.image[None], refs=[], what="plot", **how)
-        settings: dict[str, Any] = _drawn(ask)
+        settings: dict[str, Any] = _drawn(run, ask)
         if "sample" in run.capabilities:
             made = genarium.sample(run, **settings)
             how = repeated("sample", str(run.path), ask.step, settings, "samples.png")
@@ -138,7 +142,7 @@ class Views:
     def nearest(self, ask: asked.Drawn, prepared: genarium.Trained) -> bytes:
         """The nearest training image of each sample, and the verdict. prepared: the same model,
         its training images at hand."""
-        settings = _drawn(ask)
+        settings = _drawn(prepared, ask)
         made = genarium.nearest(prepared, **settings)
         how = repeated("nearest", str(prepared.path), ask.step, settings, "nearest.png")
         return packet(
@@ -199,7 +203,8 @@ class Views:
         run = self.shelf.model(ask.run, ask.step)
         value, says = self._picture(ask)
         keep = _mask(ask.keep, run)
-        settings: dict[str, Any] = {"draws": ask.draws, "seed": ask.seed, **ask.settings}
+        settings: dict[str, Any] = {"draws": ask.draws, "seed": ask.seed}
+        settings |= _settings(run, ask.settings)
         settings |= {} if ask.condition is None else {"condition": ask.condition}
         made = genarium.complete(run, value, keep=keep, **settings)
         arguments = {"images": says, "keep": "mask.png", **settings}
@@ -246,7 +251,7 @@ class Views:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The settings of codes by name, for the verb and for the command."""
         numbers = any(":" not in group for group in groups)
-        settings = _drawn(ask) if numbers else {"seed": ask.seed}
+        settings = _drawn(run, ask) if numbers else {"seed": ask.seed}
         settings.pop("text", None)
         if any(":" in group for group in groups) and "encode" not in run.capabilities:
             settings["invert"] = True
@@ -259,11 +264,21 @@ class Views:
             raise UserError(f"{n} pictures of {height}x{width}: show {most} at most")
 
 
-def _drawn(ask: asked.Drawn, n: bool = True) -> dict[str, Any]:
+def _drawn(run: genarium.Trained, ask: asked.Drawn, n: bool = True) -> dict[str, Any]:
     """The arguments of a verb that samples."""
     given = {"seed": ask.seed, "condition": ask.condition, "code": ask.code, "text": ask.text}
     given |= {"n": ask.n} if n else {}
-    return {**{k: v for k, v in given.items() if v is not None}, **ask.settings}
+    return {**{k: v for k, v in given.items() if v is not None}, **_settings(run, ask.settings)}
+
+
+def _settings(run: genarium.Trained, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the sampler. Raises UserError for other names: no argument of a verb is one."""
+    kind = run.model.settings
+    known = {field.name for field in dataclass_fields("sampler", kind)} if kind else set()
+    for name in given:
+        if name not in known:
+            raise UserError(f"{name}: the sampler of a {run.recipe.name} has no such setting")
+    return dict(given)
 
 
 def _columns(pairs: list[tuple[str, str]]) -> tuple[list[str], list[str]]:

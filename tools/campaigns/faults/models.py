@@ -6,6 +6,7 @@ from faults.fault import of
 
 VAE = "models/vae/model.py"
 LEARNED_PRIOR = "models/vae/prior.py"
+MIXTURE = "models/vae/mixture.py"
 BY_HAND = "tests/models/test_losses_by_hand.py"
 VAE_TESTS = (BY_HAND, "tests/models/test_vae_axes.py", "tests/models/test_vae.py")
 FREE = "weighed = global_mean(kl).clamp(min=self.free_bits).sum()"
@@ -94,6 +95,74 @@ FAULTS = (
             "z = self.GAIN * self.shift + torch",
             "z = torch",
             "codes are decoded without the prior's mean",
+        ),
+    ),
+    *of(
+        MIXTURE,
+        "tests/models/test_mixture_prior.py",
+        (
+            "mixture prior: weights",
+            "return weight.log() - 0.5",
+            "return -0.5",
+            "all components weigh the same",
+        ),
+        (
+            "mixture prior: second moments",
+            "mean.square()).clamp(min=self.FLOOR)",
+            "mean).clamp(min=self.FLOOR)",
+            "a variance that is none",
+        ),
+        (
+            "mixture prior: deviation",
+            "variance[each].sqrt() * draws",
+            "variance[each] * draws",
+            "the variance taken for the deviation",
+        ),
+        (
+            "mixture prior: split",
+            "within = variance[heavy] - aside.square()",
+            "within = variance[heavy]",
+            "halves that are wider than the whole",
+        ),
+        (
+            "mixture prior: lightest",
+            "wanted = (weight[light] < self.DEAD / len(weight)) & (light != heavy)",
+            "wanted = light != light",
+            "no component is ever split",
+        ),
+        (
+            "mixture prior: memory",
+            "memory = ((1 + self.steps) / (10 + self.steps))",
+            "memory = ((1 + self.steps) / (2 + self.steps))",
+            "the first batches weigh as much as the last",
+        ),
+    ),
+    *of(
+        VAE,
+        "tests/models/test_mixture_prior.py",
+        (
+            "mixture prior: left out of the ELBO",
+            "return terms.log_likelihood.double() - kl + self.log_prior_ratio(terms.codes)",
+            "return terms.log_likelihood.double() - kl",
+            "the bound of another prior than the one sampled from",
+        ),
+        (
+            "mixture prior: left out of the weights",
+            "return self._standard_log_weights(target, eps, q, y) + ratio",
+            "return self._standard_log_weights(target, eps, q, y)",
+            "importance weights of another prior",
+        ),
+        (
+            "mixture prior: moved in evaluation",
+            "if self.mixture is not None and self.training:",
+            "if self.mixture is not None:",
+            "validation moves the prior",
+        ),
+        (
+            "mixture prior: never fitted",
+            "self.mixture.update(codes)",
+            "pass",
+            "the mixture stays N(0, I)",
         ),
     ),
     *of(

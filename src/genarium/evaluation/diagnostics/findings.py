@@ -12,15 +12,17 @@ import hashlib
 import math
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genarium.evaluation.diagnostics.copying import Copying, copying
 from genarium.evaluation.diagnostics.dropping import Dropping, dropping
 from genarium.evaluation.diagnostics.finding import Finding
-from genarium.evaluation.diagnostics.lookalikes import LEAST, PROPOSED, Lookalikes, Pool, thumbnails
+from genarium.evaluation.diagnostics.lookalikes import PROPOSED, Lookalikes, Pool
 from genarium.evaluation.diagnostics.repeats import Repeats, repeats, rounded
-from genarium.evaluation.images import Images, Stored, shape_of, thinned
+from genarium.evaluation.diagnostics.thumbnails import LEAST, Thumbs, thumbnails, thumbnails_of
+from genarium.evaluation.images import Images, shape_of, thinned
 from genarium.evaluation.scores.score import Undefined
 
 REAL = 1000  # real images whose own look-alikes are searched
@@ -39,40 +41,45 @@ class Originals:
     collected otherwise would make every good sampler look like a copier. Equal images count once,
     and not at all if they are on both sides. seed: of the real images that serve as the measure.
 
-    Raises Undefined for fewer than 20 training images, no held-out ones, or a side under 8 pixels.
+    Nine bytes of each image are kept in memory, and 16 more while equal ones are looked for.
+
+    Raises Undefined for fewer than 20 training images, no held-out ones, a side under 8 pixels, or
+    no space for the thumbnails of large images.
     """
 
     def __init__(self, train: Tensor | Images, heldout: Tensor | Images, *, seed: int = 0):
-        small = _thumbnails(train)
         side = min((shape_of(train) or (0,))[-2:])
         if side < LEAST:
             raise Undefined(
                 f"copying: images of {side} pixels a side are too small to distinguish copies"
             )
+        small = thumbnails_of(train)
         shape = (small.shape[1], small.shape[2], small.shape[3])
-        thumbs = torch.cat([small, _thumbnails(heldout, shape)])
-        trained = torch.arange(len(thumbs)) < len(small)
-        kept = distinct(thumbs, trained)
+        thumbs = Thumbs(small, thumbnails_of(heldout, shape))
+        kept = distinct(thumbs, len(small))
         self.index = kept  # row of the pool -> row of train, then heldout
-        self.trained = trained[kept]
+        self.trained = kept < len(small)
         self.seed = seed
         if int(self.trained.sum()) < FEWEST or bool(self.trained.all()):
             raise Undefined(
                 f"copying: {int(self.trained.sum())} different training and "
                 f"{int((~self.trained).sum())} held-out images: it needs {FEWEST} and 1"
             )
-        self.pool = Pool(thumbs[kept])
+        self.pool = Pool(thumbs.take(kept))
+        self._real: Lookalikes | None = None
         self._alone: dict[int, Tensor] = {}
 
-    @cached_property
+    @property
     def real(self) -> Lookalikes:
         """What real images of the pool find in the rest of it."""
-        rows = self._some(REAL, len(self.pool))
-        return self.pool.nearest(self.pool.thumbs[rows], own=rows)
+        if self._real is None:
+            self._nearest(self.pool.thumbs[torch.empty(0, dtype=torch.int64)])
+        assert self._real is not None
+        return self._real
 
     @cached_property
     def _training(self) -> Pool:
-        return Pool(self.pool.thumbs[self.trained])
+        return Pool(self.pool.thumbs.take(self.trained.nonzero()[:, 0]))
 
     def nearest_trained(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The training image that each of uint8 samples [n,C,H,W] is most alike to: its row in the
@@ -85,7 +92,7 @@ class Originals:
         n = min(n, len(self.pool))
         if n not in self._alone:
             rows = self._some(n, len(self.pool))
-            among = Pool(self.pool.thumbs[rows])
+            among = Pool(self.pool.thumbs.take(rows))
             some = torch.arange(min(ALONE, n))
             neighbours = among.nearest(among.thumbs[some], 1, proposed=_proposed(n), own=some)
             self._alone[n] = neighbours.distance[:, 0]
@@ -93,14 +100,24 @@ class Originals:
 
     def copying(self, samples: Tensor) -> tuple[Copying, Lookalikes]:
         """Whether uint8 samples [n,C,H,W] are copies, and what each is like."""
-        neighbours = self.pool.nearest(samples)
+        neighbours = self._nearest(thumbnails(samples, self.pool.shape))
         return copying(neighbours, self.real, self.trained, seed=self.seed), neighbours
+
+    def _nearest(self, samples: Tensor) -> Lookalikes:
+        """What the pool holds for samples, and in the same pass for `real` if nobody has asked."""
+        if self._real is not None:
+            return self.pool.nearest(samples)
+        rows, count = self._some(REAL, len(self.pool)), len(samples)
+        own = torch.cat([torch.full((count,), -1), rows])
+        found = self.pool.nearest(torch.cat([samples, self.pool.thumbs[rows]]), own=own)
+        self._real = Lookalikes(found.distance[count:], found.index[count:])
+        return Lookalikes(found.distance[:count], found.index[:count])
 
     def repeats(self, samples: Tensor) -> Repeats:
         """Whether uint8 samples [n,C,H,W] repeat themselves; n at least 20."""
-        among = Pool(thumbnails(samples, self.pool.shape))
-        own = torch.arange(len(among))
-        neighbours = among.nearest(among.thumbs, LINKS, proposed=LINKS, own=own)
+        samples = thumbnails(samples, self.pool.shape)
+        among, own = Pool(Thumbs(samples)), torch.arange(len(samples))
+        neighbours = among.nearest(samples, LINKS, proposed=LINKS, own=own)
         return repeats(neighbours, self.alone(len(among)))
 
     def _some(self, count: int, total: int) -> Tensor:
@@ -108,30 +125,25 @@ class Originals:
         return torch.randperm(total, generator=generator)[:count]
 
 
-def _thumbnails(images: Tensor | Images, like: tuple[int, int, int] | None = None) -> Tensor:
-    """`thumbnails` of any set of images, a part of it in memory at a time."""
-    if isinstance(images, Tensor):
-        return thumbnails(images, like)
-    if isinstance(images, Stored) and images.values.eight_bit and images.rows is None:
-        return thumbnails(images.images, like)
-    return torch.cat([thumbnails(part, like) for part in images.batches(4096)])
-
-
 def _proposed(n: int) -> int:
     return min(PROPOSED, n - 1)
 
 
-def distinct(thumbs: Tensor, trained: Tensor) -> Tensor:
-    """Indices of different images; those that are on both sides of `trained` [N] left out."""
-    first: dict[bytes, int] = {}
-    torn = set()
-    sides = trained.tolist()
-    for i, image in enumerate(thumbs.contiguous().numpy()):
-        digest = hashlib.blake2b(image.data, digest_size=16).digest()
-        j = first.setdefault(digest, i)
-        if sides[i] != sides[j]:
-            torn.add(j)
-    return torch.tensor([i for i in first.values() if i not in torn], dtype=torch.int64)
+def distinct(thumbs: Thumbs, trained: int) -> Tensor:
+    """Indices of different images; those that are on both sides left out, of which the first
+    `trained` images are one."""
+    digests = np.empty(len(thumbs), np.uint64)
+    for start, piece in thumbs.pieces():
+        for i, image in enumerate(piece.numpy(), start):
+            digests[i] = int.from_bytes(hashlib.blake2b(image.data, digest_size=8).digest())
+    if not len(digests):
+        return torch.empty(0, dtype=torch.int64)
+    order = digests.argsort(kind="stable")  # equal images together, the first of them first
+    begins = np.flatnonzero(np.diff(digests[order], prepend=~digests[order[:1]]))
+    last = np.append(begins[1:], len(order)) - 1
+    first = order[begins]
+    whole = (first < trained) == (order[last] < trained)  # the last is the highest of them
+    return torch.from_numpy(np.sort(first[whole]))
 
 
 def examine(

@@ -17,22 +17,23 @@ Shapes: N images of the pool · Q queries · K found · C channels · h, w of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genarium.evaluation.metrics.grey import check_images, to_grey
+from genarium.evaluation.diagnostics.thumbnails import Thumbs, thumbnails
 
-SIDE = 32  # the longer side of a thumbnail, at most
-LEAST = 8  # the shorter side of images that can be compared
 SHIFT = 2  # pixels of a thumbnail
 COARSE = 14  # pixels a side of the coarse search
 CUTOFF = 6  # largest frequency of the other
 PROPOSED = 8  # candidates by each
 FLAT = 1e-3  # a thumbnail on [0, 1] whose deviations have no larger norm shows nothing
-BLOCK = 256  # queries at a time
+BLOCK = 256  # queries that are aligned at a time
+SEARCHED = 1024  # queries that are searched for together
+MEMORY = 192 << 20  # bytes of descriptors that are kept for further searches
 
 
 @dataclass(frozen=True)
@@ -43,37 +44,17 @@ class Lookalikes:
     index: Tensor
 
 
-def thumbnail_size(height: int, width: int) -> tuple[int, int]:
-    """(h, w): no side longer than 32 and none shorter than 8, in proportion where that fits."""
-    scale = min(1.0, SIDE / max(height, width))
-    return max(LEAST, round(height * scale)), max(LEAST, round(width * scale))
-
-
-def thumbnails(images: Tensor, like: tuple[int, int, int] | None = None) -> Tensor:
-    """uint8 [N,C,H,W] -> uint8 [N,c,h,w]. like: the (c, h, w) wanted, c 1 or 3; own if None."""
-    check_images(images)
-    channels, height, width = like or (
-        images.shape[1],
-        *thumbnail_size(images.shape[2], images.shape[3]),
-    )
-    if tuple(images.shape[1:]) == (channels, height, width):
-        return images
-    parts = []
-    for part in images.split(4096):
-        x = part.float() / 255 if part.shape[1] == channels else to_grey(part)
-        x = F.interpolate(x, (height, width), mode="bilinear", align_corners=False, antialias=True)
-        parts.append((255 * x).round_().clamp_(0, 255).to(torch.uint8))
-    made = torch.cat(parts) if parts else images.new_empty(0, 1, height, width)
-    return made.expand(-1, channels, -1, -1)
-
-
 class Pool:
-    """Images to search among, uint8 [N,C,H,W]; at least 9 of them."""
+    """Thumbnails to search among, at least 9 of them, a piece at a time.
 
-    def __init__(self, images: Tensor):
-        self.thumbs = thumbnails(images)
-        parts = [_descriptors(part) for part in self.thumbs.split(4096)]
-        self._described = [torch.cat(kind) for kind in zip(*parts)]
+    Memory is that of a piece and of the queries. From the second search on the descriptors are kept
+    besides, at most 192 MiB of them.
+    """
+
+    def __init__(self, thumbs: Thumbs):
+        self.thumbs = thumbs
+        self._again = False
+        self._described: list[tuple[Tensor, Tensor]] = []
 
     def __len__(self) -> int:
         return len(self.thumbs)
@@ -81,40 +62,75 @@ class Pool:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, h, w) of the thumbnails."""
-        channels, height, width = self.thumbs.shape[1:]
-        return channels, height, width
+        return self.thumbs.shape
 
     def nearest(
         self, queries: Tensor, k: int = 5, *, proposed: int = PROPOSED, own: Tensor | None = None
     ) -> Lookalikes:
         """The k nearest look-alikes of each query, uint8 [Q,C,H,W].
 
-        own: [Q] index of each query itself in the pool, which is then left out. proposed:
-        candidates of each search, at least k.
+        own: [Q] index of each query itself in the pool, which is then left out, -1 where it is not
+        there. proposed: candidates of each search, at least k.
         """
+        if not len(queries):
+            return Lookalikes(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
         queries = thumbnails(queries, self.shape)
         distance, index = [], []
-        for start in range(0, len(queries), BLOCK):
-            rows = slice(start, start + BLOCK)
-            part = queries[rows]
-            left_out = None if own is None else own[rows, None]
-            candidates = self._candidates(part, proposed, left_out)
+        proposals = self._candidates(queries, proposed, own)
+        for part, candidates in zip(queries.split(BLOCK), proposals.split(BLOCK)):
             distances = align(part, self.thumbs[candidates])
             distances, order = _once(distances, candidates).sort(dim=1, stable=True)
             distance.append(distances[:, :k])
             index.append(candidates.gather(1, order)[:, :k])
-        if not distance:
-            return Lookalikes(torch.empty(0, k), torch.empty(0, k, dtype=torch.int64))
         return Lookalikes(torch.cat(distance), torch.cat(index))
 
-    def _candidates(self, queries: Tensor, proposed: int, left_out: Tensor | None) -> Tensor:
-        proposals = []
-        for mine, theirs in zip(_descriptors(queries), self._described):
-            likeness = mine @ theirs.T
-            if left_out is not None:
-                likeness.scatter_(1, left_out, -torch.inf)
-            proposals.append(likeness.topk(proposed, dim=1).indices)
-        return torch.cat(proposals, dim=1)
+    def _candidates(self, queries: Tensor, proposed: int, own: Tensor | None) -> Tensor:
+        """What both searches propose, [Q, 2·proposed]."""
+        mine = _descriptors(queries)
+        best = [_Best(len(queries), proposed) for _ in mine]
+        for start, described in self._pieces():
+            for kind, (asked, theirs) in enumerate(zip(mine, described)):
+                for begin in range(0, len(queries), SEARCHED):
+                    rows = slice(begin, begin + SEARCHED)
+                    likeness = asked[rows] @ theirs.T
+                    if own is not None:
+                        there = own[rows] - start
+                        inside = (there >= 0) & (there < len(theirs))
+                        likeness[inside, there[inside]] = -torch.inf
+                    best[kind].take(rows, likeness, start)
+        return torch.cat([one.index for one in best], dim=1)
+
+    def _pieces(self) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
+        """(number of the first, descriptors) of all thumbnails, in order."""
+        start = 0
+        for described in self._described:
+            yield start, described
+            start += len(described[0])
+        size = sum(one.nbytes for described in self._described for one in described)
+        for begin, part in self.thumbs.pieces(start):
+            described = _descriptors(part)
+            size += sum(one.nbytes for one in described)
+            if self._again and size <= MEMORY:
+                self._described.append(described)
+            yield begin, described
+        self._again = True
+
+
+class _Best:
+    """The largest of each row so far, of pieces of columns: index [Q,k], largest first."""
+
+    def __init__(self, rows: int, k: int):
+        self.value = torch.full((rows, k), -torch.inf)
+        self.index = torch.zeros(rows, k, dtype=torch.int64)
+
+    def take(self, rows: slice, values: Tensor, start: int) -> None:
+        """Take in `values` [q,n] of columns from `start` on."""
+        k = self.value.shape[1]
+        found = values.topk(min(k, values.shape[1]), dim=1)
+        both = torch.cat([self.value[rows], found.values], dim=1)
+        index = torch.cat([self.index[rows], found.indices + start], dim=1)
+        order = both.sort(dim=1, descending=True, stable=True).indices[:, :k]
+        self.value[rows], self.index[rows] = both.gather(1, order), index.gather(1, order)
 
 
 def align(queries: Tensor, candidates: Tensor) -> Tensor:

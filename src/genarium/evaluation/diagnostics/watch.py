@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genarium.errors import UserError
 from genarium.evaluation.diagnostics.dropping import dropping
 from genarium.evaluation.diagnostics.findings import (
     CLEAR,
@@ -20,7 +21,12 @@ from genarium.evaluation.diagnostics.findings import (
     copying_finding,
     repeats_finding,
 )
-from genarium.evaluation.diagnostics.lookalikes import LEAST, thumbnails
+from genarium.evaluation.diagnostics.thumbnails import (
+    LEAST,
+    thumbnail_shape,
+    thumbnails,
+    thumbnails_of,
+)
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Images, Stored, as_images, thinned
 from genarium.evaluation.scores.measured import Measured, Metric
@@ -46,8 +52,7 @@ class Watch:
     ):
         self._images, self._labels, self._seed = (train, heldout), (labels, heldout_labels), seed
         first = next(as_images(train).batches(1))
-        channels, height, width = thumbnails(first).shape[1:]
-        self._shape = (channels, height, width)
+        self._shape = thumbnail_shape(*first.shape[1:])
 
     @cached_property
     def originals(self) -> Originals:
@@ -166,10 +171,8 @@ def for_images(train: Images, heldout: Images) -> Watch | None:
     first = next(train.batches(1), None)
     if first is None or not len(heldout):
         return None
-    channels, height, width = thumbnails(first).shape[1:]
-    shape = (channels, height, width)
-    small = [
-        torch.cat([thumbnails(part, shape) for part in images.batches(256)])
-        for images in (train, heldout)
-    ]
-    return Watch(small[0], small[1])
+    shape = thumbnail_shape(*first.shape[1:])
+    try:
+        return Watch(thumbnails_of(train, shape), thumbnails_of(heldout, shape))
+    except Undefined as reason:
+        raise UserError(f"evaluate: {reason}") from None

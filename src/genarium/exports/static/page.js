@@ -1,6 +1,7 @@
 "use strict";
 (() => {
 const about = JSON.parse(document.getElementById("data").textContent);
+const bytes = document.documentElement.outerHTML.length;
 const { program, prior, references } = about;
 const [channels, height, width] = about.shape;
 const $ = (id) => document.getElementById(id);
@@ -498,9 +499,9 @@ function python() {
 
 function facts() {
   $("eyebrow").textContent = ["Genarium", ...about.taxonomy].join(" · ");
-  $("lead").textContent = `A generative model that runs in this file, in your browser. Nothing is sent anywhere.`;
+  $("lead").textContent = `${about.summary} It runs in this file, in your browser: nothing is sent anywhere.`;
   for (const [name, value] of about.facts) $("facts").append(make("dt", { textContent: name }), make("dd", { textContent: value }));
-  $("facts").append(make("dt", { textContent: "Size" }), make("dd", { textContent: `${(document.documentElement.outerHTML.length / 1e6).toFixed(1)} MB; ${(program.functions[prior ? "decode" : "translate"].products / 1e6).toFixed(1)} million multiplications a picture` }));
+  $("facts").append(make("dt", { textContent: "Size" }), make("dd", { textContent: `${(bytes / 1e6).toFixed(1)} MB; ${(program.functions[prior ? "decode" : "translate"].products / 1e6).toFixed(1)} million multiplications a picture` }));
   if (about.scores.length) {
     const row = (cells, tag) => make("tr", {}, ...cells.map((textContent) => make(tag, { textContent })));
     $("scores").append(make("table", {}, row(["Score", "Value", "95 % interval"], "th"), ...about.scores.map((cells) => row(cells, "td"))));

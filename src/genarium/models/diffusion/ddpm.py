@@ -28,7 +28,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genarium.contract import Condition, Estimate, Settings, Spec
-from genarium.models.diffusion import sampling, solvers
+from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
 from genarium.models.diffusion.model import Diffusion, level_width
 from genarium.models.diffusion.paths import Discrete
@@ -52,7 +52,6 @@ class DDPM(Diffusion):
     """DDPM's chain: the noise is predicted, the bound is a variational one."""
 
     settings: ClassVar[type[Settings] | None] = sampling.DDPMSampler
-    way_back = staticmethod(solvers.ddim)
     density = "256 grey levels (lower bound: the chain's ELBO)"
     path: Discrete
 

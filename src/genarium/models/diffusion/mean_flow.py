@@ -22,6 +22,7 @@ own, without gradients and only of the rows with r < t; no guidance is trained i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Unpack, cast
 
 import torch
@@ -36,13 +37,13 @@ from genarium.models.diffusion.model import ADAM, DROPPED, Diffusion
 from genarium.models.diffusion.networks.embedding import forward_mode
 from genarium.models.diffusion.paths import Linear, beside
 from genarium.models.diffusion.predictions import Velocity
-from genarium.models.diffusion.solvers import Draw, Watch, steps
+from genarium.models.diffusion.solvers import Draw, Watch, heun, silent, steps
 from genarium.models.diffusion.times import LogitNormal
 from genarium.recipes import Probability, recipe
 
 LOGIT_MEAN, LOGIT_DEVIATION = -0.4, 1.0  # of the times that are trained
 STEPS_BACK = 20
-"""Steps of `encode` and `complete`, along the velocity."""
+"""Steps of `encode` and `complete`, along the velocity, unless more are set, or others."""
 
 
 class MeanFlow(Diffusion):
@@ -129,18 +130,34 @@ class MeanFlow(Diffusion):
     # Sampling ------------------------------------------------------------------------------
 
     def carried(
-        self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        settings: Settings,
+        draw: Draw,
+        watch: Watch = silent,
+        times: Sequence[float] | None = None,
     ) -> Tensor:
         """x_r = x_t - (t - r)·u(x_t, r, t), over the whole way at once or in several steps."""
         assert isinstance(settings, sampling.MeanFlowSampler)
-        for done, of, t, r in steps(self.path.grid(settings.steps)):
+        for done, of, t, r in steps(times or self.path.grid(settings.steps)):
             far, near = (torch.full((len(x),), time).to(x) for time in (t, r))
             x = x - (t - r) * self.average(x, near, far, y)
             watch(done, of, x)
         return x
 
-    def steps_back(self, settings: Settings) -> int:
-        return STEPS_BACK
+    def carried_back(self, x: Tensor, y: Tensor | None, settings: Settings) -> Tensor:
+        """Along the velocity, in `STEPS_BACK` steps of Heun, or as many as a sample takes: a step
+        as long as those of the average velocity would not lead back."""
+        assert isinstance(settings, sampling.MeanFlowSampler)
+        field = self.field(y)
+        times = sampling.backwards(field, max(STEPS_BACK, settings.steps))
+        return heun(field, x, times)
+
+    def steps_of_completion(self, settings: Settings | None) -> int:
+        """`STEPS_BACK` where nothing was set."""
+        assert settings is None or isinstance(settings, sampling.MeanFlowSampler)
+        return STEPS_BACK if settings is None else settings.steps
 
 
 @recipe(

@@ -18,7 +18,7 @@ trained, and how errors weigh), `pairing`, `networks`, and at sampling the `solv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -36,16 +36,17 @@ from genarium.contract import (
     Step,
     Values,
 )
+from genarium.contract.exports import ROWS, Function, usual
 from genarium.errors import UserError
 from genarium.models.conditioning import Conditioning, Rows
-from genarium.models.diffusion import pairing, sampling, solvers
+from genarium.models.diffusion import pairing, sampling
 from genarium.models.diffusion.completion import repaint
 from genarium.models.diffusion.paths import Path, beside
 from genarium.models.diffusion.predictions import Prediction
-from genarium.models.diffusion.solvers import Draw, Field, Watch
+from genarium.models.diffusion.solvers import Draw, Field, Watch, silent
 from genarium.models.diffusion.times import TimeLaw
 from genarium.models.text_to_image.captions import NAME, one_caption
-from genarium.signatures import flag_of
+from genarium.signatures import refuse_idle
 
 DROPPED = 0.1
 """Share of the images that are trained without their condition, for guidance (Ho & Salimans)."""
@@ -61,6 +62,16 @@ def level_width(values: Values) -> Tensor:
     return torch.tensor(widths).view(-1, 1, 1)
 
 
+def expect_condition(condition: Condition, settings: Settings) -> None:
+    """Raise UserError for guidance of given images that come without a condition."""
+    guidance = getattr(settings, "guidance", 1.0)
+    if condition is None and guidance != 1.0:
+        raise UserError(
+            f"--guidance {guidance:g}: these images have no condition to follow: say which "
+            "(--class), or leave it out"
+        )
+
+
 class Diffusion(Model):
     """A path of distributions, and a network that walks it back.
 
@@ -72,7 +83,7 @@ class Diffusion(Model):
     conditioning: what y is; nothing by default. dropped: the share of images whose y is hidden in
     training, as zeros. optimal_pairs: noise is paired with the images by `pairing.optimal`.
     dequantized: train on levels with uniform noise of one level, so that the images have a density
-    at all; `estimate_log_prob` is of such images. way_back: the solver of `encode`.
+    at all; `estimate_log_prob` is of such images.
 
     A code [B, D + S] is the noise at the path's end, with deviation 1, then the condition; a
     condition of zeros is none.
@@ -80,7 +91,6 @@ class Diffusion(Model):
 
     settings: ClassVar[type[Settings] | None] = sampling.FlowSampler
     gaussian_codes = True
-    way_back: Callable[..., Tensor] = staticmethod(solvers.heun)
 
     def __init__(
         self,
@@ -202,8 +212,13 @@ class Diffusion(Model):
     def _split(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
         """Codes [B, D + S] as noise at the path's end, [B,C,H,W], and conditions [B,S]."""
         noise, y = z[:, : self.latent], z[:, self.latent :]
-        deviation = float(self.path.sigma(torch.tensor(self.path.end)))
-        return noise.view(-1, *self.spec.shape) * deviation, y if self.conditioning.size else None
+        x = noise.view(-1, *self.spec.shape) * self.end_deviation
+        return x, y if self.conditioning.size else None
+
+    @property
+    def end_deviation(self) -> float:
+        """Of the noise at the path's end."""
+        return float(self.path.sigma(torch.tensor(self.path.end)))
 
     def _walk(
         self,
@@ -219,14 +234,51 @@ class Diffusion(Model):
             if progress is not None:
                 progress(done, of)
 
-        return self.carried(x, y, self.used(settings), noise_of(generator), watch).clamp(-1, 1)
+        draw = sampling.noise_of(generator)
+        return self.carried(x, y, self.used(settings), draw, watch).clamp(-1, 1)
 
     def carried(
-        self, x: Tensor, y: Tensor | None, settings: Settings, draw: Draw, watch: Watch
+        self,
+        x: Tensor,
+        y: Tensor | None,
+        settings: Settings,
+        draw: Draw,
+        watch: Watch = silent,
+        times: Sequence[float] | None = None,
     ) -> Tensor:
-        """x [B,C,H,W] at the path's end, carried to the images under conditions [B,S]."""
+        """x [B,C,H,W] at the path's end, or the first of `times`, carried to the images under
+        conditions [B,S]."""
         assert isinstance(settings, sampling.AnySampler)
-        return sampling.solve(settings, self.field(y, settings.guidance), x, draw, watch)
+        field = self.field(y, settings.guidance)
+        return sampling.solve(settings, field, x, draw, watch, times)
+
+    @torch.no_grad()
+    def edit(
+        self,
+        images: Tensor,
+        strength: float,
+        *,
+        condition: Condition = None,
+        generator: torch.Generator | None = None,
+        settings: Settings | None = None,
+    ) -> Tensor:
+        """Stored images [B,C,H,W] drawn anew, [B,C,H,W] float32 on [-1, 1] (SDEdit, Meng et al.
+        2022): noised as far as where the last share `strength` of the sampler's steps begins, and
+        carried back from there.
+
+        At strength 0 the images stay as they are; at 1 nothing of them is left, and the result is
+        `sample` with the same generator and condition. None is no condition.
+        """
+        x, used = self.pixels(images), self.used(settings)
+        expect_condition(condition, used)
+        y = self.shown(len(x), condition, x)
+        x_t, _ = self._split(self._noise(len(x), generator, condition))
+        field = self.field(y)
+        times = sampling.last_part(field, getattr(used, "steps", 1), strength)
+        if strength < 1:
+            alpha, sigma = field.alpha_sigma(times[0])
+            x_t = alpha * x + sigma / self.end_deviation * x_t
+        return self.carried(x_t, y, used, sampling.noise_of(generator), times=times).clamp(-1, 1)
 
     def used(self, settings: Settings | None) -> Settings:
         """The settings, or the model's own."""
@@ -244,12 +296,7 @@ class Diffusion(Model):
         settings: Settings | None = None,
     ) -> Tensor:
         """n codes [n, D + S]: N(0, I), then what `condition` asks for, else draws of its prior."""
-        solver = getattr(self.used(settings), "solver", "")
-        if solver in sampling.STOCHASTIC:
-            raise UserError(
-                f"--solver {solver}: it draws noise on its way, so its images have no code: "
-                "choose another"
-            )
+        sampling.expect_codes(self.used(settings))
         return self._noise(n, generator, condition)
 
     def decode(self, z: Tensor, *, settings: Settings | None = None) -> Tensor:
@@ -260,21 +307,17 @@ class Diffusion(Model):
         self, images: Tensor, condition: Condition = None, *, settings: Settings | None = None
     ) -> Tensor:
         """uint8 [B,C,H,W] -> codes [B, D + S]: the noise at the other end of the differential
-        equation, then the condition; without one, zeros."""
-        x = self.pixels(images)
+        equation, by the settings' solver, then the condition; without one, zeros."""
+        x, used = self.pixels(images), self.used(settings)
         y = self.shown(len(x), condition, x)
-        field = self.field(y)
-        count = self.steps_back(self.used(settings))
-        times = sorted({max(t, field.nearest) for t in field.times(count)})
-        x = self.way_back(field, x, times)
-        deviation = float(self.path.sigma(torch.tensor(self.path.end)))
-        z = x.flatten(1) / deviation
+        expect_condition(condition, used)
+        z = self.carried_back(x, y, used).flatten(1) / self.end_deviation
         return z if y is None else torch.cat([z, y.to(z)], 1)
 
-    def steps_back(self, settings: Settings) -> int:
-        """Steps of `encode` and `complete`: as many as a sample with these settings takes."""
+    def carried_back(self, x: Tensor, y: Tensor | None, settings: Settings) -> Tensor:
+        """Images x [B,C,H,W] carried to the path's end under conditions [B,S]."""
         assert isinstance(settings, sampling.AnySampler)
-        return settings.steps
+        return sampling.solve_back(settings, self.field(y, settings.guidance), x)
 
     def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
         """What the network is given for n images under `condition`, [n,S]; zeros for None."""
@@ -306,27 +349,38 @@ class Diffusion(Model):
         given the kept pixels. keep: bool, [H,W] or [B,1 or C,H,W], true where a pixel stays.
         """
         known, used = self.pixels(images), self.used(settings)
-        for name, value in used.changed().items():
-            if name not in ("steps", "guidance") and value != "ancestral":
-                why = "images are completed by ancestral steps, --steps and --guidance only"
-                raise UserError(f"{flag_of(name)} {value}: {why}: leave it out")
+        refuse_idle(used.changed(), used.idle("complete"))
+        expect_condition(condition, used)
         y = self.shown(len(known), condition, known)
         field = self.field(y, getattr(used, "guidance", 1.0))
-        times = field.times(self.steps_back(used))
+        times = field.times(self.steps_of_completion(settings))
         kept = keep.to(known.device).expand_as(known)
-        return repaint(field, known, kept, times, draw=noise_of(generator)).clamp(-1, 1)
+        return repaint(field, known, kept, times, draw=sampling.noise_of(generator)).clamp(-1, 1)
+
+    def steps_of_completion(self, settings: Settings | None) -> int:
+        """As many as a sample with these settings takes."""
+        used = self.used(settings)
+        assert isinstance(used, sampling.AnySampler)
+        return used.steps
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode` by the settings' solver, and `denoise`: the guess of the image [B,C,H,W] from
+        x_t [B,C,H,W], times [B] on the path's own scale, and a condition [B,S] if there is one."""
+        inputs = {
+            "noised": torch.zeros(ROWS, *self.spec.shape),
+            "times": torch.full((ROWS,), 0.5 * self.path.end),
+        }
+        if self.conditioning.size:
+            inputs["condition"] = torch.zeros(ROWS, self.conditioning.size)
+
+        def denoise(x_t: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+            output = self.call(x_t, t, y)
+            return self.prediction.read(self.path, output, x_t, t, "image")
+
+        decode = usual(self, settings)["decode"]
+        return {"decode": decode, "denoise": Function("denoise", denoise, inputs, "images")}
 
     @property
     def continuous_columns(self) -> list[int]:
         """The columns of a code that are numbers to walk along: the noise."""
         return list(range(self.latent))
-
-
-def noise_of(generator: torch.Generator | None) -> Draw:
-    """Draws of standard normal numbers from `generator`, in the shape of what is given."""
-    at = generator.device if generator is not None else torch.device("cpu")
-
-    def draw(like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=generator, device=at).to(like)
-
-    return draw

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 from torch import Tensor
 
 from genarium.contract import Settings
+from genarium.errors import UserError
 from genarium.models.diffusion import solvers
 from genarium.models.diffusion.solvers import Draw, Field, Watch
 from genarium.recipes import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -44,6 +47,13 @@ class Solves:
     def unused(self) -> dict[str, str]:
         assert isinstance(self, AnySampler)
         return unused(self)
+
+    def idle(self, capability: str) -> dict[str, str]:
+        assert isinstance(self, AnySampler)
+        if capability != "complete" or self.solver == "ancestral":
+            return {}
+        why = "images are completed by ancestral steps, --steps and --guidance only"
+        return dict.fromkeys(("solver", "tolerance", "churn"), why)
 
     def __str__(self) -> str:
         assert isinstance(self, AnySampler)
@@ -137,22 +147,68 @@ def described(settings: AnySampler) -> str:
 
 
 def solve(
-    settings: AnySampler, field: Field, x: Tensor, draw: Draw, watch: Watch = solvers.silent
+    settings: AnySampler,
+    field: Field,
+    x: Tensor,
+    draw: Draw,
+    watch: Watch = solvers.silent,
+    times: Sequence[float] | None = None,
 ) -> Tensor:
-    """The images at the end of the way from x [B,C,H,W] at the path's end, by the settings' solver.
+    """The images at the end of the way from x [B,C,H,W], by the settings' solver.
 
-    draw: gives the noise of a stochastic solver.
+    draw: gives the noise of a stochastic solver. times: of x, then of the solver's steps; None for
+    the whole way from the path's end.
     """
-    times = field.times(settings.steps)
+    times = field.times(settings.steps) if times is None else times
     if settings.solver == "dopri5":
-        tolerance = getattr(settings, "tolerance", 1e-3)
-
-        def rate(y: Tensor, t: Tensor, rows: Tensor) -> Tensor:
-            return field.velocity(y, t, rows)
-
         last = field.nearest
-        x = solvers.dopri5(rate, x, times[0], last, tolerance, watch)
+        x = adaptive(settings, field, x, times[0], last, watch)
         return x - last * field.velocity(x, last) if last > 0 else x
+    return by_name(settings, draw)(field, x, times, watch)
+
+
+def solve_back(settings: AnySampler, field: Field, x: Tensor) -> Tensor:
+    """The noise at the path's end that images x [B,C,H,W] come from, by the settings' solver.
+
+    Raises UserError for a solver that draws noise: its way back is not one.
+    """
+    expect_codes(settings)
+    times = backwards(field, settings.steps)
+    if settings.solver == "dopri5":
+        return adaptive(settings, field, x, times[0], times[-1])
+    return by_name(settings, torch.zeros_like)(field, x, times)
+
+
+def expect_codes(settings: Settings) -> None:
+    """Raise UserError for settings whose images have no code."""
+    solver = getattr(settings, "solver", "")
+    if solver in STOCHASTIC:
+        raise UserError(
+            f"--solver {solver}: it draws noise on its way, so its images have no code: "
+            "choose another"
+        )
+
+
+def adaptive(
+    settings: AnySampler,
+    field: Field,
+    x: Tensor,
+    start: float,
+    stop: float,
+    watch: Watch = solvers.silent,
+) -> Tensor:
+    """x at time `start` carried to `stop` by dopri5, at the settings' tolerance."""
+    if start == stop:
+        return x
+
+    def rate(y: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+        return field.velocity(y, t, rows)
+
+    return solvers.dopri5(rate, x, start, stop, getattr(settings, "tolerance", 1e-3), watch)
+
+
+def by_name(settings: AnySampler, draw: Draw) -> Callable[..., Tensor]:
+    """The settings' solver, of (field, x, times, watch)."""
     named: dict[str, Callable[..., Tensor]] = {
         "euler": solvers.euler,
         "heun": solvers.heun,
@@ -161,4 +217,34 @@ def solve(
         "ancestral": functools.partial(solvers.ancestral, draw=draw),
         "edm": functools.partial(solvers.edm, draw=draw, churn=getattr(settings, "churn", 0.0)),
     }
-    return named[settings.solver](field, x, times, watch)
+    return named[settings.solver]
+
+
+def backwards(field: Field, steps: int) -> list[float]:
+    """The times of so many steps from an image to noise."""
+    return sorted({max(t, field.nearest) for t in field.times(steps)})
+
+
+def last_part(field: Field, steps: int, share: float) -> list[float]:
+    """The last `share` of a sampler's so many steps, as the times from its begin down to 0.
+
+    Where it begins between two steps, it does so at a time between theirs: 1 is the whole way, 0
+    none of it.
+    """
+    times = field.times(steps)
+    begin = round((1 - share) * steps, 9)
+    after = math.ceil(begin)
+    if after == begin:
+        return times[after:]
+    between = times[after - 1] + (begin - after + 1) * (times[after] - times[after - 1])
+    return [max(between, field.nearest), *times[after:]]
+
+
+def noise_of(generator: torch.Generator | None) -> Draw:
+    """Draws of standard normal numbers from `generator`, in the shape of what is given."""
+    at = generator.device if generator is not None else torch.device("cpu")
+
+    def draw(like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=generator, device=at).to(like)
+
+    return draw

@@ -162,12 +162,16 @@ def dpm_solver(field: Field, x: Tensor, times: Sequence[float], watch: Watch = s
         D = (1 + h/2h')·x̂ - (h/2h')·x̂',   x_s = (σ_s/σ_t)·x_t + (α_s - α_t·σ_s/σ_t)·D
 
     with h this step's change of λ and ' the step before. The first step, and one to or from an
-    infinite λ, takes D = x̂.
+    infinite λ, takes D = x̂. From an image itself, at σ = 0, it is a step of `ddim`.
     """
     before, h_before = None, math.inf
     for done, of, t, s in steps(times):
-        image = field.image(x, t)
         (alpha_t, sigma_t), (alpha_s, sigma_s) = (field.alpha_sigma(at) for at in (t, s))
+        if not sigma_t:
+            x = ddim(field, x, (t, s))
+            watch(done, of, x)
+            continue
+        image = field.image(x, t)
         h = math.inf
         if min(alpha_t, sigma_t, alpha_s, sigma_s) > 0:
             h = math.log(alpha_s / sigma_s) - math.log(alpha_t / sigma_t)

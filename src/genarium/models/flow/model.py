@@ -27,6 +27,7 @@ from genarium.contract import (
     Spec,
     Step,
 )
+from genarium.contract.exports import Function, usual
 from genarium.models.conditioning import Conditioning, Rows
 from genarium.models.flow.bijections import ActNorm, Bijection
 from genarium.models.flow.dequantization import Dequantization
@@ -203,6 +204,12 @@ class Flow(Model):
             return shown
         k = t.detach().floor().clamp(0, self.levels - 1).long()
         return shown + (values.from_levels(k, self.levels) - shown).detach()
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`, and of a model without a condition `encode`. Not `log_prob`: its noise is drawn
+        by a sum over the image's bytes, which no graph of numbers computes."""
+        known = usual(self, settings)
+        return {name: function for name, function in known.items() if name != "log_prob"}
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:

@@ -31,3 +31,6 @@ class Denoised(Settings):
 
     temperature: NonNegativeFloat = 1.0
     denoise: bool = False
+
+    def idle(self, capability: str) -> dict[str, str]:
+        return {"temperature": "it is of codes that are drawn, and no name is that of samples"}

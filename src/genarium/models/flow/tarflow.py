@@ -37,23 +37,28 @@ class TarFlow(Flow):
         generator: torch.Generator | None = None,
         settings: Latents | Denoised | None = None,
     ) -> Tensor:
-        """n new images, [n,C,H,W] on [−1, 1]; with `denoise` moved to the mean of what they are
-        noisy images of, t + σ²·∇ ln p(t) (Tweedie's formula), σ that of the noise in training.
+        """n new images, [n,C,H,W] on [−1, 1]: draws of the prior, decoded as `settings` say."""
+        with torch.no_grad():
+            z = self.prior(n, generator, condition=condition, settings=settings)
+            return self.decode(z, settings=settings)
+
+    def decode(self, z: Tensor, *, settings: Latents | Denoised | None = None) -> Tensor:
+        """As `Flow.decode`; with `denoise` moved to the mean of what the images are noisy images
+        of, t + σ²·∇ ln p(t) (Tweedie's formula), σ that of the noise in training. The step itself
+        counts as constant in z.
 
         Raises UserError for `denoise` of a model that was trained without noise.
         """
         if not (isinstance(settings, Denoised) and settings.denoise):
-            return super().sample(n, condition=condition, generator=generator, settings=settings)
+            return super().decode(z)
         if not isinstance(self.dequantization, Gaussian):
             raise UserError("--denoise: this model was trained without --noise: leave it out")
-        with torch.no_grad():
-            z = self.prior(n, generator, condition=condition, settings=settings)
-            y = z[:, self.latent :] if self.conditioning.size else None
-            t = self.flow.inverse(z[:, : self.latent], y)
+        y = z[:, self.latent :] if self.conditioning.size else None
+        t = self.flow.inverse(z[:, : self.latent], y)
         # what inference mode made has no gradient, a copy outside of it does
         with torch.inference_mode(False), torch.enable_grad():
-            noisy = t.clone().requires_grad_()
-            given = None if y is None else y.clone()
+            noisy = t.detach().clone().requires_grad_()
+            given = None if y is None else y.detach().clone()
             (score,) = torch.autograd.grad(self.log_density(noisy, given).sum(), noisy)
         return self.image(t + self.dequantization.deviation**2 * score)
 

@@ -112,7 +112,7 @@ class CausalFlow(Bijection):
     def forward(self, x: Tensor, context: Context = None) -> tuple[Tensor, Tensor]:
         if self.backwards:
             x = x.flip(1)
-        first = self.start.expand(len(x), 1, -1)
+        first = self.start.expand(x.shape[0], 1, -1)
         before = torch.cat([first.to(x.dtype), self.into(x[:, :-1]).to(x.dtype)], 1)
         z, terms = self.function.forward(x, self._given(before, slice(None), context))
         return z.flip(1) if self.backwards else z, terms.flatten(1).sum(1)
@@ -121,7 +121,7 @@ class CausalFlow(Bijection):
         if self.backwards:
             z = z.flip(1)
         cache, drawn = Cache(), []
-        before = self.start.expand(len(z), 1, -1)
+        before = self.start.expand(z.shape[0], 1, -1)
         for t in range(z.shape[1]):
             at = slice(t, t + 1)
             patch = self.function.inverse(z[:, at], self._given(before, at, context, cache))

@@ -350,7 +350,8 @@ class GAN(Model):
         generator = self.generator
         if isinstance(generator, WithReference):
             generator = generator.alone()
-        return {"decode": Function("decode", generator, example_codes(self), "images", (generator,))}
+        decode = Function("decode", generator, example_codes(self), "images", (generator,))
+        return {"decode": decode}
 
     @torch.no_grad()
     def sample(

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from genarium.contract import Batch, Judgement, Spec, Step
+from genarium.contract import Batch, Judgement, Settings, Spec, Step
+from genarium.contract.exports import ROWS, Function
 from genarium.errors import UserError
 from genarium.models.gan.arguments import (
     Beta1,
@@ -129,6 +130,14 @@ class TextToImage(GAN):
 
     def judgements(self, batch: Batch) -> dict[str, Judgement]:
         return super().judgements(one_caption(batch))
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`decode`, and `text`: rows of UTF-8 bytes [B,T], zeros behind, as embeddings."""
+        captions = self.conditioning
+        assert isinstance(captions, Captions)
+        rows = {"captions": torch.zeros(ROWS, self.spec.caption_bytes)}
+        text = Function("text", captions.encoded, rows, "embeddings", (captions,))
+        return {**super().exports(settings), "text": text}
 
 
 def encoder_of(name: EncoderName, weights: str, size: int) -> TextEncoder | FrozenEncoder:

@@ -22,7 +22,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genarium.contract import Batch, Judgement, Model, Optim, Phase, Spec, Step
+from genarium.contract import Batch, Judgement, Model, Optim, Phase, Settings, Spec, Step
+from genarium.contract.exports import Function, example_images
 from genarium.models.gan.arguments import Beta1, LearningRate
 from genarium.models.gan.composition import adam
 from genarium.models.gan.gan import ADAM, frozen
@@ -157,6 +158,31 @@ class Pix2Pix(Model):
         draw = random_numbers(len(images), generator, device) if noisy else None
         result: Tensor = self.generator(values.signed(images.to(device)), draw)
         return result.float()
+
+    def exports(self, settings: Settings | None = None) -> dict[str, Function]:
+        """`translate`. A graph draws nothing, so dropout is that of one draw, the same for all."""
+        way = self.directions[0]
+        device, kept = device_of(self.generator), list[Tensor]()
+        drawn = random_numbers(1, torch.Generator().manual_seed(0), device)
+        images = example_images(self, way[0])
+
+        def first(*shape: int) -> Tensor:
+            kept.append(drawn(*shape))
+            return kept[-1]
+
+        noisy = self.dropout and self.test_dropout
+        signed = self.spec.values_of(way[0]).signed
+        with torch.no_grad():
+            self.generator(signed(images.to(device)), first if noisy else None)
+
+        def translate(images: Tensor) -> Tensor:
+            masks = iter(kept)
+            result: Tensor = self.generator(
+                signed(images), (lambda *shape: next(masks)) if noisy else None
+            )
+            return result.float()
+
+        return {"translate": Function("translate", translate, {"images": images}, "images")}
 
 
 @recipe(

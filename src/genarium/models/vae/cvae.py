@@ -1,7 +1,7 @@
 """Conditional VAE: p(x|z,y) and q(z|x,y), the code free of what y already says.
 
 Sohn, Lee & Yan 2015, Learning Structured Output Representation using Deep Conditional Generative
-Models. The prior of the code is N(0, I) whatever y is, so a code keeps its meaning (a handwriting,
+Models. The prior of the code is the same whatever y is, so a code keeps its meaning (a handwriting,
 say) when the label is changed.
 """
 

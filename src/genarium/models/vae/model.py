@@ -336,15 +336,17 @@ class VAE(Model):
         return self.decode(self.encode(images, condition))
 
     def exports(self, settings: Settings | None = None) -> dict[str, Function]:
-        """`decode`, and `encode` and `reconstruct`, which take the condition [B,S] as an input."""
-        if not self.conditioning.size:
-            return usual(self, settings)
-        given = {"images": example_images(self), "condition": torch.zeros(ROWS, self.conditioning.size)}
+        """`decode`, `encode` and `reconstruct`; of a conditional model these two take the condition
+        [B,S] as an input."""
+        given = {"images": example_images(self)}
+        if self.conditioning.size:
+            given["condition"] = torch.zeros(ROWS, self.conditioning.size)
 
-        def encode(images: Tensor, y: Tensor) -> Tensor:
-            return torch.cat([self.infer(self.spec.values.signed(images), y).mean, y], 1)
+        def encode(images: Tensor, y: Tensor | None = None) -> Tensor:
+            mean = self.infer(self.spec.values.signed(images), y).mean
+            return mean if y is None else torch.cat([mean, y], 1)
 
-        def reconstruct(images: Tensor, y: Tensor) -> Tensor:
+        def reconstruct(images: Tensor, y: Tensor | None = None) -> Tensor:
             return self.decode(encode(images, y))
 
         return {

@@ -1,4 +1,6 @@
-"""The prior of a VAE's code: its mean and deviation where they are learned, and how it is drawn."""
+"""The prior of a VAE's code: its mean and deviation where they are learned, and how it is drawn.
+
+`mixture.py` has the one of several Gaussians."""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from genarium.recipes import NonNegativeFloat
 class Prior(Settings):
     """How a VAE samples.
 
-    temperature: of a VAE: factor of the prior's deviation, z ~ N(0, T²·I); below 1 codes lie
-        nearer the middle.
+    temperature: of a VAE: factor of the deviation of the prior, or of each component of a mixture;
+        below 1 codes lie nearer the middle.
     """
 
     temperature: NonNegativeFloat = 1.0

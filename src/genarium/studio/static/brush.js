@@ -11,7 +11,7 @@ export function brush({ height, width, colour = false, paper = '#000000', erase 
   canvas.style.setProperty('--ratio', `${width} / ${height}`);
   const pen = canvas.getContext('2d', { willReadFrequently: true });
   const size = el('input', { type: 'range', min: 1, max: 12, value: erase ? 6 : 3, 'aria-label': 'Width of the brush' });
-  const ink = el('input', { type: 'color', value: paper === '#000000' ? '#ffffff' : '#000000', 'aria-label': 'Colour of the brush' });
+  const ink = el('input.ink', { type: 'color', value: paper === '#000000' ? '#ffffff' : '#000000', 'aria-label': 'Colour of the brush' });
   let ground = paper;
   let under = null;
   let down = null;

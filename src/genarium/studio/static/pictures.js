@@ -45,10 +45,15 @@ export function pictures(root, app) {
     el('h2', {}, 'Draw'), pad.root, drop,
     el('div.row', {}, el('span', {}, 'Test image'), number,
       el('button', { type: 'button', onclick: () => choose(`test:${Math.max(0, Math.floor(Number(number.value) || 0))}`) }, 'Take')),
-    el('h2', {}, 'As the model sees it'), el('figure.big', {}, seen, name), note,
-    el('div.row', {},
-      el('button.small', { type: 'button', onclick: () => seen.width && copyOf([seen]).toBlob((blob) => download(blob, 'drawing.png')) }, 'Save it'),
-      model.can.walk === true ? el('button.small', { type: 'button', onclick: () => walkFrom() }, 'Walk from it') : null));
+    note);
+  const own = el('section.card', { 'aria-label': 'As the model sees it' }, el('h2', {}, 'As the model sees it'),
+    el('figure.big', {}, seen, name), el('div.row', {},
+      el('button.small', { type: 'button', onclick: save }, 'Save it'),
+      model.can.walk === true ? el('button.small', { type: 'button', onclick: walkFrom }, 'Walk from it') : null));
+
+  function save() {
+    if (state.get().picture) copyOf([seen]).toBlob((blob) => download(blob, 'drawing.png'));
+  }
 
   function walkFrom() {
     const { picture: ref } = state.get();
@@ -102,10 +107,7 @@ export function pictures(root, app) {
   function card({ tool, title, view, auto = true, button = '', more = () => ({}), shown, extra = null }) {
     const why = model.can[tool];
     const place = el('section.card', { 'aria-label': title });
-    if (why !== true) {
-      place.append(el('h2', {}, title), el('p.soft', {}, `${why}.`));
-      return { place, picture() {}, clear() {} };
-    }
+    if (why !== true) return { why, picture() {}, clear() {} };
     const channel = new Channel(view);
     const inside = el('div', { role: 'status' }, el('p.soft', {}, 'no picture yet'));
     const go = () => {
@@ -154,7 +156,9 @@ export function pictures(root, app) {
   all.push(card({ tool: 'nearest', title: 'Nearest training image', view: 'beside', auto: false, button: 'Look for it',
     shown: (made) => captioned(made.pictures[0], 'the nearest training image', `distance ${made.distance.toFixed(3)} (real images to the nearest other: ${made.typical.toFixed(3)})`) }));
   const possible = all.filter((each) => each.go);
-  cards.append(...possible.map((each) => each.place), ...all.filter((each) => !each.go).map((each) => each.place));
+  const missing = [...new Set(all.filter((each) => !each.go).map((each) => each.why))];
+  cards.append(own, ...possible.map((each) => each.place));
+  if (missing.length) cards.append(el('p.soft.missing', {}, `Not here: ${missing.join('; ')}.`));
 
   function directions() {
     const made = el('select', { 'aria-label': 'Direction', onchange: () => { way = made.value; state.change({ direction: way }, true); look(); } },
@@ -165,7 +169,7 @@ export function pictures(root, app) {
 
   /** Erase a part with a brush; the model draws it anew. */
   function completion() {
-    if (model.can.complete !== true) return card({ tool: 'complete', title: 'Completion' });
+    if (model.can.complete !== true) return card({ tool: 'complete' });
     const erase = brush({ height, width, erase: true, label: 'Erase here', ended: () => made.go() });
     const made = card({ tool: 'complete', title: 'Completion', view: 'complete', auto: false, button: 'Complete',
       extra: el('div', {}, el('p.soft', {}, 'Erase a part with the brush; the model draws it anew, four times.'), erase.root,

@@ -38,6 +38,9 @@ export function code(root, view) {
       el('button.small', { type: 'button', onclick: () => { state.change({ set: null }); } }, 'Reset all')),
     note, list, pager);
 
+  const named = (reference) => (reference.includes(':') ? reference : `sample ${reference}`);
+  const count = (n) => (n === 1 ? '1 number' : `${n} numbers`);
+
   // ------------------------------------------------------------------ order
 
   function ordered() {
@@ -138,9 +141,9 @@ export function code(root, view) {
           if (window.studio.latency.length > 5000) window.studio.latency.splice(0, 2500);
         });
       }
-      big.setAttribute('aria-label', `sample ${ref}${Object.keys(set).length ? ', moved' : ''}`);
+      big.setAttribute('aria-label', `${named(ref)}${Object.keys(set).length ? ', moved' : ''}`);
       caption.textContent = Object.keys(set).length
-        ? `sample ${ref}, ${Object.keys(set).length} numbers moved` : `sample ${ref}`;
+        ? `${named(ref)}, ${count(Object.keys(set).length)} moved` : named(ref);
       if (shown !== ref || !Object.keys(set).length) {
         positions = made.positions.map((p, d) => (d in set ? positions[d] ?? p : p));
       }
