@@ -407,9 +407,10 @@ NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",
     "data show",
-    "diagnose",
+    "export",  # a graph is recorded on the CPU, wherever the model is
     "environment",
     "models",
+    "push",
     "show",
     "study report",
     "study serve",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genarium.api.encode import encode
     from genarium.api.environment import environment
     from genarium.api.evaluate import evaluate
+    from genarium.api.export import export
     from genarium.api.finetune import finetune
     from genarium.api.interpolate import interpolate
     from genarium.api.invert import invert
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from genarium.api.map import map
     from genarium.api.nearest import nearest
     from genarium.api.probe import probe
+    from genarium.api.push import push
     from genarium.api.reconstruct import reconstruct
     from genarium.api.report_study import report_study
     from genarium.api.resume import resume
@@ -97,7 +99,9 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "create_study",
     "serve_study",
     "report_study",
+    "export",
     "serve_studio",
+    "push",
     "list_models",
     "environment",
     "demo",

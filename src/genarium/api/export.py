@@ -1,34 +1,61 @@
-"""A trained model for those who have no Python: as a page of the browser."""
+"""A trained model for those who have no Python: as a page of the browser, as an ONNX file."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from genarium.api._results import Result, of_run
-from genarium.api._types import AcceptChanges, Device, Named, Place, Run, Step
+from genarium.api._types import AcceptChanges, Named, Place, Run, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
 
 if TYPE_CHECKING:
-    pass
+    from genarium.runs.trained import Trained
+
+FunctionName = Literal["decode", "encode", "reconstruct", "translate", "denoise", "log_prob"]
 
 
 @dataclass(repr=False)
 class Exported(Result):
-    """What was written. files: their paths. facts of each stand in `to_dict`."""
+    """What was written. page, onnx: the facts of each file, None where there is none."""
 
     run: str
-    files: list[Path]
-    about: dict[str, Any]
-    lines: list[str]
+    page: dict[str, Any] | None = None
+    onnx: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"run": self.run, "files": [str(path) for path in self.files], **self.about}
+        facts = {"run": self.run, "page": self.page, "onnx": self.onnx}
+        return {name: value for name, value in facts.items() if value is not None}
 
     def text(self) -> str:
-        return "\n".join(self.lines)
+        lines = []
+        if self.page is not None:
+            precision = "half" if self.page["half"] else "single"
+            lines.append(
+                "{file}: {kilobytes:,.0f} kB, {functions}; {million:,.1f} million multiplications "
+                "a picture; {precision} precision is within {difference:.2f} of 255 grey levels "
+                "of PyTorch".format(
+                    kilobytes=self.page["bytes"] / 1000,
+                    million=self.page["products"] / 1e6,
+                    precision=precision,
+                    **{**self.page, "functions": " and ".join(self.page["functions"])},
+                )
+            )
+            lines.append("open it by a double click")
+        if self.onnx is not None:
+            shapes = ", ".join(f"{n} {x}".replace("'", "") for n, x in self.onnx["inputs"].items())
+            parity = self.onnx["parity"]
+            proof = "not compared, as ONNX Runtime is not installed"
+            if parity is not None:
+                proof = f"within {parity:.1e} of PyTorch"
+            lines.append(
+                f"{self.onnx['file']}: {self.onnx['bytes'] / 1000:,.0f} kB, "
+                f"{self.onnx['function']} of {shapes}; {proof}"
+            )
+        return "\n".join(lines)
 
 
 @verb("about")
@@ -36,33 +63,120 @@ def export(
     run: Run,
     *,
     page: Annotated[Named | None, Flag(metavar="FILE.html", raw=True)] = None,
-    title: str = "",
+    onnx: Annotated[Named | None, Flag(metavar="FILE.onnx", raw=True)] = None,
+    function: FunctionName | None = None,
+    title: str | None = None,
     scores: Annotated[Named | None, Flag(metavar="FILE.json", raw=True)] = None,
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
-    device: Device = "auto",
     **sampler: Any,
 ) -> Exported:
-    """Write a trained model as a page that runs it in any browser.
+    """Write a trained model for people without Python: a page, an ONNX file.
 
-    page: one HTML file that needs no network and no installation.
-    title: heading of the page (default: the run's name).
-    scores: what `genarium evaluate RUN --out FILE.json` wrote, to be shown on the page.
+    page: one HTML file that runs the model in any browser, without a network
+    onnx: one ONNX file; needs the extra onnx
+    function: what the ONNX file computes (default: decode, of a model that translates translate)
+    title: heading of the page (default: the run's name)
+    scores: shown on the page: what `genarium evaluate RUN --out FILE.json` wrote
     """
-    from genarium.exports.page import page as paged
-    from genarium.runs import inputs
+    from genarium.exports import onnx as onnx_files
+    from genarium.exports import page as pages
     from genarium.runs.loading import opened
 
-    if page is None:
-        raise UserError("export: nothing to write: name a file with --page FILE.html")
-    out = inputs.path(page, "--page")
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--page {page}: end it in .html")
-    trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
-    made = paged(trained, title=title)
+    html, file = _place("--page", page, ".html"), _place("--onnx", onnx, ".onnx")
+    if html is None and file is None:
+        raise UserError("nothing to write: name a file with --page FILE.html or --onnx FILE.onnx")
+    if html is None:
+        for flag, value in {"--title": title, "--scores": scores}.items():
+            if value is not None:
+                raise UserError(f"{flag} {value}: it is of the page: add --page FILE.html")
+    if file is None and function is not None:
+        raise UserError(f"--function {function}: it is of the ONNX file: add --onnx FILE.onnx")
+    if file is not None:
+        onnx_files.expect_exporter()
+    shown = None if scores is None else _read(scores)
+    trained = _on_cpu(
+        opened(run, step, "cpu", data=data, accept_changes=accept_changes, settings=sampler)
+    )
+    result = Exported(str(trained.path))
+    # both are made before either is written
+    made = None if html is None else pages.page(trained, title=title or "", scores=shown)
+    graph = None if file is None else onnx_files.onnx_file(trained, function)
+    if html is not None and made is not None:
+        content = made.html.encode()
+        _write(html, content, "--page")
+        result.page = {
+            "file": str(html),
+            "bytes": len(content),
+            "functions": list(made.functions),
+            "products": made.products,
+            "half": made.half,
+            "difference": made.difference,
+            "sliders": made.sliders,
+            "dead": made.dead,
+        }
+    if file is not None and graph is not None:
+        _write(file, graph.content, "--onnx")
+        result.onnx = {
+            "file": str(file),
+            "bytes": len(graph.content),
+            "function": graph.function,
+            "inputs": graph.inputs,
+            "output": graph.output,
+            "parity": graph.parity,
+        }
+    return of_run(result, trained)
+
+
+def _write(path: Path, content: bytes, flag: str) -> None:
     from genarium.drawing.files import write
 
-    write(out, made.html.encode())
-    facts = {"difference": made.difference}
-    return of_run(Exported(str(trained.path), [out], facts, [f"{out}"]), trained)
+    try:
+        write(path, content)
+    except UserError as error:
+        raise UserError(str(error).replace("--out", flag)) from error
+
+
+def _on_cpu(trained: Trained) -> Trained:
+    """The run with its model on the CPU, where it is recorded; the given one stays where it is."""
+    if trained.device.type == "cpu":
+        return trained
+    result = copy.copy(trained)
+    result.model = copy.deepcopy(trained.model).to("cpu")
+    return result
+
+
+def _place(flag: str, value: Any, ending: str) -> Path | None:
+    """A file to write, checked before anything is computed."""
+    from genarium.runs import inputs
+
+    if value is None:
+        return None
+    path = inputs.path(value, flag)
+    if path.suffix.lower() != ending:
+        raise UserError(f"{flag} {value}: end it in {ending}")
+    if path.is_dir():
+        raise UserError(f"{flag} {value}: that is a folder: name a file")
+    return path
+
+
+def _read(file: Any) -> dict[str, Any]:
+    import json
+
+    from genarium.runs import inputs
+
+    path = inputs.path(file, "--scores")
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(f"--scores {file}: {reason}: name a file of scores") from None
+    except ValueError:
+        result = None
+    if not isinstance(result, dict):
+        raise UserError(
+            f"--scores {file}: not JSON of scores: name what `genarium evaluate RUN --out "
+            "FILE.json` wrote"
+        )
+    return result

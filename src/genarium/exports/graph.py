@@ -89,8 +89,8 @@ class Graph:
         return len(self.sizes) - 1
 
     def constant(self, values: Any, exact: bool = False) -> int:
-        """A buffer that holds these values."""
-        array = np.ascontiguousarray(values, dtype=np.float32).reshape(-1)
+        """A buffer that holds these values, as they are now."""
+        array = np.array(values, dtype=np.float32).reshape(-1)
         number = self.buffer(array.size)
         self.constants[number] = array
         if exact:

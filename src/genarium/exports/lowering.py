@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from genarium.exports.graph import View
-from genarium.exports.record import Recorder, Unwritable
+from genarium.exports.recorder import Recorder, Unwritable
 
 Lowering = Callable[..., Any]
 LOWERINGS: dict[str, Lowering] = {}

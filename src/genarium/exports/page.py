@@ -28,6 +28,7 @@ from genarium.exports.interpret import interpret
 from genarium.exports.prior import PagePrior, prior_of
 from genarium.exports.program import program
 from genarium.exports.record import Unwritable, record
+from genarium.runs.loading import of_images
 from genarium.runs.trained import Trained
 
 MOST_PRODUCTS = 3_000_000_000
@@ -58,7 +59,7 @@ class Page:
 
 def page(trained: Trained, *, title: str = "", scores: Mapping[str, Any] | None = None) -> Page:
     """The page of a run. UserError for a model whose pictures no page can draw in a moment."""
-    every = functions(trained.model, trained.settings)
+    every = functions(of_images(trained).model, trained.settings)
     name = "decode" if "decode" in every else "translate"
     if name not in every:
         raise UserError(
@@ -194,6 +195,18 @@ def _references(
             x[:1].expand(count, *x.shape[1:]) for n, x in function.inputs.items() if n != "images"
         ]
         back = function.call(stored.to(trained.device), *more).cpu()
+        rows = zip(stored, back)
+        given = dict(
+            zip((n for n in function.inputs if n != "images"), (x[0].numpy() for x in more))
+        )
+        for picture, wanted in rows:
+            made_code = interpret(graphs["encode"], {"images": picture.to(torch.float32), **given})
+            off = float(np.abs(made_code - wanted.numpy()).max())
+            if not off <= 1e-2 * max(1.0, float(wanted.abs().max())):
+                raise UserError(
+                    f"--page: {trained.path}: codes of the page would differ by {off:.2g}: leave "
+                    "--page out"
+                )
         written["back"] = _packed(back.numpy(), "<f4")
         written["stored"] = _packed(stored.to(torch.float32).numpy(), "<f4")
     return _References(written, worst[True], worst[False])
@@ -236,8 +249,8 @@ def _about(
     if translates:
         source, target = trained.model.directions[0].split("2")
     values = spec.values_of(source)
-    counts = data.get("counts", {})
     info = data.get("info", {})
+    counts = info.get("counts") or {}
     facts = {
         "Model": f"{trained.label}, a {trained.recipe.name}",
         "Trained on": _data(data, counts),
@@ -254,6 +267,7 @@ def _about(
         "title": title or trained.name,
         "run": trained.name,
         "recipe": trained.recipe.name,
+        "settings": {} if trained.settings is None else trained.settings.changed(),
         "summary": trained.recipe.doc.splitlines()[0],
         "taxonomy": list(trained.taxonomy),
         "facts": [[name, value] for name, value in facts.items() if value],
@@ -309,11 +323,11 @@ def _static(name: str) -> str:
 
 def _document(about: Mapping[str, Any], weights: bytes) -> str:
     # within a script nothing may look like its end
-    told = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    words = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     parts = {
         "TITLE": _escaped(str(about["title"])),
         "STYLE": _static("page.css"),
-        "ABOUT": told,
+        "ABOUT": words,
         "WASM": base64.b64encode(wasm.module()).decode(),
         "ENGINE": script(),
         "WEIGHTS": base64.b64encode(weights).decode(),

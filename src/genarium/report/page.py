@@ -9,6 +9,7 @@ from genarium.drawing.markup import Markup, join, tag
 from genarium.report import sections
 from genarium.report.copying_section import findings
 from genarium.report.likelihoods import likelihood_table
+from genarium.report.notes_section import notes
 from genarium.report.records import ModelReport
 from genarium.report.tables import score_table
 
@@ -22,6 +23,7 @@ SECTIONS = (
     ("translations", "Translations", sections.translations),
     ("interpolations", "Interpolations", sections.interpolations),
     ("learning", "Learning curves", sections.learning),
+    ("notes", "What the trainings noted", notes),
     ("cost", "Cost", sections.cost),
     ("meaning", "What the numbers mean", sections.meaning),
     ("settings", "Settings", sections.origin),
