@@ -40,7 +40,7 @@ class Effects:
         self._found: dict[int, float] = {}
         self._thread: threading.Thread | None = None
         self._asked = False
-        self._seconds = math.inf  # the fastest one took: the first are slower, a busy machine is too
+        self._seconds = math.inf  # that the fastest took: the first is slower than the rest
         self.problem = ""
 
     def start(self, *, whatever: bool = False) -> None:
