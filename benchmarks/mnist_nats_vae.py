@@ -136,7 +136,7 @@ def run(args: Any) -> None:
     if args.after:
         if args.model != "iwae":
             raise UserError("--after is for iwae, which starts from the VAE in --out")
-        last = genarium.load(vae_of(args)).history()[-1]
+        last = [row for row in genarium.load(vae_of(args)).history() if "losses" in row][-1]
         before = {"epochs": last["epoch"], "seconds": last["seconds"]}
         name += "-after"
     args.out.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def run(args: Any) -> None:
     start = time.monotonic()
     elbo = trained.score(images).double()
     nats = torch.tensor(score(trained, images, args.k, args.out / f"{name}.nats.json"))
-    last = trained.history()[-1]
+    last = [row for row in trained.history() if "losses" in row][-1]
     result = {
         "model": args.model,
         "samples": args.samples if args.model == "iwae" else 1,

@@ -408,9 +408,9 @@ NOTHING_TO_COMPUTE = {
     "data prepare",
     "data show",
     "export",  # a graph is recorded on the CPU, wherever the model is
-    "diagnose",
     "environment",
     "models",
+    "push",
     "show",
     "study report",
     "study serve",

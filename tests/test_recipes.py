@@ -147,6 +147,7 @@ ALL = {
     "keep": 9,
     "keep_best": True,
     "patience": 8,
+    "monitor": False,
     "tensorboard": True,
 }
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from genarium.api.map import map
     from genarium.api.nearest import nearest
     from genarium.api.probe import probe
+    from genarium.api.push import push
     from genarium.api.reconstruct import reconstruct
     from genarium.api.report_study import report_study
     from genarium.api.resume import resume
@@ -100,6 +101,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "report_study",
     "export",
     "serve_studio",
+    "push",
     "list_models",
     "environment",
     "demo",

@@ -49,6 +49,7 @@ GROUPS = {
     "measures": "measure",
     "data": "data",
     "people": "people",
+    "share": "share",
     "about": "about",
 }
 """Where a verb stands in the help."""

@@ -47,12 +47,13 @@ COMMANDS = {
     "invert": "invert vae test:0 --steps 1 --restarts 1 --out OUT.png",
     "evaluate": "evaluate vae -n 4 --metrics fid",
     "compare": "compare vae -n 4 --out OUT.html",
+    "diagnose": "diagnose vae -n 64 --out OUT.json",
     "show": "show vae --out OUT.png",
     "study create": "study create vae -n 2 --show 1 --practice 0 --checks 1 --out OUT",
 }
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
-    *("demo", "diagnose", "environment", "study serve", "study report", "studio"),
+    *("demo", "environment", "push", "study serve", "study report", "studio"),
     "export",  # but of a model without a prior: tests/export
 }
 

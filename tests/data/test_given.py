@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 from genarium.data import DataOptions, from_arrays
 from genarium.errors import UserError
 
-from .test_files import alike, some
+from .written import alike, some
 
 TYPES = ["uint8", "uint16", "float32"]
 

@@ -14,7 +14,7 @@ from genarium.data.api import collect
 from genarium.data.stream import stream
 from genarium.errors import UserError
 
-from .test_files import alike, error_of, every, some, write_nifti, write_tiff
+from .written import alike, error_of, every, some, write_nifti, write_tiff
 
 
 def pgm(values, top, plain=False) -> bytes:

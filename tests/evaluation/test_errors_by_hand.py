@@ -17,7 +17,8 @@ from genarium.evaluation.images import Stored
 from genarium.evaluation.metrics.disentanglement import mutual_information, mutual_information_gaps
 from genarium.evaluation.metrics.frechet import frechet_distance, frechet_influence, statistics
 from genarium.evaluation.metrics.inception_score import inception_score
-from genarium.evaluation.scores.model import reconstruction, spread_of
+from genarium.evaluation.scores.heldout import spread_of
+from genarium.evaluation.scores.model import reconstruction
 from genarium.evaluation.scores.registry import standard_error
 from genarium.evaluation.scores.translation import _distance
 from genarium.report.families import meaning

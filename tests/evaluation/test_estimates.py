@@ -13,7 +13,7 @@ import genarium
 from genarium.contract import Estimate, Model, capabilities, likelihood_of
 from genarium.errors import UserError
 from genarium.evaluation.images import Stored
-from genarium.evaluation.scores.model import ESTIMATED, likelihood
+from genarium.evaluation.scores.likelihood import ESTIMATED, likelihood
 from genarium.evaluation.scores.score import Score, differences
 from genarium.runs.trained import Trained
 from tests.conftest import short_runs

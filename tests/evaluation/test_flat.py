@@ -71,6 +71,7 @@ def peak_of(count: int) -> tuple[int, list[object]]:
 
 
 def test_a_verdict_takes_a_few_bytes_of_each_training_image(small: None) -> None:
+    peak_of(100)  # for what is imported on the way
     (few, _), (many, found) = peak_of(FEW), peak_of(MANY)
     assert (many - few) / (MANY - FEW) < EACH
     assert found[0]["detected"]  # type: ignore[index]

@@ -14,7 +14,8 @@ from genarium.evaluation.metrics.disentanglement import (
     mutual_information,
     mutual_information_gaps,
 )
-from genarium.evaluation.scores.model import ACTIVE, latents, likelihood
+from genarium.evaluation.scores.likelihood import likelihood
+from genarium.evaluation.scores.model import ACTIVE, latents
 
 CONTEXT = {"batch": 4, "seed": 0, "heldout": {"split": "test", "count": 10, "sha256": "0"}}
 

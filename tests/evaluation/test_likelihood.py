@@ -13,7 +13,7 @@ from PIL import Image
 from genarium.contract import Spec
 from genarium.evaluation.images import Stored
 from genarium.evaluation.metrics.likelihood import auroc
-from genarium.evaluation.scores.model import likelihood
+from genarium.evaluation.scores.likelihood import likelihood
 from genarium.evaluation.scores.png import png_bytes
 from genarium.models.autoregressive.pixelcnn import pixelcnn
 

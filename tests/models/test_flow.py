@@ -13,7 +13,7 @@ from genarium.contract import Attribute, Batch, Model, Noise, Spec, to_uint8
 from genarium.drawing.images import as_uint8
 from genarium.errors import UserError
 from genarium.evaluation.images import Stored
-from genarium.evaluation.scores.model import likelihood
+from genarium.evaluation.scores.likelihood import likelihood
 from genarium.latent import interpolate
 from genarium.models.flow.bijections import Bijection, Chain, Flatten, Scale
 from genarium.models.flow.couplings import CouplingNet

@@ -93,6 +93,14 @@ def test_patience_ends_a_run(tmp_path: Path, patience: int, end: int) -> None:
     assert checkpoints.load(tmp_path / "checkpoints").step == end
 
 
+@pytest.mark.parametrize("log_every", [1000, 4, 3])
+def test_a_run_that_patience_ends_tells_of_all_its_steps(tmp_path: Path, log_every: int) -> None:
+    made = trainer(tmp_path, patience=3, log_every=log_every)
+    made.fit()
+    rows = [row["step"] for row in log.read(tmp_path / "metrics.jsonl") if "losses" in row]
+    assert rows == [*range(log_every, 10, log_every), 10]
+
+
 def test_a_run_that_goes_on_waits_on(tmp_path: Path) -> None:
     """Stopped between two scores or at one: the best and the waiting are the same."""
     whole = trainer(tmp_path / "whole", patience=3)

@@ -3,6 +3,7 @@
     python tools/campaigns/memory.py                          # 100,000 pictures, 8 GiB: an hour
     python tools/campaigns/memory.py --images 10000 --gib 1   # minutes
     python tools/campaigns/memory.py --only array             # files or array
+    python tools/campaigns/memory.py --side 32 --verbs train evaluate    # of what the cache holds
 
 Two sets are made in a temporary folder (--folder): pictures of 64 pixels in class folders, and one
 .npy of 12 bits in 16, [N,1,128,128], written a block at a time. Each is prepared, trained on for a
@@ -33,11 +34,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-PICTURE, ARRAY = 64, 128  # sides
+PICTURE, ARRAY = 64, 128  # sides; the networks see 32
 TOP = 4096
 BLOCK = 1 << 24  # bytes that are written together
 PERIOD = 0.05  # seconds
 MEBI = 1 << 20
+VERBS = ("prepare", "train", "evaluate")
 
 
 class Peak(NamedTuple):
@@ -61,16 +63,16 @@ def pictures(folder: Path, count: int) -> None:
         Image.fromarray(image.astype(np.uint8)).save(home / f"{number}.png", compress_level=1)
 
 
-def array(path: Path, size: int) -> int:
+def array(path: Path, size: int, side: int = ARRAY) -> int:
     """A .npy of about `size` bytes; gives the number of its images."""
-    each = 2 * ARRAY * ARRAY
+    each = 2 * side * side
     count = size // each
     draw = np.random.default_rng(1)
-    ramp = np.linspace(0, 1, ARRAY * ARRAY, dtype=np.float32).reshape(ARRAY, ARRAY)
+    ramp = np.linspace(0, 1, side * side, dtype=np.float32).reshape(side, side)
     with path.open("wb") as out:
         np.lib.format.write_array_header_1_0(
             out,
-            {"descr": "<u2", "fortran_order": False, "shape": (count, 1, ARRAY, ARRAY)},
+            {"descr": "<u2", "fortran_order": False, "shape": (count, 1, side, side)},
         )
         step = BLOCK // each
         for start in range(0, count, step):
@@ -127,7 +129,9 @@ def verbs(source: str, out: str) -> dict[str, list[str]]:
     }
 
 
-def run(kind: str, count: int, size: int, home: Path) -> tuple[int, dict[str, Peak]]:
+def run(
+    kind: str, count: int, size: int, home: Path, side: int, wanted: list[str]
+) -> tuple[int, dict[str, Peak]]:
     """Make one set, measure the verbs on it, remove it; (images, peaks)."""
     folder = Path(tempfile.mkdtemp(dir=home))
     try:
@@ -135,10 +139,12 @@ def run(kind: str, count: int, size: int, home: Path) -> tuple[int, dict[str, Pe
             pictures(folder / "set", count)
             source = "set"
         else:
-            count = array(folder / "set.npy", size)
+            count = array(folder / "set.npy", size, side)
             source = "set.npy"
         return count, {
-            name: measured(command, folder) for name, command in verbs(source, "run").items()
+            name: measured(command, folder)
+            for name, command in verbs(source, "run").items()
+            if name in wanted
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -151,6 +157,8 @@ def main() -> int:
     parser.add_argument("--gib", type=float, default=8.0)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--only", choices=("files", "array"))
+    parser.add_argument("--side", type=int, default=ARRAY, help="of the array's images")
+    parser.add_argument("--verbs", nargs="+", choices=VERBS, default=VERBS, metavar="VERB")
     parser.add_argument("--allowed", type=float, default=2500, help="bytes an image")
     parser.add_argument("--slack", type=float, default=60, help="MiB")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.25, 1.0], help="of the size")
@@ -161,7 +169,9 @@ def main() -> int:
         results = []
         for share in asked.shares:
             size = int(asked.gib * share * (1 << 30))
-            count, peaks = run(kind, int(asked.images * share), size, asked.folder)
+            count, peaks = run(
+                kind, int(asked.images * share), size, asked.folder, asked.side, asked.verbs
+            )
             results.append((count, peaks))
             of = f", {size / (1 << 30):.2g} GiB" if kind == "array" else ""
             for name, peak in peaks.items():

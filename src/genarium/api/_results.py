@@ -154,8 +154,15 @@ def _endings(suffixes: tuple[str, ...]) -> str:
 
 def of_run(result: Any, run: Trained) -> Any:
     """`result`, whose place is the folder of `run`, and whose images are of its kind."""
-    result.home, result.spec = run.path, run.spec
+    result.home, result.spec = run.folder.home, run.spec
     return result
+
+
+def home_of(run: str | os.PathLike[str]) -> Path:
+    """Where results of a run go unasked: its folder, or for one of the Hub a folder of its name."""
+    from genarium.hub import address
+
+    return address.home(run) or Path(run)
 
 
 def aligned(entries: dict[str, Any], indent: str = "") -> str:

@@ -45,8 +45,14 @@ if TYPE_CHECKING:
     Group: TypeAlias = str | Tensor | Codes
     Extractor: TypeAlias = str | os.PathLike[str] | extractor.Extractor
 else:
-    Run = Annotated[Any, Flag(metavar="RUN", raw=True), Help("a run folder")]
-    Runs = Annotated[Any, Flag(metavar="RUN", raw=True, repeat=True), Help("run folders")]
+    Run = Annotated[
+        Any, Flag(metavar="RUN", raw=True), Help("a run folder, or hf://OWNER/NAME@COMMIT")
+    ]
+    Runs = Annotated[
+        Any,
+        Flag(metavar="RUN", raw=True, repeat=True),
+        Help("run folders, or hf://OWNER/NAME@COMMIT"),
+    ]
     Named = Annotated[Any, Flag(raw=True)]
     RecipeName = Annotated[Any, Flag(metavar="RECIPE", raw=True)]
     Source = Annotated[Any, Flag("--data", "DATA", raw=True)]

@@ -28,7 +28,7 @@ def is_a_run(path: str | os.PathLike[str], **_: object) -> None:
     from genarium.runs import inputs
     from genarium.runs.folder import RunFolder
 
-    RunFolder.open(inputs.path(path, "resume: path"))
+    RunFolder.to_resume(inputs.path(path, "resume: path"))
 
 
 @verb("training", settings=settings_of, processes=is_a_run)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genarium.api._results import home_of
 from genarium.cli import processes
 from genarium.errors import UserError
 from genarium.signatures import Field, choices
@@ -101,7 +102,7 @@ def run(verb: Verb, args: Any) -> int:
         place, name = args.out, verb.result.NAME
         is_folder = bool(name) and not Path(name).suffix
         if place is None and (how.get("overwrite") or is_folder):
-            place = Path(args.run) / name  # a folder of pictures may hold something
+            place = home_of(args.run) / name  # a folder of pictures may hold something
         if place is None and how.get("form"):
             raise UserError(f"--form {how['form']}: say where it goes with --out")
         if place is not None:

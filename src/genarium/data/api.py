@@ -66,6 +66,8 @@ def finished(
     collection = ranges.applied(collection, options, source)
     if options.binarize and ranges.hashed(collection):
         kind = f"{collection.dtype}, {collection.info['values']['range']}"
+        if collection.dtype == "uint16":
+            kind += ": read them as 8 bits with --range 8-bit"
         raise UserError(
             f"--binarize {options.binarize}: of images of 8 bits on 0 to 255; these are {kind}"
         )

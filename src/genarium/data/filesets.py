@@ -287,8 +287,10 @@ def _shape(
     """(C, H, W) and, in words, who chose them."""
     sizes = Counter((fact.height, fact.width) for fact in facts)
     (height, width), chosen = chosen_size(sizes, options)
+    grey_under = len(set(options.colour)) == 1
+    grey = all(fact.grey and (grey_under or not fact.alpha) for fact in facts)
     if options.channels:
-        check_channels(common.channels or 3, options.channels)
+        check_channels(common.channels or (1 if grey else 3), options.channels)
         return (options.channels, height, width), {
             "size_is": chosen,
             "channels_are": "as asked for",
@@ -298,8 +300,6 @@ def _shape(
             "size_is": chosen,
             "channels_are": "those of the files",
         }
-    grey_under = len(set(options.colour)) == 1
-    grey = all(fact.grey and (grey_under or not fact.alpha) for fact in facts)
     why = "all images are grey" if grey else "some images have colour"
     return (1 if grey else 3, height, width), {"size_is": chosen, "channels_are": why}
 

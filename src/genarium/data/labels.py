@@ -90,8 +90,11 @@ def attach(collection: Collection, options: DataOptions, label: str) -> Collecti
             f"{where}: the images of {label} have no files' names: put the labels into the file, "
             "or name an array of them with labels=FILE.npy"
         )
+    path = Path(options.labels).expanduser()
+    if not path.exists():
+        raise UserError(f"{where}: does not exist: name a .csv, .tsv or .parquet file")
     try:
-        table = read(Path(options.labels).expanduser())
+        table = read(path)
         return joined(collection, table, options.label_column, where)
     except Bad as reason:
         raise UserError(f"{where}: {reason}") from None

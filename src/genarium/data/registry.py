@@ -21,10 +21,12 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from genarium.data.addresses import address, exists
 from genarium.data.collection import Collection
+from genarium.data.decode import SUFFIXES
 from genarium.data.names import shown
 from genarium.data.options import DataOptions
 from genarium.errors import UserError
@@ -83,7 +85,8 @@ class Source:
                 key, equals, value = self.positional, "=", key
             if key not in known or not equals:
                 close = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {close[0]}=...?" if close else f"it takes {known or 'none'}"
+                every = f"it takes {', '.join(known)}" if known else "it takes none"
+                hint = f"did you mean {close[0]}=...?" if close else every
                 raise UserError(f"data source {self.name}: unknown argument {item!r}: {hint}")
             try:
                 values[key] = hints[key](value)
@@ -162,6 +165,11 @@ def find(text: str) -> Source:
             return candidate
     names = [s.name for s in known.values() if s.matches is None]
     if exists(text):
+        if Path(text).suffix.lower() in SUFFIXES:
+            raise UserError(
+                f"--data {shown(text)}: one picture, and data are many: name its folder, "
+                f"{shown(str(Path(text).resolve().parent))}, or look at it with genarium show"
+            )
         raise UserError(
             f"--data {shown(text)}: not a folder of images, a .zip or .tar of one, nor a file of "
             "arrays (.npy, .npz, .h5, .zarr, .tif, .dcm, .nii, .parquet)"

@@ -60,10 +60,11 @@ def images_of(made: Content, options: DataOptions) -> Tensor:
     return torch.from_numpy(_fitted(images, options))
 
 
-def image_of(path: Path, options: DataOptions) -> Tensor:
-    """The (first) image of a file as `options` say, [C,H,W] as it is stored. Raises `Bad`."""
+def image_of(path: Path, options: DataOptions) -> tuple[Tensor, Facts]:
+    """The (first) image of a file as `options` say, [C,H,W] as it is stored, and what a user should
+    know of it. Raises `Bad`."""
     made = content(read_bytes(path), path.name, Reading(options.eight_bit))
-    return images_of(made, options)[0]
+    return images_of(made, options)[0], Facts(note=made.note)
 
 
 def _fitted(images: np.ndarray, options: DataOptions) -> np.ndarray:
@@ -152,14 +153,20 @@ class Folder:
 class Array:
     """The images of a file of arrays (.npy, .npz, HDF5, zarr, a TIFF stack, DICOM, NIfTI).
 
-    Of an .npz it is the array `images`, or the only one that fits. They are read from the file as
-    they are needed, also where it is compressed. Raises UserError for what cannot be read.
+    Of an .npz it is the array `images`, or the only one that fits; asked: what is said of the file
+    behind its path. They are read from the file as they are needed, also where it is compressed.
+    Raises UserError for what cannot be read.
     """
 
-    def __init__(self, path: Path, options: DataOptions, rows: Tensor | None = None):
-        self.path, self.options, self.rows = path, options, rows
+    def __init__(
+        self,
+        path: Path,
+        options: DataOptions,
+        rows: Tensor | None = None,
+        asked: Asked = Asked(),  # noqa: B008 -- it cannot change
+    ):
+        self.path, self.options, self.rows, self.asked = path, options, rows, asked
         self.warnings: list[str] = []
-        self.asked = Asked()
         with self._opened() as reader:
             self.shape = reader.shape
 
@@ -167,7 +174,8 @@ class Array:
         return self.shape[0] if self.rows is None else len(self.rows)
 
     def take(self, rows: Tensor) -> Array:
-        return Array(self.path, self.options, rows if self.rows is None else self.rows[rows])
+        rows = rows if self.rows is None else self.rows[rows]
+        return Array(self.path, self.options, rows, self.asked)
 
     def batches(self, batch: int) -> Iterator[Tensor]:
         with self._opened() as reader, self._said():
@@ -192,7 +200,7 @@ class Array:
                 # four axes of which two may be the channels: an .npz as `genarium sample` writes it
                 if self.path.suffix.lower() != ".npz" or not unclear.colours:
                     raise
-                context = opened(self.path, Asked(layout="NCHW"))
+                context = opened(self.path, self.asked._replace(layout="NCHW"))
                 reader = context.__enter__()
         try:
             yield reader

@@ -24,13 +24,12 @@ from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.extractors import by_name as features
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin, thinned
+from genarium.evaluation.scores.heldout import Progress, batches
+from genarium.evaluation.scores.likelihood import likelihood
 from genarium.evaluation.scores.measured import Measured, Metric, class_counts, score_all, suited
 from genarium.evaluation.scores.model import (
-    Progress,
-    batches,
     clustering,
     latents,
-    likelihood,
     parameters,
     reconstruction,
     sample_into,

@@ -30,8 +30,8 @@ from genarium.evaluation.extractors.shipped import PICTURES
 from genarium.evaluation.images import Images, Stored, as_images, shape_of
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
+from genarium.evaluation.scores.heldout import Progress
 from genarium.evaluation.scores.measured import Metric
-from genarium.evaluation.scores.model import Progress
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Scores
 

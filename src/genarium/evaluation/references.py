@@ -29,8 +29,8 @@ from genarium.evaluation.draws import Draws
 from genarium.evaluation.evaluate import evaluate_images, evaluation_mode
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Drawn, Stored, thinned
+from genarium.evaluation.scores.heldout import Progress
 from genarium.evaluation.scores.measured import Metric
-from genarium.evaluation.scores.model import Progress
 from genarium.evaluation.scores.score import Score, Scores, Undefined, student
 
 if TYPE_CHECKING:

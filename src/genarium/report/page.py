@@ -8,18 +8,22 @@ from importlib.resources import files
 from genarium.drawing.markup import Markup, join, tag
 from genarium.report import sections
 from genarium.report.copying_section import findings
+from genarium.report.likelihoods import likelihood_table
+from genarium.report.notes_section import notes
 from genarium.report.records import ModelReport
 from genarium.report.tables import score_table
 
 SECTIONS = (
     ("samples", "Samples", sections.samples),
     ("scores", "Scores", score_table),
+    ("likelihoods", "Likelihoods", likelihood_table),
     ("findings", "Copying, repeats, missing classes", findings),
     ("nearest", "Nearest training images", sections.nearest),
     ("reconstructions", "Reconstructions", sections.reconstructions),
     ("translations", "Translations", sections.translations),
     ("interpolations", "Interpolations", sections.interpolations),
     ("learning", "Learning curves", sections.learning),
+    ("notes", "What the trainings noted", notes),
     ("cost", "Cost", sections.cost),
     ("meaning", "What the numbers mean", sections.meaning),
     ("settings", "Settings", sections.origin),

@@ -104,7 +104,7 @@ def go_on(
 
     Raises UserError for a budget that is used already and for other settings.
     """
-    folder = RunFolder.open(inputs.path(path, "resume: path"))
+    folder = RunFolder.to_resume(inputs.path(path, "resume: path"))
     stored = folder.config(accept_changes)
     recipe = recipes.get(stored.recipe)
     before = current(stored, recipe)

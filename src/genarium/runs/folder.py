@@ -28,6 +28,7 @@ from typing import IO, Any
 from genarium import extras, recipes
 from genarium.data.options import FORMER
 from genarium.errors import RunError, UserError, unwritable
+from genarium.hub import address
 from genarium.runs.configuration import Config, read_yaml, write_yaml
 from genarium.training import files
 
@@ -40,15 +41,26 @@ TEMPORARY = re.compile(r"\.writable|\..*\.tmp")
 
 
 class RunFolder:
-    """The paths and descriptions of one run."""
+    """The paths and descriptions of one run. shared: its address, of a run of the Hub."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, shared: address.Address | None = None):
+        self.path, self.shared = path, shared
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         self.metrics = path / "metrics.jsonl"
         self._lock: IO[str] | None = None
         self._made = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return self.shared.name if self.shared else self.path.resolve().name
+
+    @property
+    def home(self) -> Path:
+        """Where results go unasked: the folder itself; of a run of the Hub a folder of its name in
+        the working folder, for the Hub's cache is not ours to write into."""
+        return Path(self.shared.name) if self.shared else self.path
 
     # ------------------------------------------------------------------ making one
 
@@ -110,7 +122,13 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """An existing run folder. Raises UserError when it is none."""
+        """An existing run folder, or that of a run of the Hub. Raises UserError when it is none."""
+        shared = address.of(path)
+        if shared is not None:
+            from genarium.hub.fetch import fetch
+
+            shared, place = fetch(shared)
+            return cls(place, shared)
         folder = Path(path)
         if folder.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin"):
             raise UserError(f"{folder}: pickled weights are never opened: name a run folder")
@@ -119,6 +137,17 @@ class RunFolder:
         if not (folder / "run.json").is_file():
             raise UserError(f"{folder} is not a run folder: it has no run.json")
         return cls(folder)
+
+    @classmethod
+    def to_resume(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """An existing run folder of a training. Raises UserError when it is none."""
+        shared = address.of(path)
+        if shared is not None:
+            raise UserError(
+                f"{shared}: a run of the Hub has no optimizer state, so training cannot go on: "
+                "start a new one with `genarium train`"
+            )
+        return cls.open(path)
 
     def describe(
         self, config: Config, data: Mapping[str, Any], taxonomy: tuple[str, ...], paper: str
@@ -139,7 +168,7 @@ class RunFolder:
             with self._writing("repeat the command"):
                 write_yaml(self.path / "config.yaml", config)
                 files.write(self.path / "README.md", self._readme(config, about))
-                text = json.dumps({**about, "sha256": _digest(about)}, indent=1)
+                text = json.dumps({**about, "sha256": digest(about)}, indent=1)
                 files.write(self.path / "run.json", text)
                 files.sync(self.path.parent)
         except RunError:
@@ -222,7 +251,7 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
         if not isinstance(record, dict):
             raise UserError(f"{file} is no description of a run: restore it")
         said = record.pop("sha256", None)  # runs of older versions have none
-        if said is not None and said != _digest(record):
+        if said is not None and said != digest(record):
             raise UserError(
                 f"{file} is not as the run wrote it (its SHA-256 does not match): restore it, or "
                 'accept it as it is by removing its entry "sha256"'
@@ -284,7 +313,7 @@ def _next(stem: str) -> Path:
     raise AssertionError
 
 
-def _digest(about: Mapping[str, Any]) -> str:
+def digest(about: Mapping[str, Any]) -> str:
     """SHA-256 of what a run.json says, however it is laid out."""
     text = json.dumps(about, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -5,6 +5,7 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from genarium.data import DataOptions
+from genarium.data import DataOptions, depths
 from genarium.data import load as load_data
 from genarium.data.choice import fair
 from genarium.data.decode import SUFFIXES, Bad, strict
-from genarium.data.files.opening import format_of
+from genarium.data.files.opening import format_of, opened
+from genarium.data.files.reader import Asked
 from genarium.data.layout import arrange
 from genarium.data.names import shown
 from genarium.data.registry import find
@@ -28,6 +30,9 @@ from genarium.errors import UserError
 
 if TYPE_CHECKING:
     from genarium.data import Dataset, Split
+
+
+log = logging.getLogger("genarium.data")
 
 
 class Picked(NamedTuple):
@@ -165,19 +170,20 @@ def of_dataset(dataset: Dataset, splits: Sequence[str] = SPLITS, prefix: str = "
     return Listed(names, each, known, dataset.spec.classes)
 
 
-def of_path(where: str, path: Path, read_as: DataOptions) -> Listed:
-    """The images of a file, a folder, an archive or an .npz array, read as `read_as` says.
+def of_path(where: str, path: Path, read_as: DataOptions, said: str = "") -> Listed:
+    """The images of a file, a folder, an archive or a file of arrays, read as `read_as` says.
 
-    where: for errors. Raises UserError for what holds none.
+    where: for errors. said: what stands behind the path's colon, as `--data` takes it. A TIFF of
+    several pages is a file of arrays, whose pages are images. Raises UserError for what holds none.
     """
-    if format_of(path) is not None and not path.name.lower().endswith(tuple(SUFFIXES)):
-        images = torch.cat(list(Array(path, read_as).batches(256)))
+    asked = _asked(where, path, said)
+    if asked is not None:
+        images = torch.cat(list(Array(path, read_as, asked=asked).batches(256)))
         names = [f"{shown(str(path))}:{row}" for row in range(len(images))]
         return Listed(names, lambda rows: images[rows])
-    if path.is_file() and is_archive(str(path)):
-        result = of_dataset(
-            load_data(str(path), read_as, progress=False), prefix=f"{shown(str(path))}/"
-        )
+    if said or (path.is_file() and is_archive(str(path))):
+        text = f"{path}:{said}" if said else str(path)
+        result = of_dataset(load_data(text, read_as, progress=False), prefix=f"{shown(str(path))}/")
         order = sorted(range(len(result)), key=result.names.__getitem__)
         labels = None if result.labels is None else result.labels[order]
         names = [result.names[row] for row in order]
@@ -198,6 +204,28 @@ def of_path(where: str, path: Path, read_as: DataOptions) -> Listed:
     )
 
 
+def _asked(where: str, path: Path, said: str) -> Asked | None:
+    """What is asked of a file of arrays; None for other files, and where it has labels."""
+    if format_of(path) is None:
+        if said and not path.is_dir() and not is_archive(str(path)):
+            raise UserError(f"{where}: of a picture nothing can be said behind a colon")
+        return None
+    if said:
+        asked = Asked(**find(f"{path}:{said}").arguments(said))
+        return None if asked.labels else asked
+    picture = path.name.lower().endswith(tuple(SUFFIXES))
+    return Asked() if not picture or _has_pages(path) else None
+
+
+def _has_pages(path: Path) -> bool:
+    """Whether a TIFF holds several images of one kind: not a photograph with a small one of it."""
+    try:
+        with opened(path, Asked()) as reader:
+            return len(reader) > 1
+    except Bad:  # the reader of pictures says why, or reads it
+        return False
+
+
 def is_archive(text: str) -> bool:
     """Whether a name is that of an archive of images."""
     try:
@@ -207,11 +235,15 @@ def is_archive(text: str) -> bool:
 
 
 def _decoded(files: list[Path], read_as: DataOptions) -> list[Tensor]:
-    results = []
+    results, facts = [], []
     with strict():
         for file in files:
             try:
-                results.append(image_of(file, read_as))
+                image, known = image_of(file, read_as)
             except Bad as bad:
                 raise UserError(f"{shown(str(file))}: {bad}: leave the file out") from None
+            results.append(image)
+            facts.append((str(file), known))
+    for words in depths.said(facts):
+        log.warning("%s", words)
     return results

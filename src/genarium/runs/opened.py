@@ -49,7 +49,7 @@ class OpenedRun(Summary):
     ):
         self.folder = folder
         self.path = folder.path
-        self.name = folder.path.resolve().name
+        self.name = folder.name
         stored = folder.config()
         self.recipe: Recipe = recipes.get(stored.recipe)
         self._config = current(stored, self.recipe)

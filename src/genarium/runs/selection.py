@@ -1,7 +1,8 @@
 """Images by name, read as a run's own data were: the one place where names become pixels.
 
 test, test:3,17, test:0-7   the test split of the run's data
-PATH                        an image, a folder or an archive of them, an .npz array
+PATH                        an image, a folder or an archive of them, a file of arrays; what is
+                            said behind a colon is as in `--data`
 NAME                        a data set: its test split
 
 test:3,17 and a file are a choice; of a set of many (test, a folder, an archive, an array, a data
@@ -17,7 +18,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from genarium.data import DataOptions, Dataset, list_sources
 from genarium.data import load as load_data
+from genarium.data.addresses import address
 from genarium.data.choice import fair_rows
 from genarium.errors import UserError
 from genarium.runs import inputs
@@ -78,9 +79,10 @@ def _listed(trained: Trained, where: str, text: str, from_dir: str | None, domai
         images = split.domain(domain)
         names = [f"test:{row}" for row in rows]
         return Listed(names, lambda some: images[[rows[i] for i in some]], chosen=True)
-    path = Path(text).expanduser()
-    if _exists(path) and not is_source(text):  # the name of a data set wins, as in training
-        return of_path(where, path, options(trained, domain=domain))
+    place = address(text)
+    name = kind.strip() if place is None or place.rest else text
+    if place is not None and not is_source(name):  # the name of a data set wins, as in training
+        return of_path(where, place.path, options(trained, domain=domain), place.rest)
     if is_source(kind.strip()):
         result = dataset_for(trained, text, from_dir=from_dir)
         return of_split(result.test, kind.strip(), domain, result.spec.classes)
@@ -204,19 +206,10 @@ def is_test(text: str) -> bool:
 
 def is_loose(text: str) -> bool:
     """Whether a name means some images without splits: test:NUMBERS, one image, an .npz array."""
-    path = Path(text).expanduser()
-    return is_test(text) or (_is_file(path) and not is_archive(text))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long, a NUL
-        return False
-
-
-def _is_file(path: Path) -> bool:
-    return _exists(path) and path.is_file()
+    place = address(text)
+    return is_test(text) or (
+        place is not None and place.path.is_file() and not is_archive(str(place.path))
+    )
 
 
 def is_source(name: str) -> bool:

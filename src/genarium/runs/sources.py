@@ -25,6 +25,7 @@ from genarium.data.stream import stream
 from genarium.errors import UserError
 from genarium.evaluation.draws import Draws, conditions_for
 from genarium.evaluation.images import Drawn, Images, Seen, Stored
+from genarium.hub import address
 from genarium.runs import inputs
 from genarium.runs.trained import Trained
 
@@ -42,9 +43,9 @@ class Named(NamedTuple):
 
 
 def is_run(source: object) -> TypeGuard[Trained | str | os.PathLike[str]]:
-    """Whether it is a run, or a path that leads to one."""
+    """Whether it is a run, or a path or a name of the Hub that leads to one."""
     if isinstance(source, str | os.PathLike):
-        return exists(Path(source) / "run.json")
+        return address.of(source) is not None or exists(Path(source) / "run.json")
     return isinstance(source, Trained)
 
 

@@ -37,7 +37,8 @@ from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Stored, thin
 from genarium.evaluation.metrics.frechet import frechet_distance_of_features
 from genarium.evaluation.plan import draws_of
-from genarium.evaluation.scores.model import likelihood, reconstruction
+from genarium.evaluation.scores.likelihood import likelihood
+from genarium.evaluation.scores.model import reconstruction
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Undefined
 from genarium.evaluation.scores.translation import translations

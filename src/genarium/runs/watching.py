@@ -58,15 +58,17 @@ def monitor_of(model: Model, dataset: Dataset, seed: int) -> Monitor:
 
 
 class Copies:
-    """The test for copies, of a model in evaluation mode. samples: looked at."""
+    """The test for copies, of a model in evaluation mode. samples: looked at. pool: training images
+    that they are compared with at most."""
 
     def __init__(
         self,
         dataset: Dataset,
         sample: Callable[[Model, int], torch.Tensor],
         samples: int = COPIES,
+        pool: int = POOL,
     ):
-        self.dataset, self.sample, self.samples = dataset, sample, samples
+        self.dataset, self.sample, self.samples, self.pool = dataset, sample, samples, pool
 
     @cached_property
     def _originals(self) -> Originals | None:
@@ -74,8 +76,8 @@ class Copies:
         train, held = self.dataset.train, self.dataset.validation
         try:
             return Originals(
-                thin(Stored(train.images, values=values), POOL),
-                thin(Stored(held.images, values=values), POOL),
+                thin(Stored(train.images, values=values), self.pool),
+                thin(Stored(held.images, values=values), self.pool),
             )
         except Undefined:
             return None

@@ -3,7 +3,8 @@
     checkpoints/00000500/
         model.safetensors      weights and buffers
         ema.safetensors        averaged weights, if the run keeps them
-        optim.safetensors      optimizer state, keys "phase/parameter/slot"
+        optim.safetensors      optimizer state, keys "phase/parameter/slot"; not in a run that was
+                               shared: its weights can be used, not trained on
         state.json             step, seconds, rollbacks: what the trainer needs to go on
         MANIFEST.json          SHA-256 of each file above
 
@@ -36,8 +37,9 @@ from genarium.training.files import sync
 
 TEMPORARY = ".tmp-"
 OLD = ".old-"
-ALWAYS = {"model.safetensors", "optim.safetensors", "state.json"}
-FILES = {*ALWAYS, "ema.safetensors"}
+ALWAYS = {"model.safetensors", "state.json"}
+TO_TRAIN = "optim.safetensors"
+FILES = {*ALWAYS, TO_TRAIN, "ema.safetensors"}
 READINGS = 5  # times that a folder is read which another process changes meanwhile
 
 
@@ -122,13 +124,8 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, also: int | None = Non
             sync(folder.parent)
         sweep(folder)
         temporary.mkdir()
-        save_file(_plain(checkpoint.model), temporary / "model.safetensors")
-        if checkpoint.ema is not None:
-            save_file(_plain(checkpoint.ema), temporary / "ema.safetensors")
-        save_file(_plain(checkpoint.optim), temporary / "optim.safetensors")
-        (temporary / "state.json").write_text(json.dumps(checkpoint.state, indent=1))
-        sums = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
-        (temporary / "MANIFEST.json").write_text(json.dumps(sums, indent=1))
+        tensors = {"model": checkpoint.model, "ema": checkpoint.ema, "optim": checkpoint.optim}
+        _write(temporary, tensors, checkpoint.state)
         for path in temporary.iterdir():
             sync(path)
         sync(temporary)
@@ -150,6 +147,29 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, also: int | None = Non
     kept_steps = [step for step in there if step <= checkpoint.step][-keep:]
     for step in there.keys() - {*kept_steps, also}:
         _remove(there[step])
+    return target
+
+
+def _write(
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor] | None], state: Mapping[str, Any]
+) -> None:
+    """The files of a checkpoint, and the sums of all."""
+    for name, values in tensors.items():
+        if values is not None:
+            save_file(_plain(values), folder / f"{name}.safetensors")
+    (folder / "state.json").write_text(json.dumps(state, indent=1))
+    sums = {p.name: _sha256(p) for p in sorted(folder.iterdir())}
+    (folder / "MANIFEST.json").write_text(json.dumps(sums, indent=1))
+
+
+def save_weights(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write the weights that are used (averaged ones where the run keeps them) as the only
+    checkpoint of a new folder: `load` of weights alone reads it, a training does not go on there.
+    """
+    target = folder / f"{checkpoint.step:08d}"
+    target.mkdir(parents=True)
+    state = {k: v for k, v in checkpoint.state.items() if k != "best"}  # of other checkpoints too
+    _write(target, {"model": checkpoint.ema or checkpoint.model}, state)
     return target
 
 
@@ -229,6 +249,11 @@ def load(folder: Path, step: int | None = None, *, weights_only: bool = False) -
         raise UserError(f"--step {step}: checkpoint {path}: {what} (there are: {known})")
     for path, what in wrong.items():
         warnings.warn(f"checkpoint {path} left out: {what}", stacklevel=2)
+    if chosen is not None and not weights_only and TO_TRAIN not in _manifest(there[chosen.step]):
+        raise UserError(
+            f"{folder.parent} holds weights without optimizer state, as they are shared: training "
+            "cannot go on from them"
+        )
     if chosen is None:
         what = "no whole checkpoint: remove it, then" if wrong else "no checkpoint yet:"
         raise UserError(f"{folder} holds {what} `genarium resume {folder.parent}` starts at step 0")
@@ -259,12 +284,13 @@ def _first_whole(
 
 
 def _content(step: int, path: Path, weights_only: bool) -> Checkpoint:
-    ema = "ema.safetensors" in _manifest(path)
+    known = _manifest(path)
+    to_train = not weights_only and TO_TRAIN in known
     return Checkpoint(
         step=step,
         model=read_tensors(path / "model.safetensors"),
-        ema=read_tensors(path / "ema.safetensors") if ema else None,
-        optim={} if weights_only else read_tensors(path / "optim.safetensors"),
+        ema=read_tensors(path / "ema.safetensors") if "ema.safetensors" in known else None,
+        optim=read_tensors(path / TO_TRAIN) if to_train else {},
         state=json.loads((path / "state.json").read_text(encoding="utf-8")),
     )
 

@@ -209,15 +209,20 @@ class Trainer:
     def _after_step(self) -> None:
         options = self.options
         row = self._row() if self.step % options.log_every == 0 or self._done() else None
-        if row is not None:
-            self.log.write(row)
-        rate = self.meter.rate(self.step, self.seconds)
-        if row is not None:
-            self.meter.start(self.step, self.seconds)
-        self.progress.update(self.step, self.budget.used(self.step, self.seconds), rate, row)
+        self._tell(row)
         if self.step % options.checkpoint_every == 0:
             self._keep(scored=True)
+            if row is None and self.best.over:  # known only now that this step is the last
+                self._tell(self._row())
         self.intervals.after_step()
+
+    def _tell(self, row: dict[str, Any] | None) -> None:
+        """Write a row of the log, where there is one, and show how far the run is."""
+        rate = self.meter.rate(self.step, self.seconds)
+        if row is not None:
+            self.log.write(row)
+            self.meter.start(self.step, self.seconds)
+        self.progress.update(self.step, self.budget.used(self.step, self.seconds), rate, row)
 
     def _row(self) -> dict[str, Any]:
         rates = {player.phase.name: player.rate for player in self.players}

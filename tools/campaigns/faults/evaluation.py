@@ -10,6 +10,7 @@ DISTANCES = (
     BY_HAND,
     "tests/evaluation/test_distances.py",
 )
+FLAT = "tests/evaluation/test_flat.py"
 COPYING = (
     "tests/evaluation/test_verdict_of_copying.py",
     "tests/evaluation/test_copying.py",
@@ -292,7 +293,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/diagnostics/lookalikes.py",
-        COPYING,
+        (COPYING, FLAT),
         (
             "align: window",
             "c_norm = (squares - total.square() / area).clamp(min=0).sqrt()",
@@ -307,9 +308,27 @@ FAULTS = (
         ),
         (
             "lookalikes: own",
-            "likeness.scatter_(1, left_out, -torch.inf)",
-            "likeness.scatter_(1, left_out, torch.inf)",
+            "likeness[inside, there[inside]] = -torch.inf",
+            "likeness[inside, there[inside]] = torch.inf",
             "an image is its own look-alike",
+        ),
+        (
+            "lookalikes: own of the first piece only",
+            "there = own[rows] - start",
+            "there = own[rows]",
+            "in further pieces another image is left out",
+        ),
+        (
+            "lookalikes: places in a piece",
+            "index = torch.cat([self.index[rows], found.indices + start], dim=1)",
+            "index = torch.cat([self.index[rows], found.indices], dim=1)",
+            "what a further piece proposes is taken for an image of the first",
+        ),
+        (
+            "lookalikes: kept from the first search on",
+            "if self._again and size <= MEMORY:",
+            "if size <= MEMORY << 20:",
+            "memory grows with the training images",
         ),
     ),
     *of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from faults.fault import of
 
 FILES = "tests/data/test_files.py"
+MEDICAL = "tests/data/test_medical.py"
 WIDE = "tests/data/test_wide.py"
 LABELS = "tests/data/test_labels.py"
 
@@ -33,7 +34,7 @@ FAULTS = (
     ),
     *of(
         "data/files/medical.py",
-        FILES,
+        MEDICAL,
         (
             "DICOM: intercept forgotten",
             "scaled = pixels.astype(np.float64) * slope + intercept",

@@ -65,7 +65,8 @@ def common_to(
         first = [n for n, fact in zip(names, facts, strict=True) if fact.dtype == "uint8"]
         warnings.append(
             f"{kinds['uint8']} files of 8 bits ({', '.join(map(shown, first[:FEW]))}) beside "
-            f"{kinds['uint16']} of 16: their values times {WIDEN}"
+            f"{kinds['uint16']} of 16: their values times {WIDEN} (--range 8-bit reads all as "
+            "8 bits, which --fit pad --background and --binarize need)"
         )
     dtype = next(iter(kinds)) if len(kinds) == 1 else "uint16"
     channels = _channels(facts, where, options)

@@ -1,24 +1,19 @@
-"""Scores that need the model itself: speed, likelihood, reconstruction, size.
+"""Scores that need the model itself: speed, reconstruction, latents, groups, size.
 
 Shapes: N images · C channels · H, W height and width
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genarium.contract import (
     Clusters,
-    EstimatesElbo,
-    EstimatesLogProb,
-    HasElbo,
-    HasLevels,
-    HasLogProb,
     HasPosterior,
     HasPriorRatio,
     Reconstructs,
@@ -26,17 +21,17 @@ from genarium.contract import (
     to_uint8,
 )
 from genarium.evaluation.draws import Draws
-from genarium.evaluation.images import Images, Stored, thin
-from genarium.evaluation.metrics.likelihood import bits_per_dim
-from genarium.evaluation.scores.measured import Measured
-from genarium.evaluation.scores.png import png_bytes
-from genarium.evaluation.scores.score import (
-    Score,
-    Undefined,
-    sampled_with,
-    standard_error,
-    student,
+from genarium.evaluation.images import Stored
+from genarium.evaluation.scores.heldout import (
+    Progress,
+    basis_of,
+    device_of,
+    held,
+    mean_over,
+    stored,
 )
+from genarium.evaluation.scores.measured import Measured
+from genarium.evaluation.scores.score import Score, Undefined, sampled_with
 
 ACTIVE = 0.01
 """Least variance of a posterior mean over the images at which a latent counts as active."""
@@ -44,15 +39,6 @@ COLLAPSED = 0.01
 """Least KL, nats an image, at which a latent does not count as collapsed to the prior."""
 DRAWS = 16
 """Codes an image from which the KL to a prior without a closed form is estimated."""
-
-ESTIMATED = 64
-"""Held-out images whose likelihood is estimated, at most: each costs hundreds of evaluations."""
-
-PNG_IMAGES = 500
-"""Held-out images (at least, if there are as many) that are written as PNG for comparison."""
-
-Progress = Callable[[str, int, int], None]
-"""Called as (what is being done, images done, images in all)."""
 
 
 def sample_into(
@@ -94,127 +80,6 @@ def sample_into(
     )
 
 
-def likelihood(
-    model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
-) -> list[Score]:
-    """Bits per dimension: exact where the model has a likelihood, a bound where it has an ELBO, an
-    estimate where it can estimate one."""
-    if not isinstance(model, HasLogProb | HasElbo):
-        return _estimated(model, heldout, context, report)
-    exact = isinstance(model, HasLogProb)
-    k = 1 if exact else int(getattr(model, "samples", 1))
-    name, kind = ("bits/dim", "exact") if exact else ("bits/dim (upper bound)", "from the ELBO")
-    if k > 1:
-        kind = f"from the importance-weighted bound of {k} samples"
-    elif isinstance(model, EstimatesElbo):
-        kind = f"from the ELBO by {model.estimator}, 1 draw an image"
-    generator = torch.Generator().manual_seed(context["seed"])
-    values, files = [], []
-    for done, part in stored(heldout, context["batch"], device_of(model)):
-        if isinstance(model, HasLogProb):
-            values.append(model.log_prob(part))
-            if done - len(part) < PNG_IMAGES:
-                files.append(_png_bytes(model, part))
-        else:
-            values.append(model.elbo(part, k=k, generator=generator))
-        dims = part[0].numel()
-        report("likelihood", done, len(heldout))
-    nats = -torch.cat([value.double().cpu() for value in values])
-    density = _density(model, nats, name)
-    bits = bits_per_dim(nats, dims)
-    mean = nats.mean().item()
-    return [
-        _mean_over(
-            name,
-            bits,
-            context,
-            better="lower",
-            unit="bits",
-            note=f"{kind}, of {density}; {mean:.2f} nats an image",
-            basis={"density": density, "dims": dims, **_samples(k)},
-        ),
-        *_compressed(model, nats, dims, torch.cat(files or [nats[:0]]), density, context),
-    ]
-
-
-def _density(model: nn.Module, nats: Tensor, name: str) -> str:
-    """What the likelihoods `nats` [N] are of, in words; Undefined where some are not finite."""
-    infinite = int((~torch.isfinite(nats)).sum())
-    if infinite:
-        raise Undefined(f"{name}: not finite for {infinite} of {len(nats)} images")
-    return str(getattr(model, "density", "")) or "a density that the model does not name"
-
-
-def _estimated(
-    model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
-) -> list[Score]:
-    """Bits per dimension from the estimates of a likelihood, of at most `ESTIMATED` images.
-
-    The error is over the images, so that of the estimates' draws, one an image, is in it; that of
-    a solver with a tolerance is not, and the tolerance is said.
-    """
-    if not isinstance(model, EstimatesLogProb):
-        return []
-    some = thin(heldout, ESTIMATED)
-    generator = torch.Generator().manual_seed(context["seed"])
-    values = []
-    for done, part in stored(some, min(context["batch"], ESTIMATED), device_of(model)):
-        values.append(model.estimate_log_prob(part, generator=generator).value.double().cpu())
-        dims = part[0].numel()
-        report("likelihood", done, len(some))
-    nats, name = -torch.cat(values), "bits/dim (estimate)"
-    density = _density(model, nats, name)
-    context = {**context, "heldout": {**context["heldout"], "count": len(some)}}
-    how = f"by {model.estimator}, 1 draw an image"
-    return [
-        _mean_over(
-            name,
-            bits_per_dim(nats, dims),
-            context,
-            better="lower",
-            unit="bits",
-            note=f"{how}, of {density}; {nats.mean().item():.2f} nats an image",
-            basis={"density": density, "dims": dims, "estimated": how},
-        )
-    ]
-
-
-def _png_bytes(model: nn.Module, images: Tensor) -> Tensor:
-    """PNG sizes of what the model's density is of; empty where it does not name its levels."""
-    if not isinstance(model, HasLevels):
-        return torch.zeros(0, dtype=torch.float64)
-    levels = model.quantize(images)
-    if model.levels > 256:  # as files of 16 bits would hold them
-        return png_bytes(levels)
-    return png_bytes((levels * 255 // (model.levels - 1)).to(torch.uint8))
-
-
-def _compressed(
-    model: nn.Module,
-    nats: Tensor,
-    dims: int,
-    files: Tensor,
-    density: str,
-    context: dict[str, Any],
-) -> list[Score]:
-    """The length that a lossless code of the images would have with the model inside."""
-    if not len(files) or not isinstance(model, HasLevels):
-        return []
-    each = nats / (8 * math.log(2))
-    raw = dims * math.log2(model.levels) / 8
-    return [
-        _mean_over(
-            "bytes/image",
-            each,
-            context,
-            better="lower",
-            unit="bytes",
-            note=f"ideal lossless code of {density}; PNG {files.mean().item():.0f}, raw {raw:.0f}",
-            basis={"density": density, "dims": dims},
-        )
-    ]
-
-
 def reconstruction(
     model: nn.Module, heldout: Stored, context: dict[str, Any], report: Progress
 ) -> list[Score]:
@@ -238,7 +103,10 @@ def reconstruction(
     if isinstance(latent, int) and latent >= part[0].numel():  # nothing has to be lost
         basis = {"code": "not smaller than the image"}
         notes.append("from a code not smaller than the image")
-    mse = _mean_over(
+    settings = getattr(model, "settings", None)
+    if settings is not None and "settings" in inspect.signature(model.reconstruct).parameters:
+        notes.append(f"by the model's own sampler ({settings()})")  # not by that of the samples
+    mse = mean_over(
         "reconstruction MSE",
         each,
         context,
@@ -250,7 +118,7 @@ def reconstruction(
     if error == 0:  # without loss: the ratio is infinite
         return [mse]
     psnr = -10 * math.log10(error)
-    note = f"10 log10(1/MSE); {_held(context)}"
+    note = f"10 log10(1/MSE); {held(context)}"
     slope = -10 / math.log(10) / error  # of the PSNR in the error
     spread = None if mse.std is None else abs(slope) * mse.std
     shared = None if mse.shared is None else slope * mse.shared
@@ -285,7 +153,7 @@ def latents(
     each = kl.mean(0)
     active = int((means.var(0, correction=0) > ACTIVE).sum())
     collapsed = int((each < COLLAPSED).sum())
-    size, basis = len(each), _held_basis(context)
+    size, basis = len(each), basis_of(context)
     order = each.sort(descending=True)
     most = ", ".join(f"{d}: {nats:.2f}" for d, nats in zip(order.indices[:5], order.values[:5]))
     ratio = _prior_ratio(model, means, log_variances)
@@ -295,10 +163,10 @@ def latents(
             "active units",
             active,
             unit=f"of {size} latents",
-            note=f"posterior means vary by more than {ACTIVE:g}; {_held(context)}",
+            note=f"posterior means vary by more than {ACTIVE:g}; {held(context)}",
             basis=basis,
         ),
-        _mean_over(
+        mean_over(
             "KL to the prior",
             kl.sum(1) - ratio,
             context,
@@ -311,7 +179,7 @@ def latents(
             better="lower",
             unit="share",
             note=f"{collapsed} of {size} stay at the prior, KL under {COLLAPSED:g} nats; "
-            f"{_held(context)}",
+            f"{held(context)}",
             basis=basis,
         ),
     ]
@@ -353,7 +221,7 @@ def clustering(
         report("cluster", done, len(heldout))
     memberships = torch.cat(results)
     groups = memberships.shape[1]
-    information = _mean_over(
+    information = mean_over(
         "group information",
         group_information(memberships),
         context,
@@ -364,7 +232,7 @@ def clustering(
     )
     if labels is None:
         return [information]
-    error = _mean_over(
+    error = mean_over(
         "cluster error",
         cluster_errors(memberships.argmax(1), labels.cpu()),
         context,
@@ -413,80 +281,3 @@ def parameters(model: nn.Module) -> Score:
     """Size of the model: how many numbers training adjusts."""
     count = sum(p.numel() for p in model.parameters())
     return Score("parameters", count, unit="numbers", note="all networks of the model together")
-
-
-def batches(
-    images: Images, batch: int, device: torch.device | str = "cpu"
-) -> Iterator[tuple[int, Tensor]]:
-    """(images so far, the next `batch` images on `device`), as pictures of 8 bits."""
-    return _counted(images.batches(batch), device)
-
-
-def stored(
-    images: Stored, batch: int, device: torch.device | str = "cpu"
-) -> Iterator[tuple[int, Tensor]]:
-    """As `batches`, of the values that a model takes."""
-    return _counted(images.kept(batch), device)
-
-
-def _counted(parts: Iterator[Tensor], device: torch.device | str) -> Iterator[tuple[int, Tensor]]:
-    done = 0
-    for part in parts:
-        done += len(part)
-        yield done, part.to(device)
-
-
-def _mean_over(
-    name: str,
-    values: Tensor,
-    context: dict[str, Any],
-    *,
-    unit: str,
-    better: Literal["higher", "lower"] | None = None,
-    note: str = "",
-    basis: Mapping[str, str | int] | None = None,
-) -> Score:
-    """The mean of one value [N] an image of the held-out ones, with its standard error."""
-    mean, std = values.mean().item(), standard_error(values)
-    return Score(
-        name,
-        mean,
-        std,
-        interval=student(mean, std, len(values)),
-        better=better,
-        unit=unit,
-        note="; ".join(filter(None, (note, _held(context)))),
-        basis={**(basis or {}), **_held_basis(context)},
-        shared=spread_of(values),
-    )
-
-
-def spread_of(values: Tensor) -> Tensor | None:
-    """What each image adds to the error of the mean of [N] values; see `Score.shared`."""
-    if len(values) < 2:
-        return None
-    values = values.double()
-    return (values - values.mean()) / (len(values) * (len(values) - 1)) ** 0.5
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where a model's weights are; the CPU where it has none."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
-def _samples(k: int) -> dict[str, str | int]:
-    # a bound of more samples is tighter by itself: not to be held against the ELBO
-    return {"importance samples": k} if k > 1 else {}
-
-
-def _held(context: dict[str, Any]) -> str:
-    return f"{context['heldout']['count']:,} {context['heldout']['split']} images"
-
-
-def _held_basis(context: dict[str, Any]) -> dict[str, str | int]:
-    held = context["heldout"]
-    return {
-        "held-out split": held["split"],
-        "held-out images": held["count"],
-        "held-out SHA-256": held["sha256"],
-    }

@@ -25,8 +25,8 @@ from genarium.contract import EIGHT_BIT, Translates, Values
 from genarium.errors import UserError
 from genarium.evaluation.extractors.extractor import Extractor, of_channels
 from genarium.evaluation.images import thinned
+from genarium.evaluation.scores.heldout import Progress, device_of, spread_of
 from genarium.evaluation.scores.measured import Measured, Metric, score_all, suited
-from genarium.evaluation.scores.model import Progress, device_of, spread_of
 from genarium.evaluation.scores.score import Score, Undefined, number, standard_error, student
 
 

@@ -30,12 +30,14 @@ class Reading:
 @dataclass(frozen=True)
 class Course:
     """readings: so far. losses: (step, summed mean losses) of the log, of a model with one player.
-    rollbacks: how often a loss was not finite. ended: whether the budget is used."""
+    rates: the learning rate at each of these. rollbacks: how often a loss was not finite. ended:
+    whether the budget is used."""
 
     readings: Sequence[Reading]
     losses: Sequence[tuple[int, float]] = field(default_factory=tuple)
     rollbacks: int = 0
     ended: bool = False
+    rates: Sequence[float] = field(default_factory=tuple)
 
     @property
     def step(self) -> int:
@@ -62,12 +64,13 @@ class Course:
             [(s, v) for s, v in self.losses if s <= step],
             self.rollbacks,
             self.ended and step >= self.step,
+            self.rates[: sum(s <= step for s, _ in self.losses)],
         )
 
 
 def of_rows(rows: Iterable[Mapping[str, Any]], ended: bool = False) -> Course:
     """The course that a metrics.jsonl holds. Runs of versions without readings have losses only."""
-    readings, losses, rollbacks, before = [], [], 0, -1
+    readings, losses, rates, rollbacks, before = [], [], [], 0, -1
     for row in sorted(rows, key=lambda row: row["step"]):
         event = row.get("event")
         if event == EVENT:
@@ -78,7 +81,13 @@ def of_rows(rows: Iterable[Mapping[str, Any]], ended: bool = False) -> Course:
         elif row.get("losses") and row["step"] > before:
             before = row["step"]
             losses.append((before, total(row["losses"])))
-    return Course(readings, losses, rollbacks, ended)
+            rates.append(rate(row.get("learning_rate", 1.0)))
+    return Course(readings, losses, rollbacks, ended, rates)
+
+
+def rate(known: Mapping[str, float] | float) -> float:
+    """The largest learning rate of a row; logs of older versions have one number."""
+    return max(known.values(), default=0.0) if isinstance(known, Mapping) else float(known)
 
 
 def total(losses: Mapping[str, float]) -> float:

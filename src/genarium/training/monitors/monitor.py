@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -42,8 +42,8 @@ COPYING = 8.0
 
 class Monitor:
     """Watches one training. heldout: images that are not trained on. draw: None for a model that
-    does not sample. copies: None where copies cannot be told. thrift: a factor of `SHARES`; more
-    takes readings more often. clock: seconds of processor time.
+    does not sample. copies: None where copies cannot be told. shares: what each part may cost;
+    with more readings are taken more often. clock: seconds of processor time.
     """
 
     def __init__(
@@ -52,13 +52,14 @@ class Monitor:
         draw: Draw | None = None,
         copies: Copies | None = None,
         *,
-        thrift: float = 1.0,
+        shares: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.process_time,
     ):
         self.heldout, self.draw, self.copies = heldout, draw, copies
-        self.thrift, self.clock = thrift, clock
+        self.shares, self.clock = shares or SHARES, clock
         self.readings: list[Reading] = []
         self.losses: list[tuple[int, float]] = []
+        self.rates: list[float] = []
         self.diagnoses: list[Diagnosis] = []
         self.trained = 0.0  # seconds of the steps
         self.spent = dict.fromkeys(SHARES, 0.0)  # seconds of each part so far
@@ -78,6 +79,7 @@ class Monitor:
         row = trainer.log.last
         if row.get("step") == trainer.step and row.get("losses"):
             self.losses.append((trainer.step, courses.total(row["losses"])))
+            self.rates.append(courses.rate(row["learning_rate"]))
         ends = trainer.budget.used(trainer.step, trainer.seconds) >= 1.0 or trainer.best.over
         at_interval = trainer.step % trainer.options.log_every == 0
         due = self._due(trainer) if at_interval or ends else []
@@ -103,7 +105,8 @@ class Monitor:
             )
             rows = log.read(trainer.log.path) if trainer.log.path is not None else []
             course = courses.of_rows(rows)
-            self.readings, self.losses = [*course.readings], [*course.losses]
+            self.readings = [*course.readings]
+            self.losses, self.rates = [*course.losses], [*course.rates]
             self.diagnoses = said(rows)
             if trainer.step == 1:
                 self._start = [flat(player).norm().item() for player in trainer.players]
@@ -115,6 +118,7 @@ class Monitor:
                     self.since |= row["since"]
         self.readings = [r for r in self.readings if r.step < trainer.step]
         self.losses = [(s, v) for s, v in self.losses if s < trainer.step]
+        self.rates = self.rates[: len(self.losses)]
         self.diagnoses = [each for each in self.diagnoses if each.step < trainer.step]
         self._before, self._mark = [], self.clock()
         self._paused = trainer.intervals.paused_seconds
@@ -127,12 +131,12 @@ class Monitor:
         if cost is None:
             steps = max(1, trainer.step)
             cost = self.costs.get(part, GUESS[part] * self.trained / steps)
-        share = self.thrift * SHARES[part]
+        share = self.shares[part]
         # evenly: what was not spent for long is not spent at once later
         saved = min(
             share * (self.trained - self.since[part]), share * self.trained - self.spent[part]
         )
-        return saved >= cost
+        return self.trained > 0 and saved >= cost
 
     def _due(self, trainer: Trainer) -> list[str]:
         """The parts of the reading of this step."""
@@ -188,7 +192,8 @@ class Monitor:
         probes = self._probes
         assert probes is not None
         result = probes.players(trainer.players, self._before, self._start)
-        if not self.readings and min(trainer.model.spec.shape[1:]) > 2:
+        pictures = min(trainer.model.spec.shape[1:]) > 2
+        if pictures and not any("data/range" in reading.values for reading in self.readings):
             result |= probes.data()
         if trainer.engine.world > 1:  # a forward pass may need the other processes
             return result
@@ -217,7 +222,7 @@ class Monitor:
 
     def course(self, trainer: Trainer, ended: bool = False) -> Course:
         """What the rules go by."""
-        return Course(self.readings, self.losses, trainer.rollbacks, ended)
+        return Course(self.readings, self.losses, trainer.rollbacks, ended, self.rates)
 
     def _tell(self, trainer: Trainer, ended: bool) -> None:
         """Note each diagnosis the first time that it holds."""

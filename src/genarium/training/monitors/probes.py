@@ -132,14 +132,15 @@ class Probes:
             result[name + "rate"] = player.rate
         return result
 
-    def losses(self, step: int) -> Numbers:
-        """loss/train and loss/heldout: the summed loss in evaluation mode, same images and same
-        noise each time; nothing for several players, whose losses do not add up."""
+    def losses(self, step: int, number: int = 0) -> Numbers:
+        """loss/train and loss/heldout: the summed loss in evaluation mode, of the same images and
+        the same noise for the same `number`; nothing for several players, whose losses do not add
+        up."""
         playing = self.alone(step)
         if playing is None:
             return {}
         return {
-            f"loss/{name}": self.loss(fixed.batch(self.engine.device), playing)
+            f"loss/{name}": self.loss(fixed.batch(self.engine.device, number), playing)
             for name, fixed in self.fixed.items()
         }
 
@@ -177,17 +178,17 @@ class Probes:
                 result[start + "images"] = float(len(of["heldout"]))
         return result
 
-    def codes(self) -> Numbers:
+    def codes(self, number: int = 0) -> Numbers:
         """Of a model with a code and a reconstruction: kl, nats of all latents; dead, the share of
         latents that do not follow the image; explained, R² of reconstructions; sharpness, theirs
         over that of the images."""
         model: Any = self.model
-        gaussian = isinstance(model, HasPosterior)
-        plain = isinstance(model, Encodes) and not isinstance(model, Samples)
-        if not (gaussian or plain) or not isinstance(model, Reconstructs):
+        gaussian = isinstance(self.model, HasPosterior)
+        plain = isinstance(self.model, Encodes) and not isinstance(self.model, Samples)
+        if not (gaussian or plain) or not isinstance(self.model, Reconstructs):
             return {}
         fixed = self.fixed.get("heldout", self.fixed["train"])
-        batch = fixed.batch(self.engine.device)
+        batch = fixed.batch(self.engine.device, number)
         condition = batch.labels if model.conditional else None
         result: Numbers = {}
         if gaussian:
@@ -205,8 +206,8 @@ class Probes:
         if sharp:
             result["code/sharpness"] = measures.sharpness(rebuilt) / sharp
         if norms := self._norms:
-            modes = self._in_training(norms, lambda: model.reconstruct(batch.images, condition))
-            result["norm/gap"] = _relative(modes.float(), rebuilt, x)
+            again = self._in_training(norms, lambda: model.reconstruct(batch.images, condition))
+            result["norm/gap"] = _relative(again.float(), rebuilt, x)
         return result
 
     def _in_training(self, norms: list[nn.Module], made: Any) -> Tensor:
@@ -219,7 +220,7 @@ class Probes:
             for norm in norms:
                 norm.eval()
 
-    def norms(self) -> Numbers:
+    def norms(self, number: int = 0) -> Numbers:
         """norm/gap: how far samples lie from those of the same codes with the batch's own
         statistics, over the spread of the latter."""
         model: Any = self.model
@@ -227,7 +228,7 @@ class Probes:
             return {}
         if isinstance(model, HasPosterior):
             return {}  # `codes` has it of reconstructions
-        codes = model.prior(MOST, torch.Generator().manual_seed(0))
+        codes = model.prior(MOST, torch.Generator().manual_seed(number))
         usual = model.decode(codes).float()
         other = self._in_training(self._norms, lambda: model.decode(codes)).float()
         return {"norm/gap": _relative(other, usual, other)}

@@ -18,10 +18,12 @@ from genarium.training.monitors.diagnosis import Diagnosis, of_kind
 from genarium.training.monitors.thresholds import THRESHOLDS
 
 LASTS = 3  # readings in a row in which something must hold
-SETTLED = 4  # readings before anything is said of samples: the first ones are of a net that begins
-FEWEST = 8  # losses, or readings, for a verdict on how a training goes on
+SETTLED = 4  # readings before anything is said: the first ones are of a net that begins
+FEWEST = 6  # losses, or readings, for a verdict on how a training goes on
 SURE = 1.645  # standard errors
 NOTHING = 0.1  # of the data's variety: less is nothing
+BEFORE = 2  # readings that the last ones are compared with
+STILL_FALLS = 0.05  # of what a loss has fallen in all, from some readings to the next ones
 STILL_BETTER = 0.03  # from some readings to the next ones: what gets so much better is not settled
 
 
@@ -60,11 +62,11 @@ def along(course: Course, thresholds: Mapping[str, float] = THRESHOLDS) -> list[
 
 
 IMPLIED_BY = {
-    "over-regularised": {"posterior-collapse"},
+    "posterior-collapse": {"diverging"},
+    "over-regularised": {"posterior-collapse", "diverging"},
     "dead-latents": {"posterior-collapse"},
     "repetition": {"mode-collapse"},
     "schedule-too-short": {"no-progress", "diverging"},
-    "data-scale": {"data-constant"},
 }
 """What need not be said beside another that says more."""
 
@@ -73,15 +75,18 @@ IMPLIED_BY = {
 
 
 def data_constant(course: Course) -> Sign | None:
-    """-log10 of the spread of images, or of the share of them that are not copies of another."""
+    """-log10 of the spread of images over the range of their values, or of the share of them that
+    are not copies of another."""
     spread, distinct = course.last("data/spread", 1), course.last("data/distinct", 1)
-    if not spread:
+    used = course.last("data/range", 1)
+    if not spread or not distinct or not used:
         return None
-    score = -math.log10(max(1e-6, min(spread[0], distinct[0])))
-    text = f"two images differ by {spread[0]:.2g} of the range on average"
+    part = spread[0] / max(used[0], 1e-9)
+    score = -math.log10(max(1e-6, min(part, distinct[0])))
+    text = f"two images differ by {100 * part:.2g} % of the range of their values on average"
     if distinct[0] < 0.5:
-        text += f", and {100 * distinct[0]:.0f} % of them are different"
-    return Sign(score, text, {"spread": spread[0], "distinct": distinct[0]})
+        text += f", and {100 * distinct[0]:.2g} % of them are different"
+    return Sign(score, text, {"spread": part, "distinct": distinct[0]})
 
 
 def data_scale(course: Course) -> Sign | None:
@@ -111,28 +116,43 @@ def diverging(course: Course) -> Sign | None:
                 math.log2(max(b, 1e-12) / max(a, 1e-12)) / max(1.0, (t - s) / 200)
                 for (s, a), (t, b) in pairs
             )
-    if not grown or not _learned_nothing(course):
+    if not grown:
         return None
     name = max(grown, key=lambda name: grown[name])
     times = 2 ** grown[name]
-    text = f"the {name.split('/')[1]}'s weights grew {times:.2g} times within 200 steps, and "
-    return Sign(grown[name], text + "nothing was learned", {"growth": times})
+    text = (
+        f"the {name.split('/')[1]}'s weights grew {times:.2g} times within 200 steps, and nothing "
+        "was learned"
+    )
+    score = grown[name] if _learned_nothing(course) else min(0.0, grown[name])
+    return Sign(score, text, {"growth": times})
 
 
 def _learned_nothing(course: Course) -> bool:
     """Whether images of the model, or its reconstructions, show nothing of the data."""
-    if explained := course.last("code/explained", 2):
+    if explained := course.last("code/explained", LASTS):
         return max(explained) < NOTHING
-    if spread := course.last("sample/diversity", 2):
+    if spread := course.last("sample/diversity", LASTS):
         return max(spread) < NOTHING
     losses = [v for _, v in course.losses if math.isfinite(v)]
     return len(losses) >= FEWEST and losses[-1] >= losses[0]
 
 
 def _changes(course: Course, name: str) -> float:
-    """The mean of the last readings less that of as many before them; NaN for too few."""
-    values = course.last(name, 2 * LASTS)
-    return (sum(values[LASTS:]) - sum(values[:LASTS])) / LASTS if values else math.nan
+    """The mean of the last readings less that of some before them; NaN for too few."""
+    values = course.last(name, LASTS + BEFORE)
+    if not values:
+        return math.nan
+    return sum(values[BEFORE:]) / LASTS - sum(values[:BEFORE]) / BEFORE
+
+
+def _learns(course: Course) -> bool:
+    """Whether the held-out loss still falls: what samples are like is not settled then."""
+    values = [v for _, v in course.of("loss/heldout")]
+    if len(values) < LASTS + BEFORE:
+        return bool(values)
+    gain = -_changes(course, "loss/heldout")
+    return gain > STILL_FALLS * max(max(values) - values[-1], 1e-12)
 
 
 def no_progress(course: Course) -> Sign | None:
@@ -159,22 +179,27 @@ def no_progress(course: Course) -> Sign | None:
 
 
 def schedule_too_short(course: Course) -> Sign | None:
-    """At the end: what the last quarter of the steps gained over what the whole training did."""
-    losses = [(s, v) for s, v in course.losses if math.isfinite(v)]
-    if not course.ended or len(losses) < FEWEST or len(losses) != len(course.losses):
+    """At the end: what the second half of the learning gained over what all of it did.
+
+    Half of it is where half of the learning rate was spent, for a rate that falls to 0 makes every
+    curve flat.
+    """
+    losses = [v for _, v in course.losses]
+    if not course.ended or len(losses) < FEWEST or not all(map(math.isfinite, losses)):
         return None
-    quarter = max(2, len(losses) // 4)
-    last = [v for _, v in losses[-quarter:]]
-    before = [v for _, v in losses[-2 * quarter : -quarter]]
-    mean, earlier = sum(last) / quarter, sum(before) / quarter
-    gain = earlier - mean
-    error = math.sqrt((_variance(last) + _variance(before)) / quarter)
-    whole = max(1e-12, losses[0][1] - mean)
-    score = (gain - SURE * error) / whole
-    text = (
-        f"the last quarter of the steps still brought {100 * gain / whole:.2g} % of the whole gain"
-    )
-    return Sign(score, text, {"gain": gain, "whole": whole})
+    rates = course.rates if len(course.rates) == len(losses) else [1.0] * len(losses)
+    steps = [0, *(s for s, _ in course.losses)]
+    spent = [r * (b - a) for r, (a, b) in zip(rates, itertools.pairwise(steps), strict=True)]
+    share = [value / max(sum(spent), 1e-30) for value in itertools.accumulate(spent)]
+    half = [v for v, at in zip(losses, share, strict=True) if 0.35 <= at <= 0.65]
+    last = [v for v, at in zip(losses, share, strict=True) if at > 0.85]
+    if not half or not last:
+        return None
+    now, then = sum(last) / len(last), sum(half) / len(half)
+    error = math.sqrt(_variance(last) / len(last) + _variance(half) / len(half))
+    gain, whole = then - now, max(1e-12, losses[0] - now)
+    text = f"the second half of the learning still brought {100 * gain / whole:.2g} % of the gain"
+    return Sign((gain - error) / whole, text, {"gain": gain, "whole": whole})
 
 
 # ------------------------------------------------------------------------------------ two players
@@ -235,7 +260,7 @@ def mode_collapse(course: Course) -> Sign | None:
     """How much of the data's diversity, or of its kinds, samples lack."""
     spread, kinds = course.last("sample/diversity", LASTS), course.last("sample/modes", LASTS)
     rises = max(_changes(course, "sample/diversity"), _changes(course, "sample/modes"))
-    if not rises < STILL_BETTER:
+    if not rises < STILL_BETTER or _learns(course):
         return None
     score = 1 - max(min(pair) for pair in zip(spread, kinds, strict=True))
     text = (
@@ -248,7 +273,7 @@ def mode_collapse(course: Course) -> Sign | None:
 def repetition(course: Course) -> Sign | None:
     """The share of samples that are much nearer to another than images are."""
     shares = course.last("sample/repeats", LASTS)
-    if not _changes(course, "sample/repeats") > -STILL_BETTER:
+    if not _changes(course, "sample/repeats") > -STILL_BETTER or _learns(course):
         return None
     text = f"{100 * min(shares):.0f} % of the samples are nearly equal to another one"
     return Sign(min(shares), text, {"repeats": min(shares)})
@@ -258,7 +283,8 @@ def oscillation(course: Course) -> Sign | None:
     """Few kinds at a time, and others at each reading: the lesser of the share of kinds that lack
     and the share of fixed samples that changes its kind."""
     shifts, kinds = course.last("sample/shift", LASTS), course.last("sample/modes", LASTS)
-    if not shifts or not _changes(course, "sample/modes") < STILL_BETTER:
+    settled = _changes(course, "sample/modes") < STILL_BETTER
+    if not shifts or not settled or _learns(course):
         return None
     score = min(1 - max(kinds), sum(shifts) / LASTS)
     text = (
@@ -283,7 +309,7 @@ def copying(course: Course) -> Sign | None:
 
 
 def posterior_collapse(course: Course) -> Sign | None:
-    """What reconstructions do not explain of the images, where the code has few nats."""
+    """-log10 of the nats of the code, where reconstructions explain nearly nothing."""
     explained, kl = course.last("code/explained", LASTS), course.last("code/kl", LASTS)
     if not kl or not _changes(course, "code/explained") < STILL_BETTER:
         return None
@@ -291,7 +317,8 @@ def posterior_collapse(course: Course) -> Sign | None:
         f"the code has {max(kl):.2g} nats, and reconstructions explain "
         f"{100 * max(0.0, max(explained)):.0f} % of how images differ"
     )
-    return Sign(1 - max(explained), text, {"kl": max(kl), "explained": max(explained)})
+    score = -math.log10(max(max(kl), 1e-6)) if max(explained) < 2 * NOTHING else -9.0
+    return Sign(score, text, {"kl": max(kl), "explained": max(explained)})
 
 
 def over_regularised(course: Course) -> Sign | None:
