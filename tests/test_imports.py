@@ -31,7 +31,7 @@ ALLOWED = {
     "evaluation": {"contract", "data", "plugins", "signatures"},
     "latent": {"contract"},
     "features": {"contract", "data", "training"},  # fine-tuning is training: the one loop does it
-    "exports": {"contract", "data", "drawing", "models", "runs"},
+    "exports": {"contract", "data", "drawing", "models", "nn", "runs"},
     "web": set(),
     # the command: verbs as their signatures have them, and what runs before there is a verb
     "cli": {"api", "verbs", "signatures", "recipes", "training"},

@@ -158,3 +158,12 @@ def test_all_ports_busy_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_of_another_machine_is_one_line() -> None:
     with pytest.raises(UserError, match=r"--host 192\.0\.2\.1 --port"):
         listen("192.0.2.1", 0)
+
+
+def test_small_replies_are_sent_at_once() -> None:
+    """asyncio asks for it (TCP_NODELAY) of sockets that say their protocol: else 40 ms a reply."""
+    with listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP

@@ -21,8 +21,9 @@ def site() -> Iterator[object]:
 
 
 def test_every_experiment_stands_under_one_topic(site) -> None:
+    """A new one that nobody has placed yet under the last."""
     known = site.theory.results(ROOT)
-    named = [name for topic in site.theory.TOPICS for name in topic.experiments]
+    named = [name for topic in site.theory.placed(ROOT) for name in topic.experiments]
     assert sorted(named) == sorted(known)
     page = site.theory.page(ROOT)
     assert page.count("**supported**") + page.count("**not supported**") + page.count(
@@ -36,9 +37,7 @@ def test_every_experiment_stands_under_one_topic(site) -> None:
 
 def test_every_page_of_docs_is_in_the_list(site) -> None:
     pages = {f"docs/{file.stem}" for file in (ROOT / "docs").glob("*.md")}
-    named = {name for _, names in site.SECTIONS for name in names}
-    assert pages <= named
-    text = site.index(named | {"docs/new"})
+    text = site.index(pages | {"docs/new"})
     assert all(name in text for name in pages)
     assert text.rindex("docs/new") > text.rindex(":caption: Further")
 

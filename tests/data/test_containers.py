@@ -55,3 +55,16 @@ def test_zarr_comes_back_to_the_bit(tmp_path, dtype):
     alone[:] = images
     assert alike(every(tmp_path / "b.zarr"), images)
     assert "no array" in error_of(f"{tmp_path}/a.zarr:raw/y")
+
+
+def test_a_chunk_of_zarr_that_claims_a_negative_size_is_one_line(tmp_path):
+    """numcodecs lets Python's own SystemError happen there."""
+    zarr = pytest.importorskip("zarr")
+    group = zarr.create_group(tmp_path / "x.zarr", zarr_format=2)
+    group.create_array("a", data=some("uint16", n=4))
+    chunk = tmp_path / "x.zarr" / "a" / "0.0.0.0"
+    content = bytearray(chunk.read_bytes())
+    assert content[:2] == b"\x02\x01"  # Blosc: bytes 4 to 7 are the size of what it holds
+    content[4:8] = b"\xff\xff\xff\xf0"
+    chunk.write_bytes(content)
+    assert "damaged, or not what its name says" in error_of(tmp_path / "x.zarr")

@@ -168,7 +168,7 @@ def test_tables_that_cannot_be_read(scans, tmp_path):
     ):
         with pytest.raises(UserError, match=words):
             load(scans, tmp_path / f"t.{ending}")
-    with pytest.raises(UserError, match="does not exist: name a .csv"):
+    with pytest.raises(UserError, match="does not exist: name a"):
         load(scans, tmp_path / "nothing.csv")
     np.save(tmp_path / "a.npy", np.zeros((5, 4, 4), np.uint8))
     with pytest.raises(UserError, match="no files' names"):

@@ -13,7 +13,9 @@ from genarium.contract.exports import Function, functions
 from genarium.runs.building import build
 from tests.conftest import CASES, RECIPES, tiny_spec
 
+CASES["gan-wide"] = ("gan", {"architecture": "dcgan", "width": 32})  # sums over patches
 FURTHER = (
+    "gan-wide",
     *("gan-dcgan", "gan-residual", "gan-resize", "gan-spectral-norm", "infogan-invariance"),
     *("text-to-image-fusion", "vae-dense", "vae-logistic", "glow-conditional"),
     *("flow-matching-transformer", "flow-matching-classes", "tarflow-noisy"),

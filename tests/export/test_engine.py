@@ -23,7 +23,15 @@ SKIPPED = {"log_prob"}
 
 HARNESS = """<!doctype html><meta charset="utf-8"><script>ENGINE</script><script>
 const CASES = DATA;
-function difference(a, b) { let worst = 0, most = 1; for (let i = 0; i < b.length; i++) { const d = Math.abs(a[i] - b[i]); if (!(d <= worst)) worst = d; most = Math.max(most, Math.abs(b[i])); } return a.length === b.length ? worst / most : NaN; }
+function difference(a, b) {
+  let worst = 0, most = 1;
+  for (let i = 0; i < b.length; i++) {
+    const off = Math.abs(a[i] - b[i]);
+    if (!(off <= worst)) worst = off;
+    most = Math.max(most, Math.abs(b[i]));
+  }
+  return a.length === b.length ? worst / most : NaN;
+}
 const floats = (text) => new Float32Array(fromBase64(text).buffer);
 const module = fromBase64("WASM").buffer;
 window.run = (simd) => CASES.map(({ name, program, weights, functions }) => {

@@ -15,6 +15,8 @@ import genarium
 from genarium import recipes
 from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
+from genarium.evaluation.images import Stored
+from genarium.evaluation.scores.model import reconstruction
 from genarium.models.diffusion import pairing, solvers
 from genarium.models.diffusion.completion import repaint
 from genarium.models.diffusion.ddpm import DDPM, log_between
@@ -173,11 +175,22 @@ def test_a_code_is_found_by_the_solver_that_is_asked_for(solver: str) -> None:
         assert (off[0] / off[1] > 3) == (solver in ("heun", "dpm++2m")), off
 
 
+def test_the_error_of_a_reconstruction_says_by_which_solver() -> None:
+    context = {"batch": 2, "heldout": {"split": "test", "count": 2, "sha256": "abc"}}
+    images = Stored(tiny_dataset().test.images[:2])
+    mse, _ = reconstruction(built("flow-matching"), images, context, lambda *_: None)
+    assert "by the model's own sampler (heun, 19 evaluations)" in mse.note
+
+
 def test_samplers_that_draw_have_no_codes() -> None:
-    with pytest.raises(UserError, match="--solver ancestral: it draws noise"):
-        built("flow-matching").encode(
-            torch.zeros(1, 1, 16, 16, dtype=torch.uint8), settings=FlowSampler(solver="ancestral")
-        )
+    model, random = built("flow-matching"), FlowSampler(solver="ancestral")
+    images = torch.zeros(1, 1, 16, 16, dtype=torch.uint8)
+    for call in (
+        lambda: model.encode(images, settings=random),
+        lambda: model.decode(model.prior(1), settings=random),
+    ):
+        with pytest.raises(UserError, match="--solver ancestral: it draws noise"):
+            call()
     with pytest.raises(UserError, match="--solver ancestral: it draws noise"):
         built("flow-matching").prior(2, settings=FlowSampler(solver="ancestral"))
     with pytest.raises(UserError, match="--steps 2000: the chain has 1000"):
@@ -477,6 +490,14 @@ def test_an_edit_in_closed_form() -> None:
             generator = torch.Generator().manual_seed(5)
             made = model.edit(images, strength, generator=generator, settings=settings)
             torch.testing.assert_close(made, model.S / model.deviation(t) * x_t)
+
+
+def test_nothing_is_solved_at_strength_0() -> None:
+    """Also where the solver does not begin at time 0 itself."""
+    model = built("flow-matching", prediction="image")
+    images = tiny_dataset().test.images[:2]
+    settings = FlowSampler(solver="dopri5")
+    assert torch.equal(model.edit(images, 0.0, settings=settings), model.pixels(images))
 
 
 def test_an_edit_takes_its_share_of_the_steps() -> None:

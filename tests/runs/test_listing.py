@@ -1,4 +1,4 @@
-"""What a path given to a verb means: a file of arrays with what is said of it, a stack, a picture."""
+"""What a path given to a verb means: an array and what is said of it, a stack, a picture."""
 
 from __future__ import annotations
 

@@ -81,10 +81,10 @@ class Page:
         return status, said
 
 
-def serve(places: list[Path], home: Path) -> Iterator[Page]:
+def serve(places: list[Path], home: Path, port: int = 0) -> Iterator[Page]:
     """A server of these runs, guarded as `genarium studio` guards it, until the generator ends."""
     studio = server.Studio([str(place) for place in places], home, "cpu")
-    sock = serving.listen("127.0.0.1", 0)
+    sock = serving.listen("127.0.0.1", port)
     port = sock.getsockname()[1]
     guard = serving.Guard(server.app(studio), port, bodies=server.BODIES)
     config = uvicorn.Config(guard, log_level="error", access_log=False, lifespan="off")

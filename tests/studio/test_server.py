@@ -360,6 +360,18 @@ def test_a_run_s_log_comes_from_a_row_on_and_its_grids_too(own: Page) -> None:
     assert content == (own.studio.shelf.path("vae") / "samples" / f"{step:08d}.png").read_bytes()
 
 
+def test_the_doctor_s_notes_are_those_of_the_verb(own: Page) -> None:
+    noted = own.ask("/api/watch?run=vae")["doctor"]
+    assert not noted["measured"]
+    run = own.studio.shelf.path("vae")
+    row = {"step": 1, "event": "diagnosis", "name": "diverging", "severity": "failure",
+           "evidence": "e", "remedy": "r", "source": "s", "numbers": {}, "title": "t"}  # fmt: skip
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    said = genarium.diagnose(run, measure=False).to_dict()["diagnoses"]
+    assert own.ask("/api/watch?run=vae")["doctor"]["diagnoses"] == json.loads(json.dumps(said))
+
+
 def test_losses_that_are_not_finite_are_null(own: Page) -> None:
     metrics = own.studio.shelf.path("vae") / "metrics.jsonl"
     with metrics.open("a") as file:

@@ -74,7 +74,7 @@ def test_sharpness_and_what_is_explained() -> None:
 def always(trainer: Trainer, dataset: Any) -> Monitor:
     """A monitor that takes a full reading after each step."""
     watcher = monitor_of(trainer.model, dataset, 0)
-    watcher.thrift = 1e9
+    watcher.shares = dict.fromkeys(SHARES, 1e9)
     return watcher
 
 

@@ -38,6 +38,17 @@ def _hdf5(path: Path, images: Any) -> None:
         file.create_dataset("labels", data=np.arange(len(images)))
 
 
+def zarr(path: Path, version: int) -> list[Path]:
+    """Write a store of two arrays below `path`; the files of it, below `path`."""
+    import zarr
+
+    wide = draw.integers(0, 4096, (5, 6, 7), dtype=np.uint16)
+    group = zarr.create_group(str(path), zarr_format=version)
+    group.create_array("x", data=wide, chunks=(3, 6, 7))
+    group.create_array("labels", data=np.arange(5))
+    return sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+
+
 def _tiff(home: Path, images: Any) -> None:
     import tifffile
 

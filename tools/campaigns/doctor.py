@@ -6,8 +6,8 @@
 
 Each case trains a small model on 2,000 digits for a second or two of one core, with one thing wrong
 that is planted on purpose, or with nothing wrong, and adds its readings as a row to
-DIR/doctor.jsonl; a second call goes on where the first was stopped. Readings are taken `THRIFT`
-times as often as in a usual training, which has ten times as many steps. Rules and thresholds are
+DIR/doctor.jsonl; a second call goes on where the first was stopped. Readings are taken six times as
+often as in a usual training, which has ten times as many steps or more. Rules and thresholds are
 applied to the rows afterwards, so a rule that changes needs no new training.
 
 --fit puts each threshold between the scores of controls and those of planted failures, by the even
@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from genarium.training.monitors.diagnosis import KINDS
 
 HERE = Path(__file__).parent
 THRESHOLDS = HERE.parent.parent / "src/genarium/training/monitors/thresholds.py"
-MARGIN = 0.35  # where a threshold lies between the two sides
+MARGIN = 0.5  # where a threshold lies between the two sides
 REFUSED = 0.95  # quantile of the controls above which it must lie
 
 
@@ -116,12 +117,26 @@ def scores(rows: Iterable[dict[str, Any]], name: str) -> tuple[list[float], list
     controls, planted = [], []
     for row in rows:
         value = highest(course_of(row), name)
-        if value is not None and name not in case_named(row["case"]).true:
-            if not row["planted"]:
+        if value is not None:
+            if not row["planted"] and name not in case_named(row["case"]).true:
                 controls.append(value)
             elif name in row["planted"]:
                 planted.append(value)
     return sorted(controls), sorted(planted)
+
+
+UNSETTLED: dict[str, Callable[[Course], float]] = {
+    "posterior-collapse": lambda c: -math.log10(max(c.last("code/kl", 1)[0], 1e-6)),
+    "over-regularised": lambda c: 1 - c.last("code/explained", 1)[0],
+}
+"""What controls that still learn would score, of rules that wait until nothing gets better: the
+trainings here are so short that none of the controls has come that far."""
+
+
+def unsettled(rows: Iterable[dict[str, Any]], name: str) -> list[float]:
+    """Those scores at the end of each control."""
+    courses = [course_of(row) for row in rows if not row["planted"]]
+    return sorted(UNSETTLED[name](c) for c in courses if name in UNSETTLED and c.of("code/kl"))
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -134,6 +149,7 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
     result = dict(rules.THRESHOLDS)
     for name in rules.RULES:
         controls, planted = scores(rows, name)
+        controls = controls or unsettled(rows, name)
         if not controls or not planted:
             continue
         low, high = max(controls), quantile(planted, 0.05)

@@ -74,7 +74,7 @@ def changed(case: Case, **changes: Any) -> Case:
 
 FAST = case_named("vae, rate x30")
 COLLAPSED = case_named("vae, beta x5")
-FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60), steps=500)
+FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60))
 MINIMAX = {"objective": "minimax"}
 SURE = gan("gan, minimax", "discriminator-saturated", model=alone(120), arguments=MINIMAX,
            steps=250)  # fmt: skip
@@ -95,28 +95,28 @@ def then(first: Callable[[Any], Any] | None, second: Callable[[Any], Any]) -> An
 
 
 REMEDIES = (
-    Remedy("diverging", "--lr a tenth", FAST, changed(FAST, model=rates(vae=3.0)), "explained"),
-    Remedy("diverging", "--clip 1 --warmup 100", FAST,
-           changed(FAST, training={"clip": 1.0, "warmup": 100}), "explained"),
-    Remedy("posterior-collapse", "--beta 1", COLLAPSED,
-           changed(COLLAPSED, arguments={"beta": 1.0}), "explained"),
-    Remedy("posterior-collapse", "--free-bits 0.5", COLLAPSED,
-           changed(COLLAPSED, arguments={"free_bits": 0.5}), "explained"),
-    Remedy("discriminator-overfit", "--regularizers diffaugment", FEW,
-           changed(FEW, arguments={"regularizers": ("diffaugment",)}), "distance"),
-    Remedy("discriminator-overfit", "2,000 images", FEW, changed(FEW, data=None), "distance"),
-    Remedy("discriminator-saturated", "--regularizers r1", SURE,
-           changed(SURE, arguments={"regularizers": ("r1",)}), "distance"),
-    Remedy("discriminator-saturated", "--objective non-saturating", SURE,
-           changed(SURE, arguments={"objective": "non-saturating"}), "distance"),
     Remedy("schedule-too-short", "--steps 300", SHORT, changed(SHORT, training={"steps": 300}),
            "loss"),
     Remedy("data-scale", "--range data", SQUEEZED,
            changed(SQUEEZED, data=then(SQUEEZED.data, by_data)), "explained"),
-    Remedy("batch-norm", "--batch 32", TWO, changed(TWO, training={"batch": 32}), "distance"),
+    Remedy("diverging", "--lr a tenth", FAST, changed(FAST, model=rates(vae=3.0)), "explained"),
     Remedy("no-progress", "--keep-best (stopped at 100 steps)", LEARNT,
            changed(LEARNT, training={"steps": 100}), "loss"),
+    Remedy("posterior-collapse", "--beta 1", COLLAPSED,
+           changed(COLLAPSED, arguments={"beta": 1.0}), "explained"),
+    Remedy("discriminator-saturated", "--regularizers r1", SURE,
+           changed(SURE, arguments={"regularizers": ("r1",)}), "distance"),
+    Remedy("discriminator-saturated", "--objective non-saturating", SURE,
+           changed(SURE, arguments={"objective": "non-saturating"}), "distance"),
+    Remedy("discriminator-overfit", "--regularizers diffaugment", FEW,
+           changed(FEW, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("diverging", "--clip 1 --warmup 100", FAST,
+           changed(FAST, training={"clip": 1.0, "warmup": 100}), "explained"),
     Remedy("no-progress", "2,000 images", LEARNT, changed(LEARNT, data=None), "loss"),
+    Remedy("discriminator-overfit", "2,000 images", FEW, changed(FEW, data=None), "distance"),
+    Remedy("posterior-collapse", "--free-bits 0.5", COLLAPSED,
+           changed(COLLAPSED, arguments={"free_bits": 0.5}), "explained"),
+    Remedy("batch-norm", "--batch 32", TWO, changed(TWO, training={"batch": 32}), "distance"),
 )  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def seeds(home: Path) -> dict[str, Seed]:
     options = DataOptions(size="6", cache=str(home / "cache"), max_bad=1.0)
     members = {f"{c}/{k}.png": picture() for c in "ab" for k in range(5)}
 
-    def load(path: Path) -> None:
+    def load(path: Path | str) -> None:
         data.load(str(path), options, progress=False)
 
     def batches(path: Path) -> None:
@@ -218,6 +218,13 @@ def seeds(home: Path) -> dict[str, Seed]:
         if name.endswith((".tif", ".dcm", ".nii", ".nii.gz", ".npy", ".png", ".pgm")):
             place = f"{name.replace('.', '-')}/{name}"  # the one file of a folder
             results[f"folder {name}"] = Seed(content, place, beside)
+    for version in (2, 3):
+        store = home / f"v{version}.zarr"
+        for file in array_files.zarr(store, version):
+            results[f"zarr {version} {file}"] = Seed(
+                (store / file).read_bytes(), f"{store.name}/{file}",
+                lambda path, store=store: load(f"{store}:x,labels=labels"),
+            )  # fmt: skip
     results["table of labels"] = _table(home, options)
     results["study.json"] = Seed(
         study(home / "study"), "study/study.json", lambda path: manifest.read(path.parent)

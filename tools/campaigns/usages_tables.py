@@ -63,7 +63,7 @@ WORDS = {
     "cluster": ["--groups=99999", "--method=zz", "--step=99"],
     "export": ["--page=model.txt", "--function=zz", "--scores=nothing", "--step=99"],
     "map": ["--method=zz", "--perplexity=0", "--step=99"],
-    "translate": ["--direction=b2a", "--step=99"],
+    "translate": ["--direction=b2a", "--step=99", "--strength=2", "--strength=0.5", "--steps=5"],
     "complete": ["--keep=zz", "--keep=-1", "--keep=150%", "--class=3", "--step=99"],
     "score": ["--k=0", "--against=nothing", "--against={empty}", "--step=99"],
     "interpolate": [

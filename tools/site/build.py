@@ -39,7 +39,8 @@ SECTIONS = (
         "How to",
         (
             *("docs/data", "docs/arrays", "docs/evaluation", "docs/copying", "docs/latent"),
-            *("docs/study", "docs/studio", "docs/doctor", "docs/sharing"),
+            *("docs/comparison", "docs/study", "docs/studio", "docs/doctor"),
+            *("docs/export", "docs/sharing"),
         ),
     ),
     (
@@ -152,11 +153,9 @@ def _linked(text: str, at: str, known: set[str], code: set[str], folder: Path) -
         if path.removesuffix(".md") in known and path.endswith(".md"):
             return match[0]
         file = ROOT / path
-        if begin.startswith("!"):
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, folder / path)
-            return match[0]
-        if file.suffix in (".png", ".jpg"):
+        if not file.exists():
+            raise SystemExit(f"{at or '.'}: {target}{anchor} leads nowhere")
+        if begin.startswith("!") or file.suffix in (".png", ".jpg"):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / path)
             return match[0]
@@ -164,9 +163,7 @@ def _linked(text: str, at: str, known: set[str], code: set[str], folder: Path) -
             code.add(path)
             up = "../" * (at.count("/") + 1) if at else ""
             return f"{begin}{up}code/{path}.md)"
-        if file.is_dir():
-            return begin.strip("[](")
-        raise SystemExit(f"{at or '.'}: {target}{anchor} leads nowhere")
+        return begin.strip("[](")  # a folder: its name
 
     return re.sub(r"\0(\d+)\0", lambda m: blocks[int(m[1])], LINK.sub(link, BLOCK.sub(keep, text)))
 

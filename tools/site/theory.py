@@ -67,6 +67,7 @@ TOPICS = (
         "A path leads from images to noise; a network learns the way back, which a solver goes.",
         "diffusion.md",
         (f"{MODELS}/diffusion/paths.py", f"{MODELS}/diffusion/solvers.py"),
+        ("few_evaluations", "guidance", "image_prediction", "small_sets_copied"),
     ),
     Topic(
         "Adversarial training: objectives",

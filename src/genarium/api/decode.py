@@ -45,7 +45,7 @@ class Decoded(Made):
     deviations about the mean of test codes.
     """
 
-    NAME: ClassVar[str] = "decoded.png"
+    NAME: ClassVar[str] = "decode.png"
 
     codes: Tensor
     positions: Tensor
@@ -66,7 +66,7 @@ class Decoded(Made):
         return f"{n} images of codes of {size} numbers by {Path(self.run).name}"
 
 
-@verb("latent", out=f"FILE.png: one grid; {IMAGES} (default: RUN/decoded.png)", notes=GROUP)
+@verb("latent", out=f"FILE.png: one grid; {IMAGES} (default: RUN/decode.png)", notes=GROUP)
 def decode(
     run: Run,
     codes: Group | None = None,

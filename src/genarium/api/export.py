@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from genarium.api._results import Result, of_run
-from genarium.api._types import AcceptChanges, Device, Named, Place, Run, Step
+from genarium.api._types import AcceptChanges, Named, Place, Run, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
+
+if TYPE_CHECKING:
+    from genarium.runs.trained import Trained
 
 FunctionName = Literal["decode", "encode", "reconstruct", "translate", "denoise", "log_prob"]
 
@@ -66,7 +70,6 @@ def export(
     data: Place | None = None,
     accept_changes: AcceptChanges = False,
     step: Step | None = None,
-    device: Device = "auto",
     **sampler: Any,
 ) -> Exported:
     """Write a trained model for people without Python: a page, an ONNX file.
@@ -77,7 +80,6 @@ def export(
     title: heading of the page (default: the run's name)
     scores: shown on the page: what `genarium evaluate RUN --out FILE.json` wrote
     """
-    from genarium.drawing.files import write
     from genarium.exports import onnx as onnx_files
     from genarium.exports import page as pages
     from genarium.runs.loading import opened
@@ -94,14 +96,16 @@ def export(
     if file is not None:
         onnx_files.expect_exporter()
     shown = None if scores is None else _read(scores)
-    trained = opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
+    trained = _on_cpu(
+        opened(run, step, "cpu", data=data, accept_changes=accept_changes, settings=sampler)
+    )
     result = Exported(str(trained.path))
     # both are made before either is written
     made = None if html is None else pages.page(trained, title=title or "", scores=shown)
     graph = None if file is None else onnx_files.onnx_file(trained, function)
     if html is not None and made is not None:
         content = made.html.encode()
-        result.saved.append(write(html, content))
+        _write(html, content, "--page")
         result.page = {
             "file": str(html),
             "bytes": len(content),
@@ -113,7 +117,7 @@ def export(
             "dead": made.dead,
         }
     if file is not None and graph is not None:
-        result.saved.append(write(file, graph.content))
+        _write(file, graph.content, "--onnx")
         result.onnx = {
             "file": str(file),
             "bytes": len(graph.content),
@@ -123,6 +127,24 @@ def export(
             "parity": graph.parity,
         }
     return of_run(result, trained)
+
+
+def _write(path: Path, content: bytes, flag: str) -> None:
+    from genarium.drawing.files import write
+
+    try:
+        write(path, content)
+    except UserError as error:
+        raise UserError(str(error).replace("--out", flag)) from error
+
+
+def _on_cpu(trained: Trained) -> Trained:
+    """The run with its model on the CPU, where it is recorded; the given one stays where it is."""
+    if trained.device.type == "cpu":
+        return trained
+    result = copy.copy(trained)
+    result.model = copy.deepcopy(trained.model).to("cpu")
+    return result
 
 
 def _place(flag: str, value: Any, ending: str) -> Path | None:

@@ -106,8 +106,8 @@ def nearest(
     """
     from genarium.drawing.images import for_the_eye
     from genarium.evaluation.diagnostics.findings import copying_finding
+    from genarium.runs import selection
     from genarium.runs.loading import of_images, opened
-    from genarium.runs.selection import named
 
     trained = of_images(
         opened(run, step, device, data=data, accept_changes=accept_changes, settings=sampler)
@@ -121,7 +121,8 @@ def nearest(
             flag = given[0] if given else "--" + next(iter(sampler)).replace("_", "-")
             raise UserError(f"{flag}: is of samples, and images were given: leave one of them out")
         trained.dataset()
-        names, pixels = named(trained, images, "images")
+        names, given_images = selection.named(trained, images, "images")
+        pixels = selection.pictures(trained, given_images, "images")
     else:
         trained.can("sample")
         originals = trained.originals

@@ -67,7 +67,12 @@ def serve_studio(
         if runs is not None and not _runs.found([path]):
             raise UserError(f"{path} is no run folder and holds none: name others")
     serving.require("studio")
+    import torch
+
     from genarium.studio import server
+
+    # a picture by itself is too small for many threads, and the browser wants a core too
+    torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 2) // 2)))
 
     if host in serving.ANY and not allow_host:
         raise UserError(

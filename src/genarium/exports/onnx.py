@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from genarium.contract.exports import Function, functions
 from genarium.errors import UserError
 from genarium.exports.record import Unwritable, record
+from genarium.nn.patches import plain_convolutions
 from genarium.runs.trained import Trained
 
 BATCHES = (1, 2, 5)
@@ -95,7 +96,12 @@ def onnx_file(trained: Trained, name: str | None = None) -> OnnxFile:
     content = _exported(trained, function, inputs)
     parity = _parity(trained, function, content)
     shapes = {n: ["batch", *x.shape[1:]] for n, x in function.inputs.items()}
-    return OnnxFile(content, function.name, shapes, function.output, parity)
+    return OnnxFile(content, function.name, shapes, output_of(function), parity)
+
+
+def output_of(function: Function) -> str:
+    """What the file calls its output: "images", or "made" where images go in too."""
+    return function.output if function.output not in function.inputs else "made"
 
 
 class _Call(nn.Module):
@@ -116,7 +122,7 @@ def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]
     batch = torch.export.Dim("batch", min=1)
     module = _Call(function, trained.model).eval()
     shapes = (tuple({0: batch} for _ in inputs),)
-    with _quiet(), torch.no_grad():
+    with _quiet(), torch.no_grad(), plain_convolutions():
         try:
             graph = torch.export.export(
                 module, tuple(inputs.values()), dynamic_shapes=shapes, strict=False
@@ -129,7 +135,7 @@ def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]
         program = torch.onnx.export(
             graph,
             input_names=list(inputs),
-            output_names=[function.output],
+            output_names=[output_of(function)],
             opset_version=OPSET,
             external_data=False,
             dynamo=True,

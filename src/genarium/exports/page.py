@@ -28,6 +28,7 @@ from genarium.exports.interpret import interpret
 from genarium.exports.prior import PagePrior, prior_of
 from genarium.exports.program import program
 from genarium.exports.record import Unwritable, record
+from genarium.runs.loading import of_images
 from genarium.runs.trained import Trained
 
 MOST_PRODUCTS = 3_000_000_000
@@ -58,7 +59,7 @@ class Page:
 
 def page(trained: Trained, *, title: str = "", scores: Mapping[str, Any] | None = None) -> Page:
     """The page of a run. UserError for a model whose pictures no page can draw in a moment."""
-    every = functions(trained.model, trained.settings)
+    every = functions(of_images(trained).model, trained.settings)
     name = "decode" if "decode" in every else "translate"
     if name not in every:
         raise UserError(
@@ -248,8 +249,8 @@ def _about(
     if translates:
         source, target = trained.model.directions[0].split("2")
     values = spec.values_of(source)
-    counts = data.get("counts", {})
     info = data.get("info", {})
+    counts = info.get("counts") or {}
     facts = {
         "Model": f"{trained.label}, a {trained.recipe.name}",
         "Trained on": _data(data, counts),
@@ -266,6 +267,7 @@ def _about(
         "title": title or trained.name,
         "run": trained.name,
         "recipe": trained.recipe.name,
+        "settings": {} if trained.settings is None else trained.settings.changed(),
         "summary": trained.recipe.doc.splitlines()[0],
         "taxonomy": list(trained.taxonomy),
         "facts": [[name, value] for name, value in facts.items() if value],

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from genarium.exports import lowering
 from genarium.exports.graph import Graph, simplified
 from genarium.exports.recorder import Recorder, Rules, Unwritable, room, storage
+from genarium.nn.patches import plain_convolutions
 
 __all__ = ["Unwritable", "record"]
 
@@ -55,7 +56,7 @@ def record(call: Callable[..., Tensor], inputs: Mapping[str, Tensor]) -> Graph:
     with torch.no_grad():
         for name, tensor in rows.items():
             recorder.watch(name, tensor)
-        with _Watched(recorder), recorder:
+        with plain_convolutions(), _Watched(recorder), recorder:
             result = call(*rows.values())
         if not recorder.depends(result):
             raise Unwritable("what it gives does not depend on its input")

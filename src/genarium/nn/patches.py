@@ -21,6 +21,9 @@ by the size of what it is given (`pays`). On a GPU they are PyTorch's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -232,7 +235,23 @@ def _takes(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
     )
 
 
+_plain: ContextVar[bool] = ContextVar("_plain", default=False)
+
+
+@contextmanager
+def plain_convolutions() -> Iterator[None]:
+    """Within, the layers are PyTorch's own: a graph of them is written down for any batch and other
+    machines, and what pays here says nothing there."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
 def _pays(layer: nn.Conv2d | nn.ConvTranspose2d, pixels: int, x: Tensor) -> bool:
+    if _plain.get():
+        return False
     return pays(pixels, len(x), min(layer.in_channels, layer.out_channels), _dtype(x))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ def repeated(
 ) -> dict[str, str]:
     """{"command", "python"} of the verb `name` on a run. arguments: by name; those that are None
     or as the verb has them are left out. out: the file that it is saved as; "": none."""
-    verb = verbs.catalogue()[name].load()
+    verb = _verb(name)
     fields = verb.arguments
     given = {
         key: value
@@ -26,6 +27,12 @@ def repeated(
         "command": _command(name, path, step, fields, given, out),
         "python": _python(verb.function.__name__, path, step, fields, given, out),
     }
+
+
+@functools.cache
+def _verb(name: str) -> verbs.Verb:
+    """A verb by name: slider moves ask often, and the catalogue reads files."""
+    return verbs.catalogue()[name].load()
 
 
 def _command(

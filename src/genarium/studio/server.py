@@ -8,7 +8,8 @@ GET  /api/effects?run=&step=      the effects of the numbers of a code, as far a
 POST /api/effects                 measure them although it takes long
 POST /api/pictures?name=          a picture's bytes: {key, name}
 POST /api/file/KIND               a walk as gif, webp or png
-GET  /api/watch?run=&after=       a run's log from a row on, its grids and checkpoints
+GET  /api/watch?run=&after=       a run's log from a row on, its grids, checkpoints and diagnoses
+POST /api/diagnose                a look at the model too
 GET  /api/grid?run=&step=         a sample grid, PNG
 GET  /api/form?recipe=            the settings of a training as controls
 POST /api/trainings               start one        POST /api/trainings/stop?run=   stop it
@@ -67,7 +68,7 @@ class Studio:
         self.quick, self.slow = Turns(), Turns()
         self.diagnoses = Diagnoses()
         self._effects: dict[tuple[str, int], Effects] = {}
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
 
     def effects(self, name: str, step: int | None) -> Effects:
         """The effects of a model, whose measuring is started."""
@@ -81,6 +82,17 @@ class Studio:
                 found = Effects(run, describe.columns(run), self.quick)
                 self._effects[name, run.step] = found
             return found
+
+    def read(self, ask: asked.Which) -> None:
+        """Read the data of a run where a view needs them, before it takes a turn: that may be long,
+        and others go on."""
+        run = self.shelf.model(ask.run, ask.step)
+        named = [*ask.model_dump().values()]
+        named += [name for value in named if isinstance(value, list) for name in value]
+        test = any(isinstance(name, str) and name.startswith("test:") for name in named)
+        if test or ("prior" not in run.capabilities and "sample" not in run.capabilities):
+            with self._reading:
+                run.dataset()
 
     def close(self) -> None:
         self.trainings.close()
@@ -143,6 +155,7 @@ def _explore(api: FastAPI, studio: Studio) -> None:
     views = studio.views
 
     def reply(turns: Turns, ask: asked.Which, made: Callable[[], bytes]) -> Response:
+        studio.read(ask)
         with turns.turn(ask.channel, ask.number):
             return Response(made(), media_type=TYPE, headers=NO_STORE)
 
@@ -173,6 +186,7 @@ def _explore(api: FastAPI, studio: Studio) -> None:
     def file(kind: str, ask: asked.Walked) -> Response:
         if kind not in FILES:
             raise HTTPException(404)
+        studio.read(ask)
         with studio.slow.turn():
             return Response(views.walk(ask, kind), media_type=FILES[kind], headers=NO_STORE)
 
@@ -231,6 +245,7 @@ def _pictures(api: FastAPI, studio: Studio) -> None:
         if view not in each:
             raise HTTPException(404)
         turns, made = each[view]
+        studio.read(ask)
         with turns.turn(ask.channel, ask.number):
             return Response(made(ask), media_type=TYPE, headers=NO_STORE)
 
@@ -265,8 +280,15 @@ def _watch(api: FastAPI, studio: Studio) -> None:
             "grids": _runs.steps_of(path, "samples"),
             "steps": _runs.steps_of(path, "checkpoints"),
             "training": training.to_dict() if training is not None else None,
-            "doctor": studio.diagnoses.of(path),
+            "doctor": _finite(studio.diagnoses.of(path)),
         }
+
+    @api.post("/api/diagnose")
+    def diagnose(ask: asked.Which) -> dict[str, Any]:
+        run = studio.shelf.model(ask.run, ask.step)
+        with studio.slow.turn(ask.channel, ask.number):
+            made = studio.diagnoses.measured(studio.shelf.path(ask.run), run)
+            return dict(_finite(made))
 
     @api.get("/api/grid")
     def grid(run: Named, step: Annotated[int, Query(ge=0, le=10**8 - 1)]) -> Response:

@@ -32,6 +32,7 @@ class Shelf:
         self.places = [Path(place) for place in places]
         self._models: OrderedDict[tuple[str, int], genarium.Trained] = OrderedDict()
         self._names: dict[Path, str] = {}
+        self._chosen: dict[tuple[str, int], int] = {}  # the step that None stands for
         self._loading, self._naming = threading.Lock(), threading.Lock()
 
     def add(self, path: Path) -> None:
@@ -59,6 +60,14 @@ class Shelf:
             return self.paths()[name]
         except KeyError:
             raise Gone(f"the run {name} is not here any more: choose another") from None
+
+    @staticmethod
+    def _stamp(path: Path) -> int:
+        """What changes when a run gets another checkpoint, or becomes another run."""
+        try:
+            return (path / "checkpoints").stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def listed(self) -> list[dict[str, Any]]:
         """Every run at a glance; of a damaged one why it cannot be read."""
@@ -90,18 +99,19 @@ class Shelf:
         Raises Gone for a run that is not there, UserError for one that cannot be loaded.
         """
         path = self.path(name)
+        stamp = self._stamp(path)
         with self._loading:
-            if step is not None and (name, step) in self._models:
-                self._models.move_to_end((name, step))
-                return self._models[name, step]
+            wanted = self._chosen.get((name, stamp)) if step is None else step
+            if wanted is not None and (name, wanted) in self._models:
+                self._models.move_to_end((name, wanted))
+                return self._models[name, wanted]
             try:
                 run = genarium.load(path, step, self.device)
             except OSError:
                 raise Gone(f"the run {name} is not here any more: choose another") from None
-            known = self._models.get((name, run.step))
-            if known is not None:
-                return known
-            self._models[name, run.step] = run
+            if step is None:
+                self._chosen[name, stamp] = run.step
+            run = self._models.setdefault((name, run.step), run)
             while len(self._models) > KEPT:
                 self._models.popitem(last=False)
             return run

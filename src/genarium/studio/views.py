@@ -44,10 +44,9 @@ class Views:
         run = self.shelf.model(ask.run, ask.step)
         self._expect_room(run, ask.n)
         if run.spec.planar:
-            made = genarium.sample(run, n=1000, **_drawn(run, ask, n=False))
-            how = repeated(
-                "sample", str(run.path), ask.step, {"n": 1000, **_drawn(run, ask, n=False)}
-            )
+            points = {"n": 1000, **_drawn(run, ask, n=False)}
+            made = genarium.sample(run, **points)
+            how = repeated("sample", str(run.path), ask.step, points)
             return packet(made.image[None], refs=[], what="plot", **how)
         settings: dict[str, Any] = _drawn(run, ask)
         if "sample" in run.capabilities:

@@ -160,7 +160,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError):
         raise UserError(f"--host {host}: no such address; 127.0.0.1 is this machine") from None
     for tried in range(port, min(port + TRIES, 65535) + 1):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # the protocol by name: else asyncio does not send small replies at once, but 40 ms later
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((address[0], tried, *address[2:]))

@@ -15,6 +15,7 @@ from faults import (
     files,
     models,
     networks,
+    studio,
     study_and_report,
     training,
     values,
@@ -35,5 +36,6 @@ FAULTS: tuple[Fault, ...] = (
     *evaluation.FAULTS,
     *codes_and_latent.FAULTS,
     *study_and_report.FAULTS,
+    *studio.FAULTS,
     *command.FAULTS,
 )

@@ -5,6 +5,7 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -102,6 +103,9 @@ def reconstruction(
     if isinstance(latent, int) and latent >= part[0].numel():  # nothing has to be lost
         basis = {"code": "not smaller than the image"}
         notes.append("from a code not smaller than the image")
+    settings = getattr(model, "settings", None)
+    if settings is not None and "settings" in inspect.signature(model.reconstruct).parameters:
+        notes.append(f"by the model's own sampler ({settings()})")  # not by that of the samples
     mse = mean_over(
         "reconstruction MSE",
         each,

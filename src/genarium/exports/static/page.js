@@ -241,6 +241,7 @@ function sliders() {
   const all = about.sliders, alive = all.filter(([, effect]) => effect >= about.dead), first = Math.min(12, Math.max(alive.length, 1));
   const box = $("sliders"), dead = all.length - alive.length;
   if (!all.length) {
+    $("stage").classList.add("plain");
     $("sliders-note").textContent = "Each number of this model's code is the noise of one pixel, so no single one says much: look at samples and walks instead.";
     $("reset").hidden = true;
     return;
@@ -318,6 +319,13 @@ function grid() {
     }
     show(`grid${n}`, thumb.firstChild, draw(state.seed, n));
   }
+}
+
+function tableNote() {
+  if (!table) return;
+  $("grid-title").textContent = "Test pictures, through their codes";
+  $("grid-note").textContent = `This model has no prior to draw from: these are the codes of ${table.length / prior.size} test pictures, decoded.`;
+  $("grid-note").hidden = false;
 }
 
 const FRAMES = 9;
@@ -493,6 +501,8 @@ async function check() {
 
 function python() {
   const lines = ["import genarium", "from genarium.exports.prior import codes", "", `run = genarium.load("runs/${about.run}")`];
+  const set = Object.entries(about.settings).map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`);
+  if (set.length) lines.push(`run = run.with_settings({${set.join(", ")}})`);
   lines.push(`images = run.decode(codes(run, seed=${state.seed}, n=1, first=${state.sample}))  # [1,C,H,W] on [-1, 1]`);
   $("python").textContent = lines.join("\n");
 }
@@ -547,6 +557,7 @@ function start() {
   go(state.sample);
   strip();
   grid();
+  tableNote();
   if (program.functions.encode && about.given[0] <= 3 && about.given[0] !== 2) drawingPad();
 }
 

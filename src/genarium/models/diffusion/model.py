@@ -300,7 +300,11 @@ class Diffusion(Model):
         return self._noise(n, generator, condition)
 
     def decode(self, z: Tensor, *, settings: Settings | None = None) -> Tensor:
-        """Codes [B, D + S] -> images [B,C,H,W] float32 on [-1, 1]; differentiable in z."""
+        """Codes [B, D + S] -> images [B,C,H,W] float32 on [-1, 1]; differentiable in z.
+
+        Raises UserError for a solver that draws noise: its image is not the code's alone.
+        """
+        sampling.expect_codes(self.used(settings))
         return self._walk(z, settings)
 
     def encode(

@@ -160,6 +160,8 @@ def solve(
     the whole way from the path's end.
     """
     times = field.times(settings.steps) if times is None else times
+    if len(times) == 1:  # it has arrived
+        return x
     if settings.solver == "dopri5":
         last = field.nearest
         x = adaptive(settings, field, x, times[0], last, watch)

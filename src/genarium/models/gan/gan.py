@@ -36,7 +36,7 @@ from genarium.contract import (
 )
 from genarium.contract.exports import Function, example_codes
 from genarium.models.conditioning import Conditioning
-from genarium.models.gan import rules
+from genarium.models.gan import cautions, rules
 from genarium.models.gan.chance import AtChance
 from genarium.models.gan.networks.virtual_batch_norm import WithReference
 from genarium.models.gan.objectives import NonSaturating, Objective
@@ -253,6 +253,7 @@ class GAN(Model):
         )
         single = not self.objective.differences  # of differences one output says nothing
         self._chance = AtChance(named) if held and single else None
+        self._warned = False
 
     def each_regularizer(self) -> Iterator[Regularizer]:
         """The regularizers, in order."""
@@ -271,6 +272,9 @@ class GAN(Model):
             return self._generator_turn(batch)
 
     def _discriminator_turn(self, batch: Batch) -> Step:
+        if not self._warned:  # when a training begins, not when a model is opened
+            cautions.warn_of(self)
+            self._warned = True
         code = self.conditioning.of_batch(batch)
         with torch.no_grad():
             turn = self._turn(batch, code)

@@ -81,5 +81,5 @@ def vae(
     free_bits: FreeBits = 0.0,
     **networks: Unpack[Networks],
 ) -> VAE:
-    """Variational autoencoder: a latent code with a Gaussian prior, a bound on the likelihood."""
+    """Variational autoencoder: a latent code and a prior of it, a bound on the likelihood."""
     return build(spec, networks, beta=beta, free_bits=free_bits)

@@ -1,7 +1,7 @@
 // Line charts as SVG.
 
 const SPACE = 'http://www.w3.org/2000/svg';
-const [W, H, LEFT, BOTTOM, TOP, RIGHT] = [420, 220, 52, 24, 10, 8];
+const [W, H, LEFT, BOTTOM, TOP, RIGHT] = [420, 220, 52, 24, 10, 18];
 const COLOURS = 6;
 
 function node(tag, given, text) {

@@ -145,7 +145,7 @@ export function explore(root, app) {
       const canvas = picture(data, ref === undefined ? 'samples' : `sample ${ref}`);
       if (ref === undefined) return canvas;
       const cell = el('button.cell', {
-        type: 'button', draggable: true, title: ref.includes(':') ? ref : `sample ${ref}`,
+        type: 'button', draggable: true, 'aria-label': ref.includes(':') ? ref : `sample ${ref}`,
         onclick: () => tool.click(ref), onkeydown: (event) => moved(event, where, i),
         ondragstart: (event) => event.dataTransfer.setData('text/plain', ref),
       }, canvas);

@@ -3,6 +3,7 @@
 const page = Math.random().toString(36).slice(2, 10);
 const watchers = new Set();
 let lost = false;
+let count = 0;
 
 export class Refused extends Error {}
 export class Lost extends Error {}
@@ -92,14 +93,15 @@ export class Channel {
     if (!this.busy) this.go();
   }
 
-  forget() { this.next = null; this.number++; }
+  forget() { this.next = null; this.number = 0; }
 
   async go() {
     this.busy = true;
     while (this.next) {
       const { path, body, done, failed } = this.next;
       this.next = null;
-      const number = ++this.number;
+      const number = ++count; // over all channels: a view that is opened again has the same name
+      this.number = number;
       Channel.stats.sent++;
       try {
         const made = typeof body === 'function' ? await body()

@@ -24,7 +24,7 @@ export function code(root, view) {
   const caption = el('figcaption', {}, '');
   const list = el('div', { 'aria-label': 'Numbers of the code', role: 'group' });
   const find = el('input', { type: 'number', min: 0, placeholder: 'number', 'aria-label': 'Find a number of the code', oninput: () => { state.change({ page: null }, true); draw(); } });
-  find.style.width = '6rem';
+  find.style.width = '5.5rem';
   const order = el('select', { 'aria-label': 'Order', onchange: () => { state.change({ order: order.value === 'effect' ? null : order.value, page: null }, true); draw(); } },
     el('option', { value: 'effect' }, 'by effect'), el('option', { value: 'number' }, 'by number'));
   const hide = el('input', { type: 'checkbox', id: 'hide-dead', checked: state.get().alive === 'yes', onchange: () => { state.change({ alive: hide.checked ? 'yes' : null, page: null }, true); draw(); } });
@@ -35,7 +35,7 @@ export function code(root, view) {
     el('div.pair', {}, el('figure', {}, big, caption), other),
     el('div.row', {}, order, find,
       el('label.field', { htmlFor: 'hide-dead' }, hide, 'hide dead'),
-      el('button.small', { type: 'button', onclick: () => { state.change({ set: null }); } }, 'Reset all')),
+      el('button.small', { type: 'button', onclick: () => { state.change({ set: null }); } }, 'Reset')),
     note, list, pager);
 
   const named = (reference) => (reference.includes(':') ? reference : `sample ${reference}`);
@@ -49,7 +49,7 @@ export function code(root, view) {
     const wanted = find.value.trim();
     let chosen = wanted ? columns.filter((d) => String(d).startsWith(wanted)) : [...columns];
     if (hide.checked && measured) chosen = chosen.filter((d) => !(effects.get(d) < measured.dead));
-    if (order.value === 'effect' && measured) {
+    if (order.value === 'effect' && measured && (measured.done || measured.waits)) {
       chosen.sort((a, b) => (effects.get(b) ?? 1e9) - (effects.get(a) ?? 1e9) || a - b);
     }
     if (wanted) chosen.sort((a, b) => (String(b) === wanted) - (String(a) === wanted));

@@ -17,6 +17,7 @@ export function el(what, given = {}, ...inner) {
 
 /** A canvas that shows a picture; its label is read out. */
 export function picture(data, label) {
+  // a canvas of no size is not shown (studio.css) until it is painted
   const canvas = el('canvas.pic', { role: 'img', 'aria-label': label || 'picture' });
   if (data) paint(canvas, data);
   return canvas;

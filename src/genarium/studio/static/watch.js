@@ -94,13 +94,14 @@ export function watch(root, app) {
     }));
     if (detail.dataset.key === key) return;
     detail.dataset.key = key;
+    repeated(names);
     if (names.length > 1) { several(names); return; }
     const [name] = names;
     const log = logs.get(name);
     const parts = [];
     if (log.problem) { detail.replaceChildren(problem(log.problem)); return; }
     if (log.training) parts.push(running(name, log.training));
-    if (log.doctor) parts.push(card('The doctor\u2019s notes', el('pre', {}, log.doctor.text)));
+    if (log.doctor) parts.push(doctor(name, log));
     const charts = [['losses', 'Losses'], ['metrics', 'Metrics']].map(([group, title]) => {
       const found = series(name, group);
       return found.length ? card(title, chart(title, found), legend(found.map((s) => s.name))) : null;
@@ -113,6 +114,24 @@ export function watch(root, app) {
     detail.replaceChildren(...parts, el('div.charts', {}, grids(name, log), ...charts, facts(log)));
   }
 
+  /** What repeats the view: the training of one run, the comparison of several. */
+  function repeated(names) {
+    const paths = names.map((name) => (app.runs.find((run) => run.name === name) || {}).path).filter(Boolean);
+    if (!paths.length) { app.repeat(null, null); return; }
+    const shell = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
+    const words = paths.map((path) => JSON.stringify(path)).join(', ');
+    const how = paths.length > 1
+      ? { command: `genarium compare ${paths.map(shell).join(' ')}`, python: `import genarium\n\nreport = genarium.compare([${words}])\n` }
+      : { command: `genarium train --config ${shell(`${paths[0]}/config.yaml`)}`,
+        python: `import genarium\n\nrun = genarium.load(${words})\nrows = run.history()  # losses and metrics, a dict a row\nprint(genarium.diagnose(run, measure=False))\n` };
+    app.repeat(how, () => {
+      const image = detail.querySelector('.gridbox img');
+      const made = el('canvas', { width: image ? image.naturalWidth : 1, height: image ? image.naturalHeight : 1 });
+      if (image) made.getContext('2d').drawImage(image, 0, 0);
+      return made;
+    });
+  }
+
   function facts(log) {
     const last = log.rows.filter((row) => row.losses).at(-1);
     if (!last) return card('Progress', el('p.soft', {}, 'nothing logged yet'));
@@ -121,6 +140,24 @@ export function watch(root, app) {
     if (last.images && last.seconds) words.push(`${Math.round(last.images / last.seconds).toLocaleString('en')} images a second`);
     const events = log.rows.filter((row) => row.event && !['estimate', 'score'].includes(row.event)).map((row) => `${row.event} at step ${row.step}`);
     return card('Progress', el('p', {}, words.join(', ')), ...events.slice(-5).map((text) => el('p.soft', {}, text)));
+  }
+
+  function doctor(name, log) {
+    const { diagnoses, passed, readings, measured, problem: why } = log.doctor;
+    const words = why ? [problem(why)] : diagnoses.length ? diagnoses.map((each) => el('div.note', {},
+      el('b', {}, each.title), ` (from step ${each.step.toLocaleString('en')}${passed.includes(each.name) ? ', no longer so at the end' : ''})`,
+      el('p', {}, each.evidence), el('p', {}, `${each.remedy} `, el('small', {}, `(${each.source})`))))
+      : [el('p.soft', {}, readings ? `nothing wrong was seen in ${readings} readings` : 'the training noted nothing')];
+    const button = el('button.small', { type: 'button', onclick: async () => {
+      button.disabled = true;
+      button.textContent = 'looking …';
+      try {
+        log.doctor = await ask('/api/diagnose', { run: name });
+        detail.dataset.key = '';
+        drawDetail();
+      } catch (error) { say(error.message); button.disabled = false; button.textContent = 'Look at the model too'; }
+    } }, 'Look at the model too');
+    return card('The doctor\u2019s notes', ...words, measured || !(log.steps || []).length ? null : button);
   }
 
   function running(name, training) {

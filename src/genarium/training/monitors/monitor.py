@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -42,8 +42,8 @@ COPYING = 8.0
 
 class Monitor:
     """Watches one training. heldout: images that are not trained on. draw: None for a model that
-    does not sample. copies: None where copies cannot be told. thrift: a factor of `SHARES`; more
-    takes readings more often. clock: seconds of processor time.
+    does not sample. copies: None where copies cannot be told. shares: what each part may cost;
+    with more readings are taken more often. clock: seconds of processor time.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Monitor:
         draw: Draw | None = None,
         copies: Copies | None = None,
         *,
-        thrift: float = 1.0,
+        shares: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.process_time,
     ):
         self.heldout, self.draw, self.copies = heldout, draw, copies
-        self.thrift, self.clock = thrift, clock
+        self.shares, self.clock = shares or SHARES, clock
         self.readings: list[Reading] = []
         self.losses: list[tuple[int, float]] = []
         self.rates: list[float] = []
@@ -131,7 +131,7 @@ class Monitor:
         if cost is None:
             steps = max(1, trainer.step)
             cost = self.costs.get(part, GUESS[part] * self.trained / steps)
-        share = self.thrift * SHARES[part]
+        share = self.shares[part]
         # evenly: what was not spent for long is not spent at once later
         saved = min(
             share * (self.trained - self.since[part]), share * self.trained - self.spent[part]

@@ -1,0 +1,96 @@
+"""ONNX files: what ONNX Runtime makes of them is what PyTorch makes. Skipped without the extra."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import genarium
+from genarium.errors import UserError
+from genarium.exports import onnx as written
+from genarium.runs.trained import Trained
+from tests.conftest import tiny_dataset
+
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    home = tmp_path_factory.mktemp("run")
+    return genarium.train(
+        "cvae",
+        tiny_dataset(3),
+        out=home / "cvae",
+        steps=2,
+        batch=8,
+        latent=3,
+        width=4,
+        device="cpu",
+    )
+
+
+def test_without_the_extra_it_is_one_line(
+    run: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs onnx and onnxscript: install the extra"):
+        genarium.export(run, onnx=tmp_path / "a.onnx")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_functions_that_a_model_has_not_are_refused(run: Trained) -> None:
+    with pytest.raises(UserError, match="choose decode or encode or reconstruct"):
+        written.chosen(run, "log_prob")
+    assert written.chosen(run, None).name == "decode"
+
+
+@pytest.mark.parametrize("function", ["decode", "encode", "reconstruct"])
+def test_any_batch_gives_what_the_library_gives(
+    function: str, run: Trained, tmp_path: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    result = genarium.export(run, onnx=tmp_path / "a.onnx", function=function)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"], "one file"
+    assert result.onnx["parity"] < 1e-5
+    session = onnxruntime.InferenceSession(str(tmp_path / "a.onnx"))
+    images = tiny_dataset(3).test.images[:7]
+    labels = torch.tensor([0, 1, 1, 0, 1, 0, 0])
+    codes = run.encode(images, labels)
+    given = {"images": images.numpy(), "condition": np.eye(2, dtype=np.float32)[labels]}
+    wanted = {
+        "decode": run.decode(codes),
+        "encode": codes,
+        "reconstruct": run.reconstruct(images, labels),
+    }[function]
+    given = {"codes": codes.numpy()} if function == "decode" else given
+    (made,) = session.run(None, given)
+    assert np.abs(made - wanted.numpy()).max() < 1e-4
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["classes"]) == ["dark", "light"]
+    code = json.loads(about["code"])
+    assert (code["length"], code["noise"]) == (5, 3)
+    assert code["condition"] == [{"name": "class", "one_hot": ["dark", "light"]}]
+
+
+def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    script = re.search(r"<!-- runnable: draw.py -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
+    assert script is not None
+    assert "torch" not in script[1]
+    (tmp_path / "draw.py").write_text(script[1])
+    genarium.export(run, onnx=tmp_path / "a.onnx")
+    subprocess.run([sys.executable, "draw.py", "a.onnx"], cwd=tmp_path, check=True)
+    samples = np.load(tmp_path / "samples.npy")
+    assert samples.shape == (16, 3, 16, 16)
+    assert samples.dtype == np.uint8
+    assert samples.std() > 0
