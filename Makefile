@@ -2,6 +2,7 @@
 # make demo      train four families on handwritten digits and write the comparison
 # make check     lint, formatting, types, import directions
 # make test      the checks, then the whole test suite
+# make docs      build the documentation site into build/site/html
 # make format    let ruff rewrite what `make check` would complain about
 # make clean     remove .venv and the tools' caches (runs stay)
 #
@@ -16,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := install
-.PHONY: install demo check lint test format clean
+.PHONY: install demo check lint test docs format clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -65,9 +66,13 @@ check: lint
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
+docs: $(STAMP)
+	@$(call PIP,--no-build-isolation -e '.[docs]')
+	$(BIN)/python tools/site/build.py
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
