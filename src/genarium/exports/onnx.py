@@ -14,7 +14,6 @@ B batch · D numbers of a code · S of them the condition
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import logging
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from genarium import extras
 from genarium.contract.exports import Function, functions
 from genarium.errors import UserError
 from genarium.exports.record import Unwritable, record
@@ -54,12 +54,7 @@ class OnnxFile:
 
 def expect_exporter() -> None:
     """Raise UserError where the extra is not installed."""
-    missing = [n for n in ("onnx", "onnxscript") if importlib.util.find_spec(n) is None]
-    if missing:
-        raise UserError(
-            f"--onnx needs {' and '.join(missing)}: install the extra, "
-            "`pip install 'genarium[onnx]'`"
-        )
+    extras.expect("onnx", "--onnx", "onnx", "onnxscript")
 
 
 def chosen(trained: Trained, name: str | None) -> Function:
@@ -214,7 +209,7 @@ def _metadata(trained: Trained, function: Function) -> dict[str, str]:
 @torch.no_grad()
 def _parity(trained: Trained, function: Function, content: bytes) -> float | None:
     """The largest difference of the file to PyTorch over batches of several sizes."""
-    if importlib.util.find_spec("onnxruntime") is None:
+    if extras.missing("onnx", "onnxruntime"):
         return None
     import onnxruntime
 
