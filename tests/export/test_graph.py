@@ -74,6 +74,8 @@ def test_what_the_input_decides_is_refused() -> None:
 
     with pytest.raises(Unwritable, match="depends on numbers of the input"):
         record(decided, {"x": torch.ones(2, 3)})
+    with pytest.raises(Unwritable, match="depends on numbers of the input"):
+        record(lambda x: x + float(x.numpy().max()), {"x": torch.ones(2, 3)})
     with pytest.raises(Unwritable, match="does not depend on its input"):
         record(lambda x: torch.ones(1, 3), {"x": torch.ones(2, 3)})
     with pytest.raises(Unwritable, match="the operation sort"):

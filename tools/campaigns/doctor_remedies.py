@@ -44,7 +44,6 @@ from genarium.data.dataset import Dataset
 from genarium.errors import RunError
 from genarium.training import allocator
 from genarium.training.monitors import measures, rules
-from genarium.training.monitors.course import Course
 from genarium.training.trainer import Trainer
 
 LOWER = {"distance": True, "loss": True, "explained": False}
@@ -146,8 +145,7 @@ def side(case: Case, seed: int, known: Known, measure: str) -> dict[str, Any]:
     dataset = known.digits(case.size)
     if case.data is not None:
         dataset = case.data(dataset)
-    course = Course(monitor.readings, monitor.losses, trainer.rollbacks, True)
-    said = [each.name for each in rules.along(course)]
+    said = [each.name for each in rules.along(monitor.course(trainer, True))]
     return {"value": quality(trainer, dataset, measure), "said": said}
 
 

@@ -195,12 +195,12 @@ def _references(
             x[:1].expand(count, *x.shape[1:]) for n, x in function.inputs.items() if n != "images"
         ]
         back = function.call(stored.to(trained.device), *more).cpu()
-        rows = zip(stored, back)
-        given = dict(
-            zip((n for n in function.inputs if n != "images"), (x[0].numpy() for x in more))
-        )
-        for picture, wanted in rows:
-            made_code = interpret(graphs["encode"], {"images": picture.to(torch.float32), **given})
+        beside = (n for n in function.inputs if n != "images")
+        conditions = dict(zip(beside, (x[0].numpy() for x in more)))
+        for picture, wanted in zip(stored, back):
+            made_code = interpret(
+                graphs["encode"], {"images": picture.to(torch.float32), **conditions}
+            )
             off = float(np.abs(made_code - wanted.numpy()).max())
             if not off <= 1e-2 * max(1.0, float(wanted.abs().max())):
                 raise UserError(

@@ -9,6 +9,7 @@ changes nothing that could be seen: it is dead.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Effects:
         self._found: dict[int, float] = {}
         self._thread: threading.Thread | None = None
         self._asked = False
-        self._seconds = 0.0
+        self._seconds = math.inf  # that the fastest took: the first is slower than the rest
         self.problem = ""
 
     def start(self, *, whatever: bool = False) -> None:
@@ -57,8 +58,9 @@ class Effects:
 
     @property
     def left(self) -> float:
-        """Seconds that the rest takes."""
-        return self._seconds / max(1, len(self._found)) * (len(self.columns) - len(self._found))
+        """Seconds that the rest takes; 0 where that is not known yet."""
+        rest = len(self.columns) - len(self._found)
+        return self._seconds * rest if self._found else 0.0
 
     @property
     def waits(self) -> bool:
@@ -92,7 +94,7 @@ class Effects:
                 self.problem = str(error)
                 log.warning("effects of %s: %s", self.run.name, error)
                 return
-            self._seconds += time.monotonic() - start
+            self._seconds = min(self._seconds, time.monotonic() - start)
 
     def _effect(self, number: int) -> float:
         """In grey levels of 0 to 255."""

@@ -31,7 +31,7 @@ COARSE = 14  # pixels a side of the coarse search
 CUTOFF = 6  # largest frequency of the other
 PROPOSED = 8  # candidates by each
 FLAT = 1e-3  # a thumbnail on [0, 1] whose deviations have no larger norm shows nothing
-BLOCK = 256  # queries that are aligned at a time
+BLOCK = 64  # queries that are aligned at a time
 SEARCHED = 1024  # queries that are searched for together
 MEMORY = 192 << 20  # bytes of descriptors that are kept for further searches
 

@@ -116,7 +116,7 @@ function normal(u) {  // Wichura 1988, AS 241
 
 // ---------------------------------------------------------------- codes
 
-const state = { seed: 0, sample: 0, shown: 24, spread: 1, code: null, from: null, to: null, fixed: new Map() };
+const state = { seed: 0, sample: 0, shown: 24, spread: 1, code: null, edited: false, from: null, to: null, fixed: new Map() };
 let parts = [], rows = null, table = null;
 if (prior) {
   let at = prior.latent;
@@ -208,6 +208,7 @@ function refresh() {
 
 function choose(code, sample = null) {
   state.code = code.slice();
+  state.edited = sample === null;
   if (sample !== null) state.sample = sample;
   $("which").textContent = sample === null ? "between samples" : table ? `picture ${sample + 1}` : `sample ${sample}`;
   for (const thumb of $("grid").children) thumb.setAttribute("aria-current", String(sample !== null && +thumb.dataset.sample === sample));
@@ -232,8 +233,9 @@ function slider(name, low, high, read, write, effect, dead) {
     make("div", {}, input, bar), value);
 }
 
-function edited() {
-  $("which").textContent = table ? `picture ${state.sample + 1}, changed` : `sample ${state.sample}, changed`;
+function edited(by = true) {
+  state.edited = state.edited || by;
+  $("which").textContent = `${table ? `picture ${state.sample + 1}` : `sample ${state.sample}`}${state.edited ? ", changed" : ""}`;
   refresh();
 }
 
@@ -260,8 +262,9 @@ function sliders() {
 
 function fix(name, put) {
   if (put) state.fixed.set(name, put); else state.fixed.delete(name);
-  if (put) put(state.code); else if (!table) state.code = draw(state.seed, state.sample);
-  edited();
+  if (put) put(state.code);
+  else if (!table) { state.code = draw(state.seed, state.sample); state.edited = false; }
+  edited(false);
   grid();
 }
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from genarium.contract import Condition, Estimate, Spec
 from genarium.models.diffusion import likelihood
-from genarium.models.diffusion.model import Diffusion, level_width
+from genarium.models.diffusion.denoiser import level_width
+from genarium.models.diffusion.model import Diffusion
 from genarium.models.row_noise import RowNoise
 
 TOLERANCE = 1e-3

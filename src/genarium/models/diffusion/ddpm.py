@@ -30,7 +30,8 @@ from torch import Tensor
 from genarium.contract import Condition, Estimate, Settings, Spec
 from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
-from genarium.models.diffusion.model import Diffusion, level_width
+from genarium.models.diffusion.denoiser import level_width
+from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.paths import Discrete
 from genarium.models.diffusion.predictions import NoiseLevel
 from genarium.models.diffusion.solvers import Field

@@ -33,7 +33,8 @@ from genarium.contract import Batch, Optim, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
-from genarium.models.diffusion.model import ADAM, DROPPED, Diffusion
+from genarium.models.diffusion.denoiser import ADAM, DROPPED
+from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.embedding import forward_mode
 from genarium.models.diffusion.paths import Linear, beside
 from genarium.models.diffusion.predictions import Velocity

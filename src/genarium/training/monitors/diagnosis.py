@@ -91,7 +91,7 @@ KINDS: dict[str, Kind] = {
     "diverging": Kind(
         "the learning rate is too high",
         "failure",
-        "Lower --lr to a third; --warmup 500 and --clip 1 help too",
+        "Lower --lr to a tenth",
         "Bengio 2012, Practical recommendations, 3.1",
     ),
     "no-progress": Kind(
