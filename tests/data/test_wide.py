@@ -282,3 +282,14 @@ def test_what_is_said_behind_a_folder_is_checked(tmp_path):
     )
     with pytest.raises(UserError, match="image= and label= are of parquet"):
         data.load(f"{tmp_path}/x:image=a")
+
+
+def test_messages_about_grey_pictures_and_one_picture(tmp_path):
+    pixels = some("uint8", n=12)
+    for number, image in enumerate(pixels):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        Image.fromarray(image[0]).save(tmp_path / "x" / f"{number}.png")
+    assert "the images have 1 channel," in error_of(tmp_path / "x", channels=5)
+    message = error_of(tmp_path / "x" / "1.png")
+    assert f"one picture, and data are many: name its folder, {tmp_path}/x, or" in message
+    assert "genarium show" in message
