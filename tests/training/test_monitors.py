@@ -82,21 +82,16 @@ ALIKE: dict[str, dict[str, Any]] = {
     "gan-resize": {"name": "gan", "arguments": {"architecture": "resize", "width": 2}},
     "gan-normed": {"name": "dcgan", "arguments": {"regularizers": ("spectral-norm",)}},
     "adaptive": {"name": "fast-gan", "arguments": {"regularizers": ("diffaugment:flip:adaptive",)}},
-    "infogan": {"name": "infogan"},
     "vae": {"name": "vae", "ema": 0.9},
-    "vae-gan": {"name": "vae-gan"},
     "denoising": {"name": "denoising-autoencoder", "arguments": {"net": "conv"}},
     "stacked": {"name": "stacked-autoencoder"},
-    "glow": {"name": "glow"},
-    "pixelcnn": {"name": "pixelcnn"},
     "flow-matching": {"name": "flow-matching"},
     "pix2pix": {"name": "pix2pix"},
     "cyclegan": {"name": "cyclegan"},
-    "text-to-image": {"name": "text-to-image"},
 }
 
 
-SLOW = {"flow-matching", "pixelcnn"}
+SLOW = {"flow-matching"}
 
 
 @pytest.mark.parametrize("which", ALIKE)
