@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genarium.evaluation.diagnostics.copying import copying
 from genarium.evaluation.diagnostics.lookalikes import Pool
+from genarium.evaluation.diagnostics.thumbnails import Thumbs, thumbnails
 
 SHOWN = 8  # samples of a set in the picture, each with the training image most alike
 
@@ -79,7 +80,7 @@ def measure(seed: int, s: Settings) -> Measured:
 def verdict(made: Tensor, known: Tensor, heldout: Tensor, seed: int) -> Any:
     """What the package's test of copying says, and the pool that it searched."""
     pool = torch.cat([known, heldout])
-    search = Pool(pool)
+    search = Pool(Thumbs(thumbnails(pool)))
     own = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))[: len(made)]
     is_known = torch.arange(len(pool)) < len(known)
     samples, real = search.nearest(made), search.nearest(pool[own], own=own)

@@ -55,11 +55,13 @@ METHODS: dict[str, tuple[str, Callable[[Trained, Any], Tensor]]] = {
     "complete": ("pixelcnn", lambda run, x: run.complete(x, torch.ones(16, 16).bool())),
     "translate": ("pix2pix", lambda run, x: run.translate(x)),
     "edit": ("flow-matching", lambda run, x: run.edit(x, 0.2)),
+    "seen": ("vae", lambda run, x: run.seen(x)),
     "table": ("vae", lambda run, x: genarium.encode(run, x).codes),
     "labelled": ("cvae", lambda run, x: run.encode(x, [0, 1, 1])),
 }
 TAKES_IMAGES = {
-    *("reconstruct", "encode", "score", "likelihoods", "invert", "complete", "translate", "edit")
+    *("reconstruct", "encode", "score", "likelihoods", "invert", "complete", "translate", "edit"),
+    "seen",
 }
 
 

@@ -351,7 +351,7 @@ def test_a_model_that_cannot_decode(fails, verb: str) -> None:
         ("interpolate", "gan", "--class 3", "not conditional"),
         ("interpolate", "gan", "--code 3", "no latent code"),
         ("interpolate", "cgan", "--code 3 --class 3", "give one of the two"),
-        ("interpolate", "gan", "--out walk.gif", "--out walk.gif: end it in .png"),
+        ("interpolate", "gan", "--out walk.txt", "--out walk.txt: end it in .png"),
         ("interpolate", "gan", "--step 77", "77"),
         ("interpolate", "ae", "--from 1 --to 2", "name test images, as test:1"),
         ("interpolate", "vae", "--from test:0 --to test:2000", "test images 0 to 1999"),

@@ -77,7 +77,7 @@ def test_unknown_sources(text, says, tmp_path, monkeypatch):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "x.png").write_bytes(b"")
-    with pytest.raises(UserError, match="not a folder"):
+    with pytest.raises(UserError, match="one picture, and data are many"):
         data.load(str(tmp_path / "x.png"))
     with pytest.raises(AttributeError):
         _ = data.no_such_thing

@@ -63,7 +63,7 @@ def test_command_and_python_repeat_the_view(
     if view == "picture/likelihood":
         assert shown["nats"] == pytest.approx(float(result.nats[0]))
         return
-    made = result.found if view == "picture/beside" else result.pictures
+    made = result.neighbours if view == "picture/beside" else result.pictures
     made = made[0] if view == "walk" else made[4:5] if view == "sum" else made
     count = len(made)
     assert (shown["pictures"][:count] == rows(made)).all()

@@ -17,7 +17,7 @@ def is_run(path: Path) -> bool:
     return (path / "run.json").is_file()
 
 
-def found(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def run_folders(places: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The run folders that are named, or that lie in folders that are; in their order, by name."""
     results: dict[Path, None] = {}
     for place in map(Path, places):

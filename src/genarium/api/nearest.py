@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Nearest(Picture):
     """Images and their nearest training images.
 
-    looked_at, found: uint8 pictures [n,1 or 3,H,W], the images and the training image nearest to
-    each. rows: [n], which of the training split those are. distances: [n], as
+    looked_at, neighbours: uint8 pictures [n,1 or 3,H,W], the images and, for each, the nearest
+    training image. rows: [n], which of the training split those are. distances: [n], as
     `genarium.evaluation.diagnostics.lookalikes` measures them: 0 (the same but for a small shift,
     brightness and contrast) to 2. typical: the median of the same between real images and the
     nearest other. names: of the images. verdict, evidence: whether the model copies; "" where the
@@ -39,7 +39,7 @@ class Nearest(Picture):
     NAME: ClassVar[str] = "nearest.png"
 
     looked_at: Tensor
-    found: Tensor
+    neighbours: Tensor
     rows: list[int]
     distances: list[float]
     typical: float
@@ -53,7 +53,7 @@ class Nearest(Picture):
     def image(self) -> Tensor:
         from genarium.drawing.points import pairs
 
-        return pairs(self.looked_at, self.found, columns=min(8, 2 * len(self.found)))
+        return pairs(self.looked_at, self.neighbours, columns=min(8, 2 * len(self.neighbours)))
 
     def to_dict(self) -> dict[str, Any]:
         each = zip(self.names, self.rows, self.distances)
@@ -66,7 +66,7 @@ class Nearest(Picture):
     def text(self) -> str:
         closest = min(range(len(self.distances)), key=self.distances.__getitem__)
         lines = [
-            f"{len(self.found)} images, each beside its nearest training image; the closest is "
+            f"{len(self.rows)} images, each beside its nearest training image; the closest is "
             f"{self.names[closest]} at {self.distances[closest]:.3f} (real images to the nearest "
             f"other: {self.typical:.3f} in the middle)"
         ]

@@ -64,7 +64,7 @@ def serve_studio(
     for path in paths:
         if runs is not None and not path.is_dir():
             raise UserError(f"{path} does not exist: name run folders, or a folder of them")
-        if runs is not None and not _runs.found([path]):
+        if runs is not None and not _runs.run_folders([path]):
             raise UserError(f"{path} is no run folder and holds none: name others")
     serving.require("studio")
     import torch

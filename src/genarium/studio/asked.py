@@ -52,7 +52,7 @@ class Alike(Coded):
 
 
 class Walked(Drawn):
-    """A walk between two of them. kind: how it is sent, as pictures or as a file."""
+    """The interpolation of two of them. kind: how it is sent, as pictures or as a file."""
 
     start: Codes
     end: Codes

@@ -69,7 +69,7 @@ class Effects:
 
     def to_dict(self) -> dict[str, Any]:
         """What is known so far. effects: [number, grey levels], the largest first."""
-        found = sorted(self._found.items(), key=lambda item: -item[1])
+        ordered = sorted(self._found.items(), key=lambda item: -item[1])
         return {
             "done": self.done,
             "share": len(self._found) / max(1, len(self.columns)),
@@ -77,7 +77,7 @@ class Effects:
             "left": round(self.left, 1),
             "problem": self.problem,
             "dead": DEAD,
-            "effects": [[number, round(value, 3)] for number, value in found],
+            "effects": [[number, round(value, 3)] for number, value in ordered],
         }
 
     def _measure(self) -> None:

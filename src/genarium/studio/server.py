@@ -77,11 +77,11 @@ class Studio:
         if why:
             raise UserError(f"{name}: {why}")
         with self._lock:
-            found = self._effects.get((name, run.step))
-            if found is None:
-                found = Effects(run, describe.columns(run), self.quick)
-                self._effects[name, run.step] = found
-            return found
+            effects = self._effects.get((name, run.step))
+            if effects is None:
+                effects = Effects(run, describe.columns(run), self.quick)
+                self._effects[name, run.step] = effects
+            return effects
 
     def read(self, ask: asked.Which) -> None:
         """Read the data of a run where a view needs them, before it takes a turn: that may be long,
@@ -196,24 +196,24 @@ def _explore(api: FastAPI, studio: Studio) -> None:
 
     @api.post("/api/nearest")
     def nearest(ask: asked.Drawn) -> Response:
-        def found() -> bytes:
+        def answer() -> bytes:
             run = studio.shelf.model(ask.run, ask.step)
             _ = run.originals  # read once, for this model and all its copies with settings
             return views.nearest(ask, run)
 
-        return reply(studio.slow, ask, found)
+        return reply(studio.slow, ask, answer)
 
     @api.get("/api/effects")
     def effects(run: Named, step: At = None) -> dict[str, Any]:
-        found = studio.effects(run, step)
-        found.start()
-        return found.to_dict()
+        measured = studio.effects(run, step)
+        measured.start()
+        return measured.to_dict()
 
     @api.post("/api/effects")
     def measure(ask: asked.Which) -> dict[str, Any]:
-        found = studio.effects(ask.run, ask.step)
-        found.start(whatever=True)
-        return found.to_dict()
+        measured = studio.effects(ask.run, ask.step)
+        measured.start(whatever=True)
+        return measured.to_dict()
 
 
 def _pictures(api: FastAPI, studio: Studio) -> None:

@@ -43,7 +43,7 @@ class Shelf:
     def paths(self) -> dict[str, Path]:
         """The runs that are there now, by name."""
         with self._naming:
-            return {self._name(path.resolve()): path for path in _runs.found(self.places)}
+            return {self._name(path.resolve()): path for path in _runs.run_folders(self.places)}
 
     def _name(self, path: Path) -> str:
         """What a run is called: the same while the server runs, whatever comes and goes."""

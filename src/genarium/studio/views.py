@@ -111,7 +111,7 @@ class Views:
         return packet(made.pictures, same="code", why="", command="", python=python)
 
     def walk(self, ask: asked.Walked, kind: str = "") -> bytes:
-        """A walk between two codes. kind: "gif", "webp" or "png" gives that file's bytes."""
+        """The interpolation of two codes. kind: "gif", "webp" or "png" gives that file's bytes."""
         run = self.shelf.model(ask.run, ask.step)
         settings, shown = self._codes(run, ask, [ask.start, ask.end])
         (start, says), (end, too) = self._group(ask.start), self._group(ask.end)
@@ -145,7 +145,7 @@ class Views:
         made = genarium.nearest(prepared, **settings)
         how = repeated("nearest", str(prepared.path), ask.step, settings, "nearest.png")
         return packet(
-            made.found,
+            made.neighbours,
             distances=[round(value, 4) for value in made.distances],
             rows=made.rows,
             typical=made.typical,
@@ -225,7 +225,7 @@ class Views:
         made = genarium.nearest(prepared, value)
         how = repeated("nearest", str(prepared.path), ask.step, {"images": says})
         distance = round(made.distances[0], 4)
-        return packet(made.found[:1], distance=distance, typical=made.typical, **how)
+        return packet(made.neighbours[:1], distance=distance, typical=made.typical, **how)
 
     # ------------------------------------------------------------------ what is meant
 

@@ -84,8 +84,8 @@ class Originals:
     def nearest_trained(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         """The training image that each of uint8 samples [n,C,H,W] is most alike to: its row in the
         training split, [n] int64, and the distance, [n]."""
-        found = self._training.nearest(samples, 1)
-        return self.index[self.trained][found.index[:, 0]], found.distance[:, 0]
+        nearest = self._training.nearest(samples, 1)
+        return self.index[self.trained][nearest.index[:, 0]], nearest.distance[:, 0]
 
     def alone(self, n: int) -> Tensor:
         """Distance of real images to the nearest of n - 1 others."""
@@ -109,9 +109,9 @@ class Originals:
             return self.pool.nearest(samples)
         rows, count = self._some(REAL, len(self.pool)), len(samples)
         own = torch.cat([torch.full((count,), -1), rows])
-        found = self.pool.nearest(torch.cat([samples, self.pool.thumbs[rows]]), own=own)
-        self._real = Lookalikes(found.distance[count:], found.index[count:])
-        return Lookalikes(found.distance[:count], found.index[:count])
+        nearest = self.pool.nearest(torch.cat([samples, self.pool.thumbs[rows]]), own=own)
+        self._real = Lookalikes(nearest.distance[count:], nearest.index[count:])
+        return Lookalikes(nearest.distance[:count], nearest.index[:count])
 
     def repeats(self, samples: Tensor) -> Repeats:
         """Whether uint8 samples [n,C,H,W] repeat themselves; n at least 20."""

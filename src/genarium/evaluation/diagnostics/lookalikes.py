@@ -126,9 +126,9 @@ class _Best:
     def take(self, rows: slice, values: Tensor, start: int) -> None:
         """Take in `values` [q,n] of columns from `start` on."""
         k = self.value.shape[1]
-        found = values.topk(min(k, values.shape[1]), dim=1)
-        both = torch.cat([self.value[rows], found.values], dim=1)
-        index = torch.cat([self.index[rows], found.indices + start], dim=1)
+        best = values.topk(min(k, values.shape[1]), dim=1)
+        both = torch.cat([self.value[rows], best.values], dim=1)
+        index = torch.cat([self.index[rows], best.indices + start], dim=1)
         order = both.sort(dim=1, descending=True, stable=True).indices[:, :k]
         self.value[rows], self.index[rows] = both.gather(1, order), index.gather(1, order)
 

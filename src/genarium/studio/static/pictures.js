@@ -78,7 +78,8 @@ export function pictures(root, app) {
     file.value = '';
   }
 
-  function failed(error) { note.replaceChildren(problem(error.message)); }
+  let failures = 0;
+  function failed(error) { failures += 1; note.replaceChildren(problem(error.message)); }
 
   // ------------------------------------------------------------------ what is made of it
 
@@ -94,8 +95,9 @@ export function pictures(root, app) {
   const first = new Channel('seen');
   function look() {
     if (!state.get().picture) return;
+    const before = failures; // a failure that came meanwhile is of something else, and stays to be read
     first.ask('/api/picture/seen', body(model.directions.length ? { direction: way } : {}), (made) => {
-      note.replaceChildren();
+      if (failures === before) note.replaceChildren();
       paint(seen, made.pictures[0]);
       name.textContent = made.name;
       pad.show(made.pictures[0]);
