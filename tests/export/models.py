@@ -11,9 +11,11 @@ from genarium import recipes
 from genarium.contract import Model
 from genarium.contract.exports import Function, functions
 from genarium.runs.building import build
-from tests.conftest import CASES, RECIPES, tiny_spec
+from tests import conftest
+from tests.conftest import RECIPES, tiny_spec
 
-CASES["gan-wide"] = ("gan", {"architecture": "dcgan", "width": 32})  # sums over patches
+# the further one sums over patches
+CASES = {**conftest.CASES, "gan-wide": ("gan", {"architecture": "dcgan", "width": 32})}
 FURTHER = (
     "gan-wide",
     *("gan-dcgan", "gan-residual", "gan-resize", "gan-spectral-norm", "infogan-invariance"),
