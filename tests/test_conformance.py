@@ -357,8 +357,8 @@ def test_two_processes_equal_one(case: str, by_two_processes: Path) -> None:
         torch.testing.assert_close(two[key], one[key], rtol=2e-4, atol=2e-5, msg=key)
 
 
-# Three processes each, so one recipe of each kind of training: plain, phases, codes, two players and
-# their averages, a reference batch, an image pool, pixels in turn, paths, flows. That every recipe
+# Three processes each, so one recipe of each kind of training: plain, phases, codes, two players,
+# averages, a reference batch, an image pool, pixels in turn, paths, flows. That every recipe
 # goes on exactly is `test_resume_is_exact`'s.
 KILLED = (
     *("autoencoder", "stacked-autoencoder", "vae", "dcgan", "wgan-gp", "improved-gan", "cyclegan"),
