@@ -33,11 +33,11 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.contract import Batch, capabilities
-from genarium.contract.capabilities import likelihood_of
+from genarium.contract import Batch, likelihood_of
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
 from genarium.errors import Interrupted
+from genarium.evaluation.metrics.likelihood import bits_per_dim
 from genarium.runs.building import build
 from genarium.runs.configuration import resolve, route
 from genarium.training import allocator
@@ -209,22 +209,12 @@ def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespac
     )
 
 
-def scored(images: torch.Tensor, model: Any, unit: str) -> tuple[torch.Tensor, str]:
+def scored(images: torch.Tensor, run: Any, unit: str) -> tuple[torch.Tensor, str]:
     """The unit's number for each image, float64 [N], and what kind of a likelihood it is."""
-    kind = likelihood_of(capabilities(model))
-    generator = torch.Generator().manual_seed(0)
-    parts = []
-    with torch.inference_mode():
-        for part in images.split(100):
-            if kind == "log_prob":
-                parts.append(model.log_prob(part))
-            elif kind == "elbo":
-                parts.append(model.elbo(part, generator=generator))
-            else:
-                parts.append(model.estimate_log_prob(part, generator=generator).value)
-    nats = -torch.cat(parts).double()
-    said = {"log_prob": "exact", "elbo": "upper bound"}.get(str(kind)) or f"by {model.estimator}"
-    return (nats if unit == "nats/image" else nats / (images[0].numel() * math.log(2))), said
+    nats = -run.likelihoods(images).value.double()
+    kind = likelihood_of(run.capabilities)
+    said = {"log_prob": "exact", "elbo": "upper bound"}.get(kind) or f"by {run.model.estimator}"
+    return (nats if unit == "nats/image" else bits_per_dim(nats, images[0].numel())), said
 
 
 def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespace) -> dict:
@@ -235,9 +225,9 @@ def curve(net: Net, folder: Path, data: Dataset, task: Task, o: argparse.Namespa
     result = sorted(checkpoints.steps(folder / "checkpoints"))
     for step in (step for step in result if str(step) in notes):  # not where a run was stopped
         run = genarium.load(folder, step)
-        value = scored(data.validation.images[:few], run.model, task.unit)[0].mean().item()
+        value = scored(data.validation.images[:few], run, task.unit)[0].mean().item()
         points.append([notes[str(step)] / 60 / o.threads, step, round(value, 5)])
-    test, kind = scored(data.test.images[: min(many, o.test)], run.model, task.unit)
+    test, kind = scored(data.test.images[: min(many, o.test)], run, task.unit)
     return {
         "recipe": net.recipe,
         "arguments": net.arguments,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from _claim import Bound, Claim, Criterion, Measured
 from _lab import drawn_rows, load, sample, score, sheet, trained
+from _path import Training
 from torch import Tensor
 
 from genarium.evaluation.diagnostics.copying import copying
@@ -18,24 +19,13 @@ SHOWN = 8  # samples of a set in the picture, each with the training image most 
 
 
 @dataclass(frozen=True)
-class Training:
-    """The same for every size: the number of steps is fixed, so small sets are seen more often."""
-
-    steps: int = 800
-    batch: int = 64
-    schedule: str = "cosine"
-    warmup: int = 50
-    clip: float = 1.0
-    ema: float = 0.99
-
-
-@dataclass(frozen=True)
 class Settings:
-    """Sizes of the experiment."""
+    """Sizes of the experiment. training: the same for every size: the number of steps is fixed, so
+    small sets are seen more often."""
 
     side: int = 16
     counts: tuple[int, ...] = (140, 500, 2000)
-    training: Training = Training()
+    training: Training = field(default_factory=Training)
     width: int = 32  # of the dense network, which has eight times as many features
     lr: float = 2e-3
     samples: int = 300
