@@ -59,13 +59,13 @@ DATA = {
 }
 SETTINGS = {
     "vae": "--steps 3000 --schedule cosine --ema 0.998",
-    "autoencoder": "--steps 1000 --schedule cosine",
-    "dcgan": "--steps 1600 --schedule linear --ema 0.99",
-    "flow-matching": "--width 16 --patch 2 --batch 64 --steps 1600 --lr 0.002 --ema 0.99 "
+    "autoencoder": "--steps 800 --schedule cosine",
+    "dcgan": "--steps 1200 --schedule linear --ema 0.99",
+    "flow-matching": "--width 16 --patch 2 --batch 64 --steps 1200 --lr 0.002 --ema 0.99 "
     "--warmup 50",
-    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 500 --schedule cosine "
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 400 --schedule cosine "
     "--warmup 50 --clip 1 --ema 0.99",
-    "spline-flow": "--steps 320 --batch 64 --schedule cosine --ema 0.99",
+    "spline-flow": "--steps 240 --batch 64 --schedule cosine --ema 0.99",
 }
 PLANNED = {
     f"{recipe}-{name}": f"{recipe} {data} {settings}"
