@@ -1,4 +1,15 @@
-"""Settings of Sphinx for the documentation site; `tools/site/build.py` runs it."""
+"""Settings of Sphinx for the documentation site; `tools/site/build.py` runs it.
+
+Formulas become MathML when the site is built; browsers draw it without a script.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
 
 project = "Genarium"
 author = "The Genarium developers"
@@ -16,3 +27,19 @@ html_show_sourcelink = False
 html_css_files = ["site.css"]
 html_static_path = ["static"]
 html_theme_options = {"navigation_with_keys": False}
+html_math_renderer = "mathml"
+
+
+def inline(self: Any, node: nodes.math) -> None:
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def displayed(self: Any, node: nodes.math_block) -> None:
+    formula = convert(node.astext(), display="block")
+    self.body.append(f'<div class="formula">{formula}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (inline, None), (displayed, None))
