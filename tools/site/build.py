@@ -162,6 +162,8 @@ def _linked(text: str, at: str, known: set[str], code: set[str], folder: Path) -
         path = posixpath.normpath(posixpath.join(at, target))
         if path.removesuffix(".md") in known and path.endswith(".md"):
             return match[0]
+        if path.endswith(".ipynb") and path.removesuffix(".ipynb") in known:
+            return f"{begin}{target.removesuffix('.ipynb')}.md{anchor})"
         file = ROOT / path
         if not file.exists():
             raise SystemExit(f"{at or '.'}: {target}{anchor} leads nowhere")
