@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Diffusion and flow matching
 #
-# A path leads from a picture $x$ to noise $\epsilon \sim \mathcal N(0, I)$; in flow matching it
+# A path leads from a picture $x$ to noise $\epsilon \sim \mathcal{N}(0, I)$; in flow matching it
 # is a straight line,
 #
 # $$x_t = (1 - t)\,x + t\,\epsilon, \qquad 0 \le t \le 1 .$$
@@ -16,9 +16,9 @@
 # distribution.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"

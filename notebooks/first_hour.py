@@ -9,9 +9,9 @@
 # Nothing is downloaded: the digits are in the package. Run the cells from top to bottom.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -24,7 +24,7 @@ import genarium
 
 # %% tags=["parameters"] quick={"vae_steps": 3, "gan_steps": 2, "n": 40, "metrics": "fid"}
 vae_steps = 600  # of training the VAE
-gan_steps = 900  # of training the GAN
+gan_steps = 800  # of training the GAN
 n = 500  # pictures that are scored
 metrics = "fid,precision,recall,recognised,copied"  # the scores; None for all
 
@@ -41,7 +41,7 @@ genarium.show("digits", size=16, n=60)
 # ## 2. A first model
 #
 # A **variational autoencoder** (VAE) writes each picture $x$ as a short code $z$ (here 8 numbers)
-# and learns to draw the picture again from it. The codes are kept near $\mathcal N(0, I)$, so
+# and learns to draw the picture again from it. The codes are kept near $\mathcal{N}(0, I)$, so
 # that a *new* code, drawn from there, gives a new picture. Its training makes this bound as large
 # as it can:
 #
@@ -50,7 +50,7 @@ genarium.show("digits", size=16, n=60)
 
 # %%
 data = {"data": "digits", "size": 16}
-vae = genarium.train("vae", net="conv", latent=8, steps=vae_steps, schedule="cosine", **data)
+vae = genarium.train("vae", latent=8, steps=vae_steps, schedule="cosine", **data)
 vae
 
 # %% [markdown]
@@ -135,7 +135,7 @@ genarium.list_models()
 # ## Exercises
 #
 # 1. Draw 64 pictures of the VAE with `temperature=0.7` and with `1.3`. *Expect* cleaner and more
-#    alike digits, then odder ones: the code is drawn from $\mathcal N(0, T^2 I)$.
+#    alike digits, then odder ones: the code is drawn from $\mathcal{N}(0, T^2 I)$.
 # 2. Train the VAE with `latent=2`, and look at its reconstructions. *Expect* blur, and 4s that
 #    become 9s: two numbers cannot hold what eight can.
 # 3. Train both for a quarter of the steps and compare again. *Expect* FID to rise for both, more

@@ -4,17 +4,17 @@
 # A flow is an invertible network $f$ from pictures to as many Gaussian numbers. The change of
 # variables gives an exact density:
 #
-# $$\ln p(x) = \ln \mathcal N\big(f(x);\, 0, I\big)
+# $$\ln p(x) = \ln \mathcal{N}\big(f(x);\, 0, I\big)
 # + \ln\left|\det \frac{\partial f}{\partial x}\right|$$
 #
 # The layers are *couplings*: one half of the numbers stays, and says how the other half is
 # changed by an increasing function. So each layer can be undone, and its determinant is a
-# product. A sample is $f^{-1}(z)$ of $z \sim \mathcal N(0, I)$, in one pass.
+# product. A sample is $f^{-1}(z)$ of $z \sim \mathcal{N}(0, I)$, in one pass.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -57,7 +57,7 @@ flow = genarium.train("spline-flow", data="digits", size=12, steps=steps, ema=0.
 genarium.sample(flow, n=64)
 
 # %% [markdown]
-# Cooler draws, $z \sim \mathcal N(0, T^2 I)$ with $T = 0.7$, lie nearer the middle of the codes:
+# Cooler draws, $z \sim \mathcal{N}(0, T^2 I)$ with $T = 0.7$, lie nearer the middle of the codes:
 
 # %%
 genarium.sample(flow, n=64, temperature=0.7)

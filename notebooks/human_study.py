@@ -9,9 +9,9 @@
 # You make a study of two models, see what participants see, and read the report.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium[studio]"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -27,7 +27,7 @@ participants = 8  # that are simulated below
 
 # %%
 data = {"data": "digits", "size": 16}
-vae = genarium.train("vae", net="conv", latent=8, steps=vae_steps, schedule="cosine", **data)
+vae = genarium.train("vae", latent=8, steps=vae_steps, schedule="cosine", **data)
 small = {"architecture": "dcgan", "width": 16, "latent": 16, "batch": 64, "lr": 2e-3, "beta1": 0.0}
 gan = genarium.train(
     "dcgan", steps=gan_steps, schedule="linear", ema=0.99, regularizers=[], **small, **data
@@ -132,4 +132,5 @@ report.save("study/report.html")
 # 3. Make one with `mode="timed"`. *Expect* pictures that flash: the shortest look at which people
 #    are still right is a finer measure than right or wrong.
 # 4. Participants who fail the attention checks are left out. Let a simulated one answer `"real"`
-#    to everything, and report with and without `keep_inattentive=True`. *Expect* other error rates.
+#    to everything, and report with and without `keep_inattentive=True`. *Expect* other error
+#    rates.

@@ -5,7 +5,7 @@
 # walks between codes, adds and subtracts them, changes one property, and finds the code of a
 # given picture.
 #
-# Draws of $\mathcal N(0, I)$ in $D$ dimensions have nearly the length $\sqrt D$, so the straight
+# Draws of $\mathcal{N}(0, I)$ in $D$ dimensions have nearly the length $\sqrt D$, so the straight
 # way between two passes through short codes that are never drawn. The great circle keeps the
 # length:
 #
@@ -14,9 +14,9 @@
 # \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|}$$
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium[features]"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -35,7 +35,7 @@ search = 60  # steps of the search for a code
 
 # %%
 data = {"data": "digits", "size": 16}
-vae = genarium.train("vae", net="conv", latent=16, prior="fixed", steps=vae_steps, **data)
+vae = genarium.train("vae", latent=16, prior="fixed", steps=vae_steps, **data)
 small = {"architecture": "dcgan", "width": 16, "latent": 16, "batch": 64, "lr": 2e-3, "beta1": 0.0}
 gan = genarium.train(
     "dcgan", steps=gan_steps, schedule="linear", ema=0.99, regularizers=[], **small, **data

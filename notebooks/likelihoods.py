@@ -13,9 +13,9 @@
 # and white. A GAN has none of the three.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"

@@ -1,20 +1,21 @@
 # %% [markdown]
 # # Variational autoencoders
 #
-# A VAE is an autoencoder with a distribution: a prior $p(z) = \mathcal N(0, I)$ of codes and a
+# A VAE is an autoencoder with a distribution: a prior $p(z) = \mathcal{N}(0, I)$ of codes and a
 # decoder $p(x|z)$. The density $p(x) = \int p(x|z)\,p(z)\,dz$ cannot be computed, but bounded.
 # With an encoder $q(z|x)$ (Kingma & Welling 2014)
 #
-# $$\ln p(x) \;\ge\; \underbrace{\mathbb{E}_{q(z|x)}[\ln p(x|z)]}_{-\text{distortion}}
-# \;-\; \underbrace{\mathrm{KL}\big(q(z|x)\,\|\,p(z)\big)}_{\text{rate}} \;=\; \mathrm{ELBO}(x),$$
+# $$\ln p(x) \;\ge\; \mathbb{E}_{q(z|x)}[\ln p(x|z)]
+# - \mathrm{KL}\big(q(z|x)\,\|\,p(z)\big) = \mathrm{ELBO}(x),$$
 #
-# and both networks are trained on the right-hand side. The gradient passes the draw because $z =
-# \mu(x) + \sigma(x)\,\epsilon$ with $\epsilon \sim \mathcal N(0, I)$.
+# and both networks are trained on the right-hand side: the first term is minus the *distortion*,
+# the second the *rate*. The gradient passes the draw because $z = \mu(x) + \sigma(x)\,\epsilon$
+# with $\epsilon \sim \mathcal{N}(0, I)$.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -51,7 +52,7 @@ genarium.manifold(plane, side=side)
 # al. 2017).
 
 # %%
-settings = {"net": "conv", "latent": 16, "prior": "fixed", **common}
+settings = {"latent": 16, "prior": "fixed", **common}
 vae = genarium.train("vae", **settings)
 strict = genarium.train("vae", beta=4.0, **settings)
 
@@ -95,7 +96,7 @@ print(f"ELBO {elbo:.1f} nats an image, by {k} samples {tighter:.1f}")
 # and holds the rest: slant, width, thickness. A row keeps one code through all ten classes.
 
 # %%
-conditional = genarium.train("cvae", net="conv", latent=8, **common)
+conditional = genarium.train("cvae", latent=8, **common)
 genarium.traverse(conditional, classes="class", start="0-5")
 
 # %%
@@ -105,7 +106,7 @@ genarium.sample(conditional, n=32, condition="7")
 # ## Exercises
 #
 # 1. Train with `prior="mixture"` (the default of the recipe). *Expect* better samples at the same
-#    reconstructions: codes are drawn from where codes of pictures lie, not from $\mathcal N(0,
+#    reconstructions: codes are drawn from where codes of pictures lie, not from $\mathcal{N}(0,
 #    I)$.
 # 2. Train `iwae` with the same settings. *Expect* a higher bound for `k=1`… of the same `k` it
 #    was trained on, and more numbers of the code in use.

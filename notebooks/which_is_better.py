@@ -6,9 +6,9 @@
 # judged, and catches a model that cheats by copying.
 
 # %% tags=["install"]
-# What is there already is kept. Until Genarium is in the package index, SOURCE is where it comes
-# from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line takes the
-# PyTorch for CPUs where there is none; leave it out on a machine of your own with a GPU.
+# What is there already is kept. Until Genarium is in the package index, SOURCE is where it
+# comes from: "git+https://HOST/OWNER/genarium", or a wheel that you uploaded. The second line
+# takes the PyTorch for CPUs; leave it out on a machine of your own with a GPU.
 SOURCE = "genarium"
 # %pip install -q "torch>=2.10" --index-url https://download.pytorch.org/whl/cpu
 # %pip install -q "{SOURCE}"
@@ -19,13 +19,13 @@ import genarium
 # %% tags=["parameters"] quick={"few_steps": 2, "steps": 3, "gan_steps": 2, "n": 64, "few": 32}
 few_steps = 120  # of the VAE with little training
 steps = 500  # of the one with more
-gan_steps = 900  # of the GAN
+gan_steps = 800  # of the GAN
 n = 500  # pictures that are scored
 few = 100  # and too few of them
 
 # %%
 data = {"data": "digits", "size": 16}
-common = {"net": "conv", "latent": 8, "schedule": "cosine", **data}
+common = {"latent": 8, "schedule": "cosine", **data}
 young = genarium.train("vae", steps=few_steps, **common)
 vae = genarium.train("vae", steps=steps, **common)
 small = {"architecture": "dcgan", "width": 16, "latent": 16, "batch": 64, "lr": 2e-3, "beta1": 0.0}

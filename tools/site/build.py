@@ -65,7 +65,10 @@ SECTIONS = (
     ),
 )
 
-TITLES = {"README": "Install and first commands <README>"}
+TITLES = {
+    "README": "Install and first commands <README>",
+    "docs/notebooks": "About the notebooks <docs/notebooks>",
+}
 """What a page is called in the list, where its own title says too little there."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 from typing import TYPE_CHECKING
-
-from genarium.drawing.images import data_uri
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,15 +17,24 @@ SIDE = 600
 
 
 def figure(image: Tensor, caption: str = "", alt: str = "") -> str:
-    """A picture, uint8 [C,H,W], with its caption; small ones in whole multiples of their size.
+    """A picture, uint8 [C,H,W], with its caption; see `of_png`."""
+    from genarium.drawing.images import png_bytes
 
-    The caption keeps its lines.
-    """
-    height, width = image.shape[-2:]
+    return of_png(png_bytes(image), caption, alt)
+
+
+def of_png(png: bytes, caption: str = "", alt: str = "") -> str:
+    """A picture with its caption, which keeps its lines; small ones in whole multiples of their
+    size."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as opened:
+        width, height = opened.size
     times = max(1, min(MOST, SIDE // max(height, width)))
     drawn = (
-        f'<img src="{data_uri(image)}" width="{times * width}" '
-        f'style="max-width:100%;image-rendering:pixelated" alt="{html.escape(alt)}">'
+        f'<img src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}" '
+        f'width="{times * width}" style="max-width:100%;image-rendering:pixelated" '
+        f'alt="{html.escape(alt)}">'
     )
     words = f'<figcaption style="white-space:pre-wrap">{html.escape(caption)}</figcaption>'
     return f"<figure>{drawn}{words if caption else ''}</figure>"
