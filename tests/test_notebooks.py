@@ -71,11 +71,13 @@ def test_a_lesson_installs_first_and_ends_with_exercises(name: str, tools: Any) 
     assert all(source(other).is_file() for other in re.findall(r"\]\((\w+)\.ipynb\)", words))
 
 
-def _test_a_page_of_the_documentation_names_each_with_its_time() -> None:
+def test_a_page_of_the_documentation_names_each_with_its_time() -> None:
+    """Measured at full length, in processor minutes; a dash where that is still to be done."""
     text = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| \[[^]]+\]\(\.\./notebooks/(\w+)\.ipynb\) .*\| ([\d.]+) \|$", text, re.M)
+    row = r"^\| \[[^]]+\]\(\.\./notebooks/(\w+)\.ipynb\) .*\| ([\d.]+|–) \|$"
+    rows = re.findall(row, text, re.MULTILINE)
     assert sorted(name for name, _ in rows) == NAMES
-    assert all(0 < float(minutes) <= 20 for _, minutes in rows)  # ten of two cores
+    assert all(0 < float(minutes) <= 20 for _, minutes in rows if minutes != "–")  # of two cores
 
 
 def test_a_source_is_read_and_what_is_wrong_is_said(tools: Any, tmp_path: Path) -> None:
