@@ -111,7 +111,7 @@ def test_a_source_is_read_and_what_is_wrong_is_said(tools: Any, tmp_path: Path) 
 def test_jupytext_and_nbformat_agree(name: str, tools: Any) -> None:
     nbformat = pytest.importorskip("nbformat")
     made = tools.notebook(tools.read(source(name)))
-    nbformat.validate(nbformat.from_dict(made))
+    nbformat.validate(nbformat.reads(json.dumps(made), as_version=4))
     jupytext = pytest.importorskip("jupytext")
     theirs = jupytext.read(source(name), fmt="py:percent")
     assert [(cell.cell_type, cell.source) for cell in theirs.cells] == [
@@ -142,7 +142,8 @@ def test_one_runs_in_a_real_kernel(
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     client = pytest.importorskip("nbclient").NotebookClient
-    made = nbformat.from_dict(tools.notebook(tools.read(source("flows")), quick=True))
+    text = json.dumps(tools.notebook(tools.read(source("flows")), quick=True))
+    made = nbformat.reads(text, as_version=4)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     client(made, timeout=None, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in made.cells for output in cell.get("outputs", ())]
@@ -152,4 +153,3 @@ def test_one_runs_in_a_real_kernel(
     progress = [o for o in outputs if "spline-flow" in o.get("data", {}).get("text/plain", "")]
     assert progress  # of training, which a kernel shows unasked
     assert (tmp_path / "runs" / "spline-flow-ring8-1").is_dir()
-    json.dumps(made)
