@@ -37,7 +37,7 @@ install: $(STAMP)
 	@:
 
 # In a variable: a comma would end the argument of a call.
-ITSELF := .[dev,features,processes,hub,studio,track,emoji,text]
+ITSELF := .[dev,features,processes,hub,studio,track,fast,emoji,text]
 
 # The build backend comes first, and isolation is off, so that its version is pinned too. Bytecode is
 # compiled at the end on all cores (pip uses one); templates that are no valid Python do not matter.
