@@ -1,5 +1,5 @@
 # make install   build .venv with the pinned versions (every other target does it first)
-# make demo      train four families on handwritten digits and write the comparison
+# make demo      train five families on handwritten digits and write the comparison
 # make check     lint, formatting, types, import directions
 # make test      the checks, then the whole test suite
 # make docs      build the documentation site into build/site/html
