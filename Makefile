@@ -1,5 +1,5 @@
 # make install   build .venv with the pinned versions (every other target does it first)
-# make demo      train four families on handwritten digits and write the comparison
+# make demo      train five families on handwritten digits and write the comparison
 # make check     lint, formatting, types, import directions
 # make test      the checks, then the whole test suite
 # make docs      build the documentation site into build/site/html
@@ -37,7 +37,7 @@ install: $(STAMP)
 	@:
 
 # In a variable: a comma would end the argument of a call.
-ITSELF := .[dev,features,processes,hub,studio,track,emoji,text]
+ITSELF := .[dev,features,processes,hub,studio,track,fast,emoji,text]
 
 # The build backend comes first, and isolation is off, so that its version is pinned too. Bytecode is
 # compiled at the end on all cores (pip uses one); templates that are no valid Python do not matter.

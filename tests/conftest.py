@@ -32,9 +32,11 @@ for _number, _usual in (
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the user's cache."""
+    """Tests neither read nor fill the user's cache, and no test but its own waits until the sampler
+    of the extra `fast` has been compiled into it."""
     patch = pytest.MonkeyPatch()
     patch.setenv("GENARIUM_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("GENARIUM_FAST", "0")
     yield
     patch.undo()
 

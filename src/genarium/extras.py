@@ -54,6 +54,7 @@ EXTRAS: Mapping[str, Extra] = {
         "`export --onnx`: models for other programs",
         {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"},
     ),
+    "fast": Extra("a compiled sampler of autoregressive models on CPUs", {"numba": "numba"}),
     "track": Extra("`--tensorboard`", {"tensorboard": "tensorboard"}),
 }
 """Each extra of pyproject.toml but that of developers, in the order in which they are listed."""

@@ -45,7 +45,7 @@ SECTIONS = (
         (
             *("docs/data", "docs/arrays", "docs/evaluation", "docs/copying", "docs/latent"),
             *("docs/comparison", "docs/study", "docs/studio", "docs/doctor"),
-            *("docs/export", "docs/sharing"),
+            *("docs/export", "docs/sharing", "docs/zoo"),
         ),
     ),
     (

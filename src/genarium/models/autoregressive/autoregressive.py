@@ -32,6 +32,7 @@ from genarium.contract import (
     part_of,
 )
 from genarium.errors import UserError
+from genarium.models.autoregressive import fast
 from genarium.models.autoregressive.heads import Head, tempered
 from genarium.models.autoregressive.wavefront import (
     Choose,
@@ -205,8 +206,8 @@ class Autoregressive(Model):
         """n samples as grey levels, [n,C,H,W] int64 in 0 .. L-1.
 
         given: pixels to keep, the rest is drawn. naive: by full passes (slow; the reference).
-        chunk: images drawn together; changes memory and time, not the samples. temperature: see
-        `heads.tempered`.
+        chunk: images drawn together, where the compiled sampler does not serve (see `fast`);
+        changes memory and time, not the samples. temperature: see `heads.tempered`.
         """
         self._expect(condition)
         weight = next(self.parameters())
@@ -216,6 +217,9 @@ class Autoregressive(Model):
         labels = condition
         if self.conditional and labels is None:
             labels = torch.randint(self.classes, (n,), generator=generator, device=device)
+        walk = None if naive else self.compiled(temperature)
+        if walk is not None:
+            return walk.draw(noise, labels, given, progress)
         parts = []
         for start in range(0, n, chunk):
             mine = slice(start, start + chunk)
@@ -242,6 +246,18 @@ class Autoregressive(Model):
             self.network, None if labels is None else labels.to(weight.device)
         )
         return self.draw(conditioned, symbols.to(weight), choose, self._embed, None).cpu()
+
+    def compiled(self, temperature: float = 1.0) -> fast.Compiled | None:
+        """The compiled sampler with the weights of now, where it serves; see `fast`."""
+        every = torch.arange(self.levels, device=next(self.parameters()).device)
+        return fast.serving(
+            self.network,
+            self.head,
+            self.spec.shape,
+            self._embed(every),
+            self.classes,
+            temperature,
+        )
 
     draw = staticmethod(sample_wavefront)
     """The fast sampler of the architecture; it must give the images of `sample_naive`."""

@@ -7,8 +7,10 @@ the first one decoded. The decoder draws an image as the sampler does, but the c
 comes from the file. The encoder goes the same way with the choices known, so that both compute each
 distribution by the same operations in the same order: they must agree to the last bit.
 
-That holds on one machine with the same version of PyTorch and number of threads, and elsewhere only
-by chance. A check sum in the file decides: what cannot be decoded here is refused, never wrong.
+Where the compiled sampler serves (see `fast`), both are its walk, whose sums do not depend on the
+machine, and the file says so: it is decoded by that walk alone. Elsewhere they are PyTorch's, which
+agree on one machine with the same version and number of threads, and otherwise only by chance. A
+check sum in the file decides: what cannot be decoded here is refused, never wrong.
 
 Shapes: B images · C colours · L grey levels · M choices made at once
 """
@@ -23,18 +25,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from genarium import extras
 from genarium.contract import Condition
 from genarium.errors import UserError
 from genarium.models.autoregressive.autoregressive import Autoregressive
+from genarium.models.autoregressive.fast.program import CODED, PRECISION, WORD
 
-PRECISION = 24
-"""Frequencies are counted in units of 2^-24; a level has one unit at least."""
-WORD = 32
 LOW = 1 << WORD
 """The state stays in [2^32, 2^64)."""
 TOP = 2 * WORD - PRECISION
 CHUNK = 256
-"""Images coded together; part of the format, for sums may depend on it."""
+"""Images that PyTorch codes together; part of the format, for sums may depend on it."""
 
 LEVELS = 1 << 16
 """Levels are kept modulo this: no model has none."""
@@ -42,7 +43,8 @@ TABLE = 1 << 22
 """Entries of a table of levels of several pixels."""
 
 HEAD = struct.Struct("<8sIHHHHI")  # magic, images, C, H, W, L, CRC-32 of the levels
-MAGIC = b"GENARIUM"
+MAGIC, FAST = b"GENARIUM", b"GENAFAST"
+"""Which walk a file is of: PyTorch's, or the compiled one."""
 
 
 def compress(model: Autoregressive, images: Tensor, condition: Condition = None) -> bytes:
@@ -54,9 +56,17 @@ def compress(model: Autoregressive, images: Tensor, condition: Condition = None)
     """
     _expect(model, condition, len(images))
     levels = model.quantize(images.cpu())
-    parts = [_encode(model, *part) for part in _chunks(levels, condition)]
+    walk = model.compiled()
+    if walk is not None:
+        parts = [_code(*coded.T) for coded in walk.encode(levels, condition)]
+    else:
+        parts = [_encode(model, *part) for part in _chunks(levels, condition)]
     head = HEAD.pack(
-        MAGIC, len(levels), *model.spec.shape, model.levels % LEVELS, _sum(levels, model)
+        MAGIC if walk is None else FAST,
+        len(levels),
+        *model.spec.shape,
+        model.levels % LEVELS,
+        _sum(levels, model),
     )
     return head + b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
@@ -64,12 +74,12 @@ def compress(model: Autoregressive, images: Tensor, condition: Condition = None)
 def decompress(model: Autoregressive, data: bytes, condition: Condition = None) -> Tensor:
     """The grey levels of what `compress` wrote, int64 [B,C,H,W].
 
-    Raises UserError for other data, for a damaged file, and where this machine's arithmetic differs
-    from that of the machine that wrote it.
+    Raises UserError for other data, for a damaged file, and where the machine's arithmetic differs
+    from that of the one that wrote it or the walk that wrote it does not serve.
     """
-    if len(data) < HEAD.size or data[: len(MAGIC)] != MAGIC:
+    if len(data) < HEAD.size or data[: len(MAGIC)] not in (MAGIC, FAST):
         raise UserError("not compressed images: give what `compress` wrote")
-    _, n, *rest, checksum = HEAD.unpack_from(data)
+    by, n, *rest, checksum = HEAD.unpack_from(data)
     if tuple(rest) != (*model.spec.shape, model.levels % LEVELS):
         raise UserError(
             "{}x{}x{} images of {} levels were compressed, by another model: use that one".format(
@@ -77,13 +87,21 @@ def decompress(model: Autoregressive, data: bytes, condition: Condition = None) 
             )
         )
     _expect(model, condition, n)
-    place, parts = HEAD.size, []
-    for blank, labels in _chunks(torch.zeros(n, *model.spec.shape, dtype=torch.int64), condition):
-        (size,) = struct.unpack_from("<I", data.ljust(place + 4, b"\0"), place)
-        coded = data[place + 4 : place + 4 + size]
-        place += 4 + size
-        parts.append(_decode(model, coded, blank, labels))
-    result = torch.cat(parts) if parts else torch.zeros(0, *model.spec.shape, dtype=torch.int64)
+    size = CHUNK if by == MAGIC else CODED
+    coded = _parts(data, -(-n // size))
+    if by == FAST:
+        walk = model.compiled()
+        if walk is None:
+            raise UserError(
+                "these images were compressed by the compiled sampler, which does not serve here: "
+                f"{extras.command('fast')}, no GENARIUM_FAST=0, and the model on the CPU"
+            )
+        result = walk.decode([_words(part).astype(np.int64) for part in coded], n, condition)
+    else:
+        blank = torch.zeros(n, *model.spec.shape, dtype=torch.int64)
+        chunks = zip(coded, _chunks(blank, condition), strict=True)
+        parts = [_decode(model, part, *rest) for part, rest in chunks]
+        result = torch.cat(parts) if parts else blank
     if _sum(result, model) != checksum:
         raise UserError(
             "the images do not come back: the file is damaged, the model is not the one that wrote "
@@ -106,8 +124,13 @@ def _encode(model: Autoregressive, levels: Tensor, labels: Tensor | None) -> byt
         return chosen
 
     model.walk(levels, choose, labels)
+    return _code(np.concatenate(starts), np.concatenate(counts))
+
+
+def _code(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> bytes:
+    """The words of choices that have so many units of 2^-P from there on, in their order."""
     state, words = LOW, []
-    pairs = zip(np.concatenate(starts).tolist(), np.concatenate(counts).tolist(), strict=True)
+    pairs = zip(starts.tolist(), counts.tolist(), strict=True)
     for start, count in reversed(list(pairs)):
         if state >= count << TOP:
             words.append(state & (LOW - 1))
@@ -118,7 +141,7 @@ def _encode(model: Autoregressive, levels: Tensor, labels: Tensor | None) -> byt
 
 
 def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor | None) -> Tensor:
-    words = iter(np.frombuffer(coded[: len(coded) // 4 * 4], dtype="<u4").tolist())
+    words = iter(_words(coded).tolist())
     # A damaged file may end too soon; the check sum decides.
     state = (next(words, 0) << WORD) + next(words, 0)
     mask = (1 << PRECISION) - 1
@@ -137,6 +160,20 @@ def _decode(model: Autoregressive, coded: bytes, blank: Tensor, labels: Tensor |
         return torch.tensor(results, dtype=torch.int64, device=symbols.device)
 
     return model.walk(blank, choose, labels)
+
+
+def _parts(data: bytes, n: int) -> list[bytes]:
+    """The n parts of a file, each behind its length."""
+    place, parts = HEAD.size, []
+    for _ in range(n):
+        (size,) = struct.unpack_from("<I", data.ljust(place + 4, b"\0"), place)
+        parts.append(data[place + 4 : place + 4 + size])
+        place += 4 + size
+    return parts
+
+
+def _words(coded: bytes) -> NDArray[np.uint32]:
+    return np.frombuffer(coded[: len(coded) // 4 * 4], dtype="<u4")
 
 
 def _pieces(model: Autoregressive, outputs: Tensor) -> tuple[Tensor, ...]:

@@ -93,13 +93,13 @@ class RowLSTM(Recurrent):
     def lag(self, width: int) -> int:
         return 2  # the pixel above on the right must be there
 
+    def remember(self, front: Wavefront) -> _Triangle:
+        return _Triangle(front, self)
+
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
         gates = self.input(x, front)
         if front is not None:
-            if self not in front.memory:
-                front.memory[self] = _Triangle(front, self)
-            done: Tensor = front.memory[self].advance(gates)
-            return done
+            return front.advance(self, gates)
         _, width, batch, _ = gates.shape
         rows = gates.flatten(1, 2)  # [H, W·B, 4h]: a column is B lines
         h, c = (start.expand(width * batch, -1) for start in self.start)
@@ -135,12 +135,12 @@ class DiagonalBiLSTM(Recurrent):
     def lag(self, width: int) -> int:
         return width  # the scan from the right needs whole rows
 
+    def remember(self, front: Wavefront) -> _Scans:
+        return _Scans(front, self)
+
     def forward(self, x: Tensor, front: Wavefront | None = None) -> Tensor:
         if front is not None:
-            if self not in front.memory:
-                front.memory[self] = _Scans(front, self)
-            done: Tensor = front.memory[self].advance(self.input(x, front))
-            return done
+            return front.advance(self, self.input(x, front))
         height, width, batch, channels = x.shape
         left, right = order = _diagonals(height, width, x.device)
         # Both scans in one recurrence, on the pixels diagonal by diagonal.
@@ -198,7 +198,7 @@ class _Triangle:
 
     def __init__(self, front: Wavefront, layer: RowLSTM):
         self.front, self.run = front, layer.hidden // layer.colours
-        order = _by_colour(4 * layer.hidden, layer.colours)
+        order = by_colour(4 * layer.hidden, layer.colours)
         self.weight = layer.state.detach().flatten(0, 1)[:, order]  # [3h, 4h]
         # Zero beyond the sides: a margin of a column at either one, and a row above.
         self.line = front.width + 2
@@ -234,7 +234,7 @@ class _Scans:
 
     def __init__(self, front: Wavefront, layer: DiagonalBiLSTM):
         self.front, self.run = front, layer.hidden // layer.colours
-        order = _by_colour(4 * layer.hidden, layer.colours)
+        order = by_colour(4 * layer.hidden, layer.colours)
         self.restore = order.argsort()
         state, self.start = layer.state.detach(), layer.start.detach()
         self.above, self.beside = state[0][..., order]
@@ -284,6 +284,6 @@ class _Scans:
         self.right = self.moved = torch.stack(results[::-1])
 
 
-def _by_colour(gates: int, colours: int) -> Tensor:
+def by_colour(gates: int, colours: int) -> Tensor:
     """The order that turns four segments of C colours into C segments of four gates."""
     return colour_groups(gates, colours, 4).argsort(stable=True)

@@ -169,10 +169,7 @@ class PixelBias(nn.Module):
         """[B,C,H,W] -> the same; with `front`, [rows·B, C of one colour] -> the same."""
         if front is None:
             return x + self.bias
-        mine = self.bias.chunk(self.colours)[min(front.colour, self.colours - 1)]
-        at_pixels = mine.flatten(1).t()[front.pixels()]  # [rows, C of the colour]
-        rows, width = at_pixels.shape
-        return (x.view(rows, front.batch, width) + at_pixels[:, None]).view_as(x)
+        return front.add_table(x, self.bias.flatten(1).t()[None], self.colours, None)
 
 
 class ClassBias(nn.Module):
@@ -196,6 +193,4 @@ class ClassBias(nn.Module):
             codes = nn.functional.one_hot(labels, len(self.bias)).to(x.dtype)
             mine = (codes @ self.bias.flatten(1)).unflatten(1, self.bias.shape[1:])
             return x + mine.permute(0, 3, 1, 2)
-        of_colour = self.bias.chunk(self.colours, dim=3)[min(front.colour, self.colours - 1)]
-        at_pixels = of_colour.flatten(1, 2)[:, front.pixels()]  # [K, rows, C of the colour]
-        return x + at_pixels[labels].transpose(0, 1).reshape(x.shape)
+        return front.add_table(x, self.bias.flatten(1, 2), self.colours, labels)

@@ -69,6 +69,10 @@ class Recurrent(nn.Module):
         """Columns by which a row of an image of this width must stay behind the row above."""
         raise NotImplementedError
 
+    def remember(self, front: Wavefront) -> Any:
+        """What keeps the states of one run; its `advance` takes the input's part of the gates."""
+        raise NotImplementedError
+
 
 class Wavefront:
     """The state of one run of the sampler: its clock, and the past of every convolution.
@@ -109,6 +113,25 @@ class Wavefront:
     def convolve(self, conv: MaskedConv2d, x: Tensor) -> Tensor:
         """`conv` of the pixels at the front: [rows·B, in of the colour] -> [rows·B, out of it]."""
         return self._columns[conv](x)
+
+    def add_table(self, x: Tensor, table: Tensor, colours: int, labels: Tensor | None) -> Tensor:
+        """x [rows·B, C of the colour] + what a table [K,H·W,C] has for each pixel and label [B].
+
+        labels: None where the table has one row, K = 1.
+        """
+        of_colour = table.chunk(colours, dim=2)[min(self.colour, colours - 1)]
+        at_pixels = of_colour[:, self.pixels()]  # [K, rows, C of the colour]
+        if labels is not None:
+            return x + at_pixels[labels].transpose(0, 1).reshape(x.shape)
+        _, rows, width = at_pixels.shape
+        return (x.view(rows, self.batch, width) + at_pixels[0][:, None]).view_as(x)
+
+    def advance(self, layer: Recurrent, gates: Tensor) -> Tensor:
+        """`layer` at the front, given what its input says: [rows·B, gates] -> [rows·B, hidden]."""
+        if layer not in self.memory:
+            self.memory[layer] = layer.remember(self)
+        done: Tensor = self.memory[layer].advance(gates)
+        return done
 
 
 class _Run(NamedTuple):

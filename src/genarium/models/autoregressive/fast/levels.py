@@ -1,0 +1,79 @@
+"""Distributions of a pixel's level in the compiled kernel, in float64; see `heads`.
+
+head: kind, L, components, temperature, least ln s.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from genarium.models.autoregressive.fast.arithmetic import exp
+from genarium.models.autoregressive.fast.program import PRECISION, SOFTMAX
+
+
+@njit(nogil=True, error_model="numpy")
+def share(level, head, table):
+    """F(level), the probability of all levels up to it, in float64."""
+    if head[0] == SOFTMAX:
+        return table[level]
+    components = int(head[2])
+    border = (level + 0.5) * (2.0 / (head[1] - 1.0)) - 1.0
+    total = 0.0
+    for j in range(components):
+        z = (table[components + j] - border) * table[2 * components + j]
+        total += table[j] / (1.0 + exp(z))
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def tabulate(past, x, head, table):
+    """What `share` needs of the outputs: sums of a softmax, or a mixture's shares, means, 1/s."""
+    levels, components = int(head[1]), int(head[2])
+    softmax = head[0] == SOFTMAX
+    size = levels if softmax else components
+    top = float(past[x])
+    for j in range(1, size):
+        top = max(top, float(past[x + j]))
+    for j in range(size):
+        table[j] = exp((past[x + j] - top) / head[3])
+    total = 0.0
+    for j in range(size):
+        total += table[j]
+    if softmax:
+        running = 0.0
+        for j in range(size):
+            running += table[j]
+            table[j] = running / total
+        return
+    for j in range(size):
+        table[j] /= total
+        middle = (j + 1.0) * (2.0 / (size + 1.0)) - 1.0
+        table[size + j] = past[x + size + j] + middle
+        table[2 * size + j] = exp(-max(past[x + 2 * size + j] - 2.0, head[4]))
+
+
+@njit(nogil=True, error_model="numpy")
+def edge(level, head, table):
+    """Units of 2^-24 up to a level and with it. Each level has two, of which rounding takes one."""
+    levels = int(head[1])
+    if level == levels - 1:
+        return 1 << PRECISION
+    units = min(max(share(level, head, table), 0.0), 1.0) * ((1 << PRECISION) - 2 * levels)
+    return int(units + 0.5) + 2 * (level + 1)
+
+
+@njit(nogil=True, error_model="numpy")
+def first_above(head, table, number, in_units):
+    """The least level whose share (or edge) is more than `number`; the last one has all."""
+    low, high = 0, int(head[1]) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if in_units:
+            above = edge(middle, head, table) > number
+        else:
+            above = share(middle, head, table) > number
+        if above:
+            high = middle
+        else:
+            low = middle + 1
+    return low
