@@ -1,8 +1,9 @@
 # make install   build .venv with the pinned versions (every other target does it first)
-# make demo      train four families on handwritten digits and write the comparison
+# make demo      train five families on handwritten digits and write the comparison
 # make check     lint, formatting, types, import directions
 # make test      the checks, then the whole test suite
 # make docs      build the documentation site into build/site/html
+# make notebooks write notebooks/*.ipynb from their text sources, notebooks/*.py
 # make format    let ruff rewrite what `make check` would complain about
 # make clean     remove .venv and the tools' caches (runs stay)
 #
@@ -17,7 +18,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := install
-.PHONY: install demo check lint test docs format clean
+.PHONY: install demo check lint test docs notebooks format clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -69,6 +70,9 @@ test: lint
 docs: $(STAMP)
 	@$(call PIP,--no-build-isolation -e '.[docs]')
 	$(BIN)/python tools/site/build.py
+
+notebooks: $(STAMP)
+	@$(BIN)/python tools/notebooks.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Training of flow matching: the trainer against a plain loop over the same network.
+"""Training of flow matching and sampling from it, against plain loops over the same network.
 
     python benchmarks/diffusion_training.py [--size 28] [--channels 1] [--width 32] [--batch 64]
         [--steps 10] [--rounds 3]
@@ -9,6 +9,9 @@ hand. The trainer is `flow-matching` as it stands (channels-last; bf16 where the
 units). Both see the same pictures and train the same network. Rounds alternate in one process, and
 the ratio is that of the medians; other work on the machine slows both. The processor seconds of
 each side are shown beside the seconds that passed.
+
+Sampling is Euler's method of `--steps` evaluations: by hand in float32, channels-first, and by
+`model.sample` in float32 and with the setting `precision` at bf16.
 """
 
 from __future__ import annotations
@@ -20,11 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from genarium import recipes
 from genarium.contract import Spec, from_uint8
+from genarium.models.diffusion.continuous import FlowMatching
+from genarium.models.diffusion.denoiser import Precision
+from genarium.models.diffusion.sampling import FlowSampler
 from genarium.runs.building import build
 from genarium.training import allocator
 from genarium.training.options import TrainOptions
@@ -39,10 +45,15 @@ def endless(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[Tensor]:
             yield images
 
 
+def channels_first(network: nn.Module) -> nn.Module:
+    """A copy whose weights lie as PyTorch has them by default."""
+    return copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
+
+
 def plain(images: Tensor, spec: Spec, width: int, batch: int) -> Callable[[], None]:
     """A step of the loop by hand."""
     model = build(recipes.get("flow-matching"), spec, {"width": width}, seed=0)
-    network = model.network
+    network = channels_first(model.network)
     average = copy.deepcopy(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.9, 0.99))
     data = TensorDataset(from_uint8(images))
@@ -75,6 +86,60 @@ def ours(images: Tensor, spec: Spec, width: int, batch: int) -> Callable[[], Non
     return trainer.one_step
 
 
+def samplers(spec: Spec, width: int, batch: int, steps: int) -> dict[str, Callable[[], None]]:
+    """What draws a batch of images, by hand and by the package."""
+    model = build(recipes.get("flow-matching"), spec, {"width": width}, seed=0).eval()
+    assert isinstance(model, FlowMatching)
+    network = channels_first(model.network)
+
+    @torch.no_grad()
+    def by_hand() -> None:
+        x = torch.randn(batch, *spec.shape)
+        for step in range(steps, 0, -1):
+            x = x - network(x, torch.full((batch, 1), step / steps)) / steps
+
+    def by_package(precision: Precision) -> Callable[[], None]:
+        settings = FlowSampler(steps=steps, solver="euler", precision=precision)
+
+        def draw() -> None:
+            model.sample(batch, settings=settings)
+
+        return draw
+
+    return {"plain": by_hand, "fp32": by_package("fp32"), "bf16": by_package("bf16")}
+
+
+def compared(sides: dict[str, Callable[[], None]], calls: int, rounds: int, seen: int) -> None:
+    """Print each side's images a second, `seen` a round of so many calls, and the ratios to the
+    first side."""
+    for call in sides.values():  # the first also allocates
+        call()
+    wall: dict[str, list[float]] = {name: [] for name in sides}
+    cpu: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, call in sides.items():
+            begin, used = time.perf_counter(), time.process_time()
+            for _ in range(calls):
+                call()
+            wall[name].append(time.perf_counter() - begin)
+            cpu[name].append(time.process_time() - used)
+    first, *others = sides
+    for name in sides:
+        seconds, processor = (statistics.median(spent[name]) for spent in (wall, cpu))
+        print(
+            f"{name:8s} {seen / seconds:8.1f} images/s   {seen / processor:8.1f} images a "
+            "processor second"
+        )
+    for name in others:
+        ratios = [
+            statistics.median(spent[first]) / statistics.median(spent[name])
+            for spent in (wall, cpu)
+        ]
+        print(
+            f"{name} over {first}: {ratios[0]:.2f}x by the clock, {ratios[1]:.2f}x by the processor"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=28)
@@ -93,29 +158,11 @@ def main() -> None:
         "plain": plain(images, spec, given.width, given.batch),
         "trainer": ours(images, spec, given.width, given.batch),
     }
-    for step in sides.values():  # the first also allocates
-        step()
-    wall: dict[str, list[float]] = {name: [] for name in sides}
-    cpu: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(given.rounds):
-        for name, step in sides.items():
-            begin, used = time.perf_counter(), time.process_time()
-            for _ in range(given.steps):
-                step()
-            wall[name].append(time.perf_counter() - begin)
-            cpu[name].append(time.process_time() - used)
-    seen = given.steps * given.batch
-    for name in sides:
-        seconds, processor = (statistics.median(spent[name]) for spent in (wall, cpu))
-        print(
-            f"{name:8s} {seen / seconds:8.1f} images/s   {seen / processor:8.1f} images a "
-            "processor second"
-        )
-    ratios = [
-        statistics.median(spent["plain"]) / statistics.median(spent["trainer"])
-        for spent in (wall, cpu)
-    ]
-    print(f"trainer over plain: {ratios[0]:.2f}x by the clock, {ratios[1]:.2f}x by the processor")
+    print(f"training, batches of {given.batch}")
+    compared(sides, given.steps, given.rounds, given.steps * given.batch)
+    print(f"sampling, batches of {given.batch}, {given.steps} evaluations an image")
+    drawn = samplers(spec, given.width, given.batch, given.steps)
+    compared(drawn, 1, given.rounds, given.batch)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Sample quality against training time: every family of the package on the same data and clock.
 
     python benchmarks/families_over_time.py DATA --out DIR [--minutes 1,3,10,30,60] [--only NAMES]
+                                            [--side NAME=RECIPE:ARGUMENT=VALUE,...]
                                             [--images 2000] [--size S] [--channels C] [--table]
 
 The families compete with the settings in `FAMILIES`, a constant learning rate and averaged weights,
-so that the first minutes of a long training are those of a short one. Time is the process's own
-processor time divided by its threads: that of the clock on an idle machine, and no less fair on one
-that others use too. At each of the minutes the run is scored by `genarium.evaluate` with its
-sampler's settings: Fréchet distance, precision, recall, recognised where the features are a
-classifier's, and how long an image takes to draw.
+so that the first minutes of a long training are those of a short one. `--side` adds one with other
+arguments, which may be training options; it samples as its recipe's family does. Time is the
+process's own processor time divided by its threads: that of the clock on an idle machine, and no
+less fair on one that others use too. At each of the minutes the run is scored by
+`genarium.evaluate` with its sampler's settings: Fréchet distance, precision, recall, recognised
+where the features are a classifier's, and how long an image takes to draw.
 
 Every family is an ordinary run in DIR, and each score a line of DIR/scores.jsonl: the command,
 given again, goes on where it was stopped, also to later minutes. Sample grids are
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _sides import side
 
 import genarium
 from genarium.data import DataOptions
@@ -49,8 +52,8 @@ FAMILIES = {
     "vae": Family("vae", {"ema": 0.999}),
     "dcgan": Family("dcgan"),
     "pixelcnn": Family("pixelcnn", {"levels": 16, "ema": 0.999}),
-    "flow-matching": Family("flow-matching", {}, {"steps": 20}),
-    "mean-flow": Family("mean-flow"),
+    "flow-matching": Family("flow-matching", {"patch": 2}),
+    "mean-flow": Family("mean-flow", {"patch": 2}),
     "spline-flow": Family("spline-flow"),
 }
 
@@ -121,7 +124,8 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", default=",".join(f"{m:g}" for m in MINUTES))
-    parser.add_argument("--only", default=",".join(FAMILIES))
+    parser.add_argument("--only", help="families and sides, separated by commas (default: all)")
+    parser.add_argument("--side", action="append", default=[], metavar="NAME=RECIPE:A=V,...")
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--size")
     parser.add_argument("--channels", type=int)
@@ -133,15 +137,19 @@ def main() -> None:
     if given.table:
         print(table(rows))
         return
+    families = dict(FAMILIES)
+    for text in given.side:
+        name, recipe, settings = side(text)
+        families[name] = Family(recipe, settings, FAMILIES[recipe].sampler)
     allocator.keep_memory()
     options = DataOptions(size=given.size, channels=given.channels, from_dir=given.from_dir)
     data = load_data(given.data, options)
     given.out.mkdir(parents=True, exist_ok=True)
     for minutes in map(float, given.minutes.split(",")):  # every family, before the next minute
-        for name in given.only.split(","):
+        for name in given.only.split(",") if given.only else families:
             if any(row["family"] == name and row["asked"] == minutes for row in rows):
                 continue
-            family, place = FAMILIES[name], given.out / name
+            family, place = families[name], given.out / name
             used = trained(family, place, data, minutes)
             row = {
                 "family": name,

@@ -103,8 +103,8 @@ TASKS = {
             "glow": Net("glow", {}, 64, OWN),
             "realnvp": Net("realnvp", {}, 64, OWN),
             "tarflow": Net("tarflow", {"noise": 0.0}, 64, OWN),
-            "flow-matching": Net("flow-matching", {}, 128, OWN, (64, 512)),
-            "ddpm": Net("ddpm", {}, 128, OWN, (256, 2000)),
+            "flow-matching": Net("flow-matching", {"patch": 2}, 128, OWN, (64, 512)),
+            "ddpm": Net("ddpm", {"patch": 2}, 128, OWN, (256, 2000)),
         },
         "bits/dim",
         # RealNVP and FFJORD: Grathwohl et al. 2019, table 2; Glow: the same

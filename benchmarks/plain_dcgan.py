@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _sides import side
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -213,9 +214,7 @@ def sides_of(dataset: Any, seed: int, more: list[str]) -> dict[str, Any]:
         "default": lambda: Ours(dataset, "dcgan", {}, seed),
     }
     for text in more:
-        name, _, rest = text.partition("=")
-        recipe, _, arguments = rest.partition(":")
-        given = dict(pair.split("=", 1) for pair in arguments.split(",") if pair)
+        name, recipe, given = side(text)
         result[name] = lambda recipe=recipe, given=given: Ours(dataset, recipe, given, seed)
     return result
 
@@ -242,9 +241,9 @@ def main() -> None:
             place = given.out / f"{name}-{given.size}-{seed}"
             row: dict[str, Any] = {"side": name, "size": given.size, "seed": seed}
             if not given.score:
-                side = makers[name]()
-                row |= {"seconds": round(trained(side, given.seconds), 1), "steps": side.steps}
-                samples = side.sample(SAMPLES)
+                one = makers[name]()
+                row |= {"seconds": round(trained(one, given.seconds), 1), "steps": one.steps}
+                samples = one.sample(SAMPLES)
                 np.save(place.with_suffix(".npy"), samples.numpy())
                 save_png(place.with_suffix(".png"), grid(samples[:64]))
             elif not place.with_suffix(".npy").exists():

@@ -416,6 +416,9 @@ NOTHING_TO_COMPUTE = {
     "show",
     "study report",
     "study serve",
+    "zoo fetch",
+    "zoo list",
+    "zoo show",
 }
 PLACES = {"train": ["vae", "--data", "digits"], "demo": [], "arithmetic": ["RUN", "--plus", "1"]}
 

@@ -56,6 +56,8 @@ def test_links_lead_to_pages_and_code_is_shown(site, tmp_path: Path) -> None:
     made = site._linked(text, "docs", {"docs/vae"}, code, tmp_path)
     assert "[a](vae.md#x) [b](../code/src/genarium/extras.py.md)" in made
     assert code == {"src/genarium/extras.py"}
+    lesson = site._linked("[a](../notebooks/vae.ipynb)", "docs", {"notebooks/vae"}, code, tmp_path)
+    assert lesson == "[a](../notebooks/vae.md)"
     assert (tmp_path / "docs/images/demo.png").is_file()
     with pytest.raises(SystemExit, match=r"nowhere\.md leads nowhere"):
         site._linked("[a](nowhere.md)", "docs", set(), set(), tmp_path)
@@ -80,3 +82,14 @@ def test_the_reference_is_of_the_program(site) -> None:
     for name in recipes.catalogue():
         assert f"\n## {name}\n" in text
     assert "| `latent` | `--latent` |" in text
+
+
+def test_a_notebook_is_a_page_with_formulas_and_links_of_the_site(site) -> None:
+    made = site.lessons.text("[b](vae.ipynb): $x^2 =\ny$ and\n\n$$\nz\n$$\n")
+    assert made == "[b](vae.md): {math}`x^2 = y` and\n\n```{math}\nz\n```\n"
+    pages = site.lessons.pages()
+    assert pages["notebooks/vae"].startswith("# Variational autoencoders\n\n{download}`vae.ipynb`")
+    assert "%pip install" in pages["notebooks/vae"]
+    text = site.index({*pages, "docs/notebooks"})
+    assert ":caption: Further" not in text
+    assert text.index("notebooks/first_hour") < text.index("notebooks/vae")

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from genarium.api.train_features import train_features
     from genarium.api.translate import translate
     from genarium.api.traverse import traverse
+    from genarium.api.zoo import fetch_zoo, list_zoo, show_zoo
     from genarium.contract import Batch, Model, Optim, Phase, Spec, Step, to_uint8
     from genarium.drawing.write import save_grid
     from genarium.errors import RunError, UserError
@@ -102,6 +103,9 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "export",
     "serve_studio",
     "push",
+    "list_zoo",
+    "show_zoo",
+    "fetch_zoo",
     "list_models",
     "environment",
     "demo",

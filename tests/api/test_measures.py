@@ -239,6 +239,8 @@ def test_results_are_saved_and_shown(
     assert [path.name for path in run.path.glob("*.json")] == ["run.json"]  # nothing unasked
     page = genarium.compare(run, n=40, metrics="fid")
     assert "FID (digits-cnn)" in page._repr_html_()
+    assert page._repr_html_().count("<figure>") == 1  # its samples, above the table
+    assert page._repr_html_().index(f">{run.name}</figcaption>") < page._repr_html_().index("FID")
     with pytest.raises(genarium.UserError, match="no page yet"):
         Path(page)
     with pytest.raises(genarium.UserError, match=r"--out page.pdf: end it in .html"):

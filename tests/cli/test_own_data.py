@@ -54,6 +54,7 @@ COMMANDS = {
 NONE = {  # read no data of a run
     *("models", "data list", "data show", "data prepare", "train", "features train", "sample"),
     *("demo", "environment", "push", "study serve", "study report", "studio"),
+    *("zoo list", "zoo show", "zoo fetch"),
     "export",  # but of a model without a prior: tests/export
 }
 

@@ -198,7 +198,7 @@ SUFFIX = {
 NONE = {
     *("models", "data list", "data show", "data prepare", "train", "resume", "sample", "compare"),
     *("demo", "diagnose", "environment", "features train", "study serve", "study report"),
-    *("show", "studio", "export", "push"),
+    *("show", "studio", "export", "push", "zoo list", "zoo show", "zoo fetch"),
 }
 
 

@@ -257,7 +257,7 @@ class Mine(Settings):
 def test_the_settings_of_an_own_model_are_flags_unimported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    diffusion = {"steps", "solver", "guidance", "tolerance", "churn"}
+    diffusion = {"steps", "solver", "guidance", "tolerance", "churn", "precision"}
     others = {"temperature", "truncation", "denoise"}
     assert sampling.declared().keys() == {*others, *diffusion}
     # what several say alike is said once, with the default if they have the same
@@ -303,10 +303,17 @@ CELLS: dict[str, list[dict[str, Any]]] = {
         *({"solver": name} for name in ("euler", "ddim", "dpm++2m", "ancestral")),
         {"solver": "dopri5", "tolerance": 0.3},
         {"guidance": 4.0},
+        {"precision": "bf16"},
     ],
     "ddpm": [{"steps": 4}, {"solver": "dpm++2m"}, {"solver": "ancestral"}, {"guidance": 4.0}],
-    "edm": [{"steps": 4}, {"solver": "edm"}, {"solver": "edm", "churn": 0.5}, {"solver": "ddim"}],
-    "mean-flow": [{"steps": 4}],
+    "edm": [
+        {"steps": 4},
+        {"solver": "edm"},
+        {"solver": "edm", "churn": 0.5},
+        {"solver": "ddim"},
+        {"precision": "bf16"},
+    ],
+    "mean-flow": [{"steps": 4}, {"precision": "bf16"}],
     "tarflow": [{"denoise": True}],
 }
 """Settings besides those that act on draws of the prior alone."""

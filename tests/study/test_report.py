@@ -104,6 +104,9 @@ def test_pictures_are_ranked_by_how_often_they_fool(study: Path) -> None:
     results = report_study(study).results
     best, worst = results.convincing(0, 5)[0], results.doubted(5)[0]
     assert (best.picture.name, best.called_real, best.answers) == (fakes[7], 3, 3)
+    shown = report_study(study)._repr_html_()
+    assert shown.count("<figure>") == 1  # of one model
+    assert "tiny: most often taken for real</figcaption>" in shown
     assert (worst.picture.name, worst.called_real, worst.answers) == (reals[3], 0, 3)
     assert len(results.convincing(0, 5)) == 5
 

@@ -1,4 +1,4 @@
-"""Build the documentation site: the pages of docs/ and what is generated beside them.
+"""Build the documentation site: the pages of docs/, the notebooks, and what is generated.
 
     python tools/site/build.py                  # into build/site/html; `make docs` does it
     python tools/site/build.py --stage-only     # the sources, without Sphinx
@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
+import lessons  # noqa: E402
 import reference  # noqa: E402
 import theory  # noqa: E402
 
@@ -36,11 +37,15 @@ LANGUAGES = {".py": "python", ".json": "json", ".yaml": "yaml", ".toml": "toml",
 SECTIONS = (
     ("First steps", ("README", "docs/pictures", "docs/training", "theory", "gallery")),
     (
+        "Notebooks",
+        ("docs/notebooks", *(f"notebooks/{path.stem}" for path in lessons.notebooks.sources())),
+    ),
+    (
         "How to",
         (
             *("docs/data", "docs/arrays", "docs/evaluation", "docs/copying", "docs/latent"),
             *("docs/comparison", "docs/study", "docs/studio", "docs/doctor"),
-            *("docs/export", "docs/sharing"),
+            *("docs/export", "docs/sharing", "docs/zoo"),
         ),
     ),
     (
@@ -60,7 +65,10 @@ SECTIONS = (
     ),
 )
 
-TITLES = {"README": "Install and first commands <README>"}
+TITLES = {
+    "README": "Install and first commands <README>",
+    "docs/notebooks": "About the notebooks <docs/notebooks>",
+}
 """What a page is called in the list, where its own title says too little there."""
 
 
@@ -72,6 +80,7 @@ def pages() -> dict[str, str]:
         str(file.relative_to(ROOT).with_suffix("")): file.read_text(encoding="utf-8")
         for file in files
     }
+    known |= lessons.pages()
     known["theory"] = theory.page(ROOT)
     known["gallery"] = gallery(known)
     known["reference/command"] = reference.of_command()
@@ -89,6 +98,7 @@ def index(known: set[str]) -> str:
         "One workbench for every classic family of deep generative image models: train, sample, "
         "measure, compare. [Install and first commands](README.md) · "
         "[a folder of pictures, from start to finish](docs/pictures.md) · "
+        "[notebooks](docs/notebooks.md) · "
         "[what the theory says and what was measured](theory.md).",
     ]
     named = {name for _, names in SECTIONS for name in names}
@@ -135,6 +145,9 @@ def stage(folder: Path) -> None:
         page.write_text(
             f"---\norphan: true\n---\n\n# {path}\n\n`````{language}\n{text}\n`````\n", "utf-8"
         )
+    for path in lessons.notebooks.sources():
+        file = path.with_suffix(".ipynb")
+        shutil.copyfile(file, folder / "notebooks" / file.name)
     for name in ("conf.py", "static"):
         (shutil.copytree if (HERE / name).is_dir() else shutil.copy)(HERE / name, folder / name)
 
@@ -152,6 +165,8 @@ def _linked(text: str, at: str, known: set[str], code: set[str], folder: Path) -
         path = posixpath.normpath(posixpath.join(at, target))
         if path.removesuffix(".md") in known and path.endswith(".md"):
             return match[0]
+        if path.endswith(".ipynb") and path.removesuffix(".ipynb") in known:
+            return f"{begin}{target.removesuffix('.ipynb')}.md{anchor})"
         file = ROOT / path
         if not file.exists():
             raise SystemExit(f"{at or '.'}: {target}{anchor} leads nowhere")

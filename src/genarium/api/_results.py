@@ -119,13 +119,9 @@ class Picture(Result):
         return png_bytes(self.image)
 
     def _repr_html_(self) -> str:
-        from genarium.drawing.images import data_uri
+        from genarium.drawing.inline import figure
 
-        style = "image-rendering:pixelated"
-        return (
-            f'<figure><img src="{data_uri(self.image)}" style="{style}" alt="">'
-            f"<figcaption>{html.escape(self.caption())}</figcaption></figure>"
-        )
+        return figure(self.image, self.caption(), self.text())
 
 
 @dataclass(repr=False)

@@ -46,12 +46,14 @@ if TYPE_CHECKING:
     Extractor: TypeAlias = str | os.PathLike[str] | extractor.Extractor
 else:
     Run = Annotated[
-        Any, Flag(metavar="RUN", raw=True), Help("a run folder, or hf://OWNER/NAME@COMMIT")
+        Any,
+        Flag(metavar="RUN", raw=True),
+        Help("a run folder, zoo:NAME, or hf://OWNER/NAME@COMMIT"),
     ]
     Runs = Annotated[
         Any,
         Flag(metavar="RUN", raw=True, repeat=True),
-        Help("run folders, or hf://OWNER/NAME@COMMIT"),
+        Help("run folders, zoo:NAME, or hf://OWNER/NAME@COMMIT"),
     ]
     Named = Annotated[Any, Flag(raw=True)]
     RecipeName = Annotated[Any, Flag(metavar="RECIPE", raw=True)]

@@ -35,6 +35,8 @@ else:
         Help("run folders, trained on the same data"),
     ]
 
+FIRST = 16  # samples of each run that a notebook shows above the table
+
 
 @dataclass(repr=False)
 class Comparison(comparison.Comparison, Result):
@@ -59,8 +61,16 @@ class Comparison(comparison.Comparison, Result):
         return f"{self.text()}\n\nreport: {self.saved[0]}" if self.saved else self.text()
 
     def _repr_html_(self) -> str:
+        from genarium.drawing.inline import figure
+        from genarium.report.pictures import strip
+
         page = f"<p>page: {html.escape(str(self.path))}</p>" if self.path else ""
-        return self.to_html() + page
+        samples = (
+            figure(strip(report.samples, FIRST), report.name, f"samples of {report.name}")
+            for report in self.reports
+            if report.samples is not None
+        )
+        return f"{''.join(samples)}{self.to_html()}{page}"
 
 
 @verb("measures", out="FILE.html, with results.json beside it (default: comparison.html)")

@@ -39,6 +39,7 @@ def push(
     scores: Annotated[str | None, Flag(metavar="FILE")] = None,
     license: Annotated[str | None, Flag(metavar="NAME")] = None,
     private: bool = False,
+    half: bool = False,
     step: Step | None = None,
 ) -> Pushed:
     """Send a run to the Hugging Face Hub, with a model card.
@@ -51,6 +52,7 @@ def push(
         score with its extractor, counts and interval.
     license: of the weights, by its name on the Hub, as cc-by-4.0 (default: none is stated).
     private: only you and whom you let see it; of a new repository.
+    half: weights in half precision, half the size; evaluate it again, for scores may move.
     """
     from pathlib import Path
 
@@ -64,5 +66,5 @@ def push(
     where = addresses.repository(to, "push: OWNER/NAME")
     trained = opened(run, step, "cpu")
     known = None if scores is None else scores_of(trained, Path(scores))
-    address, files = send(trained, where, scores=known, licence=license, private=private)
+    address, files = send(trained, where, scores=known, licence=license, private=private, half=half)
     return Pushed(str(trained.path), str(address), files)

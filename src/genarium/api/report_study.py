@@ -40,6 +40,18 @@ class Judgements(Result):
 
         return table_of(self.results)
 
+    def _repr_html_(self) -> str:
+        """The figures, and of each model the fakes that were most often taken for real."""
+        from genarium.drawing.inline import figure
+        from genarium.study.report import SHOWN, strip_of
+
+        parts = [super()._repr_html_()]
+        for number, model in enumerate(self.results.manifest.models):
+            if rated := self.results.convincing(number, SHOWN):
+                words = f"{model.name}: most often taken for real"
+                parts.append(figure(strip_of(rated, self.folder), words, words))
+        return "".join(parts)
+
     def report(self) -> str:
         return f"{self.text()}\n\nreport: {self.saved[0]}" if self.saved else self.text()
 

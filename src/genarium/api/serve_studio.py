@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le
@@ -47,20 +48,26 @@ def serve_studio(
 ) -> Shown:
     """Open the studio in the browser: move codes, draw, watch trainings and start them.
 
-    runs: run folders, and folders of them (default: runs).
+    runs: run folders, folders of them, and zoo:NAME (default: runs).
     port: if it is busy the next free one is taken; 0: any.
     host: address to listen at; others than 127.0.0.1 open the studio, which can start trainings, to
         the network.
     allow_host: a further name that it is reached by; may be repeated.
     """
     from genarium.api import _runs
+    from genarium.hub import address
     from genarium.runs import inputs
+    from genarium.runs.folder import RunFolder
     from genarium.training.device import device_of
     from genarium.web import guard as serving
 
     device_of(device)  # one that is not here is refused first
     places = [runs] if isinstance(runs, str | os.PathLike) else list(runs or [RUNS])
-    paths = [inputs.path(place, "runs") for place in places]
+    shared = [address.of(place) is not None for place in places]
+    paths = [
+        RunFolder.open(place).path if elsewhere else inputs.path(place, "runs")
+        for place, elsewhere in zip(places, shared, strict=True)
+    ]
     for path in paths:
         if runs is not None and not path.is_dir():
             raise UserError(f"{path} does not exist: name run folders, or a folder of them")
@@ -80,8 +87,10 @@ def serve_studio(
             "or address this machine is reached"
         )
     sock = serving.listen(host, port)
-    homes = [path.parent if _runs.is_run(path) else path for path in paths]
-    studio = server.Studio([str(path) for path in paths], homes[0], device)
+    # where trainings go that the page starts
+    home = paths[0].parent if _runs.is_run(paths[0]) else paths[0]
+    home = Path(RUNS) if shared[0] else home
+    studio = server.Studio([str(path) for path in paths], home, device)
     taken = sock.getsockname()[1]
     names = list(allow_host or ())
     guard = serving.Guard(server.app(studio), taken, host, names, server.BODIES)

@@ -62,6 +62,12 @@ class Shown(Facts, Picture):
     def report(self) -> str:
         return self.text()
 
+    def _repr_html_(self) -> str:
+        """The picture above the facts, whose columns want letters of one width."""
+        from genarium.drawing.inline import figure
+
+        return figure(self.image) + Result._repr_html_(self)
+
 
 def settings_of(words: Sequence[str]) -> Settings:
     """How the images are read."""

@@ -24,7 +24,7 @@ STILL = {"models", "environment", "data list", "study create", "study report"}
 ABOUT = "Train, sample, measure and compare every classic family of deep generative image models."
 
 EXAMPLES = """examples:
-  genarium demo                                    four families side by side, some minutes
+  genarium demo                                    five families side by side, some minutes
   genarium train vae --data digits --steps 1000    a run folder under runs/
   genarium train dcgan --data PHOTOS --size 64     your own folder of images
   genarium sample runs/vae-digits-1 --out grid.png

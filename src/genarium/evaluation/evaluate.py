@@ -10,14 +10,14 @@ Shapes: N images · C channels · H, W height and width
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genarium.contract import EIGHT_BIT, TRANSLATED, Model, Samples, Settings, Values
+from genarium.contract.modes import evaluation_mode
 from genarium.errors import UserError
 from genarium.evaluation.diagnostics.finding import Finding
 from genarium.evaluation.draws import Draws, conditions_for
@@ -327,15 +327,3 @@ def _basis(context: dict[str, Any], samples: int) -> dict[str, str | int]:
         "reference images": reference["count"],
         "reference SHA-256": reference["sha256"],
     }
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; each module's own mode is restored."""
-    before = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in before.items():
-            module.training = mode

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from genarium.contract import Model
+from genarium.contract.modes import evaluation_mode
 from genarium.errors import UserError
 from genarium.evaluation.draws import Draws
-from genarium.evaluation.evaluate import evaluate_images, evaluation_mode
+from genarium.evaluation.evaluate import evaluate_images
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.images import Drawn, Stored, thinned
 from genarium.evaluation.scores.heldout import Progress

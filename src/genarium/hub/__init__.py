@@ -1,1 +1,1 @@
-"""Runs on the Hugging Face Hub: addresses, what is sent, and how it is fetched and checked."""
+"""Runs that are shared: their names, what is sent, and how it is fetched and checked."""

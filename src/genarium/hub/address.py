@@ -1,4 +1,4 @@
-"""Names of runs on a hub: hf://OWNER/NAME@REVISION. Needs no package."""
+"""Names of runs that others share: hf://OWNER/NAME@REVISION, zoo:NAME. Needs no package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ BEGINS = re.compile(r"hf:/{0,2}")
 PART = r"[A-Za-z0-9][\w.-]*"
 FORM = re.compile(rf"(?P<owner>{PART})/(?P<name>{PART})(?:@(?P<revision>{PART}(?:/{PART})*))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+ZOO = re.compile(r"zoo:/{0,2}")
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,35 @@ class Address:
         return f"hf://{self.repository}" + (f"@{self.revision}" if self.revision else "")
 
 
-def of(value: object) -> Address | None:
+@dataclass(frozen=True)
+class Zoo:
+    """A run of the zoo, by its name in the catalogue (`genarium.zoo`)."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"zoo:{self.name}"
+
+
+Shared = Address | Zoo
+"""What stands for a run that is not a folder of the user's. `name`: what it is called in tables."""
+
+
+def of(value: object) -> Shared | None:
     """The address that a text or path is; None for what does not begin as one.
 
     Raises UserError for one that is not of the form.
     """
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else ""
-    begin = BEGINS.match(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return None
+    begin = ZOO.match(text)
+    if begin is not None:
+        name = text[begin.end() :]
+        if not re.fullmatch(PART, name):
+            raise UserError(f"{text}: name a run of the zoo as zoo:NAME; `genarium zoo list`")
+        return Zoo(name)
+    begin = BEGINS.match(text)
     if begin is None:
         return None
     match = FORM.fullmatch(text[begin.end() :])
@@ -64,6 +87,6 @@ def repository(text: str, flag: str) -> Address:
 
 
 def home(run: object) -> Path | None:
-    """Where results of a run on a hub go unasked: a folder of its name, here. None for others."""
+    """Where results of a shared run go unasked: a folder of its name, here. None for others."""
     where = of(run)
     return Path(where.name) if where else None

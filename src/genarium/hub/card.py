@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from genarium.hub.address import Address
+from genarium.hub.address import Address, Shared
 
 if TYPE_CHECKING:
     from genarium.evaluation.scores.score import Score, Scores
@@ -36,7 +36,7 @@ def pipeline(run: Trained) -> str:
 
 def card(
     run: Trained,
-    address: Address,
+    address: Shared,
     *,
     about: Mapping[str, Any],
     scores: Scores | None = None,
@@ -54,7 +54,7 @@ def card(
 
 def front_matter(
     run: Trained,
-    address: Address,
+    address: Shared,
     about: Mapping[str, Any],
     scores: Scores | None,
     licence: str | None,
@@ -104,7 +104,7 @@ def metric(row: Score) -> dict[str, Any]:
 
 def _page(
     run: Trained,
-    address: Address,
+    address: Shared,
     about: Mapping[str, Any],
     scores: Scores | None,
     licence: str | None,
@@ -114,7 +114,10 @@ def _page(
     info = data.get("info", {})
     shape = "×".join(str(data["spec"][k]) for k in ("height", "width", "channels"))
     first = next((verb for verb in ("sample", "reconstruct") if verb in run.capabilities), "score")
-    where = f"{address.at('COMMIT')}"
+    of_hub = isinstance(address, Address)
+    where = str(address.at("COMMIT") if isinstance(address, Address) else address)
+    need = "genarium[hub]" if of_hub else "genarium"
+    pinned = "COMMIT is the commit of this repository that you want. " if of_hub else ""
     lines = [
         f"# {address.name}",
         "",
@@ -125,7 +128,7 @@ def _page(
         "## Use",
         "",
         "```sh",
-        "pip install 'genarium[hub]'",
+        f"pip install '{need}'",
         f"genarium {first} {where}",
         "```",
         "",
@@ -136,9 +139,8 @@ def _page(
         *(["images = run.sample(16)  # [16,C,H,W] on [-1, 1]"] if first == "sample" else []),
         "```",
         "",
-        "COMMIT is the commit of this repository that you want. Weights are safetensors whose "
-        "SHA-256 sums are compared; no code of the repository is run. The optimizer's state is not "
-        "here: training cannot go on.",
+        f"{pinned}Weights are safetensors whose SHA-256 sums are compared; no code beside them is "
+        "run. The optimizer's state is not here: training cannot go on.",
         "",
         "## Data",
         "",

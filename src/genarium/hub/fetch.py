@@ -1,4 +1,6 @@
-"""A run of the Hub as a folder: only files that a run has, of one commit, each sum compared.
+"""A shared run as a folder: of the zoo (`genarium.zoo`), or of the Hub, of which this is.
+
+Of the Hub only files that a run has are fetched, of one commit, each sum compared.
 
 Nothing of a repository is executed: what is fetched are JSON, YAML, text, PNG and safetensors, and
 only by the names that a run folder has. The Hub's own cache keeps it, so a commit that was fetched
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from genarium.errors import UserError
 from genarium.hub import client
-from genarium.hub.address import Address
+from genarium.hub.address import Address, Shared, Zoo
 from genarium.training import checkpoint as checkpoints
 
 FILES = (
@@ -22,12 +24,21 @@ FILES = (
 """What is fetched of a repository, whatever else it holds."""
 
 
-def fetch(address: Address) -> tuple[Address, Path]:
-    """The address with its commit, and the folder that holds the run.
+def fetch(shared: Shared) -> tuple[Shared, Path]:
+    """What a name stands for: the name, on the Hub with its commit, and the folder that holds
+    the run.
 
-    Raises UserError where it names no revision, cannot be had, is no run, or is damaged after
-    it was fetched anew.
+    Raises UserError where it cannot be had, is no run, or is damaged, on the Hub also where it
+    names no revision; what is damaged there is fetched anew first.
     """
+    if isinstance(shared, Zoo):
+        from genarium.zoo import files
+
+        return shared, files.folder(shared.name)
+    return _from_hub(shared)
+
+
+def _from_hub(address: Address) -> tuple[Address, Path]:
     with client.errors(address):
         if address.revision is None:
             newest = client.api().model_info(address.repository).sha
@@ -44,7 +55,7 @@ def fetch(address: Address) -> tuple[Address, Path]:
     if not address.pinned:
         warnings.warn(
             f"{address} is {address.at(folder.name)} now: name that, for a branch or tag may move",
-            stacklevel=2,
+            stacklevel=3,
         )
     return address.at(folder.name), folder
 

@@ -1,4 +1,5 @@
-"""Sending a run to the Hub: weights of one checkpoint, what describes the run, and a card.
+"""A run made ready to be shared, and sent to the Hub: one checkpoint's weights, what describes the
+run, and a card.
 
 What is not sent: the optimizer's state, other checkpoints, and where the data lay on this machine
 (of an absolute path the last part stays).
@@ -18,7 +19,7 @@ from typing import Any
 from genarium.errors import UserError
 from genarium.evaluation.scores.score import Scores
 from genarium.hub import client
-from genarium.hub.address import Address
+from genarium.hub.address import Address, Shared
 from genarium.hub.card import card
 from genarium.runs.configuration import write_yaml
 from genarium.runs.folder import digest
@@ -37,14 +38,17 @@ def push(
     scores: Scores | None = None,
     licence: str | None = None,
     private: bool = False,
+    half: bool = False,
 ) -> tuple[Address, dict[str, int]]:
     """Send a run; gives its address with the commit, and the bytes of each file.
+
+    half: weights in half precision.
 
     Raises UserError where the Hub refuses or is not there, or the client is not installed.
     """
     with tempfile.TemporaryDirectory() as temporary, client.errors(address):
         folder = Path(temporary)
-        stage(run, folder, address, scores=scores, licence=licence)
+        stage(run, folder, address, scores=scores, licence=licence, half=half)
         sizes = {
             str(file.relative_to(folder)): file.stat().st_size
             for file in sorted(folder.rglob("*"))
@@ -64,12 +68,13 @@ def push(
 def stage(
     run: Trained,
     folder: Path,
-    address: Address,
+    address: Shared,
     *,
     scores: Scores | None = None,
     licence: str | None = None,
+    half: bool = False,
 ) -> None:
-    """Write what is sent into an empty folder: a run folder that can be sampled, not resumed."""
+    """Write what is shared into an empty folder: a run folder that can be sampled, not resumed."""
     about = without_paths(run.about)
     (folder / "run.json").write_text(
         json.dumps({**about, "sha256": digest(about)}, indent=1), encoding="utf-8"
@@ -80,7 +85,7 @@ def stage(
     if run.folder.metrics.is_file():
         shutil.copyfile(run.folder.metrics, folder / "metrics.jsonl")
     saved = checkpoints.load(run.folder.checkpoints, run.step, weights_only=True)
-    checkpoints.save_weights(folder / "checkpoints", saved)
+    checkpoints.save_weights(folder / "checkpoints", saved, half=half)
     picture = None
     grids = sorted(run.folder.samples.glob("*.png"))
     if grids:

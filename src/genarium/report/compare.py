@@ -1,7 +1,7 @@
 """The comparison of runs: collect what each has to show, and render one page of it.
 
     reports = [collect(run, dataset=data) for run in runs]
-    comparison = render(reports, "comparison.html", "Four families on handwritten digits")
+    comparison = render(reports, "comparison.html", "Five families on handwritten digits")
 
 `write(runs, path)` does both. Beside the page lies results.json with every number of it.
 """

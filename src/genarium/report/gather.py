@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from genarium.contract.modes import evaluation_mode
 from genarium.data import text
 from genarium.data.choice import fair_rows
 from genarium.drawing.images import as_uint8, for_the_eye, legend
@@ -209,13 +210,8 @@ def _expect_same_data(trained: Trained, dataset: Any, accept_changes: bool) -> N
 @contextmanager
 def _evaluating(model: Any, seed: int) -> Iterator[None]:
     """Evaluation mode, no gradients, the global generator seeded and put back afterwards."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), seeded(seed):
-            yield
-    finally:
-        model.train(training)
+    with evaluation_mode(model), torch.no_grad(), seeded(seed):
+        yield
 
 
 def _made(model: Any, method: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -41,9 +41,9 @@ TEMPORARY = re.compile(r"\.writable|\..*\.tmp")
 
 
 class RunFolder:
-    """The paths and descriptions of one run. shared: its address, of a run of the Hub."""
+    """The paths and descriptions of one run. shared: its name, of a run of the Hub or the zoo."""
 
-    def __init__(self, path: Path, shared: address.Address | None = None):
+    def __init__(self, path: Path, shared: address.Shared | None = None):
         self.path, self.shared = path, shared
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
@@ -58,8 +58,8 @@ class RunFolder:
 
     @property
     def home(self) -> Path:
-        """Where results go unasked: the folder itself; of a run of the Hub a folder of its name in
-        the working folder, for the Hub's cache is not ours to write into."""
+        """Where results go unasked: the folder itself; of a run of the Hub or the zoo a folder of
+        its name in the working folder, for caches and packages are not ours to write into."""
         return Path(self.shared.name) if self.shared else self.path
 
     # ------------------------------------------------------------------ making one
@@ -122,7 +122,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """An existing run folder, or that of a run of the Hub. Raises UserError when it is none."""
+        """An existing run folder, or that of a run of the Hub or the zoo.
+
+        Raises UserError when it is none.
+        """
         shared = address.of(path)
         if shared is not None:
             from genarium.hub.fetch import fetch
@@ -144,7 +147,7 @@ class RunFolder:
         shared = address.of(path)
         if shared is not None:
             raise UserError(
-                f"{shared}: a run of the Hub has no optimizer state, so training cannot go on: "
+                f"{shared}: a run that is shared has no optimizer state, so training cannot go on: "
                 "start a new one with `genarium train`"
             )
         return cls.open(path)

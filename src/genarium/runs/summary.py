@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genarium.drawing.inline import of_png
 from genarium.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ class Summary:
 
     def _repr_html_(self) -> str:
         can = ", ".join(self.capabilities)
-        caption = html.escape(f"{self._state()}; can {can}")
+        caption = f"{self._state()}; can {can}"
         grids = sorted(self.folder.samples.glob("*.png"))
         if not grids:
-            return f"<p>{caption}</p>"
-        picture = "data:image/png;base64," + base64.b64encode(grids[-1].read_bytes()).decode()
-        return f'<figure><img src="{picture}" alt=""><figcaption>{caption}</figcaption></figure>'
+            return f"<p>{html.escape(caption)}</p>"
+        return of_png(grids[-1].read_bytes(), caption)

@@ -233,14 +233,19 @@ def _reals(results: Results, folder: Path) -> Markup | None:
     return join(note, cards([shown], least="100%"))
 
 
-def _row(name: str, rated: Sequence[PictureRate], folder: Path, what: str, *, real: bool) -> Markup:
+def strip_of(rated: Sequence[PictureRate], folder: Path) -> Tensor:
+    """The pictures in a row, uint8 [3,H,W]; `folder` is the study's."""
     images = torch.stack([_read(folder / PICTURES / rate.picture.name) for rate in rated])
+    return grid(images, columns=len(images), pad=PAD)
+
+
+def _row(name: str, rated: Sequence[PictureRate], folder: Path, what: str, *, real: bool) -> Markup:
     under = [
         f"{rate.called_real if real else rate.answers - rate.called_real} of {rate.answers}"
         for rate in rated
     ]
     alt = f"{len(rated)} pictures of {name}, {what} by {', '.join(under)}."
-    shown = picture(grid(images, columns=len(images), pad=PAD), alt, under=under)
+    shown = picture(strip_of(rated, folder), alt, under=under)
     return tag(
         "article", tag("h3", name), tag("div", shown, style="margin-top:.6rem"), class_="card one"
     )

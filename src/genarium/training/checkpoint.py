@@ -162,15 +162,33 @@ def _write(
     (folder / "MANIFEST.json").write_text(json.dumps(sums, indent=1))
 
 
-def save_weights(folder: Path, checkpoint: Checkpoint) -> Path:
+def save_weights(folder: Path, checkpoint: Checkpoint, *, half: bool = False) -> Path:
     """Write the weights that are used (averaged ones where the run keeps them) as the only
     checkpoint of a new folder: `load` of weights alone reads it, a training does not go on there.
+
+    half: matrices and kernels as float16, which `load_weights` widens again.
     """
     target = folder / f"{checkpoint.step:08d}"
     target.mkdir(parents=True)
     state = {k: v for k, v in checkpoint.state.items() if k != "best"}  # of other checkpoints too
-    _write(target, {"model": checkpoint.ema or checkpoint.model}, state)
+    weights = checkpoint.ema or checkpoint.model
+    _write(target, {"model": _halved(weights) if half else weights}, state)
     return target
+
+
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices and kernels as float16: half the bytes, 11 bits of precision.
+
+    Vectors (offsets, statistics of norms) stay, as they are few bytes; so does what float16 cannot
+    hold: a tensor with a number that would become infinite.
+    """
+    results = dict(weights)
+    for name, value in weights.items():
+        if value.dtype == torch.float32 and value.dim() > 1:
+            narrow = value.half()
+            if narrow.isfinite().all():
+                results[name] = narrow
+    return results
 
 
 def _remove(path: Path) -> None:

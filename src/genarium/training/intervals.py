@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from genarium.contract import Model
+from genarium.contract.modes import evaluation_mode
 from genarium.training import best
 from genarium.training.grids import Grids
 from genarium.training.pace import Pace
@@ -121,10 +122,8 @@ class Intervals:
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         """Within, the model is in evaluation mode and holds the sampling weights."""
-        self.trainer.model.eval()
-        with self.trainer.sampling_weights():
+        with evaluation_mode(self.trainer.model), self.trainer.sampling_weights():
             yield
-        self.trainer.model.train()
 
     def _left(self, first: int, last: int, step_seconds: float) -> dict[str, int]:
         """How many pauses of each kind the steps first + 1 to last have."""

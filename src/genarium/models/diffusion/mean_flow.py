@@ -33,7 +33,7 @@ from genarium.contract import Batch, Optim, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
-from genarium.models.diffusion.denoiser import ADAM, DROPPED
+from genarium.models.diffusion.denoiser import ADAM, DROPPED, in_precision
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.embedding import forward_mode
 from genarium.models.diffusion.paths import Linear, beside
@@ -143,7 +143,10 @@ class MeanFlow(Diffusion):
         assert isinstance(settings, sampling.MeanFlowSampler)
         for done, of, t, r in steps(times or self.path.grid(settings.steps)):
             far, near = (torch.full((len(x),), time).to(x) for time in (t, r))
-            x = x - (t - r) * self.average(x, near, far, y)
+            x = x.contiguous(memory_format=torch.channels_last)
+            with in_precision(settings.precision, x):
+                mean = self.average(x, near, far, y).to(x.dtype)
+            x = x - (t - r) * mean
             watch(done, of, x)
         return x
 
@@ -151,7 +154,7 @@ class MeanFlow(Diffusion):
         """Along the velocity, in `STEPS_BACK` steps of Heun, or as many as a sample takes: a step
         as long as those of the average velocity would not lead back."""
         assert isinstance(settings, sampling.MeanFlowSampler)
-        field = self.field(y)
+        field = self.field(y, precision=settings.precision)
         times = sampling.backwards(field, max(STEPS_BACK, settings.steps))
         return heun(field, x, times)
 

@@ -119,7 +119,7 @@ class Diffusion(Denoiser):
         """x [B,C,H,W] at the path's end, or the first of `times`, carried to the images under
         conditions [B,S]."""
         assert isinstance(settings, sampling.AnySampler)
-        field = self.field(y, settings.guidance)
+        field = self.field(y, settings.guidance, settings.precision)
         return sampling.solve(settings, field, x, draw, watch, times)
 
     @torch.no_grad()
@@ -191,7 +191,9 @@ class Diffusion(Denoiser):
     def carried_back(self, x: Tensor, y: Tensor | None, settings: Settings) -> Tensor:
         """Images x [B,C,H,W] carried to the path's end under conditions [B,S]."""
         assert isinstance(settings, sampling.AnySampler)
-        return sampling.solve_back(settings, self.field(y, settings.guidance), x)
+        return sampling.solve_back(
+            settings, self.field(y, settings.guidance, settings.precision), x
+        )
 
     def shown(self, n: int, condition: Condition, like: Tensor) -> Tensor | None:
         """What the network is given for n images under `condition`, [n,S]; zeros for None."""
@@ -226,7 +228,7 @@ class Diffusion(Denoiser):
         refuse_idle(used.changed(), used.idle("complete"))
         expect_condition(condition, used)
         y = self.shown(len(known), condition, known)
-        field = self.field(y, getattr(used, "guidance", 1.0))
+        field = self.field(y, getattr(used, "guidance", 1.0), getattr(used, "precision", "fp32"))
         times = field.times(self.steps_of_completion(settings))
         kept = keep.to(known.device).expand_as(known)
         return repaint(field, known, kept, times, draw=sampling.noise_of(generator)).clamp(-1, 1)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from genarium.contract import Batch, Encodes, HasPosterior, Judges, Model, Reconstructs, Samples
+from genarium.contract.modes import evaluation_mode
 from genarium.nn.distributions import kl_standard_normal
 from genarium.nn.norm import several_processes
 from genarium.training.batches import TrainingData
@@ -70,18 +71,14 @@ class Probes:
     def looking(self) -> Iterator[None]:
         """Within, the model is in evaluation mode and no gradients are taken; then all is as it
         was, buffers and modes of every module included."""
-        modes = [(module, module.training) for module in self.model.modules()]
         kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        self.model.eval()
-        try:
-            with torch.no_grad(), seeded(0, self.engine.device), self.engine.autocast():
-                yield
-        finally:
-            with torch.no_grad():
+        with evaluation_mode(self.model), torch.no_grad():
+            try:
+                with seeded(0, self.engine.device), self.engine.autocast():
+                    yield
+            finally:
                 for buffer, value in kept:
                     buffer.copy_(value)
-            for module, mode in modes:
-                module.training = mode
 
     @cached_property
     def _norms(self) -> list[nn.Module]:

@@ -1,0 +1,273 @@
+"""Train, score, strip and pack the models of the zoo, and describe them.
+
+    python tools/zoo.py --work build/zoo                        # every entry that is not made yet
+    python tools/zoo.py --work build/zoo --only vae-digits      # one; packed again if it was there
+    python tools/zoo.py --work build/zoo --from fashion-mnist=DIR
+    python tools/zoo.py --describe                              # docs/zoo.md and its pictures alone
+
+Entries are those of src/genarium/zoo/catalogue.json and those of PLANNED here that are not in it
+yet. Each is one `genarium train` command, in a process of its own whose processor time is what the
+catalogue says. The command, given again, goes on: a training that was stopped is resumed from its
+last checkpoint, and one that is finished is not repeated.
+
+The weights are packed twice, in single and in half precision, and both are scored with the same
+seed on the same images. Half is taken where the score moves by less than a tenth of half of its
+95 % interval. What the catalogue then says are the scores of the weights that were packed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import genarium
+from genarium.drawing.contact import contact_sheet
+from genarium.drawing.images import for_the_eye, save_png
+from genarium.hub.address import Zoo
+from genarium.hub.push import stage
+from genarium.runs.trained import Trained
+from genarium.training import checkpoint as checkpoints
+from genarium.training.engine import has_fast_bf16
+from genarium.zoo import catalogue as zoo
+from genarium.zoo import files
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "zoo.md"
+PICTURES = ROOT / "docs" / "images"
+BEGIN, END = "<!-- table: tools/zoo.py -->", "<!-- end of the table -->"
+
+DIGITS, FASHION, EMOJI = "digits", "fashion-mnist", "openmoji"
+SHIPPED = {DIGITS}
+"""The data sets whose models are in the package: those whose images are there too."""
+LICENCES = {DIGITS: "cc-by-sa-3.0", FASHION: "mit", EMOJI: "cc-by-sa-4.0"}
+"""Of the weights: that of what they were learnt from."""
+DATA = {
+    "digits": "--data digits",
+    "emoji": "--data openmoji --size 32",
+    "fashion": "--data fashion-mnist",
+}
+SETTINGS = {
+    "vae": "--steps 3000 --schedule cosine --ema 0.998",
+    "autoencoder": "--steps 800 --schedule cosine",
+    "dcgan": "--steps 1200 --schedule linear --ema 0.99",
+    "flow-matching": "--width 16 --patch 2 --batch 64 --steps 1200 --lr 0.002 --ema 0.99 "
+    "--warmup 50",
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 400 --schedule cosine "
+    "--warmup 50 --clip 1 --ema 0.99",
+    "spline-flow": "--steps 240 --batch 64 --schedule cosine --ema 0.99",
+}
+PLANNED = {
+    f"{recipe}-{name}": f"{recipe} {data} {settings}"
+    for name, data in DATA.items()
+    for recipe, settings in SETTINGS.items()
+}
+"""`genarium train` of entries that are not in the catalogue yet, by name."""
+METRICS = "fid,precision,recall"
+SCORES = ("FID", "reconstruction MSE", "bits/dim", "nats", "precision", "recall", "recognised")
+"""Scores that the catalogue has, by what their names begin with; the first is the headline."""
+MOVED = 0.1
+"""Of half of the interval: a score that moves by less does not move."""
+SHOWN = 12  # pictures an entry, in the documentation
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--work", type=Path, help="a folder for the trainings, kept between calls")
+    parser.add_argument("--only", action="append", metavar="NAME", help="these entries alone")
+    parser.add_argument("--from", dest="homes", action="append", default=[], metavar="DATA=DIR")
+    parser.add_argument("--describe", action="store_true", help="write docs/zoo.md alone")
+    args = parser.parse_args()
+    known = zoo.catalogue().entries
+    programme = {**PLANNED, **{name: entry.train for name, entry in known.items()}}
+    if not args.describe:
+        if args.work is None:
+            parser.error("--work: name a folder for the trainings")
+        homes = dict(text.split("=", 1) for text in args.homes)
+        wanted = args.only or [name for name in programme if name not in known]
+        for name in wanted:
+            if name not in programme:
+                parser.error(f"--only {name}: known are {', '.join(programme)}")
+            train = programme[name]
+            data = words_of(train)["--data"]
+            trained = training(args.work, name, train, homes.get(data))
+            enter(name, packed(args.work, name, train, trained, data))
+    describe()
+
+
+def words_of(train: str) -> dict[str, str]:
+    """The flags of a command with their values."""
+    words = shlex.split(train)
+    return dict(zip(words[1::2], words[2::2], strict=True))
+
+
+# ------------------------------------------------------------------------------ training
+
+
+def training(work: Path, name: str, train: str, home: str | None) -> Trained:
+    """The trained run, made or finished now. Its processor time is kept beside it."""
+    run, record = work / name, work / f"{name}.json"
+    if not record.exists():
+        flags = shlex.split(train)
+        words = ["train", *flags, "--out", str(run), *(["--from", home] if home else [])]
+        if checkpoints.steps(run / "checkpoints"):
+            words = ["resume", str(run)]
+        parts = work / f"{name}.parts"  # of a training that was stopped
+        before = float(parts.read_text()) if parts.exists() else 0.0
+        begun = _children()
+        done = subprocess.run([sys.executable, "-m", "genarium", *words, "--quiet"], check=False)
+        seconds = before + _children() - begun
+        if done.returncode:
+            work.mkdir(parents=True, exist_ok=True)
+            parts.write_text(str(seconds))
+            sys.exit(f"{name}: stopped; the same command goes on")
+        record.write_text(json.dumps({"seconds": seconds}))
+    return genarium.load(run, device="cpu")
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+# ------------------------------------------------------------------------------- packing
+
+
+def packed(work: Path, name: str, train: str, run: Trained, data: str) -> dict[str, Any]:
+    """Pack a run; gives its entry."""
+    licence = LICENCES[data]
+    results = {}
+    for half in (False, True):
+        place = work / "packed" / f"{name}-{'half' if half else 'single'}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        stage(run, place, Zoo(name), licence=licence, half=half)
+        run_again = genarium.load(place, device="cpu", data=run.dataset())
+        results[half] = genarium.evaluate(run_again, metrics=METRICS, seed=0)
+    single, narrow = (headline(results[half].rows) for half in (False, True))
+    assert single.interval is not None
+    width = (single.interval[1] - single.interval[0]) / 2
+    half = abs(single.value - narrow.value) < MOVED * width
+    scores = results[half]
+    target = (files.PACKAGE if data in SHIPPED else files.CHECKOUT) / name
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    stage(run, target, Zoo(name), licence=licence, half=half, scores=scores)
+    for file in target.rglob("*.safetensors"):
+        file.chmod(0o644)  # which safetensors writes for its owner alone
+    about = json.loads((target / "run.json").read_text())
+    info = about["data"].get("info", {})
+    core = "one core with bf16 matrix units" if has_fast_bf16(torch.device("cpu")) else "one core"
+    return {
+        "recipe": run.recipe.name,
+        "taxonomy": list(run.taxonomy),
+        "paper": about["paper"],
+        "data": data,
+        "data_licence": info.get("licence") or LICENCES[data],
+        "attribution": info.get("attribution", ""),
+        "licence": licence,
+        "train": train,
+        "evaluate": f"--metrics {METRICS}",
+        "shape": list(run.spec.shape),
+        "step": run.step,
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "minutes": round(json.loads((work / f"{name}.json").read_text())["seconds"] / 60, 2),
+        "machine": core,
+        "half": half,
+        "precision": {"score": single.name, "single": single.value, "half": narrow.value},
+        "scores": [_row(row) for row in chosen(scores.rows)],
+        "context": scores.context,
+        "shipped": data in SHIPPED,
+        "files": {str(f.relative_to(target)): _sum(f) for f in sorted(target.rglob("*.*"))},
+    }
+
+
+def chosen(rows: list[Any]) -> list[Any]:
+    """The scores that the catalogue has, the headline first."""
+    return [row for begin in SCORES for row in rows if row.name.startswith(begin)]
+
+
+def headline(rows: list[Any]) -> Any:
+    return chosen(rows)[0]
+
+
+def _row(row: Any) -> dict[str, Any]:
+    whole = row.to_dict()
+    return {key: whole[key] for key in ("name", "value", "interval", "unit", "note", "basis")}
+
+
+def _sum(file: Path) -> dict[str, Any]:
+    content = file.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+
+
+def enter(name: str, entry: Mapping[str, Any]) -> None:
+    """Put an entry into the catalogue."""
+    record = json.loads(zoo.FILE.read_text(encoding="utf-8"))
+    record["entries"][name] = entry
+    zoo.FILE.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    zoo.catalogue.cache_clear()
+
+
+# ---------------------------------------------------------------------------- describing
+
+
+def describe() -> None:
+    """docs/zoo.md: its table, and a picture a data set."""
+    entries = [*zoo.catalogue().entries.values()]
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), entries), encoding="utf-8")
+    for data in dict.fromkeys(entry.data for entry in entries):
+        own = [entry for entry in entries if entry.data == data]
+        rows = [drawn(genarium.load(f"zoo:{entry.name}", device="cpu")) for entry in own]
+        labels = [number for number, row in enumerate(rows) for _ in row]
+        sheet = contact_sheet(torch.cat(rows), labels, [entry.recipe for entry in own])
+        save_png(PICTURES / f"zoo-{data}.png", sheet)
+
+
+def drawn(run: Trained) -> torch.Tensor:
+    """Pictures of an entry: samples, or of a model that draws none how the last grid has it."""
+    if "sample" in run.capabilities:
+        return for_the_eye(run.sample(SHOWN, seed=0), run.spec)
+    return for_the_eye(run.reconstruct(run.dataset().test.images[:SHOWN]), run.spec)
+
+
+def with_table(text: str, entries: list[zoo.Entry]) -> str:
+    """The page with the table of these entries."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table(entries)}\n{END}{after}"
+
+
+def table(entries: list[zoo.Entry]) -> str:
+    """The catalogue as Markdown."""
+    lines = [
+        "| `zoo:` | family | data | score (95 % interval) | processor minutes | kB | weights |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in entries:
+        row = entry.headline
+        single, narrow = entry.precision["single"], entry.precision["half"]
+        change = (
+            f"{'half' if entry.half else 'single'}: {narrow:.4g} in half, {single:.4g} in single"
+        )
+        lines.append(
+            f"| `{entry.name}` | {' / '.join(entry.taxonomy)} | {entry.data} | {row['name']} "
+            f"{zoo.interval(row)} | {entry.minutes:.1f} | {entry.size / 1000:,.0f} | {change} |"
+        )
+    lines += ["", "| `zoo:` | made by |", "|---|---|"]
+    lines += [f"| `{entry.name}` | `{entry.command}` |" for entry in entries]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
