@@ -6,7 +6,8 @@ Both draw the same images from the same network. Naive sampling is a full pass f
 `--passes` of them are timed and scaled up. A row of the table, and a point of the picture, is the
 median of `--rounds`, taken in turns. The number of pixels grows as n², so naive sampling does as n⁴
 (n² passes of n² pixels). The fast samplers compute every pixel once: their time grows as n², and
-the wavefront takes only W + lag·(H - 1) sequential steps. Writes the JSON beside --out.
+the wavefront takes only W + lag·(H - 1) sequential steps. With the extra `fast` the fast sampler is
+the compiled one, but for GENARIUM_FAST=0. Writes the JSON beside --out.
 """
 
 from __future__ import annotations

@@ -68,6 +68,42 @@ FAULTS = (
         ),
     ),
     *of(
+        "models/autoregressive/fast/kernel.py",
+        ("tests/models/test_fast.py",),
+        (
+            "compiled: cell",
+            "put(past, o + j, get(past, i + j) / (one + forget) + content)",
+            "put(past, o + j, get(past, i + j) / (one + into) + content)",
+            "the cell is forgotten by the wrong gate",
+        ),
+        (
+            "compiled: ring",
+            "line = (r + records[q, at + ABOVE] + ring) % ring",
+            "line = (r - records[q, at + ABOVE] + ring) % ring",
+            "rows below are read for rows above",
+        ),
+    ),
+    *of(
+        "models/autoregressive/fast/lowering.py",
+        ("tests/models/test_fast.py",),
+        (
+            "compiled: own row",
+            "source.see(-piece.above, -piece.first, piece.last)",
+            "source.see(-piece.above, -piece.first, 0)",
+            "the last columns of a row see the first ones of the next",
+        ),
+    ),
+    *of(
+        "models/autoregressive/fast/levels.py",
+        ("tests/models/test_fast.py",),
+        (
+            "compiled: edges",
+            "return int(units + 0.5) + 2 * (level + 1)",
+            "return int(units + 0.5) + 2 * level",
+            "a level may cost nothing",
+        ),
+    ),
+    *of(
         "nn/norm.py",
         ("tests/nn/test_norm.py",),
         (

@@ -50,7 +50,7 @@ def serving(
         return None
     kind: list[float]
     if type(head) is Softmax:
-        kind = [0, head.levels, head.levels, temperature, 0.0]
+        kind = [0, head.levels, head.levels, 1 / temperature, 0.0]
     elif type(head) is LogisticMixture and temperature == 1.0:
         kind = [1, head.levels, head.components, 1.0, head.floor]
     else:

@@ -49,7 +49,7 @@ from genarium.models.autoregressive.fast.program import (
     N,
     X,
 )
-from genarium.models.autoregressive.fast.vectors import VECTOR_BYTES, make_tile
+from genarium.models.autoregressive.fast.vectors import VECTOR_BYTES, get, make_tile, put
 
 _4x2, _4x1, _2x4, _2x2, _1x4, _1x2, _1x1 = (
     make_tile(*size) for size in ((4, 2), (4, 1), (2, 4), (2, 2), (1, 4), (1, 2), (1, 1))
@@ -57,64 +57,50 @@ _4x2, _4x1, _2x4, _2x2, _1x4, _1x2, _1x1 = (
 
 
 @njit(nogil=True, error_model="numpy")
-def _product(past, o, oo, t, tt, i, ii, e, ee, a, aa, weights, w, k, n, m, least, low, spare):
-    """[n] outputs of each of m lines, see `vectors`; the last, incomplete vector by way of `spare`.
+def _product(
+    past, o, oo, t, tt, i, ii, e, ee, a, aa, weights, w, k, n, m, least, low,
+):  # fmt: skip
+    """[n] outputs of each of m lines, see `vectors`.
 
     Weights come vector by vector and serve all lines while they are in the nearest cache.
     """
     lanes = VECTOR_BYTES // past.itemsize
     v = 0
     while v < n:
-        wide = (n - v) // lanes
-        vectors = min(wide, 2) if m >= 4 or wide < 4 else 4
+        vectors = (n - v + lanes - 1) // lanes
+        vectors = min(vectors, 2) if m >= 4 or vectors < 4 else 4
+        rest = min(n - v - (vectors - 1) * lanes, lanes)
         p = 0
         while p < m:
             left = m - p
             po, pt, pi, pe = o + p * oo + v, t + p * tt + v, i + p * ii + v, e + p * ee + v
             pa, pw = a + p * aa, w + v * k
-            if vectors == 2 and left >= 4:
-                _4x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
-                p += 4
-            elif vectors == 4 and left >= 2:
-                _2x4(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
+            if vectors == 4 and left >= 2:
+                _2x4(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 2
             elif vectors == 4:
-                _1x4(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
+                _1x4(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 1
+            elif vectors == 2 and left >= 4:
+                _4x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
+                p += 4
             elif vectors == 2 and left >= 2:
-                _2x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
+                _2x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 2
             elif vectors == 2:
-                _1x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
+                _1x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 1
             elif left >= 4:
-                if vectors == 1:
-                    _4x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
-                else:
-                    q, u = spare, spare + 4 * lanes
-                    _4x1(
-                        past, q, lanes, u, lanes, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low
-                    )
-                    for line in range(4):
-                        for j in range(n - v):
-                            past[po + line * oo + j] = past[q + line * lanes + j]
-                            past[pt + line * tt + j] = past[u + line * lanes + j]
+                _4x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 4
             else:
-                if vectors == 1:
-                    _1x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
-                else:
-                    q, u = spare, spare + lanes
-                    _1x1(past, q, 0, u, 0, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low)
-                    for j in range(n - v):
-                        past[po + j] = past[q + j]
-                        past[pt + j] = past[u + j]
+                _1x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 1
-        v += max(vectors, 1) * lanes
+        v += vectors * lanes
 
 
 @njit(nogil=True, error_model="numpy")
-def _run(record, begins, c, b, m, step, pixel, past, weights, labels, pixels, spare):
+def _run(record, begins, c, b, m, step, pixel, past, weights, labels, pixels):
     """One record at column c of image b, and at m - 1 more columns or images, `step`.
 
     begins: where its places are in this row.
@@ -135,48 +121,51 @@ def _run(record, begins, c, b, m, step, pixel, past, weights, labels, pixels, sp
             t_step, low = record[TWIN + step], past.dtype.type(0.0)
         _product(
             past, o, o_step, t, t_step, i, i_step, e, e_step, x, x_step, weights, record[WEIGHT],
-            record[K], n, m, least, low, spare,
+            record[K], n, m, least, low,
         )  # fmt: skip
     elif kind == RELU:
         for _ in range(m):
             for j in range(n):
-                past[o + j] = max(past[x + j], past.dtype.type(0))
+                put(past, o + j, max(get(past, x + j), past.dtype.type(0)))
             o, x = o + o_step, x + x_step
     elif kind == ADD:
         for _ in range(m):
             for j in range(n):
-                past[o + j] = past[x + j] + past[i + j]
+                put(past, o + j, get(past, x + j) + get(past, i + j))
             o, x, i = o + o_step, x + x_step, i + i_step
     elif kind == GATE:
         # tanh(a) = 2·σ(2a) - 1
         for _ in range(m):
             for j in range(n):
-                a, s = exp(-(past[x + j] + past[x + j])), exp(-past[x + n + j])
-                past[o + j] = (one - a) / ((one + a) * (one + s))
+                a, s = exp(-(get(past, x + j) + get(past, x + j))), exp(-get(past, x + n + j))
+                put(past, o + j, (one - a) / ((one + a) * (one + s)))
             o, x = o + o_step, x + x_step
     elif kind == CELL:
         for _ in range(m):
+            # In two loops: the compiler makes no vectors where one reads a state beside that which
+            # it writes.
             for j in range(n):
-                out, forget = exp(-past[x + j]), exp(-past[x + n + j])
-                into, g = exp(-past[x + 2 * n + j]), past[x + 3 * n + j]
-                content = exp(-(g + g))
-                cell = past[i + j] / (one + forget)
-                cell += (one - content) / ((one + content) * (one + into))
-                past[e + j] = cell
+                forget, into = exp(-get(past, x + n + j)), exp(-get(past, x + 2 * n + j))
+                content = exp(-(get(past, x + 3 * n + j) + get(past, x + 3 * n + j)))
+                content = (one - content) / ((one + content) * (one + into))
+                put(past, o + j, get(past, i + j) / (one + forget) + content)
+            for j in range(n):
+                cell, out = get(past, o + j), exp(-get(past, x + j))
+                put(past, e + j, cell)
                 content = exp(-(cell + cell))
-                past[o + j] = (one - content) / ((one + content) * (one + out))
+                put(past, o + j, (one - content) / ((one + content) * (one + out)))
             o, x, i, e = o + o_step, x + x_step, i + i_step, e + e_step
     elif kind == TABLE:
         for line in range(m):
             row = labels[line] * pixels if record[FLAG] else 0
             w = record[WEIGHT] + (row + pixel) * n
             for j in range(n):
-                past[o + j] = past[x + j] + weights[w + j]
+                put(past, o + j, get(past, x + j) + get(weights, w + j))
             o, x = o + o_step, x + x_step
     elif kind == COPY:
         for _ in range(m):
             for j in range(n):
-                past[o + j] = past[x + j]
+                put(past, o + j, get(past, x + j))
             o, x = o + o_step, x + x_step
 
 
@@ -216,7 +205,7 @@ def _draw(
 
 @njit(nogil=True, error_model="numpy")
 def walk(
-    records, blocks, weights, past, spare, begins, table, embedded, shape, images, begin, end,
+    records, blocks, weights, past, begins, table, embedded, shape, images, begin, end,
     labels, noise, keep, levels, job, head, coded, state, words,
 ):  # fmt: skip
     """The rows begin .. end-1 of a group of images; the arguments are those of `walk.Compiled`.
@@ -240,7 +229,7 @@ def walk(
                     for b in range(images):
                         _run(
                             records[q], begins[q], 0, b, width, COLUMN, 0, past, weights, labels,
-                            height * width, spare,
+                            height * width,
                         )  # fmt: skip
                 continue
             for column in range(width):
@@ -250,7 +239,7 @@ def walk(
                     if record[KIND] != DRAW:
                         _run(
                             record, begins[q], c, 0, images, IMAGE, r * width + c, past, weights,
-                            labels, height * width, spare,
+                            labels, height * width,
                         )  # fmt: skip
                         continue
                     _draw(

@@ -22,8 +22,8 @@ def laid_out(recorder: Recorder, images: int) -> Program:
     width = recorder.width
     at, total = _offsets(records, len(early), recorder, images)
     dtype = recorder.like.dtype
-    spare, nothing = total, total + 8 * recorder.lanes
-    most = max(record.n for record in records) + recorder.lanes
+    nothing = total  # zeros, for what adds nothing; products read and write whole vectors
+    most = max(record.n for record in records) + 4 * recorder.lanes
     past = torch.zeros(nothing + most, dtype=dtype)
     for buffer, base in at.items():
         _, row, image, column = _strides(buffer, width, images)
@@ -57,7 +57,6 @@ def laid_out(recorder: Recorder, images: int) -> Program:
         np.array(blocks, dtype=np.int64),
         recorder.weights_together(),
         past.numpy(),
-        spare,
     )
 
 

@@ -1,6 +1,6 @@
 """Distributions of a pixel's level in the compiled kernel, in float64; see `heads`.
 
-head: kind, L, components, temperature, least ln s.
+head: kind, L, components, 1/temperature, least ln s.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from numba import njit
 
 from genarium.models.autoregressive.fast.arithmetic import exp
 from genarium.models.autoregressive.fast.program import PRECISION, SOFTMAX
+from genarium.models.autoregressive.fast.vectors import get
 
 
 @njit(nogil=True, error_model="numpy")
 def share(level, head, table):
     """F(level), the probability of all levels up to it, in float64."""
     if head[0] == SOFTMAX:
-        return table[level]
+        return table[level] / table[int(head[1])]
     components = int(head[2])
     border = (level + 0.5) * (2.0 / (head[1] - 1.0)) - 1.0
     total = 0.0
@@ -28,28 +29,33 @@ def share(level, head, table):
 @njit(nogil=True, error_model="numpy")
 def tabulate(past, x, head, table):
     """What `share` needs of the outputs: sums of a softmax, or a mixture's shares, means, 1/s."""
-    levels, components = int(head[1]), int(head[2])
+    levels, components, coldness = int(head[1]), int(head[2]), head[3]
     softmax = head[0] == SOFTMAX
     size = levels if softmax else components
-    top = float(past[x])
-    for j in range(1, size):
-        top = max(top, float(past[x + j]))
     for j in range(size):
-        table[j] = exp((past[x + j] - top) / head[3])
+        table[j] = get(past, x + j)
+    left = size  # the greatest of these is that of all; by halves, for they are compared at once
+    while left > 1:
+        half = (left + 1) // 2
+        for j in range(left - half):
+            table[j] = max(table[j], table[j + half])
+        left = half
+    top = table[0]
+    for j in range(size):
+        table[j] = exp((get(past, x + j) - top) * coldness)
     total = 0.0
     for j in range(size):
         total += table[j]
+        if softmax:
+            table[j] = total
     if softmax:
-        running = 0.0
-        for j in range(size):
-            running += table[j]
-            table[j] = running / total
+        table[size] = total
         return
     for j in range(size):
         table[j] /= total
         middle = (j + 1.0) * (2.0 / (size + 1.0)) - 1.0
-        table[size + j] = past[x + size + j] + middle
-        table[2 * size + j] = exp(-max(past[x + 2 * size + j] - 2.0, head[4]))
+        table[size + j] = get(past, x + size + j) + middle
+        table[2 * size + j] = exp(-max(get(past, x + 2 * size + j) - 2.0, head[4]))
 
 
 @njit(nogil=True, error_model="numpy")

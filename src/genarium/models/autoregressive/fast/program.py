@@ -75,11 +75,9 @@ class Program:
 
     records: [R, FIELDS]. blocks: [N,4], what it runs over, first record, end, first row in which
     it runs. weights: packed, see `lowering`. past: the array as it is before the first row.
-    spare: where in it a tile of outputs may be written.
     """
 
     records: Ints
     blocks: Ints
     weights: Floats
     past: Floats
-    spare: int

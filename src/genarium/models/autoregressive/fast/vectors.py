@@ -33,8 +33,8 @@ def fuses() -> bool:
 
 
 def make_tile(images: int, vectors: int) -> Any:
-    """tile(past, o, o', t, t', i, i', e, e', a, a', weights, b, k, least, low), of P images and V
-    vectors of L outputs:
+    """tile(past, o, o', t, t', i, i', e, e', a, a', weights, b, k, least, low, rest), of P images
+    and V vectors of L outputs, of which the last one has `rest`:
 
         y = past[i + p·i' + j] + past[e + p·e' + j] + Σ_q past[a + p·a' + q]·weights[b + q·L + j]
         past[o + p·o' + j] = max(least, y),  past[t + p·t' + j] = max(low, y)
@@ -43,7 +43,7 @@ def make_tile(images: int, vectors: int) -> Any:
     """
 
     @intrinsic
-    def tile(typing, past, o, oo, t, tt, i, ii, e, ee, a, aa, weights, b, k, least, low):
+    def tile(typing, past, o, oo, t, tt, i, ii, e, ee, a, aa, weights, b, k, least, low, rest):
         at, number = types.intp, past.dtype
         bits = number.bitwidth
         lanes = VECTOR_BYTES * 8 // bits
@@ -72,7 +72,7 @@ def make_tile(images: int, vectors: int) -> Any:
                 return builder.load(vector_at(pointer, v), align=bits // 8)
 
             def spread(value: Any) -> Any:
-                nothing = ir.Constant(vector, ir.Undefined)
+                nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
                 one = builder.insert_element(nothing, value, ir.IntType(32)(0))
                 all_of_it = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
                 return builder.shuffle_vector(one, nothing, all_of_it)
@@ -105,17 +105,44 @@ def make_tile(images: int, vectors: int) -> Any:
             builder.cbranch(builder.icmp_signed("<", following, args[13]), loop, end)
 
             builder.position_at_end(end)
+            numbers = ir.Constant(ir.VectorType(index, lanes), [*range(lanes)])
+            there = builder.icmp_signed("<", numbers, spread(args[16]))
             for targets, floor in ((outs, spread(args[14])), (twins, spread(args[15]))):
                 for (p, v), total in zip(both, after):
                     above = builder.fcmp_ordered(">", total, floor)
                     value = builder.select(above, total, floor)
+                    if v == vectors - 1:  # beyond its outputs stays what is there
+                        value = builder.select(there, value, load(targets[p], v))
                     builder.store(value, vector_at(targets[p], v), align=bits // 8)
             return context.get_dummy_value()
 
         places = [at] * 10
-        return types.void(past, *places, weights, at, at, number, number), code
+        return types.void(past, *places, weights, at, at, number, number, at), code
 
     return tile
+
+
+@intrinsic
+def get(typing, array, place):
+    """array[place]. Unlike that, it counts nothing from the end, so that loops become vectors."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), code
+
+
+@intrinsic
+def put(typing, array, place, value):
+    """array[place] = value, as `get`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        builder.store(args[2], builder.gep(data, [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), code
 
 
 @intrinsic

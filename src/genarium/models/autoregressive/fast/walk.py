@@ -67,6 +67,8 @@ def compiled() -> Any:
         if os.access(folder, os.W_OK | os.X_OK):
             numba.config.CACHE_DIR = str(folder)
             kernel.walk.enable_caching()
+            if not [*folder.rglob("*.nbc")]:
+                log.warning("the sampler is compiled, once for this machine: some ten seconds")
     except (OSError, RuntimeError):  # of numba, where nothing can be written
         log.info("%s cannot be written: the sampler is compiled in each process", folder)
     finally:
@@ -196,11 +198,11 @@ class Compiled:
         """Yields after each row."""
         past = program.past.copy()
         begins = np.zeros((len(program.records), PLACES), dtype=np.int64)
-        table = np.zeros(3 * self.recorder.outputs)
+        table = np.zeros(3 * self.recorder.outputs + 1)
         shape = (*self.size, self.recorder.colours)
         for row in range(self.recorder.height):
             kernel(
-                program.records, program.blocks, program.weights, past, program.spare, begins,
+                program.records, program.blocks, program.weights, past,  begins,
                 table, self.embedded, shape, len(group.levels), row, row + 1, group.labels,
                 group.chances, group.keep, group.levels, group.job, self.head, group.coded,
                 group.state, group.words,
