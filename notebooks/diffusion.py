@@ -28,7 +28,7 @@ import genarium
 
 # %% tags=["parameters"] quick={"plane_steps": 2, "steps": 2, "n": 16, "points": 100, "width": 8}
 plane_steps = 400  # of training on points of the plane
-steps = 400  # of training on digits
+steps = 700  # of training on digits
 n = 200  # pictures that are scored
 points = 1000  # points that are drawn
 width = 16  # channels of the network
@@ -55,10 +55,11 @@ genarium.sample(plane, n=points, solver="euler", steps=20)
 #
 # ## 2. Digits
 #
-# At 12×12 pixels, with the class as a condition.
+# At 16×16 pixels, in blocks of 2×2 (`patch`), with the class as a condition. It is the beginning
+# of a training: most samples are digits, some are not yet.
 
 # %%
-small = {"size": 12, "width": width, "batch": 32, "lr": 2e-3, "ema": 0.99, "warmup": 30}
+small = {"size": 16, "patch": 2, "width": width, "batch": 64, "lr": 2e-3, "ema": 0.99, "warmup": 30}
 digits = genarium.train("flow-matching", "digits", condition="class", steps=steps, **small)
 genarium.sample(digits, n=64)
 

@@ -43,7 +43,9 @@ flow = genarium.train(
     "spline-flow", ema=0.99, width=width, couplings=2, scales=2, batch=64, **common
 )
 bound = genarium.train("vae", decoder="logistic", **common)
-estimate = genarium.train("flow-matching", width=width, batch=32, lr=2e-3, ema=0.98, **common)
+estimate = genarium.train(
+    "flow-matching", patch=2, width=width, batch=32, lr=2e-3, ema=0.98, **common
+)
 
 # %%
 test = f"test:0-{images - 1}"

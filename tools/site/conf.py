@@ -32,13 +32,14 @@ html_theme_options = {"navigation_with_keys": False}
 html_math_renderer = "mathml"
 
 
+SPACE = '<mspace width="0.17em" />'
+
+
 def mathml(formula: str, display: str) -> str:
-    """With the space behind the name of a function that TeX would leave there."""
-    return re.sub(
-        r"(<mi>(?:ln|sin|cos)</mi>)(?=<mi)",
-        r'\1<mspace width="0.17em" />',
-        convert(formula, display=display),
-    )
+    """With the space around the name of a function that TeX would leave there."""
+    drawn = convert(formula, display=display)
+    drawn = re.sub(r"(?<=</mi>|</mn>)(?=<mi>(?:ln|sin|cos)</mi>)", SPACE, drawn)
+    return re.sub(r"(<mi>(?:ln|sin|cos)</mi>)(?=<m[in])", rf"\1{SPACE}", drawn)
 
 
 def inline(self: Any, node: nodes.math) -> None:
