@@ -83,6 +83,10 @@ slow = digits.with_settings({"solver": "dpm++2m", "steps": 8})
 genarium.compare([fast, slow], n=n, metrics="fid,recognised")
 
 # %% [markdown]
+# One network, two samplers: each column names its own. The table does not call one the better
+# model, since they are not measured alike; the figures say what the evaluations bought.
+
+# %% [markdown]
 # ## 4. Guidance
 #
 # With the class hidden from a tenth of the pictures the network learnt $v(x, t)$ as well as $v(x,

@@ -71,6 +71,8 @@ def row_of(function: Function, seed: int = 0) -> dict[str, torch.Tensor]:
         shape = (1, *example.shape[1:])
         if key in ("codes", "noised"):
             rows[key] = torch.randn(shape, generator=generator)
+        elif key in function.drawn:
+            rows[key] = torch.rand(shape, generator=generator)
         elif key == "times":
             rows[key] = example[:1].clone()
         elif key == "captions":

@@ -8,16 +8,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import genarium
+from genarium.contract import capabilities
 from genarium.errors import UserError
 from genarium.exports import onnx as written
+from genarium.models.row_noise import RowNoise
+from genarium.nn.patches import plain_convolutions
 from genarium.runs.trained import Trained
 from tests.conftest import tiny_dataset
+from tests.export.models import functions_of, model_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 
@@ -97,3 +102,56 @@ def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Pa
     assert samples.shape == (16, 3, 16, 16)
     assert samples.dtype == np.uint8
     assert samples.std() > 0
+
+
+# (recipe, function): what a length in Python once fixed, and what else a family has
+LENGTHS = (("realnvp", "encode"), ("pix2pix", "translate"), ("cyclegan", "translate_b2a"))
+FUNCTIONS = (
+    *LENGTHS,
+    *(("spline-flow", "decode"), ("realnvp", "log_prob"), ("glow-conditional", "log_prob")),
+    *(("tarflow", "encode"), ("pixelcnn", "log_prob"), ("flow-matching", "denoise")),
+)
+
+
+@pytest.mark.parametrize(("name", "function"), LENGTHS)
+def test_a_graph_takes_any_number_of_rows(name: str, function: str) -> None:
+    """PyTorch's own graph, which needs no extra: a `len` of a batch would fix its rows."""
+    asked = functions_of(name)[function]
+    with torch.no_grad(), plain_convolutions():
+        graph = written.traced(asked, model_of(name)).module()
+    for rows in (1, 3):
+        given = [
+            written._chance(x, rows, asked.drawn.get(n) == "uniform")
+            for n, x in asked.inputs.items()
+        ]
+        with torch.no_grad():
+            made, wanted = graph(*given), asked.call(*given)
+        assert made.shape == wanted.shape
+        assert (made - wanted).abs().max() <= 1e-4 * max(1.0, float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS)
+def test_a_file_of_each_family_is_what_the_library_computes(name: str, function: str) -> None:
+    """On batches of 1, 2 and 5 rows, by the check of the export itself."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    model = model_of(name)
+    size = getattr(model, "latent", 0)
+    run = SimpleNamespace(model=model, settings=None, path=name, name=name, spec=model.spec)
+    run.recipe, run.about = SimpleNamespace(name=name), {"data": {}}
+    run.device, run.capabilities = torch.device("cpu"), capabilities(model)
+    run.noise, run.code_size = None, size
+    result = written.onnx_file(run, function)
+    assert result.parity is not None
+    assert result.parity < written.PARITY
+
+
+def test_the_likelihood_of_a_flow_takes_the_noise_that_one_draws() -> None:
+    """With the noise that the library draws for these images it is the library's number."""
+    model = model_of("realnvp")
+    asked = functions_of("realnvp")["log_prob"]
+    assert asked.drawn == {"noise": "uniform"}
+    images = tiny_dataset(1).test.images[:4]
+    noise = RowNoise.of_images(images).uniform(*asked.inputs["noise"].shape[1:])
+    with torch.no_grad():
+        assert torch.allclose(asked.call(images, noise), model.log_prob(images), rtol=1e-5)

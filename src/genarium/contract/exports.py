@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -31,7 +31,8 @@ class Function:
     name: "decode", "encode" ... inputs: an example of each input by name, `ROWS` rows each; the
     first axis is the batch. Stored images go in as they are stored, codes and conditions [B,S] as
     the networks get them. output: what comes out, "images" on [-1, 1], "codes" or "nats". modules:
-    those that `call` uses beside the model's own.
+    those that `call` uses beside the model's own. drawn: inputs that whoever uses it draws, by
+    name, each "uniform" on [0, 1) or "normal".
     """
 
     name: str
@@ -39,6 +40,7 @@ class Function:
     inputs: Mapping[str, Tensor]
     output: str
     modules: tuple[nn.Module, ...] = ()
+    drawn: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable

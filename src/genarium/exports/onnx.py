@@ -114,14 +114,9 @@ class _Call(nn.Module):
 def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]) -> bytes:
     import onnx
 
-    batch = torch.export.Dim("batch", min=1)
-    module = _Call(function, trained.model).eval()
-    shapes = (tuple({0: batch} for _ in inputs),)
     with _quiet(), torch.no_grad(), plain_convolutions():
         try:
-            graph = torch.export.export(
-                module, tuple(inputs.values()), dynamic_shapes=shapes, strict=False
-            )
+            graph = traced(function, trained.model)
         except torch._dynamo.exc.UserError:  # a length became a number on the way
             raise UserError(
                 f"--function {function.name}: {trained.path} ({trained.recipe.name}) computes it "
@@ -143,6 +138,17 @@ def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def traced(function: Function, model: nn.Module) -> torch.export.ExportedProgram:
+    """A function as PyTorch's graph of any number of rows, within `plain_convolutions`; its error
+    where one was fixed on the way."""
+    batch = torch.export.Dim("batch", min=1)
+    module = _Call(function, model).eval()
+    rows = (tuple({0: batch} for _ in function.inputs),)
+    return torch.export.export(
+        module, tuple(function.inputs.values()), dynamic_shapes=rows, strict=False
+    )
 
 
 @contextlib.contextmanager
@@ -198,6 +204,8 @@ def _metadata(trained: Trained, function: Function) -> dict[str, str]:
                 for p in parts
             ],
         }
+    if function.drawn:
+        result["drawn"] = dict(function.drawn)
     path = getattr(model, "path", None)
     if path is not None:
         result["path"] = {"name": type(path).__name__, "end": float(path.end)}
@@ -219,7 +227,10 @@ def _parity(trained: Trained, function: Function, content: bytes) -> float | Non
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     worst = 0.0
     for rows in BATCHES:
-        given = {n: _chance(x, rows) for n, x in function.inputs.items()}
+        given = {
+            n: _chance(x, rows, function.drawn.get(n) == "uniform")
+            for n, x in function.inputs.items()
+        }
         wanted = function.call(*(x.to(trained.device) for x in given.values())).cpu().numpy()
         (made,) = session.run(None, {n: x.numpy() for n, x in given.items()})
         scale = max(1.0, float(np.abs(wanted).max()))
@@ -237,10 +248,12 @@ def _parity(trained: Trained, function: Function, content: bytes) -> float | Non
     return worst
 
 
-def _chance(example: Tensor, rows: int) -> Tensor:
+def _chance(example: Tensor, rows: int, uniform: bool = False) -> Tensor:
     """Rows like an example: of codes and noised images N(0, 1), of stored images any levels."""
     generator = torch.Generator().manual_seed(rows)
     shape = (rows, *example.shape[1:])
+    if uniform:
+        return torch.rand(shape, generator=generator)
     if example.is_floating_point() and example.ndim > 1:
         return torch.randn(shape, generator=generator)
     if example.is_floating_point():  # times, about the example's

@@ -91,6 +91,8 @@ class Conditioning(nn.Module):
 
         Not given, it is the class that `classify` makes of the images.
         """
+        if condition is None and not self.size:
+            return None
         if condition is None and self.classes:
             condition = classify(images)
         y = self.draw(len(images), condition, None).to(images.device)

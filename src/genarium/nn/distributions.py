@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genarium.contract import EIGHT_BIT, Batch, Noise, Spec, Values, dequantize
 from genarium.errors import UserError
+from genarium.nn.patches import is_plain
 
 LN_2PI = math.log(2.0 * math.pi)
 
@@ -121,6 +122,8 @@ def categorical_log_prob(logits: Tensor, levels: Tensor) -> Tensor:
     logits: [B, L, ...] scores of the L levels. levels: [B, ...] integers 0 .. L−1.
     Returns [B, ...]: l_v − ln Σ_u e^{l_u}.
     """
+    if is_plain():  # of this, PyTorch's exporter (2.13) makes a sum over all
+        return _full(logits).log_softmax(1).gather(1, levels.unsqueeze(1)).squeeze(1)
     return -F.cross_entropy(_full(logits), levels, reduction="none")
 
 

@@ -18,6 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from genarium.nn.patches import is_plain
+
 
 class _AllReduceSum(torch.autograd.Function):
     """Sum over processes. Every process's loss sees every addend, so backward is a sum again.
@@ -224,6 +226,8 @@ class InstanceNorm2d(nn.Module):
         if input.shape[2] * input.shape[3] == 1:
             raise ValueError("instance norm of a single pixel is 0 whatever the pixel is")
         lies = input.is_contiguous(memory_format=torch.channels_last)
+        if is_plain():
+            return nn.functional.instance_norm(input, eps=self.eps)
         if input.device.type == "cpu" and lies:
             result: Tensor = _InstanceNorm.apply(input, self.eps)
             return result

@@ -249,6 +249,11 @@ def plain_convolutions() -> Iterator[None]:
         _plain.reset(token)
 
 
+def is_plain() -> bool:
+    """Whether a graph is written down: nothing may depend on how many rows a batch has."""
+    return _plain.get()
+
+
 def _pays(layer: nn.Conv2d | nn.ConvTranspose2d, pixels: int, x: Tensor) -> bool:
     if _plain.get():
         return False

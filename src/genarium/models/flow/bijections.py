@@ -180,7 +180,7 @@ class ActNorm(Bijection):
 
     def forward(self, x: Tensor, context: Context = None) -> tuple[Tensor, Tensor]:
         logdet = self.log_scale.sum() * (x.shape[2] * x.shape[3])
-        return (x + self.shift) * self.log_scale.exp(), logdet.expand(len(x))
+        return (x + self.shift) * self.log_scale.exp(), logdet.expand(x.shape[0])
 
     def inverse(self, z: Tensor, context: Context = None) -> Tensor:
         return z * (-self.log_scale).exp() - self.shift
@@ -205,6 +205,13 @@ class Mix(Bijection):
         self.register_buffer("order", p.argmax(1))  # row i of P·A is row order[i] of A
         self.sign: Tensor
         self.order: Tensor
+        self.inverted: Tensor | None = None
+
+    def freeze(self) -> None:
+        """Keep W⁻¹ as it is now, for graphs, which solve no equations. Not to be trained after."""
+        one = torch.eye(len(self.order), dtype=self.lower.dtype, device=self.lower.device)
+        with torch.no_grad():
+            self.inverted = self.inverse(one[None, :, None])[0, :, 0, :, None, None]
 
     def _factors(self) -> tuple[Tensor, Tensor]:
         one = torch.eye(len(self.order), dtype=self.lower.dtype, device=self.lower.device)
@@ -217,9 +224,11 @@ class Mix(Bijection):
             weight = (lower @ upper)[self.order]
             z = nn.functional.conv2d(full_precision(x), weight[:, :, None, None])
         logdet = self.log_scale.sum() * (x.shape[2] * x.shape[3])
-        return z, logdet.expand(len(x))
+        return z, logdet.expand(x.shape[0])
 
     def inverse(self, z: Tensor, context: Context = None) -> Tensor:
+        if self.inverted is not None:
+            return nn.functional.conv2d(full_precision(z), self.inverted)
         lower, upper = self._factors()
         flat = z.flatten(2)[:, self.order.argsort()]
         x = torch.linalg.solve_triangular(lower, flat, upper=False, unitriangular=True)

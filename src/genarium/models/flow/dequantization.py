@@ -59,7 +59,7 @@ class Uniform(Dequantization):
 
     def forward(self, k: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         t = k.float() + noise.uniform(*k.shape[1:])
-        return t, t.new_zeros(len(t))
+        return t, t.new_zeros(t.shape[0])
 
 
 class Gaussian(Dequantization):
@@ -80,7 +80,7 @@ class Gaussian(Dequantization):
 
     def forward(self, k: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         t = self.middle(k) + self.deviation * noise.normal(*k.shape[1:])
-        return t, t.new_zeros(len(t))
+        return t, t.new_zeros(t.shape[0])
 
 
 class Variational(Dequantization):

@@ -10,7 +10,9 @@ Shapes: B batch · C channels · H, W pixels · D = C·H·W · S size of the con
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -27,9 +29,9 @@ from genarium.contract import (
     Spec,
     Step,
 )
-from genarium.contract.exports import Function, usual
+from genarium.contract.exports import ROWS, Function, example_images, usual
 from genarium.models.conditioning import Conditioning, Rows
-from genarium.models.flow.bijections import ActNorm, Bijection
+from genarium.models.flow.bijections import ActNorm, Bijection, Mix
 from genarium.models.flow.dequantization import Dequantization
 from genarium.models.flow.settings import Denoised, Latents
 from genarium.models.row_noise import RowNoise
@@ -37,6 +39,26 @@ from genarium.nn.distributions import bits_per_dim, normal_log_prob, per_image
 
 WALKED = 32
 """Latents that are traversed where none is named: the first, of the coarsest scale."""
+
+
+class GivenNoise(Noise):
+    """Noise that somebody else drew: every draw is `drawn`, or without one halves.
+
+    kind, shape: what was asked for last, of an image.
+    """
+
+    def __init__(self, drawn: Tensor | None = None):
+        self.drawn, self.kind, self.shape = drawn, "", tuple[int, ...]()
+
+    def uniform(self, *shape: int) -> Tensor:
+        return self._given("uniform", shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        return self._given("normal", shape)
+
+    def _given(self, kind: str, shape: tuple[int, ...]) -> Tensor:
+        self.kind, self.shape = kind, shape
+        return torch.full((ROWS, *shape), 0.5) if self.drawn is None else self.drawn
 
 
 class Flow(Model):
@@ -206,10 +228,27 @@ class Flow(Model):
         return shown + (values.from_levels(k, self.levels) - shown).detach()
 
     def exports(self, settings: Settings | None = None) -> dict[str, Function]:
-        """`decode`, and of a model without a condition `encode`. Not `log_prob`: its noise is drawn
-        by a sum over the image's bytes, which no graph of numbers computes."""
-        known = usual(self, settings)
-        return {name: function for name, function in known.items() if name != "log_prob"}
+        """`decode`, of a model without a condition `encode` and `reconstruct`, and `log_prob` of
+        images, the noise of the dequantization, and the condition [B,S] if there is one: whoever
+        asks draws the noise, for here a sum over the image's bytes draws it, which no graph
+        computes."""
+        frozen = copy.deepcopy(self)
+        for layer in frozen.flow.modules():
+            if isinstance(layer, Mix):
+                layer.freeze()
+        known = {name: replace(f, modules=(frozen,)) for name, f in usual(frozen, settings).items()}
+        images, asked = example_images(self), GivenNoise()
+        frozen.dequantization(frozen._quantized(images), asked)
+        inputs = {"images": images, "noise": torch.full((ROWS, *asked.shape), 0.5)}
+        if self.conditioning.size:
+            inputs["condition"] = torch.zeros(ROWS, self.conditioning.size)
+
+        def log_prob(images: Tensor, noise: Tensor, y: Tensor | None = None) -> Tensor:
+            return frozen.bound(frozen._quantized(images), GivenNoise(noise), y)
+
+        drawn = {"noise": asked.kind}
+        known["log_prob"] = Function("log_prob", log_prob, inputs, "nats", (frozen,), drawn)
+        return known
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:

@@ -145,5 +145,5 @@ class Patches(Bijection):
 
     def inverse(self, z: Tensor, context: Context = None) -> Tensor:
         (c, h, w), (p, q) = self.shape, self.block
-        cut = z.reshape(len(z), h // p, w // q, c, p, q).permute(0, 3, 1, 4, 2, 5)
-        return cut.reshape(len(z), c, h, w)
+        cut = z.reshape(z.shape[0], h // p, w // q, c, p, q).permute(0, 3, 1, 4, 2, 5)
+        return cut.reshape(z.shape[0], c, h, w)
