@@ -120,9 +120,11 @@ def measure(
 
     def sample(which: str) -> Tensor:
         os.environ["GENARIUM_FAST"] = "1" if which == "compiled" else "0"
-        generator = torch.Generator().manual_seed(1)
-        naive = which == "naive"
-        return model.sample_levels(batch, generator=generator, chunk=batch, naive=naive)
+        generator, naive = torch.Generator().manual_seed(1), which == "naive"
+        try:
+            return model.sample_levels(batch, generator=generator, chunk=batch, naive=naive)
+        finally:
+            os.environ["GENARIUM_FAST"] = "1"
 
     def forward() -> None:
         with torch.inference_mode():

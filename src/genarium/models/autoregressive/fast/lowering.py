@@ -193,7 +193,7 @@ class Recorder:
 
     def keep(self, values: Tensor) -> int:
         """Where in the weights these now are."""
-        self.weights.append(values.reshape(-1))
+        self.weights.append(values.detach().reshape(-1))
         self.packed += values.numel()
         return self.packed - values.numel()
 

@@ -50,9 +50,9 @@ LINES = 4
 def compiled() -> Any:
     """The kernel, with what was compiled before read from the cache folder.
 
-    The folder is that of data sets (`--cache`, GENARIUM_CACHE); where it cannot be written, each
+    The folder is in GENARIUM_CACHE or the user's cache folder; where it cannot be written, each
     process compiles again. Sources and numba's version are in its name: numba itself sees changes
-    of one file only.
+    of one file only. numba reads its index by pickle, so the folder must be the user's own.
     """
     import numba
 
