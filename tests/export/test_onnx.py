@@ -7,8 +7,10 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ import torch
 import genarium
 from genarium.contract import capabilities
 from genarium.errors import UserError
+from genarium.exports import eight_bit
 from genarium.exports import onnx as written
 from genarium.models.row_noise import RowNoise
 from genarium.nn.patches import plain_convolutions
@@ -155,3 +158,92 @@ def test_the_likelihood_of_a_flow_takes_the_noise_that_one_draws() -> None:
     noise = RowNoise.of_images(images).uniform(*asked.inputs["noise"].shape[1:])
     with torch.no_grad():
         assert torch.allclose(asked.call(images, noise), model.log_prob(images), rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------- 8 bits
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5, 3, 3, 3), 0), ((5, 7, 4, 4), 1), ((6, 9), 1)])
+def test_8_bits_are_within_half_of_a_step_of_each_channel(
+    shape: tuple[int, ...], axis: int
+) -> None:
+    weight = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    weight = np.moveaxis(weight, axis, 0)
+    weight *= 10.0 ** -np.arange(len(weight)).reshape(-1, *[1] * (weight.ndim - 1))  # apart
+    weight[0] = 0
+    weight = np.moveaxis(weight, 0, axis)
+    q, scale = eight_bit.quantized(weight, axis)
+    assert q.dtype == np.int8
+    assert q.shape == weight.shape
+    assert len(scale) == shape[axis]
+    steps = scale.reshape([-1 if a == axis else 1 for a in range(weight.ndim)])
+    assert (np.abs(q * steps - weight) <= steps / 2 * (1 + 1e-5)).all()
+    channels = np.moveaxis(q, axis, 0).reshape(shape[axis], -1)
+    assert not channels[0].any()
+    assert (np.abs(channels[1:]).max(1) == 127).all()
+
+
+def test_8_bits_are_of_the_onnx_file(run: Trained) -> None:
+    with pytest.raises(UserError, match=r"int8: it is of the ONNX file: add onnx FILE\.onnx"):
+        genarium.export(run, page="a.html", int8=True)
+
+
+def test_a_file_of_8_bits_is_small_and_near(run: Trained, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    single = genarium.export(run, onnx=tmp_path / "a.onnx", function="encode").onnx
+    small = genarium.export(run, onnx=tmp_path / "b.onnx", function="encode", int8=True)
+    assert "int8" not in single
+    assert small.onnx["bytes"] < single["bytes"]
+    assert small.onnx["parity"] < 1e-5, "of the file before its weights were made small"
+    assert 1e-6 < small.onnx["int8"]["difference"] < 0.1
+    assert "weights in 8 bits: within" in small.text()
+    model = onnx.load(tmp_path / "b.onnx")
+    large = [i for i in model.graph.initializer if np.prod(i.dims) >= eight_bit.LEAST]
+    kinds = {each.name: each.data_type for each in large}
+    assert onnx.TensorProto.INT8 in kinds.values()
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            weight = node.input[1]
+            assert kinds.get(weight) != onnx.TensorProto.FLOAT
+    assert onnxruntime.InferenceSession(str(tmp_path / "b.onnx")) is not None
+
+
+def test_the_integers_are_those_of_onnx_runtime_s_quantizer() -> None:
+    onnx = pytest.importorskip("onnx")
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    weight = np.random.default_rng(1).normal(size=(16, 12)).astype(np.float32)
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["n", 16])],
+        [helper.make_tensor_value_info("y", kind, ["n", 12])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    opset = [helper.make_opsetid("", 20)]
+    content = helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+
+    def integers(model: Any) -> np.ndarray:
+        (weights,) = (
+            i
+            for i in model.graph.initializer
+            if i.data_type == onnx.TensorProto.INT8 and [*i.dims] == [16, 12]
+        )
+        return onnx.numpy_helper.to_array(weights).astype(int)
+
+    ours = integers(onnx.load_from_string(eight_bit.eight_bit(content)))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "a.onnx").write_bytes(content)
+        quantization.quantize_dynamic(
+            place / "a.onnx",
+            place / "b.onnx",
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={"WeightSymmetric": True},
+        )
+        theirs = integers(onnx.load(place / "b.onnx"))
+    assert np.abs(ours - theirs).max() <= 1  # they round as the scale's last bit has it
+    assert (ours == theirs).mean() > 0.9

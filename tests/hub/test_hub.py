@@ -95,6 +95,17 @@ def test_a_run_comes_back_as_it_was(run: Trained, hub, tmp_path: Path) -> None:
     assert {*(tmp_path / "cache").rglob("*")} == before
 
 
+def test_half_precision_is_half_the_bytes(run: Trained, hub) -> None:
+    whole = genarium.push(run, REPOSITORY).files["checkpoints/00000002/model.safetensors"]
+    pushed = genarium.push(run, REPOSITORY, half=True)
+    assert pushed.files["checkpoints/00000002/model.safetensors"] < 0.7 * whole
+    wanted, made = (each.model.state_dict() for each in (run, genarium.load(pushed.address)))
+    for name, value in wanted.items():
+        assert made[name].dtype == value.dtype
+        narrow = value.half().to(value.dtype) if value.dim() > 1 else value
+        assert torch.equal(made[name], narrow), name
+
+
 def test_the_card_says_what_each_score_is_of(run: Trained, hub, tmp_path: Path) -> None:
     scores = tmp_path / "scores.json"
     genarium.evaluate(run, n=20, metrics="fid,recall", extractor="pixels").save(scores)

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from genarium import extras
 from genarium.contract.exports import Function, functions
 from genarium.errors import UserError
+from genarium.exports.eight_bit import eight_bit
 from genarium.exports.record import Unwritable, record
 from genarium.nn.patches import plain_convolutions
 from genarium.runs.trained import Trained
@@ -43,13 +44,15 @@ OPSET = 20
 class OnnxFile:
     """content: the file. function: its name. inputs: shapes by name, the batch as "batch". parity:
     largest difference to PyTorch over `BATCHES`, relative to the largest number where that is
-    above one; None where ONNX Runtime is not installed."""
+    above one; None where ONNX Runtime is not installed. int8: the same difference of the file with
+    its weights in 8 bits, which `content` then is; None where they are not."""
 
     content: bytes
     function: str
     inputs: dict[str, list[Any]]
     output: str
     parity: float | None
+    int8: float | None = None
 
 
 def expect_exporter() -> None:
@@ -75,10 +78,12 @@ def chosen(trained: Trained, name: str | None) -> Function:
     return every[name]
 
 
-def onnx_file(trained: Trained, name: str | None = None) -> OnnxFile:
+def onnx_file(trained: Trained, name: str | None = None, *, int8: bool = False) -> OnnxFile:
     """A function of a run as an ONNX file. UserError for what cannot be written, or is not what
-    PyTorch gives."""
+    PyTorch gives; int8: weights in 8 bits, of the file that is."""
     expect_exporter()
+    if int8:
+        extras.expect("onnx", "--int8", "onnxruntime")
     function = chosen(trained, name)
     inputs = dict(function.inputs)
     try:
@@ -91,7 +96,11 @@ def onnx_file(trained: Trained, name: str | None = None) -> OnnxFile:
     content = _exported(trained, function, inputs)
     parity = _parity(trained, function, content)
     shapes = {n: ["batch", *x.shape[1:]] for n, x in function.inputs.items()}
-    return OnnxFile(content, function.name, shapes, output_of(function), parity)
+    difference = None
+    if int8:
+        content = eight_bit(content)
+        difference = _difference(trained, function, content)
+    return OnnxFile(content, function.name, shapes, output_of(function), parity, difference)
 
 
 def output_of(function: Function) -> str:
@@ -214,18 +223,33 @@ def _metadata(trained: Trained, function: Function) -> dict[str, str]:
     }
 
 
-@torch.no_grad()
 def _parity(trained: Trained, function: Function, content: bytes) -> float | None:
-    """The largest difference of the file to PyTorch over batches of several sizes."""
+    """The largest difference of the file to PyTorch; UserError where it is too large."""
     if extras.missing("onnx", "onnxruntime"):
         return None
+    worst = _difference(trained, function, content)
+    if not worst <= PARITY:
+        raise UserError(
+            f"--onnx: the file differs from PyTorch by {worst:.2g}, more than {PARITY:g}: leave "
+            "--onnx out"
+        )
+    return worst
+
+
+def session_of(content: bytes) -> Any:
+    """A file as ONNX Runtime has it, on one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    worst = 0.0
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+@torch.no_grad()
+def _difference(trained: Trained, function: Function, content: bytes) -> float:
+    """The largest difference of the file to PyTorch over batches of several sizes."""
+    session, worst = session_of(content), 0.0
     for rows in BATCHES:
         given = {
             n: _chance(x, rows, function.drawn.get(n) == "uniform")
@@ -240,11 +264,6 @@ def _parity(trained: Trained, function: Function, content: bytes) -> float | Non
                 f"--onnx: the file gives {list(made.shape)} for {rows} rows, PyTorch "
                 f"{list(wanted.shape)}: leave --onnx out"
             )
-    if not worst <= PARITY:
-        raise UserError(
-            f"--onnx: the file differs from PyTorch by {worst:.2g}, more than {PARITY:g}: leave "
-            "--onnx out"
-        )
     return worst
 
 
