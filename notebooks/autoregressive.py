@@ -92,7 +92,7 @@ for name, some in (("real", real), ("shuffled", shuffled), ("empty", torch.zeros
     print(f"{name:9} {pixels.score(some).mean():9.1f} nats")
 
 # %% [markdown]
-# The empty picture is *likelier* than any digit, although the model never saw one and would
+# The empty picture is *likelier* than digits are, although the model never saw one and would
 # hardly draw it: one picture of high density has little probability beside the many digits.
 #
 # ## 4. Completing pictures
