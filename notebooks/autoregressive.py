@@ -112,7 +112,7 @@ genarium.complete(pixels, "test:0-5", keep="top", draws=6)
 # %%
 from genarium.models.autoregressive.compression import compress, decompress
 
-some, classes = real[:4], pixels.dataset().test.labels[:4]
+some, classes = real, pixels.dataset().test.labels[: len(real)]
 written = compress(pixels.model, some, classes)
 assert (decompress(pixels.model, written, classes) == pixels.model.quantize(some)).all()
 print(f"{len(written) / len(some):.1f} bytes a picture; as raw bits {256 / 8:.0f}")
