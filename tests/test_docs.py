@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SCRIPTS = ("tools", "benchmarks", "experiments")
 BLOCK = re.compile(r"<!-- runnable: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
 TINY = ["--steps", "3", "--batch", "8", "--device", "cpu", "--quiet"]
 
@@ -186,6 +187,17 @@ def test_pictures_and_files_that_the_documents_name_exist() -> None:
         text = document.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} names {target}"
+
+
+def test_scripts_that_are_named_exist() -> None:
+    """In pages, and in what sources say of themselves; NAME stands for any."""
+    places = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "experiments/README.md"]
+    places += [f for room in SCRIPTS for f in (ROOT / room).rglob("*.py")]
+    named = re.compile(rf"(?<![\w/])(?:{'|'.join(SCRIPTS)})/[\w/]+\.py")
+    for place in places:
+        for script in named.findall(place.read_text(encoding="utf-8")):
+            known = (ROOT / script).exists() or "NAME" in script
+            assert known, f"{place.relative_to(ROOT)} names {script}"
 
 
 def test_the_axes_compose_as_docs_adversarial_has_it() -> None:
