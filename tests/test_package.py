@@ -30,7 +30,16 @@ def hook() -> ModuleType:
 
 
 def targets(text: str) -> list[str]:
-    return re.findall(r"\]\(([^)\s]+)\)", text)
+    """What links and pictures name, but for places of the same page."""
+    return re.findall(r"\]\(([^)#\s][^)\s]*)\)", text)
+
+
+def test_places_of_the_same_page_are_there() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    known = {re.sub(r"[^\w -]", "", words.lower()).replace(" ", "-") for words in headings}
+    places = re.findall(r"\]\(#([^)\s]+)\)", README)
+    assert len(places) > 1
+    assert {*places} <= known
 
 
 def test_with_an_address_each_link_of_the_readme_is_absolute_and_there(hook: ModuleType) -> None:
