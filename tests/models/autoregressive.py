@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genarium.contract import EIGHT_BIT, Spec, Values
 from genarium.models.autoregressive.autoregressive import Autoregressive
+from genarium.models.autoregressive.compression import HEAD, compress, decompress
 from genarium.models.autoregressive.pixelcnn import pixelcnn
 from genarium.models.autoregressive.pixelrnn import diagonal_bilstm, row_lstm
 
@@ -92,6 +93,34 @@ def drawn(model: Autoregressive, n: int = 4, seed: int = 1, **arguments: Any) ->
     """`sample_levels` with a generator of this seed."""
     generator = torch.Generator().manual_seed(seed)
     return model.sample_levels(n, generator=generator, **arguments)
+
+
+def images_of(model: Autoregressive, n: int, seed: int = 1) -> Tensor:
+    """Samples of the model as uint8: what it codes best."""
+    levels = drawn(model, n, seed)
+    return ((levels * 256 + 128) // model.levels).to(torch.uint8)
+
+
+def assert_comes_back(model: Autoregressive, images: Tensor) -> None:
+    """Images that fill two parts of a file, and unlikely ones, come back; the first at the length
+    that the likelihood says."""
+    data = compress(model, images)
+    assert torch.equal(decompress(model, data), model.quantize(images))
+    unlikely = torch.randint(256, (2, *model.spec.shape), dtype=torch.uint8)
+    assert torch.equal(decompress(model, compress(model, unlikely)), model.quantize(unlikely))
+    bits = -model.log_prob(images).sum().item() / math.log(2)
+    # Beside the ideal length: the head, and of each of the two parts a size and the last state.
+    assert -1 <= 8 * (len(data) - HEAD.size) - bits <= 2 * 8 * (4 + 8) + 0.001 * bits
+
+
+def assert_alike_but_for_noise(model: Autoregressive, levels: Tensor, reference: Tensor) -> None:
+    """Sums in another order differ in their last bits: only noise beside an edge may tell."""
+    assert (levels == reference).double().mean() >= 0.999
+    differs = (levels != reference).permute(0, 2, 3, 1).flatten(1)
+    margin = noise_margin(model, reference)
+    for image in differs.any(1).nonzero().flatten():
+        # Later pixels follow from the first.
+        assert margin[image, differs[image].int().argmax()] < 1e-5
 
 
 def noise_margin(model: Autoregressive, levels: Tensor, seed: int = 1) -> Tensor:

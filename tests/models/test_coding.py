@@ -11,13 +11,13 @@ from genarium.contract import Values
 from genarium.errors import UserError
 from genarium.models.autoregressive import compression as coding
 from genarium.models.autoregressive.compression import HEAD, compress, decompress
-from tests.models.autoregressive import build, drawn, every_architecture, every_head
-
-
-def images_of(model, n: int, seed: int = 1) -> torch.Tensor:
-    """Samples of the model as uint8: what it codes best."""
-    levels = drawn(model, n, seed)
-    return ((levels * 256 + 128) // model.levels).to(torch.uint8)
+from tests.models.autoregressive import (
+    assert_comes_back,
+    build,
+    every_architecture,
+    every_head,
+    images_of,
+)
 
 
 @every_architecture
@@ -26,14 +26,7 @@ def images_of(model, n: int, seed: int = 1) -> torch.Tensor:
 def test_what_is_coded_comes_back(net, head, shape, monkeypatch):
     monkeypatch.setattr(coding, "CHUNK", 6)
     model = build(net, shape, head, levels=16, dtype=torch.float32)
-    images = images_of(model, 10)
-    data = compress(model, images)
-    assert torch.equal(decompress(model, data), model.quantize(images))
-    unlikely = torch.randint(256, (2, *shape), dtype=torch.uint8)
-    assert torch.equal(decompress(model, compress(model, unlikely)), model.quantize(unlikely))
-    bits = -model.log_prob(images).sum().item() / math.log(2)
-    # Beside the ideal length: the head, and of each of the two chunks a size and the last state.
-    assert -1 <= 8 * (len(data) - HEAD.size) - bits <= 2 * 8 * (4 + 8) + 0.001 * bits
+    assert_comes_back(model, images_of(model, 10))
 
 
 def test_many_levels_and_certain_pixels():

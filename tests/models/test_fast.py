@@ -17,7 +17,15 @@ from genarium.models.autoregressive.autoregressive import Autoregressive
 from genarium.models.autoregressive.compression import HEAD, compress, decompress
 from genarium.models.autoregressive.fast.program import CODED, PRECISION
 from genarium.models.autoregressive.wavefront import Given
-from tests.models.autoregressive import build, drawn, every_architecture, every_head, noise_margin
+from tests.models.autoregressive import (
+    assert_alike_but_for_noise,
+    assert_comes_back,
+    build,
+    drawn,
+    every_architecture,
+    every_head,
+    images_of,
+)
 
 pytest.importorskip("numba")
 
@@ -100,14 +108,8 @@ def test_wide_networks_and_far_dilations(pytorch):
 @pytest.mark.parametrize("net", ["plain", "gated", "diagonal-bilstm"])
 @pytest.mark.parametrize("shape", [(1, 8, 7), (3, 4, 5)], ids=["grey", "colour"])
 def test_samples_in_float32(net, head, shape, pytorch):
-    """Sums in another order differ in their last bits: only noise beside an edge may tell."""
     model = build(net, shape, head, levels=8, dtype=torch.float32)
-    compiled, reference = both(model, 32, pytorch)
-    assert (compiled == reference).double().mean() >= 0.999
-    differs = (compiled != reference).permute(0, 2, 3, 1).flatten(1)
-    margin = noise_margin(model, reference)
-    for image in differs.any(1).nonzero().flatten():
-        assert margin[image, differs[image].int().argmax()] < 1e-5
+    assert_alike_but_for_noise(model, *both(model, 32, pytorch))
 
 
 @every_architecture
@@ -254,13 +256,7 @@ def test_progress_is_told_in_the_thread_that_asked(monkeypatch):
 @pytest.mark.parametrize("shape", [(1, 6, 5), (3, 3, 4)], ids=["grey", "colour"])
 def test_what_is_coded_comes_back(net, head, shape):
     model = build(net, shape, head, levels=16, dtype=torch.float32)
-    images = ((drawn(model, CODED + 3) * 256 + 128) // 16).to(torch.uint8)
-    data = compress(model, images)
-    assert torch.equal(decompress(model, data), model.quantize(images))
-    unlikely = torch.randint(256, (2, *shape), dtype=torch.uint8)
-    assert torch.equal(decompress(model, compress(model, unlikely)), model.quantize(unlikely))
-    bits = -model.log_prob(images).sum().item() / math.log(2)
-    assert -1 <= 8 * (len(data) - HEAD.size) - bits <= 2 * 8 * (4 + 8) + 0.001 * bits
+    assert_comes_back(model, images_of(model, CODED + 3))
 
 
 @every_head

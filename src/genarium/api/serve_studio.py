@@ -88,8 +88,8 @@ def serve_studio(
         )
     sock = serving.listen(host, port)
     # where trainings go that the page starts
-    home = paths[0].parent if _runs.is_run(paths[0]) else paths[0]
-    home = Path(RUNS) if shared[0] else home
+    own = paths[0].parent if _runs.is_run(paths[0]) else paths[0]
+    home = Path(RUNS) if shared[0] else own
     studio = server.Studio([str(path) for path in paths], home, device)
     taken = sock.getsockname()[1]
     names = list(allow_host or ())

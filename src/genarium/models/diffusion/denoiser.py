@@ -7,8 +7,10 @@ The parts of which models are made stand in `model`.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,11 +31,15 @@ DROPPED = 0.1
 Precision = Literal["fp32", "bf16"]
 
 
-def in_precision(precision: Precision, like: Tensor) -> AbstractContextManager[Any]:
-    """Within, convolutions and matrix products of numbers on the device of `like` are in half
-    precision for bf16; for fp32 they are as they are."""
+def evaluated(
+    network: Callable[..., Tensor], x: Tensor, *rest: Tensor | None, precision: Precision
+) -> Tensor:
+    """network(x [B,C,H,W], *rest) as sampling asks for it, in x's type of numbers: bf16 has
+    convolutions and matrix products in half precision, fp32 leaves them as they are."""
+    x = x.contiguous(memory_format=torch.channels_last)  # faster, on a CPU too
     half = precision == "bf16"
-    return torch.autocast(like.device.type, torch.bfloat16) if half else nullcontext()
+    with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+        return network(x, *rest).to(x.dtype)
 
 
 ADAM = Optim("adam", lr=1e-3, betas=(0.9, 0.99))
@@ -146,10 +152,7 @@ class Denoiser(Model):
                 f"--guidance {guidance:g}: this model was trained without a condition: leave it out"
             )
 
-        def network(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-            x = x.contiguous(memory_format=torch.channels_last)  # faster, on a CPU too
-            with in_precision(precision, x):
-                return self.call(x, t, y).to(x.dtype)
+        network = functools.partial(evaluated, self.call, precision=precision)
 
         def output(x: Tensor, t: Tensor, rows: Tensor | None) -> Tensor:
             mine = y if y is None or rows is None else y[rows]

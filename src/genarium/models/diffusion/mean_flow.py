@@ -33,7 +33,7 @@ from genarium.contract import Batch, Optim, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.diffusion import sampling
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
-from genarium.models.diffusion.denoiser import ADAM, DROPPED, in_precision
+from genarium.models.diffusion.denoiser import ADAM, DROPPED, evaluated
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.embedding import forward_mode
 from genarium.models.diffusion.paths import Linear, beside
@@ -143,9 +143,7 @@ class MeanFlow(Diffusion):
         assert isinstance(settings, sampling.MeanFlowSampler)
         for done, of, t, r in steps(times or self.path.grid(settings.steps)):
             far, near = (torch.full((len(x),), time).to(x) for time in (t, r))
-            x = x.contiguous(memory_format=torch.channels_last)
-            with in_precision(settings.precision, x):
-                mean = self.average(x, near, far, y).to(x.dtype)
+            mean = evaluated(self.average, x, near, far, y, precision=settings.precision)
             x = x - (t - r) * mean
             watch(done, of, x)
         return x

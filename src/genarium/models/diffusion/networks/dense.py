@@ -2,7 +2,7 @@
 
 What changes within a hundredth of the range is learnt slowly by layers that see the numbers alone;
 beside them stand their sines and cosines (Tancik et al. 2020, Fourier features). On `ring8` 1,000
-steps of 256 points put 11 % of the samples into the modes without them, 71 % with two frequencies.
+steps of 256 points put 11 % of the samples into the modes without them, 68 % with them.
 
 B batch · C channels · H, W pixels
 """
@@ -22,7 +22,7 @@ FREQUENCIES = 3
 
 
 def waves(x: Tensor) -> Tensor:
-    """[B,D] -> x, then cos and sin of 2^k·πx for each k < `FREQUENCIES`, [B,D·(1 + 2k)]."""
+    """[B,D] -> x, then cos and sin of 2^k·πx for each k < K = `FREQUENCIES`, [B,D·(1 + 2K)]."""
     rates = [math.pi * 2**k for k in range(FREQUENCIES)]
     return torch.cat([x, *(f(rate * x) for rate in rates for f in (torch.cos, torch.sin))], 1)
 
