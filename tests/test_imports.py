@@ -31,12 +31,12 @@ ALLOWED = {
     "evaluation": {"contract", "data", "plugins", "signatures"},
     "latent": {"contract"},
     "features": {"contract", "data", "training"},  # fine-tuning is training: the one loop does it
-    "exports": {"contract", "data", "drawing", "models", "nn", "runs"},
+    "exports": {"contract", "data", "drawing", "latent", "models", "nn", "runs"},
     "web": set(),
     # the command: verbs as their signatures have them, and what runs before there is a verb
     "cli": {"api", "verbs", "signatures", "recipes", "training"},
     # the page in the browser: the library as its users see it, and what describes every verb
-    "studio": {"api", "verbs", "signatures"},
+    "studio": {"api", "latent", "verbs", "signatures"},
 }
 TOP = {"cli", "studio", "__main__"}  # nothing else imports these
 SERVES = {"genarium.api.serve_studio": {"studio"}}  # but the verb that opens it

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import genarium
+from genarium import latent
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.exports.prior import codes, prior_of
@@ -190,7 +191,10 @@ def test_numbers_that_move_nothing_come_last(runs: dict[str, Trained], tmp_path:
     assert columns[-1] == 1
     assert effects[-1] == 0
     assert effects == sorted(effects, reverse=True)
-    assert result.page["dead"] == sum(effect < 0.5 for effect in effects) >= 1
+    assert result.page["dead"] == sum(effect < latent.DEAD for effect in effects) >= 1
+    # the same number as the verb's, but for its bases and for pixels that are whole levels there
+    moved = genarium.traverse(run, dimension=columns[0], range=(-2, 2), steps=5, start="0-31")
+    assert moved.effect == pytest.approx(effects[0], rel=0.5)
 
 
 def read(file: Path) -> dict[str, Any]:

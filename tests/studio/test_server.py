@@ -15,6 +15,7 @@ import torch
 from annotated_types import Ge, Gt, Le
 
 import genarium
+from genarium import latent
 from genarium.cli import main
 from genarium.recipes import get
 from genarium.signatures import Default, Field, Flag
@@ -129,7 +130,7 @@ def test_a_number_that_changes_nothing_is_dead_and_the_rest_are_in_order(home: P
     facts = found.to_dict()
     assert [number for number, _ in facts["effects"]] == [*range(1, size), 0]
     assert facts["effects"][-1] == [0, 0.0]
-    assert all(value > effects.DEAD for _, value in facts["effects"][:-1])
+    assert all(value > latent.DEAD for _, value in facts["effects"][:-1])
 
 
 def test_effects_that_take_long_wait_to_be_asked_for(

@@ -31,14 +31,23 @@ Change = Callable[[Any], Any]
 
 
 class Known:
-    """Data sets that were read once."""
+    """Data sets that were read once. source: where the pictures are from. size: of all of them, 0:
+    as each case has it."""
+
+    def __init__(self, source: str = "digits", size: int = 0):
+        self.source, self.size = source, size
+
+    def pictures(self, size: int) -> Dataset:
+        return self._read(self.size or size)
 
     @lru_cache  # noqa: B019 (one object for a campaign)
-    def digits(self, size: int) -> Dataset:
-        whole = data.load("digits", DataOptions(size=str(size)))
+    def _read(self, size: int) -> Dataset:
+        whole = data.load(self.source, DataOptions(size=str(size)))
         train, held = whole.train, whole.validation
         return dataclasses.replace(
-            whole, train=some(train, range(TRAIN)), validation=some(held, range(HELD))
+            whole,
+            train=some(train, range(min(TRAIN, len(train)))),
+            validation=some(held, range(min(HELD, len(held)))),
         )
 
 
@@ -74,7 +83,7 @@ class Case:
 
     def trainer(self, seed: int, known: Known) -> tuple[Trainer, Monitor]:
         """Everything ready to be trained."""
-        dataset = known.digits(self.size)
+        dataset = known.pictures(self.size)
         if self.data is not None:
             dataset = self.data(dataset)
         recipe = recipes.get(self.recipe)

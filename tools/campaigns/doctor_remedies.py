@@ -142,7 +142,7 @@ def side(case: Case, seed: int, known: Known, measure: str) -> dict[str, Any]:
     trainer, monitor = case.trainer(seed, known)
     with suppress(RunError):
         trainer.fit()
-    dataset = known.digits(case.size)
+    dataset = known.pictures(case.size)
     if case.data is not None:
         dataset = case.data(dataset)
     said = [each.name for each in rules.along(monitor.course(trainer, True))]

@@ -1,6 +1,7 @@
 """The page of every recipe: its size, how far it is from PyTorch in a browser, how long it takes.
 
     python tools/campaigns/export_pages.py --out DIR [--only WORDS] [--steps 60] [--colour DIR]
+    python tools/campaigns/export_pages.py --out DIR RUN [RUN ...]         # of these runs instead
     python tools/campaigns/export_pages.py --out DIR --time      # a picture, on an idle machine
     python tools/campaigns/export_pages.py --out DIR --table     # the table of docs/export.md
 
@@ -18,6 +19,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +71,27 @@ IDLE = """new Promise((done) => {
 })"""
 
 
-def wanted(colour: str) -> list[tuple[str, str, str]]:
-    """(recipe, data, size) of every page."""
-    result = []
+def given(runs: list[Path]) -> Iterator[tuple[Path, Callable[[], genarium.Trained]]]:
+    """Each run's folder, and what loads it."""
+    for run in runs:
+        yield run, partial(genarium.load, run, device="cpu")
+
+
+def wanted(args: Any) -> Iterator[tuple[Path, Callable[[], genarium.Trained]]]:
+    """The folder of each recipe's run, and what trains it."""
     for name in sorted(recipes.catalogue()):
-        if name in SHAPES:
-            result.append((name, SHAPES[name], "32"))
-        else:
-            result += [(name, "digits", "28"), (name, colour, "32")]
-    return result
+        if args.only not in name:
+            continue
+        colour = SHAPES.get(name, args.colour)
+        for data, size in (("digits", "28"), (colour, "32")):
+            if data == "digits" and name in SHAPES:
+                continue
+            folder = args.out / f"{name}-{Path(data).name}"
+            yield folder, partial(trained, folder, name, data, size, args.steps)
 
 
-def trained(out: Path, name: str, data: str, size: str, steps: int) -> genarium.Trained:
+def trained(folder: Path, name: str, data: str, size: str, steps: int) -> genarium.Trained:
     """The run of a recipe, trained unless it is there."""
-    folder = out / f"{name}-{Path(data).name}"
     if (folder / "checkpoints").is_dir():
         return genarium.load(folder, device="cpu")
     options: dict[str, Any] = {
@@ -143,12 +153,13 @@ def time_of(chromium: Any, run: genarium.Trained, file: Path) -> float:
     return float(times[len(times) // 2])
 
 
-def one(chromium: Any, out: Path, name: str, data: str, size: str, steps: int) -> dict[str, Any]:
-    run = trained(out, name, data, size, steps)
-    file = out / f"{run.path.name}.html"
+def one(chromium: Any, out: Path, run: genarium.Trained) -> dict[str, Any]:
+    """The row of a run: its page written and opened."""
+    name = run.path.resolve().name
+    file = out / f"{name}.html"
     channels, height, _ = run.spec.shape
-    row: dict[str, Any] = {"recipe": name, "data": Path(data).name, "run": run.path.name}
-    row |= {"pixels": height, "channels": channels}
+    row: dict[str, Any] = {"recipe": run.recipe.name, "run": name, "path": str(run.path)}
+    row |= {"pixels": height, "channels": channels, "step": run.step}
     try:
         made = genarium.export(run, page=file, **settings_of(run)).page
     except UserError as error:
@@ -169,10 +180,13 @@ def faults(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| recipe | picture | page | largest difference | multiplications | a picture |"]
-    lines.append("|---|---|---|---|---|---|")
-    for row in sorted(rows, key=lambda row: (row["recipe"], row["channels"])):
+    lines = [
+        "| recipe | picture | steps | page | largest difference | multiplications | a picture |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|")
+    for row in sorted(rows, key=lambda row: (row["recipe"], row["channels"], row["step"])):
         what = f"{row['pixels']} {'grey' if row['channels'] == 1 else 'RGB'}"
+        what += f" | {row['step']:,}"
         if "refused" in row:
             lines.append(f"| `{row['recipe']}` | {what} | refused | | | |")
             continue
@@ -195,6 +209,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="recipes with this in their name")
     parser.add_argument("--steps", type=int, default=60)
@@ -213,16 +228,16 @@ def main() -> int:
             for row in rows:
                 if "refused" in row or "ms" in row or args.only not in row["recipe"]:
                     continue
-                run = genarium.load(args.out / row["run"], device="cpu")
+                run = genarium.load(row["path"], device="cpu")
                 row["ms"] = time_of(chromium, run, args.out / f"{row['run']}.html")
                 print(f"{row['run']:32} {row['ms']:8.2f} ms", flush=True)
                 log.write_text("".join(json.dumps(row) + "\n" for row in rows))
             return 0
-        done = {(row["recipe"], row["data"]) for row in rows}
-        for name, data, size in wanted(args.colour):
-            if (name, Path(data).name) in done or args.only not in name:
+        done = {row["run"] for row in rows}
+        for folder, made in given(args.runs) if args.runs else wanted(args):
+            if folder.resolve().name in done:
                 continue
-            row = one(chromium, args.out, name, data, size, args.steps)
+            row = one(chromium, args.out, made())
             rows.append(row)
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -53,6 +53,14 @@ class Traversal(Walk):
     variance: dict[str, float] = field(default_factory=dict)
 
     @property
+    def effect(self) -> float:
+        """How much the number moves the images, in grey levels of 255 (`genarium.latent.effect`),
+        of a traversal along one dimension."""
+        from genarium.latent import effect
+
+        return effect(sum(self.variance.values()) / max(1, len(self.variance)))
+
+    @property
     def image(self) -> Tensor:
         from genarium.drawing.images import grid
 

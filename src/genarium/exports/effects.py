@@ -1,7 +1,4 @@
-"""How much each number of a code moves the picture: the order of a page's sliders.
-
-effect_d = 127.5·√ mean over bases and pixels of Var_v[x(z with z_d = v)], in grey levels of 255.
-"""
+"""The sliders of a page, in the order in which they move the picture (`latent.effect`)."""
 
 from __future__ import annotations
 
@@ -12,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from genarium.exports.prior import PagePrior
+from genarium.latent import REACH, effect
 from genarium.runs.trained import Trained
 
-DEAD = 0.5
-"""Grey levels under which a number moves nothing that can be seen."""
+END = 3.0
+"""A slider goes from -END to END standard deviations."""
 DECODED = 1500
 """Pictures that are decoded for it, at most, about."""
 
@@ -48,9 +46,10 @@ def sliders(trained: Trained, prior: PagePrior) -> list[Slider]:
     codes = prior.draw(0, 0, bases)
     results = []
     for column in columns:
-        low, high = (float(middle[column] + at * unit[column]) for at in (-3.0, 3.0))
-        effect = _effect(trained, codes, column, np.linspace(low, high, steps))
-        results.append(Slider(column, effect, low, high, float(middle[column])))
+        low, high = (float(middle[column] + at * unit[column]) for at in (-END, END))
+        values = middle[column] + unit[column] * np.linspace(-REACH, REACH, steps)
+        moves = _effect(trained, codes, column, values)
+        results.append(Slider(column, moves, low, high, float(middle[column])))
     return sorted(results, key=lambda slider: -slider.effect)
 
 
@@ -59,5 +58,4 @@ def _effect(trained: Trained, codes: NDArray[Any], column: int, values: NDArray[
     moved[:, :, column] = values
     images = trained.decode(torch.from_numpy(moved.reshape(-1, codes.shape[1])))
     images = images.unflatten(0, moved.shape[:2])
-    variance = images.var(1, correction=0).mean().item()
-    return 127.5 * float(max(variance, 0.0)) ** 0.5
+    return effect((images / 2).var(1, correction=0))

@@ -22,12 +22,13 @@ from genarium.data.showing import EACH, usual
 from genarium.drawing.images import legend
 from genarium.errors import UserError
 from genarium.exports import arithmetic, wasm
-from genarium.exports.effects import DEAD, sliders
+from genarium.exports.effects import sliders
 from genarium.exports.graph import Graph
 from genarium.exports.interpret import interpret
 from genarium.exports.prior import PagePrior, prior_of
 from genarium.exports.program import program
 from genarium.exports.record import Unwritable, record
+from genarium.latent import DEAD
 from genarium.runs.loading import of_images
 from genarium.runs.trained import Trained
 

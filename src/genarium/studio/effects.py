@@ -1,9 +1,7 @@
 """How much each number of a code changes the image: what sliders are ordered by.
 
-Each number is moved from -2 to 2 (in the unit of `genarium traverse`) at a few codes while the
-others stay; its effect is the standard deviation of a pixel over that, in grey levels of 0 to 255,
-which is what `genarium traverse` measures. A number whose effect is below `DEAD` of a grey level
-changes nothing that could be seen: it is dead.
+Each number is moved at a few codes while the others stay, by `genarium traverse`; how much that
+changes the image is `genarium.latent.effect`, and below `genarium.latent.DEAD` it is dead.
 """
 
 from __future__ import annotations
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("genarium.studio")
 
 CODES = 4
-REACH, STEPS = 2.0, 3
-DEAD = 1.0
-"""Grey levels of 255."""
+STEPS = 3
 PATIENCE = 60.0
 """Seconds that are spent unasked."""
 TRIED = 3
@@ -69,6 +65,8 @@ class Effects:
 
     def to_dict(self) -> dict[str, Any]:
         """What is known so far. effects: [number, grey levels], the largest first."""
+        from genarium.latent import DEAD
+
         ordered = sorted(self._found.items(), key=lambda item: -item[1])
         return {
             "done": self.done,
@@ -98,12 +96,12 @@ class Effects:
 
     def _effect(self, number: int) -> float:
         """In grey levels of 0 to 255."""
-        moved = genarium.traverse(
+        from genarium.latent import REACH
+
+        return genarium.traverse(
             self.run,
             dimension=number,
             start=f"0-{CODES - 1}" if "prior" in self.run.capabilities else None,
             range=(-REACH, REACH),
             steps=STEPS,
-        )
-        spread = list(moved.variance.values())[:CODES]
-        return float(255 * (sum(spread) / len(spread)) ** 0.5)
+        ).effect

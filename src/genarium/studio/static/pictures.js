@@ -26,7 +26,8 @@ export function pictures(root, app) {
   const [channels, height, width] = way && way[0] === 'b' && model.translated ? model.translated : model.shape;
   const pad = brush({ height, width, colour: channels === 3, paper: channels === 1 ? '#000000' : '#ffffff',
     label: 'Draw here', live: send, ended: send });
-  const number = el('input', { type: 'number', min: 0, value: 0, 'aria-label': 'Number of the test image' });
+  const [, taken] = /^test:(\d+)$/.exec(state.get().picture || '') || [null, 0];
+  const number = el('input', { type: 'number', min: 0, value: taken, 'aria-label': 'Number of the test image' });
   const file = el('input', { type: 'file', accept: 'image/*,.tif,.tiff,.npy,.npz', id: 'file', onchange: () => { if (file.files[0]) take(file.files[0]); } });
   const drop = el('label.drop', { htmlFor: 'file' }, 'Drop a picture here, or choose one', el('br'), file);
   drop.addEventListener('dragover', (event) => { event.preventDefault(); drop.classList.add('over'); });
@@ -93,8 +94,10 @@ export function pictures(root, app) {
   function choose(ref) { state.change({ picture: ref }); }
 
   const first = new Channel('seen');
+  const painted = () => seen.hasAttribute('width');
   function look() {
     if (!state.get().picture) return;
+    if (!painted()) name.textContent = 'reading it …'; // of a test image the run's data, which may take long
     const before = failures; // a failure that came meanwhile is of something else, and stays to be read
     first.ask('/api/picture/seen', body(model.directions.length ? { direction: way } : {}), (made) => {
       if (failures === before) note.replaceChildren();
@@ -102,7 +105,11 @@ export function pictures(root, app) {
       name.textContent = made.name;
       pad.show(made.pictures[0]);
       all.forEach((card) => card.picture(made.pictures[0]));
-    }, (error) => { failed(error); all.forEach((card) => card.clear()); });
+    }, (error) => {
+      failed(error);
+      if (!painted()) name.textContent = 'draw, drop a file, or take a test image';
+      all.forEach((card) => card.clear());
+    });
   }
 
   /** A card of a view: how is automatic (asked at once) or by a button. */
@@ -117,7 +124,7 @@ export function pictures(root, app) {
       if (!auto) inside.replaceChildren(el('p.soft', {}, 'working …'));
       channel.ask(`/api/picture/${view}`, body(more()), (made) => {
         inside.replaceChildren(...[shown(made)].flat());
-        app.repeat(made, made.pictures.length ? () => copyOf([...(seen.width ? [seen] : []), ...inside.querySelectorAll('canvas')]) : null);
+        app.repeat(made, made.pictures.length ? () => copyOf([...(painted() ? [seen] : []), ...inside.querySelectorAll('canvas')]) : null);
       }, (error) => inside.replaceChildren(problem(error.message)));
     };
     place.append(el('h2', {}, title), ...(extra ? [extra] : []),

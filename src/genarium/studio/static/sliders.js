@@ -24,7 +24,7 @@ export function code(root, view) {
   const caption = el('figcaption', {}, '');
   const list = el('div', { 'aria-label': 'Numbers of the code', role: 'group' });
   const find = el('input', { type: 'number', min: 0, placeholder: 'number', 'aria-label': 'Find a number of the code', oninput: () => { state.change({ page: null }, true); draw(); } });
-  find.style.width = '5.5rem';
+  find.style.width = '6.5rem';
   const order = el('select', { 'aria-label': 'Order', onchange: () => { state.change({ order: order.value === 'effect' ? null : order.value, page: null }, true); draw(); } },
     el('option', { value: 'effect' }, 'by effect'), el('option', { value: 'number' }, 'by number'));
   const hide = el('input', { type: 'checkbox', id: 'hide-dead', checked: state.get().alive === 'yes', onchange: () => { state.change({ alive: hide.checked ? 'yes' : null, page: null }, true); draw(); } });
