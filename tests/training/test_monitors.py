@@ -413,6 +413,13 @@ def test_what_is_wrong_is_said_with_its_numbers(name: str) -> None:
     assert said([mine.row()]) == [mine]
 
 
+def test_samples_that_stand_still_say_nothing_of_a_model_with_a_loss() -> None:
+    still: dict[str, Any] = {"sample__motion": 0.0}
+    assert "no-progress" in {each.name for each in rules.along(course(**still))}
+    falls = course(rules.FEWEST - 1, loss__heldout=lambda i: 100 - i, **still)
+    assert rules.no_progress(falls) is None
+
+
 def test_nothing_is_said_of_a_course_where_nothing_is_wrong() -> None:
     assert rules.along(FINE) == []
     assert [n for n, rule in rules.RULES.items() if rule(FINE) is None] == []

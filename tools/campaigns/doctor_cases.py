@@ -63,8 +63,9 @@ class Case:
     """One training. planted: the diagnoses that the failure deserves, any of which is right; none
     for a healthy control. arguments: of the recipe. training: of `TrainOptions`. data: a change of
     the data set. model: a change of the model. trainer: a change of the trainer. draw: what the
-    samples are instead of the model's. copies: whether copies are looked for. true: diagnoses that
-    are right of a control: what trains for a second has not learned all.
+    samples are instead of the model's. copies: whether copies are looked for. small: the change of
+    the model of `in_colour`. true: diagnoses that are right of a control: what trains for a second
+    has not learned all.
     """
 
     name: str
@@ -79,11 +80,14 @@ class Case:
     after: Change | None = None
     draw: Callable[[Dataset], Callable[[Model, int], Tensor]] | None = None
     copies: bool = False
+    small: Change | None = None
     true: tuple[str, ...] = ("schedule-too-short",)
 
     def trainer(self, seed: int, known: Known) -> tuple[Trainer, Monitor]:
         """Everything ready to be trained."""
         dataset = known.pictures(self.size)
+        if self.arguments.get("width") == GAN["width"] and dataset.spec.channels > 1:
+            return in_colour(self).trainer(seed, known)
         if self.data is not None:
             dataset = self.data(dataset)
         recipe = recipes.get(self.recipe)
@@ -298,7 +302,17 @@ def gan(
             model(made)
 
     training = {"steps": steps}
-    return Case(name, "gan", "gan", planted, arguments, training, model=changed, **more)
+    made = Case(name, "gan", "gan", planted, arguments, training, model=changed, **more)
+    return dataclasses.replace(made, small=model)
+
+
+def in_colour(case: Case) -> Case:
+    """The same of convolutions: of colour pictures a GAN of dense layers makes one, healthy or not
+    (`genarium train gan` says so)."""
+    own = {key: value for key, value in case.arguments.items() if key == "objective"}
+    training = {**case.training, "steps": min(200, case.training["steps"])}
+    arguments = {**DCGAN, "architecture": "dcgan", **own}
+    return dataclasses.replace(case, arguments=arguments, training=training, model=case.small)
 
 
 def vae(name: str, *planted: str, steps: int = 300, training: Any = None, **more: Any) -> Case:

@@ -49,8 +49,8 @@ export function code(root, view) {
     const wanted = find.value.trim();
     let chosen = wanted ? columns.filter((d) => String(d).startsWith(wanted)) : [...columns];
     if (hide.checked && measured) chosen = chosen.filter((d) => !(effects.get(d) < measured.dead));
-    if (order.value === 'effect' && measured && (measured.done || measured.waits)) {
-      chosen.sort((a, b) => (effects.get(b) ?? 1e9) - (effects.get(a) ?? 1e9) || a - b);
+    if (order.value === 'effect' && measured && measured.done) { // of some alone no order is known
+      chosen.sort((a, b) => effects.get(b) - effects.get(a) || a - b);
     }
     if (wanted) chosen.sort((a, b) => (String(b) === wanted) - (String(a) === wanted));
     return { chosen, effects };

@@ -124,10 +124,10 @@ export function watch(root, app) {
       ? { command: `genarium compare ${paths.map(shell).join(' ')}`, python: `import genarium\n\nreport = genarium.compare([${words}])\n` }
       : { command: `genarium train --config ${shell(`${paths[0]}/config.yaml`)}`,
         python: `import genarium\n\nrun = genarium.load(${words})\nrows = run.history()  # losses and metrics, a dict a row\nprint(genarium.diagnose(run, measure=False))\n` };
-    app.repeat(how, () => {
+    app.repeat(how, !names.some((name) => (logs.get(name).grids || []).length) ? null : () => {
       const image = detail.querySelector('.gridbox img');
-      const made = el('canvas', { width: image ? image.naturalWidth : 1, height: image ? image.naturalHeight : 1 });
-      if (image) made.getContext('2d').drawImage(image, 0, 0);
+      const made = el('canvas', { width: image.naturalWidth, height: image.naturalHeight });
+      made.getContext('2d').drawImage(image, 0, 0);
       return made;
     });
   }
@@ -147,7 +147,8 @@ export function watch(root, app) {
     const words = why ? [problem(why)] : diagnoses.length ? diagnoses.map((each) => el('div.note', {},
       el('b', {}, each.title), ` (from step ${each.step.toLocaleString('en')}${passed.includes(each.name) ? ', no longer so at the end' : ''})`,
       el('p', {}, each.evidence), el('p', {}, `${each.remedy} `, el('small', {}, `(${each.source})`))))
-      : [el('p.soft', {}, readings ? `nothing wrong was seen in ${readings} readings` : 'the training noted nothing')];
+      : [el('p.soft', {}, readings ? `nothing wrong was seen in ${readings} readings`
+        : 'the training took no readings: it was too short, or without the doctor')];
     const button = el('button.small', { type: 'button', onclick: async () => {
       button.disabled = true;
       button.textContent = 'looking …';

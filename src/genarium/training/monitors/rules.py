@@ -159,7 +159,9 @@ def no_progress(course: Course) -> Sign | None:
     """The share of the training since which the held-out loss is not lower, or samples stand
     still."""
     losses = course.of("loss/heldout")
-    if len(losses) >= FEWEST:
+    if losses and len(losses) < FEWEST:
+        return None  # samples of what has a loss may stand still while that falls
+    if losses:
         values = [v for _, v in losses]
         smooth = [
             (s, sum(values[max(0, i - 1) : i + 1]) / len(values[max(0, i - 1) : i + 1]))
