@@ -58,6 +58,7 @@ class Remedy:
     before: Case
     after: Case
     measure: str
+    best: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +74,8 @@ def changed(case: Case, **changes: Any) -> Case:
 
 FAST = case_named("vae, rate x30")
 COLLAPSED = case_named("vae, beta x5")
+LEARNT_AE = case_named("autoencoder, 40 images")
+FEW_CONV = changed(case_named("dcgan, 60 images"), training={"steps": 300})
 FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60))
 MINIMAX = {"objective": "minimax"}
 SURE = gan("gan, minimax", "discriminator-saturated", model=alone(120), arguments=MINIMAX,
@@ -99,8 +102,12 @@ REMEDIES = (
     Remedy("data-scale", "--range data", SQUEEZED,
            changed(SQUEEZED, data=then(SQUEEZED.data, by_data)), "explained"),
     Remedy("diverging", "--lr a tenth", FAST, changed(FAST, model=rates(vae=3.0)), "explained"),
-    Remedy("no-progress", "--keep-best (stopped at 100 steps)", LEARNT,
+    Remedy("diverging", "--lr a tenth, twice", FAST, changed(FAST, model=rates(vae=0.3)),
+           "explained"),
+    Remedy("no-progress", "stopped at 100 steps", LEARNT,
            changed(LEARNT, training={"steps": 100}), "loss"),
+    Remedy("no-progress", "--keep-best", LEARNT, LEARNT, "loss", best=True),
+    Remedy("no-progress", "--keep-best", LEARNT_AE, LEARNT_AE, "loss", best=True),
     Remedy("posterior-collapse", "--beta 1", COLLAPSED,
            changed(COLLAPSED, arguments={"beta": 1.0}), "explained"),
     Remedy("discriminator-saturated", "--regularizers r1", SURE,
@@ -109,6 +116,10 @@ REMEDIES = (
            changed(SURE, arguments={"objective": "non-saturating"}), "distance"),
     Remedy("discriminator-overfit", "--regularizers diffaugment", FEW,
            changed(FEW, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "--regularizers diffaugment", FEW_CONV,
+           changed(FEW_CONV, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "2,000 images", FEW_CONV, changed(FEW_CONV, data=None),
+           "distance"),
     Remedy("diverging", "--clip 1 --warmup 100", FAST,
            changed(FAST, training={"clip": 1.0, "warmup": 100}), "explained"),
     Remedy("no-progress", "2,000 images", LEARNT, changed(LEARNT, data=None), "loss"),
@@ -145,8 +156,10 @@ def side(case: Case, seed: int, known: Known, measure: str) -> dict[str, Any]:
     dataset = known.pictures(case.size)
     if case.data is not None:
         dataset = case.data(dataset)
-    said = [each.name for each in rules.along(monitor.course(trainer, True))]
-    return {"value": quality(trainer, dataset, measure), "said": said}
+    course = monitor.course(trainer, True)
+    said = [each.name for each in rules.along(course)]
+    best = min(course.of("loss/heldout"), key=lambda pair: pair[1], default=(trainer.step, 0.0))[0]
+    return {"value": quality(trainer, dataset, measure), "said": said, "best": best}
 
 
 def verdict(rows: list[dict[str, Any]], measure: str) -> str:
@@ -196,7 +209,10 @@ def main() -> None:
             key = (remedy.before.name, remedy.measure, seed)
             if key not in sides:
                 sides[key] = side(remedy.before, seed, known, remedy.measure)
-            after = side(remedy.after, seed, known, remedy.measure)
+            changes = remedy.after
+            if remedy.best:
+                changes = changed(changes, training={"steps": sides[key]["best"]})
+            after = side(changes, seed, known, remedy.measure)
             row = {"name": remedy.name, "seed": seed, "before": sides[key], "after": after}
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
