@@ -59,6 +59,7 @@ class Remedy:
     after: Case
     measure: str
     best: bool = False
+    source: str = "digits"
 
     @property
     def name(self) -> str:
@@ -74,6 +75,7 @@ def changed(case: Case, **changes: Any) -> Case:
 
 FAST = case_named("vae, rate x30")
 COLLAPSED = case_named("vae, beta x5")
+FIXED = dataclasses.replace(case_named("vae"), name="vae, fixed prior, shapes", colour=True)
 LEARNT_AE = case_named("autoencoder, 40 images")
 FEW_CONV = changed(case_named("dcgan, 60 images"), training={"steps": 300})
 FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60))
@@ -126,6 +128,8 @@ REMEDIES = (
     Remedy("discriminator-overfit", "2,000 images", FEW, changed(FEW, data=None), "distance"),
     Remedy("posterior-collapse", "--free-bits 0.5", COLLAPSED,
            changed(COLLAPSED, arguments={"free_bits": 0.5}), "explained"),
+    Remedy("mode-collapse", "--prior mixture", FIXED,
+           changed(FIXED, arguments={"prior": "mixture"}), "distance", source="shapes"),
     Remedy("batch-norm", "--batch 32", TWO, changed(TWO, training={"batch": 32}), "distance"),
 )  # fmt: skip
 
@@ -199,13 +203,15 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     allocator.keep_memory()
     given.out.mkdir(parents=True, exist_ok=True)
-    done, known = {(row["name"], row["seed"]) for row in rows}, Known()
+    done = {(row["name"], row["seed"]) for row in rows}
+    sources = {"digits": Known(), "shapes": Known("shapes", 16)}
     first, _, last = given.seeds.partition("-")
     sides: dict[tuple[str, str, int], dict[str, Any]] = {}
     for seed in range(int(first), int(last or first) + 1):
         for remedy in REMEDIES:
             if (remedy.name, seed) in done or given.only not in remedy.name:
                 continue
+            known = sources[remedy.source]
             key = (remedy.before.name, remedy.measure, seed)
             if key not in sides:
                 sides[key] = side(remedy.before, seed, known, remedy.measure)

@@ -41,12 +41,12 @@ Rule = Callable[[Course], Sign | None]
 
 def diagnoses(course: Course, thresholds: Mapping[str, float] = THRESHOLDS) -> list[Diagnosis]:
     """What is wrong at the end of a course."""
-    results = []
+    results, judged = [], bool(_judges(course))
     for name, rule in RULES.items():
         sign = rule(course)
         if sign is not None and sign.score >= thresholds[name]:
             numbers = {**sign.numbers, "score": sign.score, "threshold": thresholds[name]}
-            results.append(of_kind(name, course.step, sign.evidence, numbers))
+            results.append(of_kind(name, course.step, sign.evidence, numbers, judged))
     names = {each.name for each in results}
     return [each for each in results if not names & IMPLIED_BY.get(each.name, set())]
 
