@@ -41,6 +41,8 @@ TRIED, TRIED_PRODUCTS = 32, 20_000_000_000
 since a few may be far off where most are exact."""
 REFERENCE_NUMBERS = 100_000
 """Numbers of reference pictures that a page carries, at most about."""
+HALF = 0.5
+"""Grey levels by which half precision may be off, so that pictures not tried stay within one."""
 LEVELS = 65535
 """Reference pictures are stored on so many steps, far finer than what is compared."""
 
@@ -83,7 +85,7 @@ def page(trained: Trained, *, title: str = "", scores: Mapping[str, Any] | None 
     if "text" in graphs and not _reads(graphs["text"], trained, prior):
         del graphs["text"]
     references = _references(trained, every, graphs, prior)
-    half = references.difference <= 1.0
+    half = references.difference <= HALF
     written, weights = program(graphs, half)
     if len(weights) > MOST_BYTES:
         raise UserError(
@@ -184,7 +186,7 @@ def _references(
         worst[half] = max(
             127.5 * float(np.abs(interpret(graph, x, half) - y.numpy()).max()) for x, y in given
         )
-        if half and worst[half] <= 1.0:
+        if half and worst[half] <= HALF:
             worst[False] = worst[half]
             break
     if not worst[False] <= 1.0:
