@@ -428,6 +428,13 @@ def test_a_model_without_a_discriminator_gets_no_advice_of_one(name: str) -> Non
     assert {each.name: each.remedy for each in rules.along(again)}[name] == kind.remedy
 
 
+def test_blurred_samples_whose_law_is_near_the_data_s_lack_no_kinds() -> None:
+    few: dict[str, Any] = {"sample__diversity": 0.87, "sample__modes": 0.05, "sample__shift": 1.0}
+    names = {"mode-collapse", "oscillation"}
+    assert {each.name for each in rules.along(course(**few, sample__distance=0.3))} == names
+    assert rules.along(course(**few, sample__distance=0.03)) == []
+
+
 def test_samples_that_stand_still_say_nothing_of_a_model_with_a_loss() -> None:
     still: dict[str, Any] = {"sample__motion": 0.0}
     assert "no-progress" in {each.name for each in rules.along(course(**still))}

@@ -78,6 +78,10 @@ COLLAPSED = case_named("vae, beta x5")
 FIXED = dataclasses.replace(case_named("vae"), name="vae, fixed prior, shapes", colour=True)
 LEARNT_AE = case_named("autoencoder, 40 images")
 FEW_CONV = changed(case_named("dcgan, 60 images"), training={"steps": 300})
+LONG = dataclasses.replace(
+    changed(FEW_CONV, training={"steps": 1500, "log_every": 50}),
+    name="dcgan, 60 images, 1,500 steps",
+)
 FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60))
 MINIMAX = {"objective": "minimax"}
 SURE = gan("gan, minimax", "discriminator-saturated", model=alone(120), arguments=MINIMAX,
@@ -122,6 +126,9 @@ REMEDIES = (
            changed(FEW_CONV, arguments={"regularizers": ("diffaugment",)}), "distance"),
     Remedy("discriminator-overfit", "2,000 images", FEW_CONV, changed(FEW_CONV, data=None),
            "distance"),
+    Remedy("discriminator-overfit", "--regularizers diffaugment", LONG,
+           changed(LONG, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "2,000 images", LONG, changed(LONG, data=None), "distance"),
     Remedy("diverging", "--clip 1 --warmup 100", FAST,
            changed(FAST, training={"clip": 1.0, "warmup": 100}), "explained"),
     Remedy("no-progress", "2,000 images", LEARNT, changed(LEARNT, data=None), "loss"),

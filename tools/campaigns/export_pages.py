@@ -61,7 +61,7 @@ TIME = """async ([name, input, row]) => {
   const times = genarium.runner.times, code = Float32Array.from(row);
   const begun = performance.now();
   const before = times.length;
-  while (times.length < before + 30 && performance.now() - begun < 3000) {
+  while (times.length < before + 15 && performance.now() - begun < 1500) {
     await genarium.runner.run('campaign', name, { [input]: code.slice() });
   }
   return times.slice(before).sort((a, b) => a - b);

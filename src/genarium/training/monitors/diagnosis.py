@@ -104,7 +104,7 @@ KINDS: dict[str, Kind] = {
     "diverging": Kind(
         "the learning rate is too high",
         "failure",
-        "Lower --lr to a tenth",
+        "Lower --lr to a tenth, or to a hundredth",
         "Bengio 2012, Practical recommendations, 3.1",
     ),
     "no-progress": Kind(
