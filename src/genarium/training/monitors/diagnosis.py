@@ -130,7 +130,7 @@ KINDS: dict[str, Kind] = {
     "discriminator-overfit": Kind(
         "the discriminator knows its training images by heart",
         "failure",
-        "Add diffaugment to --regularizers, or more images",
+        "Use more images; in a training of many thousand steps add diffaugment to --regularizers",
         "Karras et al. 2020, Training GANs with limited data, section 2",
     ),
     "mode-collapse": Kind(
