@@ -184,31 +184,39 @@ def faults(rows: list[dict[str, Any]]) -> list[str]:
     return found
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| recipe | picture | steps | page | largest difference | multiplications | a picture |"
-    ]
-    lines.append("|---|---|---|---|---|---|---|")
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Picture, page, difference, multiplications in millions, milliseconds."""
+    what = f"{row['pixels']} {'grey' if row['channels'] == 1 else 'RGB'}"
+    if "refused" in row:
+        return what, "refused", "", "", ""
+    level, mega = max(row["own"], row["difference"]), row["bytes"] / 1e6
+    return (
+        what,
+        (f"{mega:.1f} MB" if mega >= 1 else f"{1000 * mega:.0f} kB")
+        + ("" if row["half"] else ", single"),
+        "< 0.01" if level < 0.01 else f"{level:.2f}",
+        f"{row['products'] / 1e6:.3g}",
+        f"{row['ms']:.2g}" if row.get("ms") else "",
+    )
+
+
+def table(rows: list[dict[str, Any]], out: Path) -> str:
+    """A row for each recipe that was trained here, and for each run that was given."""
+    head = ("picture", "page", "difference", "million multiplications", "ms a picture")
+    lines = [f"| recipe | {' | '.join(head)} |", "|---" * 6 + "|"]
+    groups: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["recipe"], row["channels"], row["step"])):
-        what = f"{row['pixels']} {'grey' if row['channels'] == 1 else 'RGB'}"
-        what += f" | {row['step']:,}"
-        if "refused" in row:
-            lines.append(f"| `{row['recipe']}` | {what} | refused | | | |")
-            continue
-        level = max(row["own"], row["difference"])
-        off = "less than 0.01" if level < 0.01 else f"{level:.2f}"
-        size = (
-            f"{row['bytes'] / 1e6:.1f} MB"
-            if row["bytes"] >= 1e6
-            else f"{row['bytes'] / 1e3:.0f} kB"
-        )
-        more = "" if row["half"] else " (single)"
-        steps = f", {FEW[row['recipe']]} steps" if row["recipe"] in FEW else ""
-        time = f"{row['ms']:.2g} ms" if row.get("ms") else ""
-        lines.append(
-            f"| `{row['recipe']}`{steps} | {what} | {size}{more} | {off} | "
-            f"{row['products'] / 1e6:.3g} million | {time} |"
-        )
+        own = Path(row["path"]).parent == out.resolve()
+        name = f"`{row['recipe']}`"
+        if row["recipe"] in FEW:
+            name += f", {FEW[row['recipe']]} steps"
+        if not own:
+            name = f"{name}, {row['run'].removeprefix(row['recipe'])[1:]}, step {row['step']:,}"
+        groups.setdefault(name, []).append(row)
+    for name, some in groups.items():
+        columns = zip(*map(cells, some), strict=True)
+        parts = (dict.fromkeys(column) if "refused" in column else column for column in columns)
+        lines.append(f"| {name} | {' | '.join('; '.join(filter(None, p)) for p in parts)} |")
     return "\n".join(lines)
 
 
@@ -225,7 +233,7 @@ def main() -> int:
     log = args.out / "pages.jsonl"
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if args.table:
-        print(table(rows))
+        print(table(rows, args.out))
         return 0
     args.out.mkdir(parents=True, exist_ok=True)
     with browser() as chromium:
