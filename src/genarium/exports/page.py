@@ -42,8 +42,8 @@ since a few may be far off where most are exact."""
 REFERENCE_NUMBERS = 100_000
 """Numbers of reference pictures that a page carries, at most about."""
 HALF = 0.7
-"""Grey levels by which half precision may be off in what is tried: the worst of 256 pictures was 1.4
-times as far off as that of 32 (a DCGAN), so others stay within one."""
+"""Grey levels by which half precision may be off in what is tried, so that others stay within one:
+the worst of 256 pictures of a DCGAN was 1.4 times as far off as that of 32."""
 LEVELS = 65535
 """Reference pictures are stored on so many steps, far finer than what is compared."""
 
