@@ -130,8 +130,8 @@ KINDS: dict[str, Kind] = {
     "discriminator-overfit": Kind(
         "the discriminator knows its training images by heart",
         "failure",
-        "Use more images; in a training of many thousand steps add diffaugment to --regularizers",
-        "Karras et al. 2020, Training GANs with limited data, section 2",
+        "Use more images; for 100 to 2,000 of them there is fast-gan",
+        "Karras et al. 2020, Training GANs with limited data, section 2; Liu et al. 2021, FastGAN",
     ),
     "mode-collapse": Kind(
         "samples differ far less than the data",
