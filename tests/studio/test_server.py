@@ -64,6 +64,8 @@ def test_what_a_model_cannot_do_says_why_and_what_it_can_is_offered(page: Page) 
     assert plain["code"]["unit"] == "standard deviations of test codes"
     assert cvae["condition"][0]["choices"] == [str(n) for n in range(10)]
     assert vae["condition"] == []
+    assert page.ask("/api/model?run=flow-matching")["code"]["noise"]
+    assert not vae["code"]["noise"]
     assert len(cvae["code"]["columns"]) < cvae["code"]["size"], "a class is no slider"
     assert [c["name"] for c in vae["sampler"]] == ["temperature"]
     assert [c["name"] for c in page.ask("/api/model?run=flow-matching")["sampler"]] == [

@@ -408,9 +408,31 @@ def test_what_is_wrong_is_said_with_its_numbers(name: str) -> None:
     mine = {each.name: each for each in rules.along(WRONG[name])}[name]
     assert any(letter.isdigit() for letter in mine.evidence)
     assert mine.numbers["score"] >= mine.numbers["threshold"]
-    assert mine.remedy == KINDS[name].remedy
     assert mine.step >= 100
     assert said([mine.row()]) == [mine]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_model_without_a_discriminator_gets_no_advice_of_one(name: str) -> None:
+    kind, wrong = KINDS[name], WRONG[name]
+    judged = bool(rules._judges(wrong))
+    mine = {each.name: each for each in rules.along(wrong)}[name]
+    assert (mine.remedy, mine.source) == ((not judged and kind.alone) or (kind.remedy, kind.source))
+    assert judged or not {"--regularizers", "--packing", "--beta1"} & {*mine.remedy.split()}
+    if kind.alone is None:
+        return
+    judge = {D + "heldout": 0.5, D + "known": 0.5, D + "images": 64}
+    again = course(
+        **{k.replace("/", "__"): v for k, v in wrong.readings[0].values.items()}, **judge
+    )
+    assert {each.name: each.remedy for each in rules.along(again)}[name] == kind.remedy
+
+
+def test_blurred_samples_whose_law_is_near_the_data_s_lack_no_kinds() -> None:
+    few: dict[str, Any] = {"sample__diversity": 0.87, "sample__modes": 0.05, "sample__shift": 1.0}
+    names = {"mode-collapse", "oscillation"}
+    assert {each.name for each in rules.along(course(**few, sample__distance=0.3))} == names
+    assert rules.along(course(**few, sample__distance=0.03)) == []
 
 
 def test_samples_that_stand_still_say_nothing_of_a_model_with_a_loss() -> None:

@@ -64,8 +64,8 @@ class Case:
     for a healthy control. arguments: of the recipe. training: of `TrainOptions`. data: a change of
     the data set. model: a change of the model. trainer: a change of the trainer. draw: what the
     samples are instead of the model's. copies: whether copies are looked for. small: the change of
-    the model of `in_colour`. true: diagnoses that are right of a control: what trains for a second
-    has not learned all.
+    the model where it is of convolutions; colour: whether it is as `in_colour` has it. true:
+    diagnoses that are right of a control: what trains for a second has not learned all.
     """
 
     name: str
@@ -81,12 +81,13 @@ class Case:
     draw: Callable[[Dataset], Callable[[Model, int], Tensor]] | None = None
     copies: bool = False
     small: Change | None = None
+    colour: bool = False
     true: tuple[str, ...] = ("schedule-too-short",)
 
     def trainer(self, seed: int, known: Known) -> tuple[Trainer, Monitor]:
         """Everything ready to be trained."""
         dataset = known.pictures(self.size)
-        if self.arguments.get("width") == GAN["width"] and dataset.spec.channels > 1:
+        if dataset.spec.channels > 1 and not self.colour:
             return in_colour(self).trainer(seed, known)
         if self.data is not None:
             dataset = self.data(dataset)
@@ -307,12 +308,34 @@ def gan(
 
 
 def in_colour(case: Case) -> Case:
-    """The same of convolutions: of colour pictures a GAN of dense layers makes one, healthy or not
-    (`genarium train gan` says so)."""
-    own = {key: value for key, value in case.arguments.items() if key == "objective"}
-    training = {**case.training, "steps": min(200, case.training["steps"])}
-    arguments = {**DCGAN, "architecture": "dcgan", **own}
-    return dataclasses.replace(case, arguments=arguments, training=training, model=case.small)
+    """The same for colour pictures. A GAN is one of convolutions, since of dense layers it makes
+    one picture, healthy or not (`genarium train gan` says so); a VAE has the prior that the recipe
+    has, since codes of such pictures lie far outside of N(0, I); and what is planted is as strong
+    as it must be to spoil anything: there are more nats to a picture."""
+    arguments, training, change = {**case.arguments}, {**case.training}, case.model
+    if case.family == "gan":
+        own = {key: value for key, value in arguments.items() if key == "objective"}
+        arguments = {**DCGAN, "architecture": "dcgan", **own}
+        training["steps"] = min(200, training["steps"])
+        change = case.small
+        if "discriminator-saturated" in case.planted:
+            change = both(rates(discriminator=8.0), case.small)
+    if case.family == "vae":
+        del arguments["prior"]
+        if "beta" in arguments:
+            arguments["beta"] *= 20
+    return dataclasses.replace(
+        case, arguments=arguments, training=training, model=change, colour=True
+    )
+
+
+def both(first: Change, second: Change | None) -> Change:
+    def change(model: Any) -> None:
+        first(model)
+        if second is not None:
+            second(model)
+
+    return change
 
 
 def vae(name: str, *planted: str, steps: int = 300, training: Any = None, **more: Any) -> Case:

@@ -58,6 +58,8 @@ class Remedy:
     before: Case
     after: Case
     measure: str
+    best: bool = False
+    source: str = "digits"
 
     @property
     def name(self) -> str:
@@ -73,6 +75,13 @@ def changed(case: Case, **changes: Any) -> Case:
 
 FAST = case_named("vae, rate x30")
 COLLAPSED = case_named("vae, beta x5")
+FIXED = dataclasses.replace(case_named("vae"), name="vae, fixed prior, shapes", colour=True)
+LEARNT_AE = case_named("autoencoder, 40 images")
+FEW_CONV = changed(case_named("dcgan, 60 images"), training={"steps": 300})
+LONG = dataclasses.replace(
+    changed(FEW_CONV, training={"steps": 1500, "log_every": 50}),
+    name="dcgan, 60 images, 1,500 steps",
+)
 FEW = gan("gan, 60 images", "discriminator-overfit", data=few(60))
 MINIMAX = {"objective": "minimax"}
 SURE = gan("gan, minimax", "discriminator-saturated", model=alone(120), arguments=MINIMAX,
@@ -99,8 +108,12 @@ REMEDIES = (
     Remedy("data-scale", "--range data", SQUEEZED,
            changed(SQUEEZED, data=then(SQUEEZED.data, by_data)), "explained"),
     Remedy("diverging", "--lr a tenth", FAST, changed(FAST, model=rates(vae=3.0)), "explained"),
-    Remedy("no-progress", "--keep-best (stopped at 100 steps)", LEARNT,
+    Remedy("diverging", "--lr a tenth, twice", FAST, changed(FAST, model=rates(vae=0.3)),
+           "explained"),
+    Remedy("no-progress", "stopped at 100 steps", LEARNT,
            changed(LEARNT, training={"steps": 100}), "loss"),
+    Remedy("no-progress", "--keep-best", LEARNT, LEARNT, "loss", best=True),
+    Remedy("no-progress", "--keep-best", LEARNT_AE, LEARNT_AE, "loss", best=True),
     Remedy("posterior-collapse", "--beta 1", COLLAPSED,
            changed(COLLAPSED, arguments={"beta": 1.0}), "explained"),
     Remedy("discriminator-saturated", "--regularizers r1", SURE,
@@ -109,12 +122,21 @@ REMEDIES = (
            changed(SURE, arguments={"objective": "non-saturating"}), "distance"),
     Remedy("discriminator-overfit", "--regularizers diffaugment", FEW,
            changed(FEW, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "--regularizers diffaugment", FEW_CONV,
+           changed(FEW_CONV, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "2,000 images", FEW_CONV, changed(FEW_CONV, data=None),
+           "distance"),
+    Remedy("discriminator-overfit", "--regularizers diffaugment", LONG,
+           changed(LONG, arguments={"regularizers": ("diffaugment",)}), "distance"),
+    Remedy("discriminator-overfit", "2,000 images", LONG, changed(LONG, data=None), "distance"),
     Remedy("diverging", "--clip 1 --warmup 100", FAST,
            changed(FAST, training={"clip": 1.0, "warmup": 100}), "explained"),
     Remedy("no-progress", "2,000 images", LEARNT, changed(LEARNT, data=None), "loss"),
     Remedy("discriminator-overfit", "2,000 images", FEW, changed(FEW, data=None), "distance"),
     Remedy("posterior-collapse", "--free-bits 0.5", COLLAPSED,
            changed(COLLAPSED, arguments={"free_bits": 0.5}), "explained"),
+    Remedy("mode-collapse", "--prior mixture", FIXED,
+           changed(FIXED, arguments={"prior": "mixture"}), "distance", source="shapes"),
     Remedy("batch-norm", "--batch 32", TWO, changed(TWO, training={"batch": 32}), "distance"),
 )  # fmt: skip
 
@@ -145,8 +167,10 @@ def side(case: Case, seed: int, known: Known, measure: str) -> dict[str, Any]:
     dataset = known.pictures(case.size)
     if case.data is not None:
         dataset = case.data(dataset)
-    said = [each.name for each in rules.along(monitor.course(trainer, True))]
-    return {"value": quality(trainer, dataset, measure), "said": said}
+    course = monitor.course(trainer, True)
+    said = [each.name for each in rules.along(course)]
+    best = min(course.of("loss/heldout"), key=lambda pair: pair[1], default=(trainer.step, 0.0))[0]
+    return {"value": quality(trainer, dataset, measure), "said": said, "best": best}
 
 
 def verdict(rows: list[dict[str, Any]], measure: str) -> str:
@@ -186,17 +210,22 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     allocator.keep_memory()
     given.out.mkdir(parents=True, exist_ok=True)
-    done, known = {(row["name"], row["seed"]) for row in rows}, Known()
+    done = {(row["name"], row["seed"]) for row in rows}
+    sources = {"digits": Known(), "shapes": Known("shapes", 16)}
     first, _, last = given.seeds.partition("-")
     sides: dict[tuple[str, str, int], dict[str, Any]] = {}
     for seed in range(int(first), int(last or first) + 1):
         for remedy in REMEDIES:
             if (remedy.name, seed) in done or given.only not in remedy.name:
                 continue
+            known = sources[remedy.source]
             key = (remedy.before.name, remedy.measure, seed)
             if key not in sides:
                 sides[key] = side(remedy.before, seed, known, remedy.measure)
-            after = side(remedy.after, seed, known, remedy.measure)
+            changes = remedy.after
+            if remedy.best:
+                changes = changed(changes, training={"steps": sides[key]["best"]})
+            after = side(changes, seed, known, remedy.measure)
             row = {"name": remedy.name, "seed": seed, "before": sides[key], "after": after}
             with log.open("a") as file:
                 file.write(json.dumps(row) + "\n")

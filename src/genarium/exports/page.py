@@ -36,8 +36,13 @@ MOST_PRODUCTS = 3_000_000_000
 """Multiplications of a picture, about a second of a browser."""
 MOST_BYTES = 64 << 20
 REFERENCES = 8
+TRIED, TRIED_PRODUCTS = 32, 20_000_000_000
+"""Pictures that half precision is judged by, and their multiplications: more than the page carries,
+since a few may be far off where most are exact."""
 REFERENCE_NUMBERS = 100_000
 """Numbers of reference pictures that a page carries, at most about."""
+HALF = 0.5
+"""Grey levels by which half precision may be off, so that pictures not tried stay within one."""
 LEVELS = 65535
 """Reference pictures are stored on so many steps, far finer than what is compared."""
 
@@ -80,7 +85,7 @@ def page(trained: Trained, *, title: str = "", scores: Mapping[str, Any] | None 
     if "text" in graphs and not _reads(graphs["text"], trained, prior):
         del graphs["text"]
     references = _references(trained, every, graphs, prior)
-    half = references.difference <= 1.0
+    half = references.difference <= HALF
     written, weights = program(graphs, half)
     if len(weights) > MOST_BYTES:
         raise UserError(
@@ -160,18 +165,20 @@ def _references(
     """What PyTorch makes of some inputs, and how far the graphs are from it in Python."""
     shape = graphs[next(iter(graphs))].shapes["output"]
     count = max(1, min(REFERENCES, REFERENCE_NUMBERS // int(np.prod(shape))))
+    products = max(1, graphs[next(iter(graphs))].products)
+    tried = max(count, min(TRIED, TRIED_PRODUCTS // products))
     written: dict[str, Any] = {"count": count}
     if prior is None:
-        pixels = _inputs(trained, count)
+        pixels = _inputs(trained, tried)
         made = torch.stack([every["translate"].call(x[None])[0] for x in pixels])
         inputs = [{"images": x.numpy()} for x in pixels]
-        written["given"] = _packed(pixels.to(torch.float32).numpy(), "<f4")
+        written["given"] = _packed(pixels[:count].to(torch.float32).numpy(), "<f4")
         graph = graphs["translate"]
     else:
-        codes = prior.draw(0, 0, count)
+        codes = prior.draw(0, 0, tried)
         made = every["decode"].call(torch.from_numpy(codes).to(trained.device)).cpu()
         inputs = [{"codes": row} for row in codes]
-        written["codes"] = _packed(codes, "<f4")
+        written["codes"] = _packed(codes[:count], "<f4")
         graph = graphs["decode"]
     worst = {}
     for half in (True, False):
@@ -179,7 +186,7 @@ def _references(
         worst[half] = max(
             127.5 * float(np.abs(interpret(graph, x, half) - y.numpy()).max()) for x, y in given
         )
-        if half and worst[half] <= 1.0:
+        if half and worst[half] <= HALF:
             worst[False] = worst[half]
             break
     if not worst[False] <= 1.0:
@@ -187,6 +194,7 @@ def _references(
             f"--page: {trained.path}: the page would differ from the model by "
             f"{worst[False]:.2g} of 255 grey levels: leave --page out"
         )
+    made = made[:count]  # what the page carries
     steps = ((made.clamp(-1, 1) + 1) / 2 * LEVELS).round().numpy()
     written["images"] = _packed(steps, "<u2")
     if "encode" in graphs:

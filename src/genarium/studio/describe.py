@@ -93,6 +93,7 @@ def code(run: genarium.Trained) -> dict[str, Any] | None:
         "size": run.code_size,
         "columns": columns(run),
         "prior": prior,
+        "noise": is_noise(run),
         "spherical": prior or bool(run.model.gaussian_codes),
         "unit": "as drawn" if prior else "standard deviations of test codes",
     }
@@ -102,6 +103,11 @@ def columns(run: genarium.Trained) -> list[int]:
     """The numbers of the code that may be moved: not those that say a category or a class."""
     known = getattr(run.model, "continuous_columns", None)
     return list(known) if known is not None else list(range(run.noise or run.code_size))
+
+
+def is_noise(run: genarium.Trained) -> bool:
+    """Whether each number of a code is the noise of one pixel, so that none says much by itself."""
+    return len(columns(run)) >= run.spec.dims and bool(run.model.gaussian_codes)
 
 
 def samples(run: genarium.Trained) -> int:

@@ -2,7 +2,7 @@
 
 import { ask, Channel } from './net.js';
 import * as state from './state.js';
-import { el, picture, paint, control, problem, sheet, say } from './ui.js';
+import { el, named, picture, paint, control, problem, sheet, say } from './ui.js';
 import { tools } from './tools.js';
 
 const SAMPLING = /^(n|seed|class|text|code|a\..*|s\..*)$/;
@@ -65,7 +65,7 @@ export function explore(root, app) {
     if (!model.planar && !model.directions.length) parts.push(el('label.field', {}, 'Samples', count));
     for (const c of model.condition) {
       const key = c.kind === 'attribute' ? `a.${c.name}` : c.kind;
-      const given = { ...c, kind: 'text', default: null, any: 'any', label: c.kind === 'text' ? 'caption' : c.name };
+      const given = { ...c, kind: 'text', default: null, any: 'any', label: { text: 'Caption', class: 'Class', code: 'Code' }[c.kind] || c.name };
       parts.push(control(given, s[key], set(key)));
     }
     if (model.sampler.length) {
@@ -142,10 +142,10 @@ export function explore(root, app) {
     }
     where.replaceChildren(...images.map((data, i) => {
       const ref = refs[i];
-      const canvas = picture(data, ref === undefined ? 'samples' : `sample ${ref}`);
+      const canvas = picture(data, ref === undefined ? 'samples' : named(ref));
       if (ref === undefined) return canvas;
       const cell = el('button.cell', {
-        type: 'button', draggable: true, 'aria-label': ref.includes(':') ? ref : `sample ${ref}`,
+        type: 'button', draggable: true, 'aria-label': named(ref),
         onclick: () => tool.click(ref), onkeydown: (event) => moved(event, where, i),
         ondragstart: (event) => event.dataTransfer.setData('text/plain', ref),
       }, canvas);

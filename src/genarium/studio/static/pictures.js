@@ -2,7 +2,7 @@
 
 import { ask, Channel, Refused } from './net.js';
 import * as state from './state.js';
-import { el, picture, paint, problem, say, download } from './ui.js';
+import { el, named, picture, paint, problem, say, download } from './ui.js';
 import { brush } from './brush.js';
 import { copyOf } from './sliders.js';
 
@@ -102,7 +102,7 @@ export function pictures(root, app) {
     first.ask('/api/picture/seen', body(model.directions.length ? { direction: way } : {}), (made) => {
       if (failures === before) note.replaceChildren();
       paint(seen, made.pictures[0]);
-      name.textContent = made.name;
+      name.textContent = made.name.startsWith('test:') ? named(made.name) : made.name;
       pad.show(made.pictures[0]);
       all.forEach((card) => card.picture(made.pictures[0]));
     }, (error) => {
@@ -121,7 +121,8 @@ export function pictures(root, app) {
     const inside = el('div', { role: 'status' }, el('p.soft', {}, 'no picture yet'));
     const go = () => {
       if (!state.get().picture) return;
-      if (!auto) inside.replaceChildren(el('p.soft', {}, 'working …'));
+      // what is there while one draws stays until the next
+      if (!auto || !inside.querySelector('canvas, .number')) inside.replaceChildren(el('p.soft', {}, 'working …'));
       channel.ask(`/api/picture/${view}`, body(more()), (made) => {
         inside.replaceChildren(...[shown(made)].flat());
         app.repeat(made, made.pictures.length ? () => copyOf([...(painted() ? [seen] : []), ...inside.querySelectorAll('canvas')]) : null);

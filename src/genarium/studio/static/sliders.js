@@ -2,7 +2,7 @@
 
 import { ask, Channel, Refused } from './net.js';
 import * as state from './state.js';
-import { el, picture, paint, problem } from './ui.js';
+import { el, named, picture, paint, problem } from './ui.js';
 
 const EACH = 10;
 const SLOW = 1000;
@@ -38,7 +38,6 @@ export function code(root, view) {
       el('button.small', { type: 'button', onclick: () => { state.change({ set: null }); } }, 'Reset')),
     note, list, pager);
 
-  const named = (reference) => (reference.includes(':') ? reference : `sample ${reference}`);
   const count = (n) => (n === 1 ? '1 number' : `${n} numbers`);
 
   // ------------------------------------------------------------------ order
@@ -166,6 +165,10 @@ export function code(root, view) {
   async function effects() {
     clearTimeout(timer);
     if (gone) return;
+    if (model.code.noise) {
+      note.textContent = `each of the ${model.code.columns.length} numbers is the noise of one pixel, so no single one says much: walk between samples instead`;
+      return;
+    }
     const s = state.get();
     const at = s.step === undefined ? '' : `&step=${s.step}`;
     try {

@@ -15,6 +15,12 @@ export function el(what, given = {}, ...inner) {
   return made;
 }
 
+/** What a reference is called: a sample's number, `test:3`, a picture that was dropped. */
+export function named(ref) {
+  if (ref.startsWith('test:')) return `test image ${ref.slice(5)}`;
+  return ref.includes(':') ? 'the dropped picture' : `sample ${ref}`;
+}
+
 /** A canvas that shows a picture; its label is read out. */
 export function picture(data, label) {
   // a canvas of no size is not shown (studio.css) until it is painted

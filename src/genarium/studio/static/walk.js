@@ -2,7 +2,7 @@
 
 import { ask, Channel } from './net.js';
 import * as state from './state.js';
-import { el, picture, paint, problem, sheet, download, say } from './ui.js';
+import { el, named, picture, paint, problem, sheet, download, say } from './ui.js';
 
 export function walk(root, view) {
   const { model, app } = view;
@@ -40,7 +40,7 @@ export function walk(root, view) {
   function slots() {
     ends.replaceChildren(...both().map((ref, i) => {
       const data = view.show(ref);
-      const made = el('div.slot', {}, el('b', {}, 'AB'[i]), data ? picture(data, `sample ${ref}`) : el('span', {}, ref || 'none'));
+      const made = el('div.slot', {}, el('b', {}, 'AB'[i]), data ? picture(data, named(ref)) : el('span', {}, ref ? named(ref) : 'none'));
       droppable(made, (dropped) => state.change({ [i ? 'to' : 'from']: dropped }));
       return made;
     }));

@@ -6,6 +6,7 @@ import { el, problem, say } from './ui.js';
 import { chart } from './charts.js';
 
 const EVERY = 2000;
+const FAR = 20; // times
 
 export function watch(root, app) {
   let timer = null;
@@ -79,6 +80,18 @@ export function watch(root, app) {
     return names.map((each) => ({ name: each, x: rows.map((row) => row.step), y: rows.map((row) => row[group][each] ?? null) }));
   }
 
+  /** Series whose sizes are far apart are no lines of one chart: the smaller ones would lie flat. */
+  function scales(found) {
+    const size = (one) => Math.max(...one.y.filter(Number.isFinite).map(Math.abs), 1e-12);
+    const groups = [];
+    for (const one of [...found].sort((a, b) => size(b) - size(a))) {
+      const last = groups.at(-1);
+      if (last && size(last[0]) < FAR * size(one)) last.push(one); else groups.push([one]);
+    }
+    const place = (group) => Math.min(...group.map((one) => found.indexOf(one)));
+    return groups.sort((a, b) => place(a) - place(b));
+  }
+
   function legend(names) {
     return el('div.legend', {}, ...names.map((name, k) => el('span', {}, el(`i.k${k % 6}`), name)));
   }
@@ -102,10 +115,8 @@ export function watch(root, app) {
     if (log.problem) { detail.replaceChildren(problem(log.problem)); return; }
     if (log.training) parts.push(running(name, log.training));
     if (log.doctor) parts.push(doctor(name, log));
-    const charts = [['losses', 'Losses'], ['metrics', 'Metrics']].map(([group, title]) => {
-      const found = series(name, group);
-      return found.length ? card(title, chart(title, found), legend(found.map((s) => s.name))) : null;
-    }).filter(Boolean);
+    const charts = [['losses', 'Losses'], ['metrics', 'Metrics']].flatMap(([group, title]) => (
+      scales(series(name, group)).map((found) => card(title, chart(title, found), legend(found.map((s) => s.name))))));
     const scores = log.rows.filter((row) => row.event === 'score' && typeof row.value === 'number');
     if (scores.length) {
       const what = scores[0].name;

@@ -16,12 +16,14 @@ Severity = Literal["failure", "warning", "hint"]
 @dataclass(frozen=True)
 class Kind:
     """What a diagnosis of one name always says. title: a few words. remedy: what to do, with the
-    flag. source: where the theory says so."""
+    flag. source: where the theory says so. alone: the remedy of a model without a discriminator,
+    where it is another, and its source."""
 
     title: str
     severity: Severity
     remedy: str
     source: str
+    alone: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,16 @@ class Diagnosis:
         return {"step": self.step, "event": EVENT, **self.to_dict()}
 
 
-def of_kind(name: str, step: int, evidence: str, numbers: Mapping[str, float]) -> Diagnosis:
-    """The diagnosis `name`, with the severity, remedy and source that its kind has."""
+def of_kind(
+    name: str, step: int, evidence: str, numbers: Mapping[str, float], judged: bool = True
+) -> Diagnosis:
+    """The diagnosis `name`, with the severity, remedy and source that its kind has. judged: whether
+    the model has a discriminator."""
     kind = KINDS[name]
-    return Diagnosis(name, step, kind.severity, evidence, kind.remedy, kind.source, dict(numbers))
+    remedy, source = kind.remedy, kind.source
+    if kind.alone is not None and not judged:
+        remedy, source = kind.alone
+    return Diagnosis(name, step, kind.severity, evidence, remedy, source, dict(numbers))
 
 
 def said(rows: Iterable[Mapping[str, Any]]) -> list[Diagnosis]:
@@ -75,6 +83,11 @@ def said(rows: Iterable[Mapping[str, Any]]) -> list[Diagnosis]:
     ]
 
 
+OF_CODES = (
+    "Draw codes as images are encoded, of a VAE by --prior mixture; of other models train on, or "
+    "lower --lr",
+    "Ghosh et al. 2020, From variational to deterministic autoencoders, section 4",
+)
 KINDS: dict[str, Kind] = {
     "data-constant": Kind(
         "the images hardly differ",
@@ -91,7 +104,7 @@ KINDS: dict[str, Kind] = {
     "diverging": Kind(
         "the learning rate is too high",
         "failure",
-        "Lower --lr to a tenth",
+        "Lower --lr to a tenth, or to a hundredth",
         "Bengio 2012, Practical recommendations, 3.1",
     ),
     "no-progress": Kind(
@@ -125,18 +138,21 @@ KINDS: dict[str, Kind] = {
         "failure",
         "Add minibatch-discrimination or r1 to --regularizers, or lower --lr",
         "Salimans et al. 2016, 3.2; Mescheder et al. 2018",
+        OF_CODES,
     ),
     "repetition": Kind(
         "samples repeat each other",
         "warning",
         "Add minibatch-discrimination to --regularizers, or --packing 2",
         "Lin et al. 2018, PacGAN",
+        OF_CODES,
     ),
     "oscillation": Kind(
         "samples move from one kind to another and back",
         "warning",
         "Lower --lr, keep --beta1 at 0.5 or below, and average the weights: --ema 0.999",
         "Mescheder et al. 2018; Yazıcı et al. 2019",
+        ("Lower --lr, and average the weights: --ema 0.999", "Yazıcı et al. 2019"),
     ),
     "posterior-collapse": Kind(
         "the code says nothing of the image",

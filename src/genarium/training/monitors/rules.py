@@ -23,6 +23,7 @@ FEWEST = 6  # losses, or readings, for a verdict on how a training goes on
 SURE = 1.645  # standard errors
 NOTHING = 0.1  # of the data's variety: less is nothing
 BEFORE = 2  # readings that the last ones are compared with
+NEAR = 0.1  # of the data's spread: samples so near to the data (energy distance) lack no kinds
 STILL_FALLS = 0.05  # of what a loss has fallen in all, from some readings to the next ones
 STILL_BETTER = 0.03  # from some readings to the next ones: what gets so much better is not settled
 
@@ -41,12 +42,12 @@ Rule = Callable[[Course], Sign | None]
 
 def diagnoses(course: Course, thresholds: Mapping[str, float] = THRESHOLDS) -> list[Diagnosis]:
     """What is wrong at the end of a course."""
-    results = []
+    results, judged = [], bool(_judges(course))
     for name, rule in RULES.items():
         sign = rule(course)
         if sign is not None and sign.score >= thresholds[name]:
             numbers = {**sign.numbers, "score": sign.score, "threshold": thresholds[name]}
-            results.append(of_kind(name, course.step, sign.evidence, numbers))
+            results.append(of_kind(name, course.step, sign.evidence, numbers, judged))
     names = {each.name for each in results}
     return [each for each in results if not names & IMPLIED_BY.get(each.name, set())]
 
@@ -265,11 +266,19 @@ def mode_collapse(course: Course) -> Sign | None:
     if not rises < STILL_BETTER or _learns(course):
         return None
     score = 1 - max(min(pair) for pair in zip(spread, kinds, strict=True))
+    score = 0.0 if _near(course) else score
     text = (
         f"two samples differ by {100 * spread[-1]:.0f} % of what two images do, and "
         f"{100 * kinds[-1]:.0f} % as many kinds occur"
     )
     return Sign(score, text, {"diversity": spread[-1], "modes": kinds[-1]})
+
+
+def _near(course: Course) -> bool:
+    """Whether the law of samples is near to that of the data: blurred ones are alike to few of the
+    images that stand for the kinds, and yet differ as the data do."""
+    distances = course.last("sample/distance", LASTS)
+    return bool(distances) and min(distances) < NEAR
 
 
 def repetition(course: Course) -> Sign | None:
@@ -288,7 +297,7 @@ def oscillation(course: Course) -> Sign | None:
     settled = _changes(course, "sample/modes") < STILL_BETTER
     if not shifts or not settled or _learns(course):
         return None
-    score = min(1 - max(kinds), sum(shifts) / LASTS)
+    score = 0.0 if _near(course) else min(1 - max(kinds), sum(shifts) / LASTS)
     text = (
         f"{100 * kinds[-1]:.0f} % as many kinds occur as in the data, and from one reading to the "
         f"next {100 * sum(shifts) / LASTS:.0f} % of the same samples become another kind"
