@@ -147,20 +147,23 @@ class Coarse:
         step_q, step_c = 2 * self.q.step[one], self.c.step[other]
         limit_q, limit_c = (x * (1 + 4 * UNIT) + self.tiny for x in (limit_q, limit_c))
         grouped = product.unflatten(1, (-1, GROUP))
-        steps = step_c.unflatten(0, (-1, GROUP))
+        steps, norms, limits = (x.unflatten(0, (-1, GROUP)) for x in (step_c, norm_c, limit_c))
         # within the limit: product >= (norm_q + norm_c - limit) / (step_q step_c)
-        least = norm_c.unflatten(0, (-1, GROUP)).amin(dim=1)
-        inner = (norm_c - limit_c).unflatten(0, (-1, GROUP)).amin(dim=1)
-        wanted = torch.minimum(least - limit_q[:, None], inner).add_(norm_q[:, None])
+        inner = (norms - limits).amin(dim=1)
+        wanted = torch.minimum(norms.amin(dim=1) - limit_q[:, None], inner).add_(norm_q[:, None])
         wanted /= torch.where(wanted >= 0, steps.amax(dim=1), steps.amin(dim=1))
         wanted /= step_q[:, None]
-        row, group = (grouped.amax(dim=2) >= wanted).nonzero(as_tuple=True)
-        column = group[:, None] * GROUP + torch.arange(GROUP)
-        exact = norm_q[row, None] + norm_c[column]
-        exact -= torch.maximum(limit_q[row, None], limit_c[column])
-        values = grouped[row, group] * (step_q[row, None] * step_c[column])
-        which, place = (values >= exact).nonzero(as_tuple=True)
-        return row[which], column[which, place]
+        at = (grouped.amax(dim=2) >= wanted).flatten().nonzero()[:, 0]
+        row = at.div(len(steps), rounding_mode="floor")
+        group = at - row * len(steps)
+        # the same for each of their columns, whole groups at a time
+        limit = torch.maximum(limits.index_select(0, group), limit_q[row, None])
+        exact = norms.index_select(0, group).add_(norm_q[row, None]).sub_(limit)
+        values = steps.index_select(0, group).mul_(step_q[row, None])
+        values *= grouped.flatten(0, 1).index_select(0, at)
+        found = (values >= exact).flatten().nonzero()[:, 0]
+        which = found.div(GROUP, rounding_mode="floor")
+        return row[which], group[which] * GROUP + (found - which * GROUP)
 
     def likely(self, product: Tensor, one: slice, other: slice, k: int) -> tuple[Tensor, Tensor]:
         """k pairs of each row of a block that are near, as in `near`: each the best of its group.
@@ -246,16 +249,20 @@ def _sorted(
     Sorted by norm within a block, each of which holds as many of every norm: what is near in the
     first ones then says much of the others.
     """
-    result, start = torch.empty(rows.shape, dtype=torch.float32), 0
-    for part in _parts(rows):
+
+    def scaled(part: Tensor) -> Tensor:
         if scale > 1e30:  # beyond the range of float32, or nearly
             part = part.double()
-        result[start : start + len(part)] = (part - centre) * scale
-        start += len(part)
-    norm = torch.linalg.vector_norm(result, dim=1).square()
+        return ((part - centre) * scale).float()
+
+    norm = torch.cat([torch.linalg.vector_norm(scaled(x), dim=1) for x in _parts(rows)]).square()
     blocks = -(-len(rows) // block)
     order = torch.cat([norm.argsort()[b::blocks] for b in range(blocks)])
-    return result[order], norm[order], order
+    result, start = torch.empty(rows.shape, dtype=torch.float32), 0
+    for part in order.split(NUMBERS // rows.shape[1] + 1):
+        result[start : start + len(part)] = scaled(rows.index_select(0, part))
+        start += len(part)
+    return result, norm[order], order
 
 
 class _Codes(NamedTuple):
