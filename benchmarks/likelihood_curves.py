@@ -33,7 +33,7 @@ import torch
 
 import genarium
 from genarium import recipes
-from genarium.contract import Batch, likelihood_of
+from genarium.contract import likelihood_of
 from genarium.data import DataOptions, Dataset
 from genarium.data import load as load_data
 from genarium.errors import Interrupted
@@ -42,6 +42,8 @@ from genarium.runs.building import build
 from genarium.runs.configuration import resolve, route
 from genarium.training import allocator
 from genarium.training import checkpoint as checkpoints
+from genarium.training.options import TrainOptions
+from genarium.training.trainer import Trainer, TrainingData
 
 CLOCK = "clock.json"  # in a run's folder: step -> processor seconds
 
@@ -160,20 +162,21 @@ class Stopwatch:
         new.replace(self.path)
 
 
-def seconds_a_step(net: Net, data: Dataset, trials: int = 12) -> float:
-    """Processor seconds of a training step: the median of a short trial."""
+def seconds_a_step(net: Net, data: Dataset, trials: int = 24) -> float:
+    """Processor seconds of a training step, by the trainer and with the settings of the training:
+    the median of the later half of a short trial."""
     recipe = recipes.get(net.recipe)
-    model = build(recipe, data.spec, resolve(recipe, route(recipe, net.arguments)).arguments, 0)
-    optimizer = torch.optim.Adam(model.parameters())
-    batch = Batch(data.train.images[: net.batch])
+    arguments = resolve(recipe, route(recipe, net.arguments)).arguments
+    settings = {**TRAINING, **net.training, "batch": net.batch, "steps": trials}
+    model = build(recipe, data.spec, arguments, 0).train()
+    images = TrainingData(data.train.images, data.train.labels)
+    trainer = Trainer(model, images, TrainOptions(**settings))
     spent = []
     for _ in range(trials):
         start = time.process_time()
-        optimizer.zero_grad()
-        sum(model.step(batch, "model").losses.values()).backward()  # type: ignore[union-attr]
-        optimizer.step()
+        trainer.one_step()
         spent.append(time.process_time() - start)
-    return statistics.median(spent[2:])
+    return statistics.median(spent[trials // 2 :])
 
 
 def train(name: str, net: Net, data: Dataset, folder: Path, o: argparse.Namespace) -> None:

@@ -3,12 +3,15 @@
     python tools/zoo.py --work build/zoo                        # every entry that is not made yet
     python tools/zoo.py --work build/zoo --only vae-digits      # one; packed again if it was there
     python tools/zoo.py --work build/zoo --from fashion-mnist=DIR
+    python tools/zoo.py --work build/zoo --run dcgan-mnist=RUN  # trained by families_over_time.py
     python tools/zoo.py --describe                              # docs/zoo.md and its pictures alone
 
 Entries are those of src/genarium/zoo/catalogue.json and those of PLANNED here that are not in it
 yet. Each is one `genarium train` command, in a process of its own whose processor time is what the
 catalogue says. The command, given again, goes on: a training that was stopped is resumed from its
-last checkpoint, and one that is finished is not repeated.
+last checkpoint, and one that is finished is not repeated. Or the run is one that
+benchmarks/families_over_time.py trained, in parts, which comes to the same: its command is then
+read from its configuration, its minutes from its clock.
 
 The weights are packed twice, in single and in half precision, and both are scored with the same
 seed on the same images. Half is taken where the score moves by less than a tenth of half of its
@@ -32,10 +35,12 @@ from typing import Any
 import torch
 
 import genarium
+from genarium import recipes
 from genarium.drawing.contact import contact_sheet
 from genarium.drawing.images import for_the_eye, save_png
 from genarium.hub.address import Zoo
 from genarium.hub.push import stage
+from genarium.runs.configuration import Config, resolve
 from genarium.runs.trained import Trained
 from genarium.training import checkpoint as checkpoints
 from genarium.training.engine import has_fast_bf16
@@ -47,10 +52,15 @@ PAGE = ROOT / "docs" / "zoo.md"
 PICTURES = ROOT / "docs" / "images"
 BEGIN, END = "<!-- table: tools/zoo.py -->", "<!-- end of the table -->"
 
-DIGITS, FASHION, EMOJI = "digits", "fashion-mnist", "openmoji"
-SHIPPED = {DIGITS}
-"""The data sets whose models are in the package: those whose images are there too."""
-LICENCES = {DIGITS: "cc-by-sa-3.0", FASHION: "mit", EMOJI: "cc-by-sa-4.0"}
+DIGITS, MNIST, FASHION, EMOJI = "digits", "mnist", "fashion-mnist", "openmoji"
+SHIPPED = {DIGITS, MNIST}
+"""The data sets whose models are in the package: handwritten digits, which are small."""
+LICENCES = {
+    DIGITS: "cc-by-sa-3.0",
+    MNIST: "cc-by-sa-3.0",
+    FASHION: "mit",
+    EMOJI: "cc-by-sa-4.0",
+}
 """Of the weights: that of what they were learnt from."""
 DATA = {
     "digits": "--data digits",
@@ -61,11 +71,11 @@ SETTINGS = {
     "vae": "--steps 3000 --schedule cosine --ema 0.998",
     "autoencoder": "--steps 800 --schedule cosine",
     "dcgan": "--steps 1200 --schedule linear --ema 0.99",
-    "flow-matching": "--width 16 --patch 2 --batch 64 --steps 1200 --lr 0.002 --ema 0.99 "
+    "flow-matching": "--patch 2 --condition class --batch 64 --steps 3000 --lr 0.002 --ema 0.998 "
     "--warmup 50",
-    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 400 --schedule cosine "
-    "--warmup 50 --clip 1 --ema 0.99",
-    "spline-flow": "--steps 240 --batch 64 --schedule cosine --ema 0.99",
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 1000 --schedule cosine "
+    "--warmup 50 --clip 1 --ema 0.998",
+    "spline-flow": "--steps 1000 --batch 64 --schedule cosine --ema 0.998",
 }
 PLANNED = {
     f"{recipe}-{name}": f"{recipe} {data} {settings}"
@@ -73,6 +83,12 @@ PLANNED = {
     for recipe, settings in SETTINGS.items()
 }
 """`genarium train` of entries that are not in the catalogue yet, by name."""
+IDLE = {
+    *("source", "from_dir", "cache", "device", "keep", "checkpoint_every", "sample_every"),
+    "background",
+}
+"""Settings on which no weight depends, where the images are opaque."""
+NONE: tuple[Any, ...] = ([], None)
 METRICS = "fid,precision,recall"
 SCORES = ("FID", "reconstruction MSE", "bits/dim", "nats", "precision", "recall", "recognised")
 """Scores that the catalogue has, by what their names begin with; the first is the headline."""
@@ -86,6 +102,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="a folder for the trainings, kept between calls")
     parser.add_argument("--only", action="append", metavar="NAME", help="these entries alone")
     parser.add_argument("--from", dest="homes", action="append", default=[], metavar="DATA=DIR")
+    parser.add_argument(
+        "--run", dest="runs", action="append", default=[], metavar="NAME=RUN", help="a trained one"
+    )
     parser.add_argument("--describe", action="store_true", help="write docs/zoo.md alone")
     args = parser.parse_args()
     known = zoo.catalogue().entries
@@ -94,7 +113,10 @@ def main() -> None:
         if args.work is None:
             parser.error("--work: name a folder for the trainings")
         homes = dict(text.split("=", 1) for text in args.homes)
-        wanted = args.only or [name for name in programme if name not in known]
+        for name, place in (text.split("=", 1) for text in args.runs):
+            run, train = taken(args.work, name, Path(place))
+            enter(name, packed(args.work, name, train, run, words_of(train)["--data"]))
+        wanted = args.only or [name for name in programme if name not in known and not args.runs]
         for name in wanted:
             if name not in programme:
                 parser.error(f"--only {name}: known are {', '.join(programme)}")
@@ -133,6 +155,29 @@ def training(work: Path, name: str, train: str, home: str | None) -> Trained:
             sys.exit(f"{name}: stopped; the same command goes on")
         record.write_text(json.dumps({"seconds": seconds}))
     return genarium.load(run, device="cpu")
+
+
+def taken(work: Path, name: str, place: Path) -> tuple[Trained, str]:
+    """A run of benchmarks/families_over_time.py, and what would train it at once."""
+    run = genarium.load(place, device="cpu")
+    used = json.loads((place / "clock.json").read_text())
+    assert used["steps"] == run.step, f"{place}: its clock is of step {used['steps']:,}"
+    work.mkdir(parents=True, exist_ok=True)
+    seconds = used["seconds"] * run.config["training"]["threads"]
+    (work / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
+    return run, command_of(run.folder.config())
+
+
+def command_of(config: Config) -> str:
+    """What stands behind `genarium train` for these settings: those that a training with the
+    recipe alone would not have, and that act on its weights."""
+    usual = resolve(recipes.get(config.recipe)).to_dict()
+    words = [config.recipe, "--data", config.data["source"]]
+    for section in ("arguments", "data", "training"):
+        for key, value in getattr(config, section).items():
+            if key not in IDLE and usual[section][key] not in ("auto", value) and value not in NONE:
+                words += [f"--{key.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def _children() -> float:

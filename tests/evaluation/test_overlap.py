@@ -5,9 +5,14 @@ import math
 import pytest
 import torch
 
-from genarium.evaluation.metrics import neighbours
+from genarium.evaluation.metrics import coarse, neighbours
 from genarium.evaluation.metrics.manifold import manifold
-from genarium.evaluation.metrics.neighbours import ball_counts, k_nearest, k_nearest_squared
+from genarium.evaluation.metrics.neighbours import (
+    ball_counts,
+    k_nearest,
+    k_nearest_squared,
+    radii_squared,
+)
 
 
 def numbers(*shape, seed=0):
@@ -26,6 +31,15 @@ def naive_nearest(x, y, k, itself):
     return order.values[:, :k].sqrt(), order.indices[:, :k]
 
 
+CODES = {"float32": None, "8 bits": (127, 127), "8 and 7 bits": (127, 64)}
+
+
+def use(monkeypatch, codes):
+    """Products of float32 or of integers, whatever the processor and however few the numbers."""
+    monkeypatch.setattr(coarse, "_bits", lambda: CODES[codes])
+    monkeypatch.setattr(coarse, "LEAST", 1)
+
+
 SETS = {
     "features": (numbers(70, 40), numbers(130, 40, seed=1)),
     "near one another, far from zero": (
@@ -42,10 +56,10 @@ SETS = {
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("k", [1, 3, 5])
-@pytest.mark.parametrize("parts", [64, 4])
-def test_k_nearest_equals_naive(monkeypatch, name, k, parts):
-    """Blocks of 32 rows, their parts of one row or of up to 4, the last ones incomplete."""
-    monkeypatch.setattr(neighbours, "CHUNKS", parts)
+@pytest.mark.parametrize("codes", CODES)
+def test_k_nearest_equals_naive(monkeypatch, name, k, codes):
+    """Blocks of 32 rows, the last ones and their groups incomplete; every way of products."""
+    use(monkeypatch, codes)
     x, y = SETS[name]
     for queries, corpus, itself in ((x, y, False), (y, y, True)):
         distance, index = k_nearest(queries, corpus, k, itself=itself, block=32)
@@ -55,7 +69,9 @@ def test_k_nearest_equals_naive(monkeypatch, name, k, parts):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_ball_counts_equal_naive(name):
+@pytest.mark.parametrize("codes", CODES)
+def test_ball_counts_equal_naive(monkeypatch, name, codes):
+    use(monkeypatch, codes)
     x, y = SETS[name]
     squared = naive_squared(x, y)
     around_x = k_nearest_squared(x, x, 4, itself=True)[0][:, [0, 3]]
@@ -79,20 +95,101 @@ def test_a_row_on_the_surface_is_inside():
     assert (of_real.centre >= 1).all()
 
 
-@pytest.mark.parametrize("short", [False, True])
-def test_rows_rounded_for_matrix_units_change_nothing(monkeypatch, short):
-    """The bound widens with the rounding, so the same pairs come out."""
-    monkeypatch.setattr(neighbours.torch.cpu, "_is_amx_tile_supported", lambda: short)
-    x, y = numbers(60, 256) + 3, numbers(80, 256, seed=1) + 3
-    expected = naive_nearest(x, y, 3, False)
-    rows = neighbours._Rows.of(x, y)
-    assert rows.short is short
-    low = rows.low(slice(None), slice(None))
-    a, b = torch.ones_like(low).nonzero(as_tuple=True)
-    high = low + rows.error(slice(None), slice(None), a, b).view_as(low)
-    exact = naive_squared(x, y) * rows.scale**2
-    assert ((low <= exact) & (exact <= high)).all()
-    assert torch.equal(k_nearest(x, y, 3, block=32)[1], expected[1])
+def hard_rows(name):
+    """[N,300] rows that make codes and norms hard."""
+    rows = numbers(60, 300)
+    if name == "one number is 100 times the others":
+        rows[:, 7] *= 100
+    elif name == "sparse":
+        rows = rows * (numbers(60, 300, seed=2) > 1.5)
+    elif name == "norms from 1e-3 to 1":
+        rows = rows * torch.logspace(-3, 0, 60)[:, None]
+    elif name == "near ties":
+        rows = rows[:6].repeat(10, 1).double() + 1e-7 * numbers(60, 300, seed=3).double()
+    elif name == "one row and a zero":
+        rows = torch.cat([rows[:1].repeat(59, 1), torch.zeros(1, 300)])
+    return rows + 3
+
+
+HARD = (
+    "gaussian",
+    "one number is 100 times the others",
+    "sparse",
+    "norms from 1e-3 to 1",
+    "near ties",
+    "one row and a zero",
+)
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("codes", CODES)
+def test_every_pair_is_within_the_bound(monkeypatch, name, codes):
+    """The distance by the products, less and more what both rows may lose, holds the true one."""
+    use(monkeypatch, codes)
+    x = hard_rows(name)
+    y = x[20:50] + 0.3 * numbers(30, 300, seed=1)
+    rows = coarse.Coarse.of(x, y)
+    assert (rows.q.codes.dtype == torch.int8) is (codes != "float32")
+    product = rows.product(slice(60), slice(32))[:, :30]
+    c = rows.c
+    inner = product * rows.q.step[:60, None] * c.step[:30]
+    middle = (rows.q.norm[:60, None] + c.norm[:30] - 2 * inner).double()
+    loss = (rows.q.loss[:60, None] + c.loss[:30]).double()
+    exact = (naive_squared(x, y) * rows.scale**2)[rows.q.order][:, c.order]
+    assert ((exact - middle).abs() <= loss + rows.tiny).all()
+    if codes != "float32" and name == "gaussian":  # and it is no wider than it must be
+        assert loss.mean() < (0.05 if codes == "8 bits" else 0.08) * exact.mean()
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("codes", CODES)
+def test_hard_rows_give_the_naive_answers(monkeypatch, name, codes):
+    use(monkeypatch, codes)
+    x = hard_rows(name)
+    expected, where = naive_nearest(x, x, 4, True)
+    distance, index = k_nearest(x, x, 4, itself=True, block=32)
+    assert torch.equal(index, where)
+    assert torch.allclose(distance, expected, rtol=1e-12, atol=1e-15)
+    radii = radii_squared(x, (1, 4), block=32)
+    assert torch.allclose(radii.sqrt(), expected[:, [0, 3]], rtol=1e-12, atol=1e-15)
+    y = x[20:50].clone()  # on the surface of a ball, or next to it
+    of_x, of_y = ball_counts(x, y, radii, radii[20:50], block=32)
+    inside = naive_squared(x, y)
+    for r in range(2):
+        assert torch.equal(of_x.centre[:, r], (inside <= radii[:, [r]]).sum(dim=1))
+        assert torch.equal(of_y.centre[:, r], (inside <= radii[20:50, r]).sum(dim=0))
+
+
+def test_the_turn_is_orthogonal():
+    """Whatever the length of a row; and no number of it says much about another."""
+    for dims in (256, 300, 768, 1280, 2048, 3072):
+        blocks = coarse._blocks(dims)
+        assert dims <= blocks * coarse.PART < 1.25 * dims + coarse.PART
+        across = coarse._across(blocks).double()
+        assert torch.allclose(across @ across.T, torch.eye(blocks).double(), atol=1e-6)
+    hadamard = coarse._hadamard(64)
+    assert torch.equal(hadamard @ hadamard.T, 64 * torch.eye(64))
+
+
+def test_integers_are_used_only_where_their_products_are_right(monkeypatch):
+    """A processor that sums pairs of products in 16 bits keeps to 7 bits; a worse one to none."""
+
+    def saturating(most):
+        def product(a, b):
+            wide = (a.int() + 128)[:, :, None] * b.int()[None]  # one side has no sign
+            pairs = wide.unflatten(1, (-1, 2)).sum(dim=2).clamp(-most, most - 1)
+            return (pairs.sum(dim=1) - 128 * b.int().sum(dim=0)).int()
+
+        return product
+
+    monkeypatch.setattr(torch.cpu, "_is_avx2_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for most, expected in ((10**6, (127, 127)), (2**15, (127, 64)), (10**4, None)):
+        monkeypatch.setattr(torch, "_int_mm", saturating(most))
+        coarse._bits.cache_clear()
+        assert coarse._bits() == expected
+    coarse._bits.cache_clear()
 
 
 def test_few_pairs_are_measured_again(monkeypatch):
@@ -178,15 +275,15 @@ def test_a_narrow_sampler_is_precise_and_recalls_little():
 
 
 def test_memory_is_that_of_blocks(monkeypatch):
-    """No distance block is larger than asked for."""
+    """No block of products is larger than asked for."""
     seen = []
-    low = neighbours._Rows.low
+    product = coarse.Coarse.product
 
     def watching(self, one, other):
-        result = low(self, one, other)
+        result = product(self, one, other)
         seen.append(result.shape)
         return result
 
-    monkeypatch.setattr(neighbours._Rows, "low", watching)
+    monkeypatch.setattr(coarse.Coarse, "product", watching)
     manifold(numbers(200, 5), numbers(150, 5, seed=1), block=64)
-    assert max(max(shape) for shape in seen) <= 64
+    assert max(max(shape) for shape in seen) == 64

@@ -387,6 +387,19 @@ def test_average_velocity_of_a_linear_equation_meets_its_identity() -> None:
     assert not torch.allclose(v[0], model.average(x, r, t, None)[0], rtol=0.1)
 
 
+@pytest.mark.parametrize("learned", [True, False])
+def test_what_a_pair_adds_to_the_target(learned: bool) -> None:
+    """A pair's velocity differs from the mean by d: the target by d, or, where the derivative is
+    taken along it too, by d times the Jacobian of the way, here d(r)/d(t)."""
+    model = known_average()
+    model.learned_tangent = learned
+    t, r = torch.tensor([0.9], dtype=DOUBLE), torch.tensor([0.1], dtype=DOUBLE)
+    x, d = torch.randn(2, 1, 1, 1, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    found = model.target(x, model.average(x, t, t, None) + d, r, t, None)
+    ratio = 1.0 if learned else float(model.deviation(r) / model.deviation(t))
+    torch.testing.assert_close(found - model.average(x, r, t, None), ratio * d)
+
+
 def test_one_evaluation_carries_noise_to_images() -> None:
     model = known_average()
     z = torch.randn(8, 1, 1, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genarium.contract import Noise
+from genarium.training.batches import taken
 from genarium.training.order import Order, derive
 
 
@@ -44,3 +46,16 @@ def test_the_processes_share_one_draw() -> None:
     ):
         assert torch.equal(draw(whole), torch.cat([draw(half) for half in halves]))
     assert torch.equal(whole.shared_normal(3), halves[1].shared_normal(3))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int64, torch.float32])
+@pytest.mark.parametrize("last", [False, True])
+def test_rows_are_those_that_were_asked_for(dtype: torch.dtype, last: bool) -> None:
+    values = torch.arange(5 * 3 * 4 * 4).view(5, 3, 4, 4).to(dtype)
+    if last:
+        values = values.permute(0, 2, 3, 1)  # rows that do not lie in one piece
+    rows = torch.tensor([3, 0, 3])
+    result = taken(values, rows)
+    assert result.dtype == dtype
+    assert result.tolist() == [values[row].tolist() for row in rows]
+    assert result.stride() == values[rows].stride()

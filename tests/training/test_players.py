@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -86,3 +87,22 @@ def test_a_parameter_without_gradient_stays_and_gradients_are_forgotten() -> Non
     assert not torch.equal(model.first.weight, before["first.weight"])
     player.zero_grad()
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_is_to_the_bit_what_its_class_does(name: str) -> None:
+    torch.manual_seed(0)
+    model = Layers(Optim(name, lr=0.1, betas=(0.5, 0.9), weight_decay=0.2))  # type: ignore[arg-type]
+    plain, player = copy.deepcopy(model), Player(model, model.phases[0])
+    kind: Any = OPTIMIZERS[name]
+    optimizer = kind(plain.parameters(), lr=0.1, betas=(0.5, 0.9), weight_decay=0.2, fused=True)
+    for seed, factor in enumerate((1.0, 0.5, 0.25, 0.25)):
+        player.learning_rate(factor)
+        optimizer.param_groups[0]["lr"] = 0.1 * factor
+        for one, by in ((model, player), (plain, optimizer)):
+            gradients(one, seed)
+            if seed == 2:  # its own count of steps is one behind from here on
+                one.single.bias.grad = None
+            by.step()
+    for mine, theirs in zip(model.parameters(), plain.parameters()):
+        assert torch.equal(mine, theirs)

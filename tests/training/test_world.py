@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 
 from genarium.cli import main
 from genarium.errors import RunError, UserError
-from genarium.training import world
+from genarium.training import engine, world
 from genarium.training.engine import Engine
 
 LAUNCHERS = {
@@ -115,3 +116,16 @@ def test_another_process_that_is_gone_is_one_line(call: str) -> None:
         patch.setattr("accelerate.utils.broadcast_object_list", Gone().any)
         with pytest.raises(RunError, match="another process of this run ended"):
             getattr(engine, call)(*[given[call]] if call in given else ())
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wanted"), [("", True), ("AVX2", False), ("default", True), ("AVX512_CORE", False)]
+)
+def test_bf16_only_where_onednn_may_use_its_units(
+    monkeypatch: pytest.MonkeyPatch, allowed: str, wanted: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    for name in engine.ISA:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv(engine.ISA[1], allowed)
+    assert Engine("cpu").bf16 is wanted

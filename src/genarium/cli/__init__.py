@@ -150,8 +150,10 @@ def _parsed(
     name = " ".join(filter(None, (args.verb, getattr(args, "action", None))))
     if name and name not in STILL:
         from genarium.training.allocator import keep_memory
+        from genarium.training.waiting import wait_briefly
 
         keep_memory()
+        wait_briefly()
     return args, chosen.get(name)
 
 

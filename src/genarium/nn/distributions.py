@@ -86,7 +86,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     x·l − ln(1 + eˡ). For x strictly between 0 and 1 this is a cross-entropy and no likelihood.
     """
     logits = _full(logits)
-    return x * logits - F.softplus(logits)
+    return (x * logits).sub_(F.softplus(logits))
 
 
 def discretized_logistic_log_prob(
@@ -214,7 +214,7 @@ class Bernoulli(Likelihood):
         return (batch.images > 127).to(torch.float32) if self.static else batch.bits()
 
     def signed(self, target: Tensor) -> Tensor:
-        return target * 2.0 - 1.0
+        return (target * 2.0).sub_(1.0)
 
     def start(self, mean: Tensor) -> Tensor:
         return mean.clamp(0.01, 0.99).logit()

@@ -115,10 +115,10 @@ class Batches:
         seed = self.seed(rollbacks, "noise", step, phase, turn)
         noise = Noise(seed, self.size, self.rows, self.engine.device)
         labels = self.data.labels
-        extra = {k: v[rows] for k, v in self.data.extra.items() if k not in self.unpaired}
+        extra = {k: taken(v, rows) for k, v in self.data.extra.items() if k not in self.unpaired}
         beside = [name for name, values in extra.items() if _are_images(name, values)]
         images, *others = self._images(
-            [self.data.images[rows], *(extra[name] for name in beside)],
+            [taken(self.data.images, rows), *(extra[name] for name in beside)],
             [self.data.values, *map(self.data.values_of, beside)],
             noise,
         )
@@ -130,7 +130,7 @@ class Batches:
             self.data.values,
         )
         for name, (values, order) in self.unpaired.items():
-            own = values[order.rows(number)[self.rows]]
+            own = taken(values, order.rows(number)[self.rows])
             if _are_images(name, own):
                 (own,) = self._images([own], [self.data.values_of(name)], noise)
             batch.extra[name] = own.to(self.engine.device)
@@ -152,6 +152,12 @@ class Batches:
         if self.options.channels_last:
             together = [x.contiguous(memory_format=torch.channels_last) for x in together]
         return together
+
+
+def taken(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows]; on a CPU `index_select` copies whole rows, which is some ten times as fast."""
+    whole = values.device.type == "cpu" and values.is_contiguous()
+    return values.index_select(0, rows) if whole else values[rows]
 
 
 def _mirrored(images: Tensor, which: Tensor) -> Tensor:

@@ -22,13 +22,21 @@ from genarium.training import world
 from genarium.training.device import expect_device
 from genarium.training.interruption import PEER_GONE
 
+ISA = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""oneDNN's newest instructions, by its present and its former name."""
+
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Does bf16 run on matrix units here? (Else it is slower than fp32, and less exact.)"""
+    """Does bf16 run on matrix units here? (Else it is slower than fp32, and less exact.)
+
+    On a CPU oneDNN computes with them, unless its own variable keeps it from using them.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported())
+        allowed = next((os.environ[name] for name in ISA if os.environ.get(name)), "DEFAULT")
+        used = allowed.upper() in ("ALL", "DEFAULT") or "AMX" in allowed.upper()
+        return used and bool(torch.cpu._is_amx_tile_supported())
     return False
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genarium.evaluation.metrics.neighbours import ball_counts, k_nearest_squared
+from genarium.evaluation.metrics.neighbours import ball_counts, radii_squared
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,9 @@ def manifold(
             f"{len(real)} real images and {len(samples)} samples: too few for {max(k, k_density)} "
             "neighbours"
         )
-    most = max(k, k_density)
-    around_real = k_nearest_squared(real, real, most, itself=True, block=block)[0]
-    around_samples = k_nearest_squared(samples, samples, k, itself=True, block=block)[0]
-    of_real, of_samples = ball_counts(
-        real, samples, around_real[:, [k - 1, k_density - 1]], around_samples[:, [-1]], block=block
-    )
+    around_real = radii_squared(real, (k, k_density), block=block)
+    around_samples = radii_squared(samples, (k,), block=block)
+    of_real, of_samples = ball_counts(real, samples, around_real, around_samples, block=block)
     return Manifold(
         precise=of_real.point[:, 0] > 0,
         recalled=of_samples.point[:, 0] > 0,

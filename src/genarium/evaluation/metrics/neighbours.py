@@ -1,10 +1,10 @@
 """Exact nearest neighbours under the Euclidean distance, by blocks.
 
-|q - c|² = |q|² + |c|² - 2 q·c turns the search into matrix products. They run in float32 (or, where
-the processor has matrix units for it, on bfloat16 rows), where the formula is fast and inexact; a
-bound on its error decides which pairs are in doubt, and those alone are measured again in float64
-by the definition. The answers are those of the naive search in float64, ties included. Memory is
-that of one block of distances beside the rows themselves.
+`coarse` gives the pairs of a block that may be near enough, by products with a proven bound on
+their error, and leaves out none. Those are measured in float32, again with a bound, and what is
+then still in doubt in float64 by the definition. The answers are those of the naive search in
+float64, ties included. Memory is that of one block of products beside the rows themselves, and
+of the pairs that are near.
 
 Shapes: Q queries · M corpus rows · D numbers a row · R radii a row
 """
@@ -12,17 +12,14 @@ Shapes: Q queries · M corpus rows · D numbers a row · R radii a row
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-UNIT = 2.0**-24  # relative rounding error of float32
-PAIRS = 1 << 18  # numbers measured again at a time: they stay in the cache
-CHUNKS = 64  # parts of a block whose minima bound the k-th smallest
+from genarium.evaluation.metrics.coarse import GROUP, UNIT, Coarse
+
+PAIRS = 1 << 15  # numbers measured again at a time: they stay in the cache
 
 
 def nearest(queries: Tensor, corpus: Tensor, *, block: int = 2048) -> tuple[Tensor, Tensor]:
@@ -53,34 +50,28 @@ def k_nearest(
 def k_nearest_squared(
     queries: Tensor, corpus: Tensor, k: int, *, itself: bool = False, block: int = 2048
 ) -> tuple[Tensor, Tensor]:
-    """`k_nearest` with squared distances, as `ball_counts` takes them."""
-    _check(queries, corpus)
-    if k < 1 or len(corpus) < k + itself:
-        raise ValueError(
-            f"the corpus holds {len(corpus)} rows, too few for {k} neighbours"
-            if len(corpus)
-            else "the corpus holds no rows"
-        )
-    if itself and len(queries) != len(corpus):
-        raise ValueError(f"{len(queries)} queries are not the {len(corpus)} corpus rows")
-    q, c = queries.flatten(1), corpus.flatten(1)
+    """`k_nearest` with squared distances."""
+    q, c = _checked(queries, corpus, k, itself)
     if not len(q):
         empty = torch.zeros(0, k, dtype=torch.float64)
         return empty, empty.long()
-    rows = _Rows.of(q, c, same=itself)
-    search = _Search(rows, k, block)
-    with rows.products():
-        for start in range(0, len(q), block):
-            one = slice(start, start + block)
-            # among themselves two blocks are measured once, for the rows of both
-            for other in (slice(j, j + block) for j in range(start * itself, len(c), block)):
-                low = rows.low(one, other)
-                if itself and one == other:
-                    low.fill_diagonal_(torch.inf)
-                search.take(low, one, other)
-                if itself and one != other:
-                    search.take(low.T, other, one)
-    return _best(q, c, *search.nearest(), k)
+    near = _Search(Coarse.of(q, c, same=itself, block=block), k, itself, block).found()
+    return _best(q, c, near.row, near.column, k)
+
+
+def radii_squared(rows: Tensor, ks: tuple[int, ...], *, block: int = 2048) -> Tensor:
+    """Squared distances to the k-th nearest other row, for each k: [Q,len(ks)] float64.
+
+    The columns of `k_nearest_squared` among the rows themselves, at less cost: a row that is surely
+    nearer than the k-th is counted, and not measured.
+
+    Raises ValueError as `k_nearest` does.
+    """
+    q, _ = _checked(rows, rows, max(ks), True)
+    if not len(q):
+        return torch.zeros(0, len(ks), dtype=torch.float64)
+    near = _Search(Coarse.of(q, q, same=True, block=block), max(ks), True, block).found()
+    return torch.stack([_kth(q, near, k) for k in ks], dim=1)
 
 
 @dataclass(frozen=True)
@@ -103,7 +94,7 @@ def ball_counts(
 
     Raises ValueError for rows or radii that do not fit, or values that are not finite.
     """
-    _check(x, y)
+    _fit(x, y)
     if len(around_x) != len(x) or len(around_y) != len(y):
         raise ValueError(f"radii {list(around_x.shape)}, {list(around_y.shape)}: one row a row")
     p, q = x.flatten(1), y.flatten(1)
@@ -111,51 +102,62 @@ def ball_counts(
     of_y = Counts(_zeros(around_y), _zeros(len(p), around_y.shape[1]))
     if not len(p) or not len(q):
         return of_x, of_y
-    rows = _Rows.of(p, q)
-    with rows.products():
-        for i in range(0, len(p), block):
-            for j in range(0, len(q), block):
-                one, other = slice(i, i + block), slice(j, j + block)
-                low = rows.low(one, other)
-                _count(rows, low, one, other, p, q, around_x, of_x)
-                _count(rows.turned(), low.T, other, one, q, p, around_y, of_y)
+    rows = Coarse.of(p, q, block=block)
+    limit_x, limit_y = (
+        _limits(rows, r)[s.order] for r, s in ((around_x, rows.q), (around_y, rows.c))
+    )
+    limit_y = _padded(limit_y)
+    for one, other in _blocks(len(p), len(q), block):
+        product = rows.product(one, other)
+        a, b = rows.near(product, one, other, limit_x[one], limit_y[other])
+        value = rows.measured(product, one, other, a, b)
+        i, j = a + one.start, b + other.start
+        error = rows.error(i, j)
+        i, j = rows.q.order[i], rows.c.order[j]
+        _count(p, q, i, j, value, error, around_x, rows.scale**2, of_x)
+        _count(q, p, j, i, value, error, around_y, rows.scale**2, of_y)
     return of_x, of_y
 
 
 # ---------------------------------------------------------------------------------------------
 
 
-def _check(queries: Tensor, corpus: Tensor) -> None:
+def _fit(queries: Tensor, corpus: Tensor) -> None:
     if min(queries.ndim, corpus.ndim) < 2 or queries.shape[1:] != corpus.shape[1:]:
         raise ValueError(f"rows do not fit: {list(queries.shape)} against {list(corpus.shape)}")
-    for rows in (queries, corpus):
-        if rows.dtype.is_floating_point and not torch.isfinite(rows).all():
-            raise ValueError("rows hold a value that is not finite")
 
 
-def _count(
-    rows: _Rows,
-    low: Tensor,
-    one: slice,
-    other: slice,
-    p: Tensor,
-    q: Tensor,
-    radii: Tensor,
-    of: Counts,
-) -> None:
-    """Count a block: rows `other` of q in the balls around the rows `one` of p, into `of`."""
-    limits = radii[one] * rows.scale**2
-    a, b = (low <= (limits.amax(dim=1) * (1 + 4 * UNIT)).float()[:, None]).nonzero(as_tuple=True)
-    lower = low[a, b]
-    upper = lower + rows.error(one, other, a, b)
-    for r in range(radii.shape[1]):
-        limit = limits[a, r].float()
-        inside = upper < limit * (1 - 4 * UNIT)
-        doubt = ((lower <= limit * (1 + 4 * UNIT)) & ~inside).nonzero()[:, 0]
-        i, j = a[doubt] + one.start, b[doubt] + other.start
-        inside[doubt] = _squared(p, q, i, j) <= radii[i, r]
-        of.centre[one, r] += a[inside].bincount(minlength=low.shape[0])
-        of.point[other, r] += b[inside].bincount(minlength=low.shape[1])
+def _checked(queries: Tensor, corpus: Tensor, k: int, itself: bool) -> tuple[Tensor, Tensor]:
+    """Both as rows of numbers, if they can be searched."""
+    _fit(queries, corpus)
+    if k < 1 or len(corpus) < k + itself:
+        raise ValueError(
+            f"the corpus holds {len(corpus)} rows, too few for {k} neighbours"
+            if len(corpus)
+            else "the corpus holds no rows"
+        )
+    if itself and len(queries) != len(corpus):
+        raise ValueError(f"{len(queries)} queries are not the {len(corpus)} corpus rows")
+    return queries.flatten(1), corpus.flatten(1)
+
+
+def _blocks(rows: int, columns: int, block: int) -> Iterator[tuple[slice, slice]]:
+    """All blocks; those of columns end on whole groups, past the last row if need be."""
+    block, end = -(-block // GROUP) * GROUP, -(-columns // GROUP) * GROUP
+    for i in range(0, rows, block):
+        for j in range(0, columns, block):
+            yield slice(i, min(i + block, rows)), slice(j, min(j + block, end))
+
+
+def _padded(limits: Tensor) -> Tensor:
+    """Limits of whole groups: nothing is near what fills the last one."""
+    missing = -len(limits) % GROUP
+    return torch.cat([limits, limits.new_full((missing,), -torch.inf)])
+
+
+def _limits(rows: Coarse, radii: Tensor) -> Tensor:
+    """The largest radius of each row as `Coarse` has distances, float32, rounded up."""
+    return (radii.amax(dim=1) * rows.scale**2 * (1 + 4 * UNIT)).float()
 
 
 def _zeros(like: Tensor | int, *more: int) -> Tensor:
@@ -163,148 +165,135 @@ def _zeros(like: Tensor | int, *more: int) -> Tensor:
     return torch.zeros(shape, dtype=torch.int64)
 
 
+def _count(
+    p: Tensor,
+    q: Tensor,
+    i: Tensor,
+    j: Tensor,
+    value: Tensor,
+    error: Tensor,
+    radii: Tensor,
+    scale: float,
+    of: Counts,
+) -> None:
+    """Count the pairs (i, j) with q[j] in a ball around p[i], into `of`."""
+    for r in range(radii.shape[1]):
+        limit = (radii[i, r] * scale).float()
+        inside = value + error < limit * (1 - 4 * UNIT)
+        doubt = ((value - error <= limit * (1 + 4 * UNIT)) & ~inside).nonzero()[:, 0]
+        inside[doubt] = _squared(p, q, i[doubt], j[doubt]) <= radii[i[doubt], r]
+        of.centre[:, r] += i[inside].bincount(minlength=len(p))
+        of.point[:, r] += j[inside].bincount(minlength=len(q))
+
+
 @dataclass(frozen=True)
-class _Rows:
-    """Both sets as float32, centred and scaled, with squared norms: small errors, no overflow.
+class _Near:
+    """Pairs of rows, and between which numbers their scaled squared distance lies."""
 
-    slack: the error of a squared distance is at most slack · (|q|² + |c|²). short: the rows are
-    bfloat16 numbers, for matrix units.
-    """
+    row: Tensor
+    column: Tensor
+    low: Tensor
+    high: Tensor
 
-    q: Tensor
-    c: Tensor
-    q_norm: Tensor
-    c_norm: Tensor
-    scale: float
-    slack: float
-    short: bool
-
-    @staticmethod
-    def of(q: Tensor, c: Tensor, same: bool = False) -> _Rows:
-        centre = _mean(c)
-        largest = max(_farthest(rows, centre) for rows in ((c,) if same else (q, c)))
-        scale = 1.0 / largest if largest > 0 else 1.0
-        wide = _scaled(c, centre, scale)
-        other = wide if same else _scaled(q, centre, scale)
-        # An inner product of D terms errs by at most (D+1)·u·|q||c|, the norms and the rounding of
-        # the rows likewise; |q||c| <= (|q|²+|c|²)/2, and twice that covers second-order terms.
-        slack = 4 * (q.shape[1] + 8) * UNIT
-        short = bool(torch.cpu._is_amx_tile_supported()) and q.shape[1] >= 256
-        norms = [torch.linalg.vector_norm(rows, dim=1).square() for rows in (other, wide)]
-        if short:
-            # |q·c - q'·c'| <= |q||c-c'| + |q-q'||c'|: rounding to bfloat16 costs 2ρ(|q|²+|c|²),
-            # ρ the largest relative rounding of a row. Measured, it is half of the worst case.
-            halves = [rows.bfloat16().float() for rows in (other, wide)]
-            lost = max(
-                float(((a - b).norm(dim=1) / n.sqrt().clamp(min=1e-30)).max())
-                for a, b, n in zip((other, wide), halves, norms)
-            )
-            slack += 2.1 * lost
-            other, wide = halves
-        return _Rows(other, wide, norms[0], norms[1], scale, slack, short)
-
-    def turned(self) -> _Rows:
-        """Queries and corpus exchanged."""
-        return replace(self, q=self.c, c=self.q, q_norm=self.c_norm, c_norm=self.q_norm)
-
-    @contextmanager
-    def products(self) -> Iterator[None]:
-        """Matrix products as these rows want them; the rows are exact in either precision."""
-        settings: Any = torch.backends.mkldnn
-        if not self.short:
-            yield
-            return
-        before = settings.matmul.fp32_precision
-        settings.matmul.fp32_precision = "bf16"
-        try:
-            yield
-        finally:
-            settings.matmul.fp32_precision = before
-
-    def low(self, one: slice, other: slice) -> Tensor:
-        """What the scaled squared distances of a block are at least, float32: their error is off.
-
-        |q|² + |c|² - 2 q·c - slack (|q|² + |c|²), in one product.
-        """
-        norms = (self.q_norm[one, None] + self.c_norm[other]).mul_(1 - self.slack)
-        return norms.addmm_(self.q[one], self.c[other].T, alpha=-2.0)
-
-    def error(self, one: slice, other: slice, a: Tensor, b: Tensor) -> Tensor:
-        """How much more than `low` the distances of the block's pairs (a, b) are at most."""
-        return 2 * self.slack * (self.q_norm[one][a] + self.c_norm[other][b])
-
-
-def _mean(rows: Tensor) -> Tensor:
-    """Mean row, to subtract; its last digits are of no matter, both sets lose the same."""
-    mean = torch.stack([part.double().sum(dim=0) for part in rows.split(512)]).sum(0) / len(rows)
-    return mean if rows.dtype == torch.float64 else mean.float()
-
-
-def _farthest(rows: Tensor, centre: Tensor) -> float:
-    return max(float((part - centre).abs().max()) for part in rows.split(512))
-
-
-def _scaled(rows: Tensor, centre: Tensor, scale: float) -> Tensor:
-    """(row - centre) · scale in float32: two roundings a number, whatever the rows are."""
-    result = torch.empty(rows.shape, dtype=torch.float32)
-    for start, part in enumerate(rows.split(512)):
-        if scale > 1e30:  # beyond the range of float32, or nearly
-            part = part.double()
-        result[512 * start : 512 * start + len(part)] = (part - centre) * scale
-    return result
+    def __getitem__(self, which: Tensor) -> _Near:
+        return _Near(self.row[which], self.column[which], self.low[which], self.high[which])
 
 
 class _Search:
-    """Pairs that could be among the k nearest, given the error; blocks come in any order.
+    """The pairs that could be among the k nearest of each row of q.
 
     best: [Q,k] upper bounds of the k smallest distances found so far.
     """
 
-    def __init__(self, rows: _Rows, k: int, block: int):
-        self.rows, self.k = rows, k
-        # no row has as many neighbours in a block as there are parts of it, if it can be helped
-        self.part = max(1, block // max(CHUNKS, 8 * k))
-        self.best = torch.full((len(rows.q), k), torch.inf)
-        self.pairs: list[tuple[Tensor, Tensor, Tensor]] = []
+    def __init__(self, rows: Coarse, k: int, itself: bool, block: int):
+        self.rows, self.k, self.itself, self.block = rows, k, itself, block
+        self.best = torch.full((len(rows.q.order), k), torch.inf)
+        self.pairs: list[_Near] = []
 
-    def take(self, low: Tensor, one: slice, other: slice) -> None:
-        """Take in a block of `_Rows.low`, [rows of `one`, rows of `other`]."""
-        missing = -low.shape[1] % self.part
-        norms = self.rows.c_norm[other]
-        if missing:
-            low = pad(low, (0, missing), value=torch.inf)
-            norms = pad(norms, (0, missing))
-        parts = low.unflatten(1, (-1, self.part))
-        minima = parts.amin(dim=2)
-        # the k-th smallest of the parts' minima is at least that of the row
-        most = norms.unflatten(0, (-1, self.part)).amax(dim=1)
-        upper = minima + 2 * self.rows.slack * (self.rows.q_norm[one, None] + most)
-        best = torch.cat([self.best[one], upper], dim=1)
-        best = best.topk(self.k, dim=1, largest=False).values
-        self.best[one] = best
-        limit = best[:, -1]
-        row, part = (minima <= limit[:, None]).nonzero(as_tuple=True)
-        values = parts[row, part]
-        which, place = ((values <= limit[row, None]) & (values < torch.inf)).nonzero(as_tuple=True)
-        column = part[which] * self.part + place
-        self.pairs.append((row[which] + one.start, column + other.start, values[which, place]))
+    def found(self) -> _Near:
+        """Search all blocks; rows and columns of the result are those of the caller."""
+        rows = self.rows
+        blocks = _blocks(len(rows.q.order), len(rows.c.order), self.block)
+        # among themselves two blocks are multiplied once, for the rows of both; each with itself
+        # comes first, so that every row has some limit then
+        kept = [at for at in blocks if not self.itself or at[0].start <= at[1].start]
+        for one, other in sorted(kept, key=lambda at: at[0].start != at[1].start):
+            self._take(one, other)
+        near = _joined(self.pairs)
+        near = near[near.low <= self.best[near.row, -1]]  # it has fallen since some were taken in
+        return _Near(rows.q.order[near.row], rows.c.order[near.column], near.low, near.high)
 
-    def nearest(self) -> tuple[Tensor, Tensor]:
-        """(query, corpus row) of the pairs that are still possible."""
-        row, column, low = (torch.cat(parts) for parts in zip(*self.pairs))
-        still = low <= self.best[row, -1]  # the bound has fallen since some were taken in
-        return row[still], column[still]
+    def _take(self, one: slice, other: slice) -> None:
+        rows, diagonal = self.rows, self.itself and one.start == other.start
+        product = rows.product(one, other)
+        if diagonal:
+            least = -(2**30) if product.dtype == torch.int32 else -torch.inf
+            product.fill_diagonal_(least)
+        # what the block's likeliest pairs say at once; they are found again, and count then
+        a, b = rows.likely(product, one, other, self.k)
+        high = self._between(product, one, other, a, b).high
+        limit = torch.minimum(self.best[one, -1], _smallest(high, a, len(product), self.k)[:, -1])
+        inner = torch.full((product.shape[1],), -torch.inf)
+        if self.itself:
+            there = limit if diagonal else self.best[other, -1]
+            inner[: len(there)] = there
+        a, b = rows.near(product, one, other, limit, inner)
+        if diagonal:
+            a, b = a[a < b], b[a < b]
+        near = self._between(product, one, other, a, b)
+        if self.itself:
+            back = _Near(near.column, near.row, near.low, near.high)
+            back = back[back.row.argsort(stable=True)]
+            if diagonal:
+                near = _joined([near, back])
+                near = near[near.row.argsort(stable=True)]
+            else:
+                self._keep(back, other)
+        self._keep(near, one)
+
+    def _between(self, product: Tensor, one: slice, other: slice, a: Tensor, b: Tensor) -> _Near:
+        """Pairs (a, b) of a block, measured."""
+        value = self.rows.measured(product, one, other, a, b)
+        i, j = a + one.start, b + other.start
+        error = self.rows.error(i, j)
+        return _Near(i, j, value - error, value + error)
+
+    def _keep(self, near: _Near, one: slice) -> None:
+        """Lower the limits of the rows `one` by pairs sorted by row, and keep what is within."""
+        if not len(near.row):
+            return
+        best = self.best[one]
+        there = _smallest(near.high, near.row - one.start, len(best), self.k)
+        self.best[one] = torch.cat([best, there], dim=1).sort(dim=1).values[:, : self.k]
+        self.pairs.append(near[near.low <= self.best[near.row, -1]])
+
+
+def _smallest(values: Tensor, row: Tensor, rows: int, k: int) -> Tensor:
+    """The k smallest values of each row, in order: [rows,k], infinite where it has fewer.
+
+    values, row: sorted by row.
+    """
+    count = row.bincount(minlength=rows)
+    place = torch.arange(len(row)) - (count.cumsum(0) - count)[row]
+    table = torch.full((rows, max(k, int(count.max()))), torch.inf)
+    table[row, place] = values
+    return table.topk(k, dim=1, largest=False).values.sort(dim=1).values
+
+
+def _joined(pairs: list[_Near]) -> _Near:
+    fields = ([getattr(p, name) for p in pairs] for name in ("row", "column", "low", "high"))
+    return _Near(*(torch.cat(field) for field in fields))
 
 
 def _squared(q: Tensor, c: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """Squared distances of pairs in float64, by the definition."""
+    result, start = torch.empty(len(row), dtype=torch.float64), 0
     pairs = PAIRS // max(1, q.shape[1]) + 1
-    return torch.cat(
-        [
-            (q[i].double() - c[j]).square_().sum(dim=1)
-            for i, j in zip(row.split(pairs), column.split(pairs))
-        ]
-    )
+    for i, j in zip(row.split(pairs), column.split(pairs)):
+        gap = q.index_select(0, i).double().sub_(c.index_select(0, j).double())
+        torch.sum(gap.mul_(gap), dim=1, out=result[start : start + len(i)])
+        start += len(i)
+    return result
 
 
 def _best(q: Tensor, c: Tensor, row: Tensor, column: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -317,3 +306,22 @@ def _best(q: Tensor, c: Tensor, row: Tensor, column: Tensor, k: int) -> tuple[Te
     starts = torch.searchsorted(row, torch.arange(len(q)))
     chosen = starts[:, None] + torch.arange(k)
     return squared[chosen], column[chosen]
+
+
+def _kth(q: Tensor, near: _Near, k: int) -> Tensor:
+    """Squared distance [Q] to the k-th nearest of the candidates `near`, float64."""
+    bounds = []
+    for value in (near.low, near.high):
+        order = value.argsort(stable=True)
+        order = order[near.row[order].argsort(stable=True)]
+        starts = torch.searchsorted(near.row[order], torch.arange(len(q)))
+        bounds.append(value[order[starts + (k - 1)]])
+    least, most = bounds  # of the k-th smallest
+    nearer = near.high < least[near.row]
+    doubt = near[~nearer & (near.low <= most[near.row])]
+    squared = _squared(q, q, doubt.row, doubt.column)
+    order = squared.argsort(stable=True)
+    order = order[doubt.row[order].argsort(stable=True)]
+    starts = torch.searchsorted(doubt.row[order], torch.arange(len(q)))
+    counted = near.row[nearer].bincount(minlength=len(q))
+    return squared[order[starts + (k - 1) - counted]]

@@ -1,6 +1,8 @@
 """Mean flow: an image in one evaluation, by the average velocity over the whole way.
 
 Geng, Deng, Bai, Kolter & He 2025, Mean Flows for One-step Generative Modeling
+Geng, Lu, Wu, Shechtman, Kolter & He 2025, Improved Mean Flows (the derivative along the learnt
+velocity)
 
 The velocity v(x_t, t) says where a point moves now; the average velocity
 
@@ -14,6 +16,12 @@ u must satisfy (equation 6), and training regresses u on the right-hand side, he
 The total derivative is one Jacobian-vector product with the tangent (v, 0, 1). Where r = t, as in
 most of the batch, u is the velocity and there is nothing to differentiate.
 
+The v of a pair of image and noise is ε - x; the velocity v(x_t, t) is its mean over all pairs that
+meet at x_t. The first v of the equation may be that of the pair, since a regression finds the mean.
+In the tangent it would multiply the pair's deviation from the mean by the Jacobian of x_r by x_t,
+which is large where ways part; so the tangent has u(x_t, t, t), what the network knows of the mean
+(improved mean flow).
+
 Departures from the paper: the U-Net is this package's; the derivative is taken in a pass of its
 own, without gradients and only of the rows with r < t; no guidance is trained in.
 
@@ -23,7 +31,7 @@ own, without gradients and only of the rows with r < t; no guidance is trained i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Unpack, cast
+from typing import ClassVar, Literal, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +58,10 @@ STEPS_BACK = 20
 class MeanFlow(Diffusion):
     """The average velocity u(x_t, r, t) on the linear path; the network gets t and t - r.
 
-    different: the share of the batch with r < t. power, floor: the loss of a row is e/(e + floor)^p
-    with e the squared error summed over pixels and the denominator held still: the adaptive weight
-    of the paper, with p = 1 near to a loss of the error's size relative to itself.
+    different: the share of the batch with r < t. learned_tangent: the derivative is taken along
+    u(x_t, t, t) and not along the velocity of the pair. power, floor: the loss of a row is
+    e/(e + floor)^p with e the squared error summed over pixels and the denominator held still: the
+    adaptive weight of the paper, with p = 1 near to a loss of the error's size relative to itself.
     """
 
     settings: ClassVar[type[Settings] | None] = sampling.MeanFlowSampler
@@ -63,6 +72,7 @@ class MeanFlow(Diffusion):
         network: nn.Module,
         *,
         different: float = 0.25,
+        learned_tangent: bool = True,
         power: float = 1.0,
         floor: float = 1e-3,
         conditioning: Conditioning | None = None,
@@ -80,7 +90,8 @@ class MeanFlow(Diffusion):
             dequantized=False,
             optim=optim,
         )
-        self.different, self.power, self.floor = different, power, floor
+        self.different, self.learned_tangent = different, learned_tangent
+        self.power, self.floor = power, floor
 
     def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         """u(x_t, r, t) of points [B,C,H,W], times [B] and conditions [B,S]."""
@@ -117,13 +128,14 @@ class MeanFlow(Diffusion):
             return v
         x_t, moving, r, t = x_t[unequal], v[unequal], r[unequal], t[unequal]
         mine = None if y is None else y[unequal]
+        tangent = self.call(x_t, t, mine).to(moving) if self.learned_tangent else moving
         with torch.autocast(x_t.device.type, enabled=False), forward_mode():
             _, rate = cast(
                 tuple[Tensor, Tensor],
                 jvp(
                     lambda x, s: self.average(x, r, s, mine),
                     (x_t, t),
-                    (moving, torch.ones_like(t)),
+                    (tangent, torch.ones_like(t)),
                 ),
             )
         return v.index_copy(0, unequal, moving - beside(t - r, moving) * rate)
@@ -169,19 +181,27 @@ class MeanFlow(Diffusion):
     batch=128,
     steps=5000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
+    former={"tangent": "pair"},
 )
 def mean_flow(
-    spec: Spec, *, different: Probability = 0.25, **networks: Unpack[Networks]
+    spec: Spec,
+    *,
+    different: Probability = 0.25,
+    tangent: Literal["learned", "pair"] = "learned",
+    **networks: Unpack[Networks],
 ) -> MeanFlow:
     """Mean flow: the average velocity of a way, so that one evaluation makes an image.
 
     different: share of a batch that trains average velocities; the rest trains the velocity.
+    tangent: the velocity along which the derivative is taken: the one that is learnt (improved
+        mean flow), or that of the pair of image and noise, as in the first paper.
     """
     conditioning = conditioning_for(spec, networks)
     return MeanFlow(
         spec,
         network_of(spec, networks, conditioning, times=2),
         different=different,
+        learned_tangent=tangent == "learned",
         conditioning=conditioning,
         dropped=networks["dropped"],
         optim=adam(networks["lr"]),
