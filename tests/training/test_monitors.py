@@ -435,6 +435,15 @@ def test_blurred_samples_whose_law_is_near_the_data_s_lack_no_kinds() -> None:
     assert rules.along(course(**few, sample__distance=0.03)) == []
 
 
+def test_copies_are_found_where_one_of_the_two_tests_can_say_nothing() -> None:
+    """Of data with near duplicates the test by 1,000 draws, whose least p-value is 1/1001."""
+    said_of = {
+        p: [each.name for each in rules.along(course(copying__evidence=p, copying__share=1.0))]
+        for p in (2.9, 1.5)
+    }
+    assert said_of == {2.9: ["copying"], 1.5: []}
+
+
 def test_samples_that_stand_still_say_nothing_of_a_model_with_a_loss() -> None:
     still: dict[str, Any] = {"sample__motion": 0.0}
     assert "no-progress" in {each.name for each in rules.along(course(**still))}

@@ -23,6 +23,7 @@ FEWEST = 6  # losses, or readings, for a verdict on how a training goes on
 SURE = 1.645  # standard errors
 NOTHING = 0.1  # of the data's variety: less is nothing
 BEFORE = 2  # readings that the last ones are compared with
+FROM_DRAWS = 3.0  # -log10 of the smallest p-value that 1,000 draws can give
 NEAR = 0.1  # of the data's spread: samples so near to the data (energy distance) lack no kinds
 STILL_FALLS = 0.05  # of what a loss has fallen in all, from some readings to the next ones
 STILL_BETTER = 0.03  # from some readings to the next ones: what gets so much better is not settled
@@ -306,13 +307,16 @@ def oscillation(course: Course) -> Sign | None:
 
 
 def copying(course: Course) -> Sign | None:
-    """-log10 of the p-value of the verdict on copying, twice in a row; once, half of it."""
-    looks = [v for _, v in course.of("copying/evidence")]
+    """-log10 of the p-value of the verdict on copying, twice in a row; once, half of it. Beyond 3
+    is no more: one of the two tests is by 1,000 draws, and the other says nothing of data that
+    hold near duplicates themselves."""
+    looks = [min(v, FROM_DRAWS) for _, v in course.of("copying/evidence")]
     if not looks:
         return None
     score = max(min(looks[-2:]) if len(looks) > 1 else 0.0, looks[-1] / 2)
     share = course.last("copying/share", 1)[0]
-    text = f"{100 * share:.0f} % of the samples are training images (p = {10 ** -looks[-1]:.1g})"
+    p = 10 ** -course.last("copying/evidence", 1)[0]
+    text = f"{100 * share:.0f} % of the samples are training images (p = {p:.1g})"
     return Sign(score, text, {"share": share})
 
 

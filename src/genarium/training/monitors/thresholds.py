@@ -14,6 +14,6 @@ THRESHOLDS: dict[str, float] = {
     "posterior-collapse": 1.15,
     "over-regularised": 0.952,
     "dead-latents": 0.375,
-    "copying": 5.25,
+    "copying": 2.25,
     "batch-norm": 0.649,
 }
