@@ -13,10 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import equal
 
 from genarium import data
-from genarium.data import DataOptions, cache, index
+from genarium.data import DataOptions, cache, index, kept
 from genarium.data import filesets as folders
+from genarium.data.files import wide
 from genarium.errors import UserError
 
 from .conftest import noise
@@ -368,3 +370,35 @@ def test_any_folder_gives_disjoint_splits_of_the_right_shape(tmp_path, images, f
     assert counts["train"] >= 1
     if different >= 3:
         assert min(counts.values()) >= 1
+
+
+def test_a_file_is_decoded_once(tmp_path, monkeypatch):
+    """At the first reading; what is too large to keep is decoded again, with the same result."""
+    names = ("colour.png", "grey.png", "clear.png")
+    for k, (name, mode) in enumerate(zip(names, ("RGB", "L", "RGBA"))):
+        picture = Image.fromarray(noise(k)).convert("RGB").convert(mode)
+        if mode == "RGBA":
+            picture.putpixel((0, 0), (1, 2, 3, 100))
+        (tmp_path / "set").mkdir(exist_ok=True)
+        picture.save(tmp_path / "set" / name)
+    decoded: list[int] = []
+    real = wide.content
+
+    def counting(data, name, reading):
+        decoded.append(len(data))
+        return real(data, name, reading)
+
+    for module in (wide, index):
+        monkeypatch.setattr(module, "content", counting)
+    found = []
+    for largest, times in ((kept.LARGEST, 3), (0, 6)):
+        monkeypatch.setattr(kept, "LARGEST", largest)
+        decoded.clear()
+        cache = str(tmp_path / f"cache {largest}")
+        found.append(data.load(str(tmp_path / "set"), DataOptions(cache=cache)))
+        assert len(decoded) == times
+        assert not list(Path(cache).glob(".kept-*"))
+    one, other = found
+    assert one.manifest == other.manifest
+    for split in ("train", "validation", "test"):
+        assert equal(one.split(split).images, other.split(split).images)

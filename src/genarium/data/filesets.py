@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from genarium.data import cache, depths
 from genarium.data.collection import Collection, Part, fingerprint
 from genarium.data.decode import Bad, Facts
 from genarium.data.files.render import Common, common_to, rendered
-from genarium.data.files.wide import content
 from genarium.data.index import Index, parallel
 from genarium.data.layout import Layout, arrange
 from genarium.data.names import shown
@@ -330,11 +328,10 @@ def _fill(
     def render(row: int) -> NDArray | None:
         file = scanned.files[row]
         try:
-            data = index.bytes(file)
-            made = content(data, file.name, index.reading)
+            made = index.content(file, facts[row].sha256)
         except Bad:
             return None
-        if hashlib.sha256(data).hexdigest() != facts[row].sha256:
+        if made is None:
             return None
         if cut is not None:
             made = made.part(cut.columns(facts[row].width))

@@ -19,9 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from genarium.data.cache import root
 from genarium.data.decode import Facts, read_bytes, strict
-from genarium.data.files.wide import Reading, inspect
+from genarium.data.files.wide import Content, Reading, content, inspect
+from genarium.data.kept import Kept
 from genarium.data.options import DataOptions
 from genarium.data.progress import bar
 from genarium.data.scan import ScannedFile, uncollected
@@ -73,6 +76,7 @@ class Index:
         self.reading = reading = reading or Reading(options.eight_bit)
         self.bytes = bytes or (lambda file: read_bytes(file.path))
         self.root = root(options)
+        self.kept = Kept(self.root)
         self.strip = 0 if folder == Path() else len(str(folder))
         place = os.fsencode(folder.resolve()) + reading.key.encode()
         key = hashlib.sha256(place).hexdigest()
@@ -87,8 +91,28 @@ class Index:
                 self.saved_ns, self.known = int(stored["saved_ns"]), dict(stored["files"])
 
     def look(self, file: ScannedFile) -> Facts:
-        """The facts of a file, read now."""
-        return inspect(lambda: self.bytes(file), file.name, self.reading)
+        """The facts of a file, read now; `content` may give what was decoded for them."""
+
+        stamp = _stamp(file.file)
+
+        def keep(made: Content) -> None:
+            if isinstance(made.image, Image.Image):
+                self.kept.keep(file.file, stamp, made.image)
+
+        self.kept.drop(file.file)
+        return inspect(lambda: self.bytes(file), file.name, self.reading, keep)
+
+    def content(self, file: ScannedFile, sha256: str) -> Content | None:
+        """What is in a file whose bytes have this sum; None if they have not. Raises `Bad`.
+
+        Of a picture that was looked at just now the picture alone, unless the file was touched.
+        """
+        picture = self.kept.take(file.file, _stamp(file.file))
+        if picture is not None:
+            return Content(picture)
+        data = self.bytes(file)
+        made = content(data, file.name, self.reading)
+        return made if hashlib.sha256(data).hexdigest() == sha256 else None
 
     def facts(self, files: Sequence[ScannedFile], progress: bool) -> list[Facts]:
         """The facts of each file, read only where they are not known."""

@@ -12,12 +12,13 @@ from torch.optim.adam import adam
 
 from genarium.contract import Model, Optim, Phase
 from genarium.errors import UserError
+from genarium.training.eager import eager
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
+    "adam": eager(torch.optim.Adam),
+    "adamw": eager(torch.optim.AdamW),
+    "rmsprop": eager(torch.optim.RMSprop),
+    "sgd": eager(torch.optim.SGD),
 }
 
 

@@ -324,13 +324,24 @@ def _grey_where_equal(images: NDArray) -> NDArray:
 # ------------------------------------------------------------------------ what is known
 
 
-def inspect(read: Callable[[], bytes], name: str, reading: Reading) -> Facts:
-    """Read and decode a file once; never raises for what the file is. name: for its ending."""
+def inspect(
+    read: Callable[[], bytes],
+    name: str,
+    reading: Reading,
+    keep: Callable[[Content], None] | None = None,
+) -> Facts:
+    """Read and decode a file once; never raises for what the file is.
+
+    name: for its ending. keep: is given what is in a file that can be used.
+    """
     sha256 = ""
     try:
         data = read()
         sha256 = hashlib.sha256(data).hexdigest()
-        return facts(data, name, reading, sha256)
+        made = content(data, name, reading)
+        if keep is not None:
+            keep(made)
+        return known(made, sha256)
     except Missing as missing:
         return Facts(error=str(missing))  # not remembered: it may be installed next time
     except Bad as bad:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from genarium.models.autoregressive.fast.arithmetic import exp
-from genarium.models.autoregressive.fast.levels import edge, first_above, tabulate
+from genarium.models.autoregressive.fast.levels import ABREAST, edge, first_above, summed, tabulate
 from genarium.models.autoregressive.fast.program import (
     ABOVE,
     ADD,
@@ -51,8 +51,8 @@ from genarium.models.autoregressive.fast.program import (
 )
 from genarium.models.autoregressive.fast.vectors import VECTOR_BYTES, get, make_tile, put
 
-_4x2, _4x1, _2x4, _2x2, _1x4, _1x2, _1x1 = (
-    make_tile(*size) for size in ((4, 2), (4, 1), (2, 4), (2, 2), (1, 4), (1, 2), (1, 1))
+_8x1, _4x2, _4x1, _2x4, _2x2, _1x4, _1x2, _1x1 = (
+    make_tile(*size) for size in ((8, 1), (4, 2), (4, 1), (2, 4), (2, 2), (1, 4), (1, 2), (1, 1))
 )
 
 
@@ -90,6 +90,9 @@ def _product(
             elif vectors == 2:
                 _1x2(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 1
+            elif left >= 8:  # eight sums at once, for each waits four cycles for its next one
+                _8x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
+                p += 8
             elif left >= 4:
                 _4x1(past, po, oo, pt, tt, pi, ii, pe, ee, pa, aa, weights, pw, k, least, low, rest)
                 p += 4
@@ -171,14 +174,19 @@ def _run(record, begins, c, b, m, step, pixel, past, weights, labels, pixels):
 
 @njit(nogil=True, error_model="numpy")
 def _draw(
-    record, begins, c, pixel, colours, images, past, table, embedded, noise, keep, levels, job,
+    record, begins, c, pixel, colours, images, past, tables, embedded, noise, keep, levels, job,
     head, coded, state, words,
 ):  # fmt: skip
     """The level of a pixel and colour in every image: chosen, coded or read; and its float."""
     colour = record[FLAG]
     o, x = begins[0] + c * record[OUT + COLUMN], begins[1] + c * record[X + COLUMN]
     for b in range(images):
-        tabulate(past, x, head, table)
+        if b % ABREAST == 0:
+            together = min(ABREAST, images - b)
+            for line in range(together):
+                tabulate(past, x + line * record[X + IMAGE], head, tables[line])
+            summed(tables, together, head)
+        table = tables[b % ABREAST]
         level, slot = levels[b, colour, pixel], 0
         if job == DECODE:
             slot = int(state[0] & np.uint64((1 << PRECISION) - 1))
@@ -205,12 +213,12 @@ def _draw(
 
 @njit(nogil=True, error_model="numpy")
 def walk(
-    records, blocks, weights, past, begins, table, embedded, shape, images, begin, end,
+    records, blocks, weights, past, begins, tables, embedded, shape, images, begin, end,
     labels, noise, keep, levels, job, head, coded, state, words,
 ):  # fmt: skip
     """The rows begin .. end-1 of a group of images; the arguments are those of `walk.Compiled`.
 
-    begins, table: room for where the places of a row are, and for a distribution.
+    begins, tables: room for where the places of a row are, and for distributions.
     """
     height, width, colours = shape
     for r in range(begin, end):
@@ -243,6 +251,6 @@ def walk(
                         )  # fmt: skip
                         continue
                     _draw(
-                        record, begins[q], c, r * width + c, colours, images, past, table, embedded,
-                        noise, keep, levels, job, head, coded, state, words,
+                        record, begins[q], c, r * width + c, colours, images, past, tables,
+                        embedded, noise, keep, levels, job, head, coded, state, words,
                     )  # fmt: skip

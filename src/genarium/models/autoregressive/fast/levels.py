@@ -9,7 +9,10 @@ from numba import njit
 
 from genarium.models.autoregressive.fast.arithmetic import exp
 from genarium.models.autoregressive.fast.program import PRECISION, SOFTMAX
-from genarium.models.autoregressive.fast.vectors import get
+from genarium.models.autoregressive.fast.vectors import get, put
+
+ABREAST = 4
+"""Images whose distributions are tabulated together."""
 
 
 @njit(nogil=True, error_model="numpy")
@@ -28,7 +31,8 @@ def share(level, head, table):
 
 @njit(nogil=True, error_model="numpy")
 def tabulate(past, x, head, table):
-    """What `share` needs of the outputs: sums of a softmax, or a mixture's shares, means, 1/s."""
+    """What `share` needs of the outputs: a mixture's shares, means, 1/s; or of a softmax the
+    exponentials, which `summed` adds up."""
     levels, components, coldness = int(head[1]), int(head[2]), head[3]
     softmax = head[0] == SOFTMAX
     size = levels if softmax else components
@@ -43,19 +47,45 @@ def tabulate(past, x, head, table):
     top = table[0]
     for j in range(size):
         table[j] = exp((get(past, x + j) - top) * coldness)
+    if softmax:
+        return
     total = 0.0
     for j in range(size):
         total += table[j]
-        if softmax:
-            table[j] = total
-    if softmax:
-        table[size] = total
-        return
     for j in range(size):
         table[j] /= total
         middle = (j + 1.0) * (2.0 / (size + 1.0)) - 1.0
         table[size + j] = get(past, x + size + j) + middle
         table[2 * size + j] = exp(-max(get(past, x + 2 * size + j) - 2.0, head[4]))
+
+
+@njit(nogil=True, error_model="numpy")
+def summed(tables, count, head):
+    """Sums of the exponentials in the first `count` tables, in the levels' order.
+
+    A sum waits for the one before it; those of ABREAST tables do not wait for one another.
+    """
+    levels = int(head[1])
+    if head[0] != SOFTMAX:
+        return
+    if count == ABREAST:
+        a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+        first = second = third = fourth = 0.0
+        for j in range(levels):
+            first, second = first + get(a, j), second + get(b, j)
+            third, fourth = third + get(c, j), fourth + get(d, j)
+            put(a, j, first)
+            put(b, j, second)
+            put(c, j, third)
+            put(d, j, fourth)
+        a[levels], b[levels], c[levels], d[levels] = first, second, third, fourth
+        return
+    for line in range(count):
+        table, total = tables[line], 0.0
+        for j in range(levels):
+            total += table[j]
+            table[j] = total
+        table[levels] = total
 
 
 @njit(nogil=True, error_model="numpy")

@@ -12,14 +12,25 @@ from typing import Any
 
 import llvmlite.binding
 import llvmlite.ir as ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 
+def _has(feature: str) -> bool:
+    """Whether numba compiles for a processor that has it: this one, or as NUMBA_CPU_NAME and
+    NUMBA_CPU_FEATURES say."""
+    name, features = config.CPU_NAME, config.CPU_FEATURES
+    if features is not None:
+        return f"+{feature}" in features.split(",")
+    host = llvmlite.binding.get_host_cpu_features()
+    if name in (None, "host", llvmlite.binding.get_host_cpu_name()):
+        return bool(host.get(feature, False))
+    return feature == "fma" and name != "generic" and bool(host.get(feature, False))
+
+
 def _vector_bytes() -> int:
-    features = llvmlite.binding.get_host_cpu_features()
-    return 64 if features.get("avx512f", False) else 32
+    return 64 if _has("avx512f") else 32
 
 
 VECTOR_BYTES = _vector_bytes()
@@ -29,7 +40,7 @@ def fuses() -> bool:
     """Whether the processor multiplies and adds at once; one that does not would be slow."""
     if not llvmlite.binding.get_process_triple().startswith(("x86", "i686", "amd64")):
         return True
-    return bool(llvmlite.binding.get_host_cpu_features().get("fma", False))
+    return _has("fma")
 
 
 def make_tile(images: int, vectors: int) -> Any:

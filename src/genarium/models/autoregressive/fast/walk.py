@@ -27,6 +27,7 @@ from genarium.data.cache import root
 from genarium.data.options import DataOptions
 from genarium.models.autoregressive.fast import kernel
 from genarium.models.autoregressive.fast.layout import laid_out
+from genarium.models.autoregressive.fast.levels import ABREAST
 from genarium.models.autoregressive.fast.lowering import Recorder
 from genarium.models.autoregressive.fast.program import (
     CHOOSE,
@@ -198,12 +199,12 @@ class Compiled:
         """Yields after each row."""
         past = program.past.copy()
         begins = np.zeros((len(program.records), PLACES), dtype=np.int64)
-        table = np.zeros(3 * self.recorder.outputs + 1)
+        tables = np.zeros((ABREAST, 3 * self.recorder.outputs + 1))
         shape = (*self.size, self.recorder.colours)
         for row in range(self.recorder.height):
             kernel(
                 program.records, program.blocks, program.weights, past,  begins,
-                table, self.embedded, shape, len(group.levels), row, row + 1, group.labels,
+                tables, self.embedded, shape, len(group.levels), row, row + 1, group.labels,
                 group.chances, group.keep, group.levels, group.job, self.head, group.coded,
                 group.state, group.words,
             )  # fmt: skip
