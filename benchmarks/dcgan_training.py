@@ -152,20 +152,21 @@ def main() -> None:
     args = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
+    floor = 0.0
     for name, side in (("plain", Plain), ("trainer", Ours)):
         pipes[name], theirs = context.Pipe()
         arguments = (side, theirs, args.batch, args.size, args.width, args.precision)
         context.Process(target=serve, args=arguments, daemon=True).start()
+        # one after the other: the floor is measured in peace
+        count, floor = pipes[name].recv()
+        print(f"{name}: {count:,} parameters in the generator")
 
     def run(name: str, steps: int) -> float:
         pipes[name].send(steps)
         seconds: float = pipes[name].recv()
         return seconds
 
-    floor = 0.0
-    for name, pipe in pipes.items():
-        count, floor = pipe.recv()
-        print(f"{name}: {count:,} parameters in the generator")
+    for name in pipes:
         run(name, 1)
     ratios, floors = [], []
     for number in range(args.rounds):

@@ -193,21 +193,20 @@ def main() -> None:
         raise SystemExit("pythae is missing: the head of this file says how to install it aside")
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for name in (args.against, "ours"):
+    images, floor = 0, 0.0
+    for name in (args.against, "ours"):  # one after the other: the floor is measured in peace
         pipes[name], theirs = context.Pipe()
-        context.Process(
-            target=serve, args=(name, theirs, args.batch, args.precision), daemon=True
-        ).start()
+        given = (name, theirs, args.batch, args.precision)
+        context.Process(target=serve, args=given, daemon=True).start()
+        count, images, floor = pipes[name].recv()
+        print(f"{name}: {count:,} parameters, {images:,} images an epoch")
 
     def run(name: str, epochs: int) -> float:
         pipes[name].send(epochs)
         seconds: float = pipes[name].recv()
         return seconds
 
-    images, floor = 0, 0.0
-    for name, pipe in pipes.items():
-        count, images, floor = pipe.recv()
-        print(f"{name}: {count:,} parameters, {images:,} images an epoch")
+    for name in pipes:
         run(name, 1)
     ratios, floors = [], []
     for number in range(args.rounds):
