@@ -1,4 +1,4 @@
-"""The least time that a training step can take here: its arithmetic and its optimizer's traffic."""
+"""The least time that some work can take here: its arithmetic, and a training's optimizer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+SIDE = 2048
 ADAM_BYTES = 7 * 4
 """A weight's in a step of Adam: weight, gradient and both moments are read, all but the gradient
 written."""
 
 
 def _best(work: Any, times: int = 10) -> float:
+    work()
     seconds = []
     for _ in range(times):
         start = time.perf_counter()
@@ -23,15 +25,30 @@ def _best(work: Any, times: int = 10) -> float:
 
 
 def product_rate(dtype: torch.dtype) -> float:
-    """Operations a second of a product of 1024×1024 matrices, the best of ten."""
-    a = torch.rand(1024, 1024).to(dtype)
-    return 2 * 1024**3 / _best(lambda: a @ a)
+    """Operations a second of products of square matrices [2048,2048], the best of ten."""
+    if dtype == torch.int8:
+        a = torch.randint(-64, 65, (SIDE, SIDE), dtype=dtype)
+        product = torch._int_mm
+    else:
+        a = torch.rand(SIDE, SIDE).to(dtype)
+        product = torch.mm
+    b = a.T.contiguous().T
+    return 2.0 * SIDE**3 / _best(lambda: product(a, b))
 
 
 def memory_rate() -> float:
     """Bytes a second that are read and written in adding to 64 MB, the best of ten."""
     a = torch.zeros(2**24)
     return 2 * a.nbytes / _best(lambda: a.add_(1.0))
+
+
+def line(what: str, operations: float, dtype: torch.dtype) -> str:
+    """The floor in words: so many operations at the rate that was measured."""
+    measured = product_rate(dtype)
+    return (
+        f"  floor: {what}, {operations / 1e9:.0f} G operations, {operations / measured:.2f} s at "
+        f"{measured / 1e9:.0f} G/s of {str(dtype).removeprefix('torch.')} products here"
+    )
 
 
 def step_floor(trainer: Any) -> tuple[float, str]:

@@ -5,8 +5,15 @@
 The other side is prdc's algorithm (Naeem et al. 2020) written afresh: `prdc` asks scikit-learn for
 whole distance matrices, which are computed in float64 by |x|² + |y|² - 2 x·y (its path for float32
 rows too), takes the k-th smallest of each row by a partition, and compares matrix with radii. Where
-the package is installed it is timed beside it. prdc takes one k for all four scores, so both sides
-use k = 5. The values must be the same; the run stops if they are not.
+the package is there it is timed beside it:
+
+    pip install --target /tmp/prdc prdc --no-deps
+    PYTHONPATH=/tmp/prdc OMP_NUM_THREADS=2 python benchmarks/manifold.py
+
+prdc takes one k for all four scores, so both sides use k = 5. The values must be the same; the run
+stops if they are not. Both have glibc keep its memory, as the command does. The floor is that of
+two matrices of distances, of one set to the other and half of each to itself, at the rate of
+products of this machine; the package computes three.
 
 --data: "decaying" has standard deviations that fall from 1 to 1/30, as a network's features have;
 "isotropic" has equal ones in all directions.
@@ -22,9 +29,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from _floor import line
 from torch import Tensor
 
 from genarium.evaluation.metrics.manifold import manifold
+from genarium.training.allocator import keep_memory
 
 Means = tuple[float, float, float, float]
 K = 5
@@ -85,6 +94,7 @@ def main() -> None:
     parser.add_argument("--data", choices=("decaying", "isotropic"), default="decaying")
     args = parser.parse_args()
     real, fake = (features(args.count, args.dims, seed, args.data) for seed in (0, 1))
+    keep_memory()
     sides: dict[str, Callable[[], Means]] = {
         "ours": lambda: manifold(real, fake, k=K, k_density=K).means(),
         "prdc's algorithm": lambda: by_prdc_algorithm(real.numpy(), fake.numpy()),
@@ -92,7 +102,7 @@ def main() -> None:
     if importlib.util.find_spec("prdc"):
         sides["prdc"] = lambda: by_prdc(real.numpy(), fake.numpy())
     else:
-        print("prdc is not installed: its algorithm, written afresh, stands for it")
+        print("prdc is not there (see the first lines of this file): its algorithm stands for it")
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     values: dict[str, Means] = {}
     for _ in range(args.rounds):
@@ -109,6 +119,9 @@ def main() -> None:
         shown = ", ".join(f"{value:.6f}" for value in values[name])
         ratio = statistics.median(taken) / ours
         print(f"  {name:<17} {statistics.median(taken):8.2f} s  {ratio:6.1f}x ours  {shown}")
+    operations = 4.0 * args.count**2 * args.dims
+    for dtype in (torch.int8, torch.float32):
+        print(line("two matrices of distances", operations, dtype))
     for name, value in values.items():
         if not np.allclose(value, values["ours"], rtol=0, atol=1.5 / args.count):
             raise SystemExit(f"{name} gives other values")

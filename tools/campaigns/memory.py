@@ -50,10 +50,10 @@ class Peak(NamedTuple):
     cpu: float
 
 
-def pictures(folder: Path, count: int) -> None:
+def pictures(folder: Path, count: int, side: int = PICTURE) -> None:
     """Grey pictures of smooth shapes, no two alike, in ten class folders."""
     draw = np.random.default_rng(0)
-    y, x = np.mgrid[0:PICTURE, 0:PICTURE] / PICTURE
+    y, x = np.mgrid[0:side, 0:side] / side
     for number in range(count):
         home = folder / f"class{number % 10}"
         if number < 10:
