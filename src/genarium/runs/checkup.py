@@ -17,7 +17,7 @@ from genarium.runs.watching import Copies, heldout_of, tensors_of
 from genarium.training import log
 from genarium.training.engine import Engine
 from genarium.training.monitors import course as courses
-from genarium.training.monitors import rules
+from genarium.training.monitors import rules, signs
 from genarium.training.monitors.course import Course, Reading
 from genarium.training.monitors.diagnosis import Diagnosis, said
 from genarium.training.monitors.fixed import MOST
@@ -73,7 +73,7 @@ def measured(
     look = _look(trained, dataset, n, seed, progress)
     # by itself: what was read in training is of other images. Nothing changes any more, so it is
     # what each of the last readings would have been
-    steady = [look] * (rules.LASTS + rules.BEFORE)
+    steady = [look] * (signs.LASTS + signs.BEFORE)
     course = courses.of_rows(rows)
     of_now = Course(steady, course.losses, course.rollbacks, ended, course.rates)
     known = {each.name for each in before.diagnoses}

@@ -10,35 +10,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from genarium.training.monitors.course import Course
 from genarium.training.monitors.diagnosis import Diagnosis, of_kind
+from genarium.training.monitors.sample_rules import copying, mode_collapse, oscillation, repetition
+from genarium.training.monitors.signs import LASTS, STILL_BETTER, Rule, Sign, changes
 from genarium.training.monitors.thresholds import THRESHOLDS
 
-LASTS = 3  # readings in a row in which something must hold
 SETTLED = 4  # readings before anything is said: the first ones are of a net that begins
 FEWEST = 6  # losses, or readings, for a verdict on how a training goes on
 SURE = 1.645  # standard errors
 NOTHING = 0.1  # of the data's variety: less is nothing
-BEFORE = 2  # readings that the last ones are compared with
-FROM_DRAWS = 3.0  # -log10 of the smallest p-value that 1,000 draws can give
-NEAR = 0.1  # of the data's spread: samples so near to the data (energy distance) lack no kinds
-STILL_FALLS = 0.05  # of what a loss has fallen in all, from some readings to the next ones
-STILL_BETTER = 0.03  # from some readings to the next ones: what gets so much better is not settled
-
-
-@dataclass(frozen=True)
-class Sign:
-    """How much a course looks like a diagnosis. evidence: why, in words."""
-
-    score: float
-    evidence: str
-    numbers: Mapping[str, float]
-
-
-Rule = Callable[[Course], Sign | None]
 
 
 def diagnoses(course: Course, thresholds: Mapping[str, float] = THRESHOLDS) -> list[Diagnosis]:
@@ -140,23 +123,6 @@ def _learned_nothing(course: Course) -> bool:
     return len(losses) >= FEWEST and losses[-1] >= losses[0]
 
 
-def _changes(course: Course, name: str) -> float:
-    """The mean of the last readings less that of some before them; NaN for too few."""
-    values = course.last(name, LASTS + BEFORE)
-    if not values:
-        return math.nan
-    return sum(values[BEFORE:]) / LASTS - sum(values[:BEFORE]) / BEFORE
-
-
-def _learns(course: Course) -> bool:
-    """Whether the held-out loss still falls: what samples are like is not settled then."""
-    values = [v for _, v in course.of("loss/heldout")]
-    if len(values) < LASTS + BEFORE:
-        return bool(values)
-    gain = -_changes(course, "loss/heldout")
-    return gain > STILL_FALLS * max(max(values) - values[-1], 1e-12)
-
-
 def no_progress(course: Course) -> Sign | None:
     """The share of the training since which the held-out loss is not lower, or samples stand
     still."""
@@ -214,7 +180,7 @@ def saturated(course: Course) -> Sign | None:
     signs = []
     for start in _judges(course):
         right, gaps = course.last(start + "heldout", LASTS), course.last(start + "gap", LASTS)
-        falls = _changes(course, start + "gap")
+        falls = changes(course, start + "gap")
         if right and gaps and falls >= -0.1 * max(gaps):
             score = min(gaps) if min(right) >= 0.999 else min(min(gaps), 2.0)
             text = (
@@ -257,76 +223,13 @@ def _judges(course: Course) -> list[str]:
     return [n.removesuffix("heldout") for n in course.names("judge/") if n.endswith("/heldout")]
 
 
-# ------------------------------------------------------------------------------------ samples
-
-
-def mode_collapse(course: Course) -> Sign | None:
-    """How much of the data's diversity, or of its kinds, samples lack."""
-    spread, kinds = course.last("sample/diversity", LASTS), course.last("sample/modes", LASTS)
-    rises = max(_changes(course, "sample/diversity"), _changes(course, "sample/modes"))
-    if not rises < STILL_BETTER or _learns(course):
-        return None
-    score = 1 - max(min(pair) for pair in zip(spread, kinds, strict=True))
-    score = 0.0 if _near(course) else score
-    text = (
-        f"two samples differ by {100 * spread[-1]:.0f} % of what two images do, and "
-        f"{100 * kinds[-1]:.0f} % as many kinds occur"
-    )
-    return Sign(score, text, {"diversity": spread[-1], "modes": kinds[-1]})
-
-
-def _near(course: Course) -> bool:
-    """Whether the law of samples is near to that of the data: blurred ones are alike to few of the
-    images that stand for the kinds, and yet differ as the data do."""
-    distances = course.last("sample/distance", LASTS)
-    return bool(distances) and min(distances) < NEAR
-
-
-def repetition(course: Course) -> Sign | None:
-    """The share of samples that are much nearer to another than images are."""
-    shares = course.last("sample/repeats", LASTS)
-    if not _changes(course, "sample/repeats") > -STILL_BETTER or _learns(course):
-        return None
-    text = f"{100 * min(shares):.0f} % of the samples are nearly equal to another one"
-    return Sign(min(shares), text, {"repeats": min(shares)})
-
-
-def oscillation(course: Course) -> Sign | None:
-    """Few kinds at a time, and others at each reading: the lesser of the share of kinds that lack
-    and the share of fixed samples that changes its kind."""
-    shifts, kinds = course.last("sample/shift", LASTS), course.last("sample/modes", LASTS)
-    settled = _changes(course, "sample/modes") < STILL_BETTER
-    if not shifts or not settled or _learns(course):
-        return None
-    score = 0.0 if _near(course) else min(1 - max(kinds), sum(shifts) / LASTS)
-    text = (
-        f"{100 * kinds[-1]:.0f} % as many kinds occur as in the data, and from one reading to the "
-        f"next {100 * sum(shifts) / LASTS:.0f} % of the same samples become another kind"
-    )
-    return Sign(score, text, {"shift": sum(shifts) / LASTS, "modes": kinds[-1]})
-
-
-def copying(course: Course) -> Sign | None:
-    """-log10 of the p-value of the verdict on copying, twice in a row; once, half of it. Beyond 3
-    is no more: one of the two tests is by 1,000 draws, and the other says nothing of data that
-    hold near duplicates themselves."""
-    looks = [min(v, FROM_DRAWS) for _, v in course.of("copying/evidence")]
-    if not looks:
-        return None
-    score = max(min(looks[-2:]) if len(looks) > 1 else 0.0, looks[-1] / 2)
-    share = course.last("copying/share", 1)[0]
-    p = 10 ** -course.last("copying/evidence", 1)[0]
-    text = f"{100 * share:.0f} % of the samples are training images (p = {p:.1g})"
-    return Sign(score, text, {"share": share})
-
-
 # ------------------------------------------------------------------------------------ codes
 
 
 def posterior_collapse(course: Course) -> Sign | None:
     """-log10 of the nats of the code, where reconstructions explain nearly nothing."""
     explained, kl = course.last("code/explained", LASTS), course.last("code/kl", LASTS)
-    if not kl or not _changes(course, "code/explained") < STILL_BETTER:
+    if not kl or not changes(course, "code/explained") < STILL_BETTER:
         return None
     text = (
         f"the code has {max(kl):.2g} nats, and reconstructions explain "
@@ -339,7 +242,7 @@ def posterior_collapse(course: Course) -> Sign | None:
 def over_regularised(course: Course) -> Sign | None:
     """What reconstructions do not explain of the images, of a model whose code has a prior."""
     explained, sharp = course.last("code/explained", LASTS), course.last("code/sharpness", LASTS)
-    settled = _changes(course, "code/explained") < STILL_BETTER
+    settled = changes(course, "code/explained") < STILL_BETTER
     if not settled or not course.last("code/kl", LASTS):
         return None
     text = f"reconstructions explain {100 * max(0.0, max(explained)):.0f} % of how images differ"
