@@ -35,7 +35,7 @@ def verbs(count: int) -> dict[str, list[str]]:
         "prepare": ["data", "prepare", "set"],
         "train": [*train, "--threads", "1", *quiet],
         "evaluate": ["evaluate", "run", "-n", "500", *quiet],
-        "cluster": ["cluster", "run", "-n", str(count), "--groups", "10", "--out", "c.npz", *quiet],
+        "cluster": ["cluster", "run", "-n", str(count), "--groups", "10", "--out", "c.json", *quiet],
         "map": ["map", "run", "-n", str(count), "--method", "pca", "--out", "m.png", *quiet],
     }
 
