@@ -105,7 +105,11 @@ TASKS = {
             "glow": Net("glow", {}, 64, OWN),
             "realnvp": Net("realnvp", {}, 64, OWN),
             "tarflow": Net("tarflow", {"noise": 0.0}, 64, OWN),
-            "flow-matching": Net("flow-matching", {"patch": 2}, 128, OWN, (64, 512)),
+            # uniform times come where the bits are decided: at noise as small as one level
+            "flow-matching": Net(
+                "flow-matching", {"patch": 2, "times": "uniform"}, 128, OWN, (64, 512)
+            ),
+            "flow-matching, logit-normal": Net("flow-matching", {"patch": 2}, 128, OWN, (64, 512)),
             "ddpm": Net("ddpm", {"patch": 2}, 128, OWN, (256, 2000)),
         },
         "bits/dim",
