@@ -161,9 +161,9 @@ class Coarse:
         exact = norms.index_select(0, group).add_(norm_q[row, None]).sub_(limit)
         values = steps.index_select(0, group).mul_(step_q[row, None])
         values *= grouped.flatten(0, 1).index_select(0, at)
-        found = (values >= exact).flatten().nonzero()[:, 0]
-        which = found.div(GROUP, rounding_mode="floor")
-        return row[which], group[which] * GROUP + (found - which * GROUP)
+        within = (values >= exact).flatten().nonzero()[:, 0]
+        which = within.div(GROUP, rounding_mode="floor")
+        return row[which], group[which] * GROUP + (within - which * GROUP)
 
     def likely(self, product: Tensor, one: slice, other: slice, k: int) -> tuple[Tensor, Tensor]:
         """k pairs of each row of a block that are near, as in `near`: each the best of its group.

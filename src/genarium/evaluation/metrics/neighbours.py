@@ -55,7 +55,7 @@ def k_nearest_squared(
     if not len(q):
         empty = torch.zeros(0, k, dtype=torch.float64)
         return empty, empty.long()
-    near = _Search(Coarse.of(q, c, same=itself, block=block), k, itself, block).found()
+    near = _Search(Coarse.of(q, c, same=itself, block=block), k, itself, block).near()
     return _best(q, c, near.row, near.column, k)
 
 
@@ -70,7 +70,7 @@ def radii_squared(rows: Tensor, ks: tuple[int, ...], *, block: int = 2048) -> Te
     q, _ = _checked(rows, rows, max(ks), True)
     if not len(q):
         return torch.zeros(0, len(ks), dtype=torch.float64)
-    near = _Search(Coarse.of(q, q, same=True, block=block), max(ks), True, block).found()
+    near = _Search(Coarse.of(q, q, same=True, block=block), max(ks), True, block).near()
     return torch.stack([_kth(q, near, k) for k in ks], dim=1)
 
 
@@ -202,7 +202,7 @@ class _Near:
 class _Search:
     """The pairs that could be among the k nearest of each row of q.
 
-    best: [Q,k] upper bounds of the k smallest distances found so far.
+    best: [Q,k] upper bounds of the k smallest distances so far.
     """
 
     def __init__(self, rows: Coarse, k: int, itself: bool, block: int):
@@ -210,7 +210,7 @@ class _Search:
         self.best = torch.full((len(rows.q.order), k), torch.inf)
         self.pairs: list[_Near] = []
 
-    def found(self) -> _Near:
+    def near(self) -> _Near:
         """Search all blocks; rows and columns of the result are those of the caller."""
         rows = self.rows
         blocks = _blocks(len(rows.q.order), len(rows.c.order), self.block)
@@ -229,7 +229,7 @@ class _Search:
         if diagonal:
             least = -(2**30) if product.dtype == torch.int32 else -torch.inf
             product.fill_diagonal_(least)
-        # what the block's likeliest pairs say at once; they are found again, and count then
+        # what the block's likeliest pairs say at once; they come again, and count then
         a, b = rows.likely(product, one, other, self.k)
         high = self._between(product, one, other, a, b).high
         limit = torch.minimum(self.best[one, -1], _smallest(high, a, len(product), self.k)[:, -1])
