@@ -5,6 +5,7 @@ Pages may not evaluate texts (their policy forbids it), so the tests wait by ask
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.studio.conftest import Page, serve
 from tests.study.browser import browser
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Route
     from playwright.sync_api import Page as Tab
 
 PIXELS = """(which) => {
@@ -196,6 +197,24 @@ def test_walk_sum_drawing_and_completion(page: Page, tab: Callable[..., Tab]) ->
     made.mouse.move(box["x"] + box["width"] - 10, box["y"] + box["height"] - 20, steps=3)
     made.mouse.up()
     until(lambda: made.locator("canvas[aria-label='completion 4']").count())
+
+
+def test_a_file_takes_the_place_of_a_drawing_that_is_on_its_way(
+    page: Page, tab: Callable[..., Tab]
+) -> None:
+    made = tab(f"{page.url}#run=vae&view=pictures")
+    held: list[Route] = []
+    made.route("**/api/pictures?name=drawing.png", lambda route: held.append(route))
+    box = until(lambda: made.locator("canvas[aria-label='Draw here']").bounding_box())
+    made.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    until(lambda: made.evaluate("true") and held)
+    made.set_input_files("#file", files=[{"name": "no.png", "mimeType": "", "buffer": b"hello"}])
+    made.wait_for_selector(".problem")
+    with made.expect_response("**/api/pictures?name=drawing.png"):
+        held[0].continue_()
+    made.wait_for_timeout(600)
+    assert made.locator(".problem").count() == 1
+    assert hashlib.sha256(b"hello").hexdigest()[:16] in address(made)
 
 
 def test_it_fits_a_phone_and_works_by_touch(page: Page, tab: Callable[..., Tab]) -> None:

@@ -173,7 +173,8 @@ def test_a_stderr_that_is_closed_full_or_gone(tmp_path: Path, redirected: str) -
     (tmp_path / "train.py").write_text(program)
     arguments = " ".join([*COMMAND[3:], "--steps", "6"])
     line = f"set -o pipefail; '{sys.executable}' train.py {arguments} {redirected}"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # buffered, as Python is unless this says otherwise: what is left at the end counts too
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
     process = subprocess.run(
         ["bash", "-c", line], cwd=tmp_path, env=environment, check=False, capture_output=True
     )

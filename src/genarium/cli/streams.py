@@ -40,7 +40,13 @@ def flushed() -> int:
     """Write what was printed; gives 1, and says so, where that cannot be.
 
     Done before the interpreter's end, which would answer with a traceback. BrokenPipeError passes.
+    What stderr could not take is lost, and the work none the worse; left in its buffer it would
+    end the interpreter with status 120.
     """
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        abandon(sys.stderr)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -45,7 +45,7 @@ export function pictures(root, app) {
   side.append(
     el('h2', {}, 'Draw'), pad.root, drop,
     el('div.row', {}, el('span', {}, 'Test image'), number,
-      el('button', { type: 'button', onclick: () => choose(`test:${Math.max(0, Math.floor(Number(number.value) || 0))}`) }, 'Take')),
+      el('button', { type: 'button', onclick: () => { upload.forget(); choose(`test:${Math.max(0, Math.floor(Number(number.value) || 0))}`); } }, 'Take')),
     note);
   const own = el('section.card', { 'aria-label': 'As the model sees it' }, el('h2', {}, 'As the model sees it'),
     el('figure.big', {}, seen, name), el('div.row', {},
@@ -71,6 +71,7 @@ export function pictures(root, app) {
   }
 
   async function take(given) {
+    upload.forget(); // a drawing on its way comes no more: the file has taken its place
     if (given.size > LARGEST) { failed({ message: `${given.name} is larger than 64 MB: choose a smaller one` }); return; }
     try {
       const kept = await ask(`/api/pictures?name=${encodeURIComponent(given.name)}`, given, { raw: true });
