@@ -63,6 +63,14 @@ def test_links_lead_to_pages_and_code_is_shown(site, tmp_path: Path) -> None:
         site._linked("[a](nowhere.md)", "docs", set(), set(), tmp_path)
 
 
+def test_the_sources_can_be_written(site, tmp_path: Path) -> None:
+    """Every link of every page leads somewhere, those of captions in the gallery too."""
+    site.stage(tmp_path / "source")
+    text = (tmp_path / "source" / "gallery.md").read_text(encoding="utf-8")
+    assert "](docs/comparison.md)" in text
+    assert "](comparison.md)" not in text
+
+
 def test_what_is_broken_in_built_pages_is_seen(site, tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(
         '<h1 id="top">x</h1><a href="#top">1</a><a href="#no">2</a><a href="b.html#y">3</a>'

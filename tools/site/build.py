@@ -124,6 +124,7 @@ def gallery(known: dict[str, str]) -> str:
             title = re.search(r"^# (.+)$", text, re.MULTILINE)
             lines += [f"![{words}](docs/{picture})", ""]
             said = caption.replace("\n", " ") if caption else words
+            said = re.sub(r"\]\((?![a-z]+:|#)", f"]({posixpath.dirname(name)}/", said)
             lines += [f"{said} ([{title[1] if title else name}]({name}.md))", ""]
     return "\n".join(lines)
 
