@@ -25,13 +25,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import statistics as stats
-import time
 from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
 import torch
 from _floor import line
+from _rounds import alternated
 from torch import Tensor
 
 from genarium.evaluation.metrics.frechet import (
@@ -66,13 +66,7 @@ def by_torchmetrics(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) ->
 
 def compare(title: str, sides: dict[str, Callable[[], float]], rounds: int) -> None:
     """Time the sides in turn and print medians, ratios and how far the values differ."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    values: dict[str, float] = {}
-    for _ in range(rounds):
-        for name, call in sides.items():
-            start = time.perf_counter()
-            values[name] = call()
-            seconds[name].append(time.perf_counter() - start)
+    seconds, values = alternated(sides, rounds)
     ours = stats.median(seconds["ours"])
     print(title)
     for name, taken in seconds.items():
@@ -105,7 +99,6 @@ def main() -> None:
     else:
         print("torchmetrics is not there (see the first lines of this file): left out")
     compare(f"from statistics, {dims} dimensions", sides, args.rounds)
-    # D³/3 for Cholesky's factor, 4/3 D³ for the sandwich, 4/3 D³ for the eigenvalues
     print(line("factor, product, eigenvalues", 3.0 * dims**3, torch.float64))
     x, y = (features(args.few, dims, seed) for seed in (0, 1))
     compare(

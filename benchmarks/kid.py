@@ -11,8 +11,8 @@ if they do not. Where torch-fidelity is there it is timed beside them:
     pip install --target /tmp/fidelity torch-fidelity --no-deps
     PYTHONPATH=/tmp/fidelity OMP_NUM_THREADS=2 python benchmarks/kid.py
 
-The floor is the arithmetic of the kernel matrices at the rate of products of this machine, of
-those between one set half.
+The floor is the arithmetic of the kernel matrices at the rate of products of this machine; of the
+two symmetric ones only half has to be computed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from _floor import line
+from _rounds import alternated
 
 from genarium.evaluation.metrics.kid import kid
 from genarium.training.allocator import keep_memory
@@ -78,14 +78,7 @@ def main() -> None:
         sides["torch-fidelity"] = lambda: by_torch_fidelity(x, y, args.subsets)
     else:
         print("torch-fidelity is not there (see the first lines of this file): not timed")
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    values: dict[str, tuple[float, float]] = {}
-    for _ in range(args.rounds):
-        for name, call in sides.items():
-            start = time.perf_counter()
-            values[name] = call()
-            seconds[name].append(time.perf_counter() - start)
-            print(f"{name:<20} {seconds[name][-1]:8.2f} s", flush=True)
+    seconds, values = alternated(sides, args.rounds, said=True)
     ours = statistics.median(seconds["ours"])
     print(f"{args.subsets} subsets of {SIZE} x {args.dims}, {torch.get_num_threads()} threads")
     print(line("the products", args.subsets * 2 * 2.0 * SIZE**2 * args.dims, torch.float32))

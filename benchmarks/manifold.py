@@ -24,12 +24,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from _floor import line
+from _rounds import alternated
 from torch import Tensor
 
 from genarium.evaluation.metrics.manifold import manifold
@@ -103,14 +103,7 @@ def main() -> None:
         sides["prdc"] = lambda: by_prdc(real.numpy(), fake.numpy())
     else:
         print("prdc is not there (see the first lines of this file): its algorithm stands for it")
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    values: dict[str, Means] = {}
-    for _ in range(args.rounds):
-        for name, call in sides.items():
-            start = time.perf_counter()
-            values[name] = call()
-            seconds[name].append(time.perf_counter() - start)
-            print(f"{name:<17} {seconds[name][-1]:8.2f} s", flush=True)
+    seconds, values = alternated(sides, args.rounds, said=True)
     ours = statistics.median(seconds["ours"])
     print(
         f"{args.count} x {args.count} x {args.dims}, {args.data}, {torch.get_num_threads()} threads"

@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from _floor import product_rate
 from torch import Tensor, nn
 
 from genarium.contract import Spec, dequantize
@@ -72,12 +73,6 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_c
     start = clock()
     work()
     return clock() - start
-
-
-def rate(clock: Callable[[], float]) -> float:
-    """Operations a second of a float32 product of 1024 x 1024 matrices, the best of ten."""
-    a = torch.rand(1024, 1024)
-    return 2 * 1024**3 / min(seconds(lambda: a @ a, clock) for _ in range(10))
 
 
 def operations(model: Autoregressive) -> float:
@@ -198,7 +193,7 @@ def main() -> None:
         print(
             f"compiled sampler: {first:.1f} s at its first use (compiled, or read from the cache)"
         )
-    speed = rate(clock)
+    speed = product_rate(torch.float32, clock)
     print(f"{work / 1e9:.3f} GFLOP a sample; the floor is at {speed / 1e9:.0f} GFLOP/s")
     heads = ("batch", "compiled s", "wavefront s", "forward s", "floor s", "compiled/forward")
     heads += ("wave/forward", "naive/compiled", "common/compiled", "naive/wave", "same pixels")
