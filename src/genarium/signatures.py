@@ -127,9 +127,10 @@ AUTO = "auto"
 @dataclass(frozen=True)
 class Choice:
     """What `auto` stands for where an argument's type carries this: a function of what is known at
-    the start, for a recipe its data's `Spec`; `Recipe.chosen` asks it."""
+    the start, for a recipe its data's `Spec` and the arguments, those before this one chosen;
+    `Recipe.chosen` asks it."""
 
-    of: Callable[[Any], Any]
+    of: Callable[[Any, Mapping[str, Any]], Any]
 
 
 def choice_of(kind: Any) -> Choice | None:
