@@ -64,12 +64,14 @@ def test_it_is_within_its_bound_and_that_is_small(dims, scale, mean):
 @pytest.mark.parametrize("dims", [3, 300])
 def test_the_bound_of_single_pairs(dims):
     """No error is averaged away: it holds, and is not 500 times too large."""
-    a, b = kernel_sums.both(*features(dims))
+    x, y = features(dims)
     pairs = torch.arange(250)
-    w, v = (torch.zeros(len(rows.p), 250, dtype=torch.float64) for rows in (a, b))
+    w, v = (torch.zeros(len(rows), 250, dtype=torch.float64) for rows in (x, y))
     w[pairs, pairs] = v[pairs, pairs] = 1
+    centre = kernel_sums.centre_of(x, y)
+    a, b = (kernel_sums.prepared(rows, centre, some)[0] for rows, some in ((x, w), (y, v)))
     result = kernel_sums.rest(a, b, w, v, columns=False)
-    t = ((a.source.double() - a.centre)[:250] * (b.source.double() - b.centre)[:250]).sum(1) / dims
+    t = ((x.double() - centre)[:250] * (y.double() - centre)[:250]).sum(1) / dims
     exact = t.square() * (3 * (a.p[:250] + b.p[:250]) + t)
     ratio = ((w * result.rows).sum(0) - exact).abs() / result.error
     assert 2e-3 < ratio.max() <= 1

@@ -13,7 +13,7 @@ float64 and with no product of pairs. What is left, f, is small: t is the produc
 their common mean, and it is squared. It is computed in float32.
 
 **The bound.** u = 2^-24; n, m = |a|, |b|. A float32 product of K terms errs by at most K·u times
-the lengths of its rows, in whatever order it is summed. Products are of K <= 256 numbers, and D/K
+the lengths of its rows, in whatever order it is summed. Products are of K <= 512 numbers, and D/K
 of them are added; with the roundings of rows and scale, t errs by at most δ = γ·n·m/D, where
 γ = (K + D/K + 8)·u covers them all. With s = |3p| + |3q|, and t as computed,
 
@@ -40,46 +40,22 @@ from torch import Tensor
 
 from genarium.evaluation.metrics.float32 import UNIT, float32_products
 
-BLOCK = 1024
-TERMS = 256  # of a product at most
+BLOCK = 512
+TERMS = 512  # of a product at most
+NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 BINOMIAL = ((1.0,), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 3.0, 3.0, 1.0))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A set [N,D] less a centre. short [N,D]: a in float32. p [N], squared [N] (|a|²): float64."""
+    """A set less a centre. short [N,D]: a in float32. p [N], squared [N] (|a|²): float64."""
 
-    source: Tensor
-    centre: Tensor
     short: Tensor
     p: Tensor
     squared: Tensor
 
-    @staticmethod
-    def of(source: Tensor, centre: Tensor) -> Rows:
-        """source: of any type. centre [D]: float64; any will do, the mean makes `f` smallest."""
-        count, dims = source.shape
-        short = torch.empty(count, dims)
-        p, squared = source.new_empty(2, count, dtype=torch.float64)
-        half = (float(centre @ centre) / dims + 1) / 2
-        for one in _blocks(count):
-            a = source[one].double() - centre
-            short[one] = a
-            p[one] = (a @ centre).div_(dims).add_(half)
-            squared[one] = torch.linalg.vector_norm(a, dim=1).square_()
-        return Rows(source, centre, short, p, squared)
-
     def __getitem__(self, which: Tensor) -> Rows:
-        fields = (getattr(self, name)[which] for name in ("source", "short", "p", "squared"))
-        source, short, p, squared = fields
-        return Rows(source, self.centre, short, p, squared)
-
-
-def both(x: Tensor, y: Tensor) -> tuple[Rows, Rows]:
-    """Two sets less the mean of all of their rows."""
-    total = sum(rows[one].double().sum(0) for rows in (x, y) for one in _blocks(len(rows)))
-    centre = torch.as_tensor(total) / (len(x) + len(y))
-    return Rows.of(x, centre), Rows.of(y, centre)
+        return Rows(self.short[which], self.p[which], self.squared[which])
 
 
 class Moments(NamedTuple):
@@ -89,15 +65,30 @@ class Moments(NamedTuple):
     rows: Tensor
 
 
-def moments(a: Rows, weights: Tensor) -> Moments:
-    """Of weights [N,S], float64."""
-    powers = torch.stack([weights.T @ a.p**e for e in range(4)])
-    rows = weights.new_zeros(3, weights.shape[1], a.source.shape[1])
-    for one in _blocks(len(a.p)):
-        part = a.source[one].double() - a.centre
-        scaled = torch.cat([weights[one] * (a.p[one] ** e)[:, None] for e in range(3)], dim=1)
-        rows += (scaled.T @ part).view(3, weights.shape[1], -1)
-    return Moments(powers, rows)
+def centre_of(x: Tensor, y: Tensor) -> Tensor:
+    """Mean row [D] of both sets, float64. Any row would do as a centre; the mean makes f small."""
+    total = sum(part.sum(0, dtype=torch.float64) for rows in (x, y) for part in _parts(rows))
+    return torch.as_tensor(total) / (len(x) + len(y))
+
+
+def prepared(source: Tensor, centre: Tensor, weights: Tensor) -> tuple[Rows, Moments]:
+    """A set [N,D] of any type, less the centre, and its moments under weights [N,S], float64."""
+    count, dims = source.shape
+    short, sets = torch.empty(count, dims), weights.shape[1]
+    p, squared = torch.empty(2, count, dtype=torch.float64)
+    rows = weights.new_zeros(3 * sets, dims)
+    half, start = (float(centre @ centre) / dims + 1) / 2, 0
+    for part in _parts(source):
+        one = slice(start, start + len(part))
+        start += len(part)
+        a = part.double() - centre
+        short[one] = a
+        p[one] = (a @ centre).div_(dims).add_(half)
+        squared[one] = torch.linalg.vector_norm(a, dim=1).square_()
+        scaled = [weights[one] * (p[one] ** e)[:, None] for e in range(3)]
+        rows.addmm_(torch.cat(scaled, dim=1).T, a)
+    powers = torch.stack([weights.T @ p**e for e in range(4)])
+    return Rows(short, p, squared), Moments(powers, rows.view(3, sets, dims))
 
 
 def closed(a: Moments, b: Moments) -> Tensor:
@@ -107,21 +98,23 @@ def closed(a: Moments, b: Moments) -> Tensor:
     return torch.as_tensor(three + 3 * two / a.rows.shape[2])
 
 
-def closed_rows(a: Rows, b: Moments) -> Tensor:
-    """The same, for each row of a: [N,S]."""
-    dims = b.rows.shape[2]
+def closed_rows(source: Tensor, centre: Tensor, a: Rows, b: Moments) -> Tensor:
+    """The same, for each row of a: [N,S]. source, centre: of `prepared`."""
     p = a.p[:, None]
     result = torch.as_tensor(sum(c * p**e * b.powers[3 - e] for e, c in enumerate(BINOMIAL[3])))
-    for one in _blocks(len(a.p)):
-        part = a.source[one].double() - a.centre
+    start = 0
+    for part in _parts(source):
+        one = slice(start, start + len(part))
+        start += len(part)
+        exact = part.double() - centre
         for e, c in enumerate(BINOMIAL[2]):
-            result[one] += 3 * c / dims * p[one] ** e * (part @ b.rows[2 - e].T)
+            result[one] += 3 * c / len(centre) * p[one] ** e * (exact @ b.rows[2 - e].T)
     return result
 
 
 def itself(a: Rows) -> Tensor:
     """What the closed forms hold of each row with itself, [N]."""
-    return (2 * a.p) ** 3 + 3 * a.squared / a.source.shape[1] * (2 * a.p) ** 2
+    return (2 * a.p) ** 3 + 3 * a.squared / a.short.shape[1] * (2 * a.p) ** 2
 
 
 class Rest(NamedTuple):
@@ -141,7 +134,7 @@ def rest(a: Rows, b: Rows, weights: Tensor, others: Tensor, *, columns: bool = T
     Where b is a, pairs of a row with itself are left out, and others have to be the weights.
     columns: False to leave them 0, which is cheaper.
     """
-    same, dims = a is b, a.source.shape[1]
+    same, dims = a is b, a.short.shape[1]
     w, v = weights.float(), others.float()
     of_rows, of_columns = torch.zeros_like(weights), torch.zeros_like(others)
     squares = torch.zeros_like(weights)
@@ -179,7 +172,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 def _error(a: Rows, b: Rows, weights: Tensor, others: Tensor, squares: Tensor) -> Tensor:
     """The bound; squares [S]: Σ w·v·t²."""
-    dims = a.source.shape[1]
+    dims = a.short.shape[1]
     pairs = weights.sum(0) * others.sum(0) - (weights.square().sum(0) if a is b else 0)
     lengths = (weights.T @ a.squared) * (others.T @ b.squared) / dims**2
     gamma = 1.001 * (min(dims, TERMS) + -(-dims // TERMS) + 8) * UNIT
@@ -192,6 +185,10 @@ def _error(a: Rows, b: Rows, weights: Tensor, others: Tensor, squares: Tensor) -
         + largest * (3 * g**2 + 3 * g * mean + mean**2)
         + (BLOCK + 17) * UNIT * g**2 * (wide + most)
     )
+
+
+def _parts(rows: Tensor) -> tuple[Tensor, ...]:
+    return rows.split(NUMBERS // rows.shape[1] + 1)
 
 
 def _blocks(count: int) -> Iterator[slice]:

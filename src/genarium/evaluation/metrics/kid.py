@@ -110,15 +110,15 @@ def _left_out(xx: Tensor, yy: Tensor, xy: Tensor, yx: Tensor) -> tuple[Tensor, T
 
 def _by_float32(x: Tensor, y: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, float]:
     """MMD² of each pair of subsets [S], and what their mean errs by at most."""
-    sides, size = [], len(drawn[0][0])
-    for rows, which in zip(sums.both(x, y), zip(*drawn)):
-        weights = torch.zeros(len(rows.p), len(drawn), dtype=torch.float64)
+    sides, size, centre = [], len(drawn[0][0]), sums.centre_of(x, y)
+    for source, which in zip((x, y), zip(*drawn)):
+        weights = torch.zeros(len(source), len(drawn), dtype=torch.float64)
         weights.scatter_(0, torch.stack(which, dim=1), 1)
-        sides.append((rows, weights, sums.moments(rows, weights), which))
+        sides.append((*sums.prepared(source, centre, weights), weights, which))
     shared = (len(x) + len(y)) ** 2 <= 4 * len(drawn) * size**2
     result, error = torch.zeros(len(drawn), dtype=torch.float64), 0.0
     for one, other, factor in ((0, 0, 1), (1, 1, 1), (0, 1, -2)):
-        (a, w, of_a, some), (b, v, of_b, others) = sides[one], sides[other]
+        (a, of_a, w, some), (b, of_b, v, others) = sides[one], sides[other]
         total = sums.closed(of_a, of_b)
         if one == other:
             total -= w.T @ sums.itself(a)
@@ -148,15 +148,15 @@ def _of_subset(
 
 def _rows_by_float32(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     """Sums of the kernel as `_left_out` wants them, and what their means err by at most."""
-    a, b = sums.both(x, y)
-    w, v = (torch.ones(len(rows), 1, dtype=torch.float64) for rows in (x, y))
-    of_a, of_b = sums.moments(a, w), sums.moments(b, v)
+    centre = sums.centre_of(x, y)
+    w, v = (torch.ones(len(source), 1, dtype=torch.float64) for source in (x, y))
+    (a, of_a), (b, of_b) = sums.prepared(x, centre, w), sums.prepared(y, centre, v)
     xx, yy, xy = sums.rest(a, a, w, w), sums.rest(b, b, v, v), sums.rest(a, b, w, v)
     results = (
-        sums.closed_rows(a, of_a) + xx.rows - sums.itself(a)[:, None],
-        sums.closed_rows(b, of_b) + yy.rows - sums.itself(b)[:, None],
-        sums.closed_rows(a, of_b) + xy.rows,
-        sums.closed_rows(b, of_a) + xy.columns,
+        sums.closed_rows(x, centre, a, of_a) + xx.rows - sums.itself(a)[:, None],
+        sums.closed_rows(y, centre, b, of_b) + yy.rows - sums.itself(b)[:, None],
+        sums.closed_rows(x, centre, a, of_b) + xy.rows,
+        sums.closed_rows(y, centre, b, of_a) + xy.columns,
     )
     one, two, three, four = (sum_[:, 0] for sum_ in results)
     return one, two, three, four, float(xx.error + yy.error + xy.error)
@@ -185,6 +185,7 @@ def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(f"features do not fit: {list(x.shape)} and {list(y.shape)}")
     if min(len(x), len(y)) < 2:
         raise ValueError(f"the distance needs at least 2 images, not {min(len(x), len(y))}")
-    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+    ends = torch.stack([end for rows in (x, y) if rows.numel() for end in rows.aminmax()])
+    if not torch.isfinite(ends).all():
         raise ValueError("features hold a value that is not finite")
     return x.detach().cpu(), y.detach().cpu()
