@@ -97,8 +97,23 @@ def test_subsets_by_themselves_and_by_the_pairs_that_they_share():
     assert apart[1] == pytest.approx(shared[1], rel=0.1)
 
 
+@pytest.mark.parametrize(("by", "off"), [(1e-5, False), (3e-3, True), (1.1, True)])
+def test_a_subset_is_looked_at(monkeypatch, by, off):
+    """Values of float32 that are wrong by a part of the drawing's error do not stand."""
+    x, y = features(40)
+    computed = module._by_float32
+
+    def wrong(*args):
+        values, error = computed(*args)
+        return values + by * values.std(correction=0) / 6**0.5, error
+
+    exact = by_float64(x, y, drawn(x, y)).mean().item()
+    monkeypatch.setattr(module, "_by_float32", wrong)
+    assert (kid(x, y, subsets=6, size=SIZE).value == exact) == off
+
+
 def test_float64_takes_its_place(monkeypatch):
-    """Where the bound is too large, or float32 has no such numbers."""
+    """Where the bound or what is seen is too large, or float32 has no such numbers."""
     x, y = features(40)
     fast = kid(x, y, subsets=6, size=SIZE)
     assert fast.value == module._by_float32(x, y, drawn(x, y))[0].mean().item()
