@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import shutil
 import sys
@@ -102,7 +103,7 @@ def test_histories_are_thinned_rows_stay_as_they_were_written(tmp_path: Path) ->
     assert [line for line in lines if line in {*kept}] == kept, "whole rows, in their order"
     plain = [row["step"] for row in map(json.loads, kept) if "event" not in row]
     assert (len(plain), plain[0], plain[-1]) == (zoo.ROWS, 1, 1001)
-    assert {b - a for a, b in zip(plain, plain[1:])} == {5, 6}
+    assert {b - a for a, b in itertools.pairwise(plain)} == {5, 6}
     assert len(kept) == zoo.ROWS + 200
     zoo.thin(file)
     assert file.read_text() == "".join(kept)

@@ -30,8 +30,8 @@ from genarium.evaluation.extractors.shipped import PICTURES
 from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
-from genarium.evaluation.scores.heldout import Progress
 from genarium.evaluation.scores.features import fid
+from genarium.evaluation.scores.heldout import Progress
 from genarium.evaluation.scores.measured import Measured, Metric
 from genarium.evaluation.scores.registry import choose
 from genarium.evaluation.scores.score import Score, Scores
