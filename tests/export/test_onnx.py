@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
 import genarium
+from genarium.api.export import FunctionName
 from genarium.contract import capabilities
 from genarium.errors import UserError
 from genarium.exports import eight_bit
@@ -24,7 +25,7 @@ from genarium.exports import onnx as written
 from genarium.models.row_noise import RowNoise
 from genarium.nn.patches import plain_convolutions
 from genarium.runs.trained import Trained
-from tests.conftest import tiny_dataset
+from tests.conftest import RECIPES, tiny_dataset
 from tests.export.models import functions_of, model_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
@@ -90,6 +91,11 @@ def test_any_batch_gives_what_the_library_gives(
     code = json.loads(about["code"])
     assert (code["length"], code["noise"]) == (5, 3)
     assert code["condition"] == [{"name": "class", "one_hot": ["dark", "light"]}]
+
+
+def test_every_function_of_every_recipe_can_be_asked_for() -> None:
+    for name in RECIPES:
+        assert {*functions_of(name)} - {"text"} <= {*get_args(FunctionName)}, name
 
 
 def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Path) -> None:

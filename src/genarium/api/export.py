@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 JUDGED = 1000
 """Codes that 8-bit weights are judged by."""
-FunctionName = Literal["decode", "encode", "reconstruct", "translate", "denoise", "log_prob"]
+FunctionName = Literal[
+    "decode", "encode", "reconstruct", "translate", "translate_b2a", "denoise", "log_prob"
+]
 
 
 @dataclass(repr=False)
