@@ -114,9 +114,12 @@ def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Pa
 
 
 # (recipe, function): what a length in Python once fixed, and what else a family has
-LENGTHS = (("realnvp", "encode"), ("pix2pix", "translate"), ("cyclegan", "translate_b2a"))
+LENGTHS = (
+    *(("realnvp", "encode"), ("pix2pix", "translate"), ("cyclegan", "translate_b2a")),
+    *(("mean-flow", "decode"), ("ddpm", "decode")),
+)
 FUNCTIONS = (
-    *LENGTHS,
+    *LENGTHS[:3],
     *(("spline-flow", "decode"), ("realnvp", "log_prob"), ("glow-conditional", "log_prob")),
     *(("tarflow", "encode"), ("pixelcnn", "log_prob"), ("flow-matching", "denoise")),
 )
@@ -127,6 +130,7 @@ def test_a_graph_takes_any_number_of_rows(name: str, function: str) -> None:
     """PyTorch's own graph, which needs no extra: a `len` of a batch would fix its rows."""
     asked = functions_of(name)[function]
     with torch.no_grad(), plain_convolutions():
+        asked.call(*asked.inputs.values())  # as an export does, which records it first
         graph = written.traced(asked, model_of(name)).module()
     for rows in (1, 3):
         given = [

@@ -131,6 +131,11 @@ def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]
                 f"--function {function.name}: {trained.path} ({trained.recipe.name}) computes it "
                 "for a number of rows that is fixed when it is written: choose another"
             ) from None
+        except torch.fx.experimental.symbolic_shapes.GuardOnDataDependentSymNode:
+            raise UserError(
+                f"--function {function.name}: {trained.path} ({trained.recipe.name}) decides by "
+                "numbers that it computes, which no graph can: choose another"
+            ) from None
         program = torch.onnx.export(
             graph,
             input_names=list(inputs),
