@@ -311,8 +311,15 @@ def enter(name: str, entry: Mapping[str, Any]) -> None:
     written(record)
 
 
-def written(record: Mapping[str, Any]) -> None:
-    """The catalogue's file."""
+def written(record: dict[str, Any]) -> None:
+    """The catalogue's file: by data, then by recipe."""
+    data, made = [*LICENCES], [*SETTINGS]
+    record["entries"] = dict(
+        sorted(
+            record["entries"].items(),
+            key=lambda item: (data.index(item[1]["data"]), made.index(item[1]["recipe"])),
+        )
+    )
     zoo.FILE.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     zoo.catalogue.cache_clear()
 
@@ -357,9 +364,7 @@ def table(entries: list[zoo.Entry]) -> str:
     for entry in entries:
         row = entry.headline
         single, narrow = entry.precision["single"], entry.precision["half"]
-        change = (
-            f"{'half' if entry.half else 'single'}: {narrow:.4g} in half, {single:.4g} in single"
-        )
+        change = f"{'half' if entry.half else 'single, half'}: {narrow - single:+.1g}"
         lines.append(
             f"| `{entry.name}` | {' / '.join(entry.taxonomy)} | {entry.data} | {row['name']} "
             f"{zoo.interval(row)} | {entry.minutes:.1f} | {entry.size / 1000:,.0f} | {change} |"

@@ -48,11 +48,10 @@ LEVEL = 127.5  # grey levels of 255 in a unit of images on [-1, 1]
 
 
 def wanted(words: str) -> Iterator[tuple[str, str]]:
-    """Names of `CASES` with the data that each is trained on."""
-    for name in (*sorted(recipes.catalogue()), *VARIANTS):
-        if words in name:
-            own = DATA.get(CASES[name][0])
-            yield from ((name, data) for data in ((own,) if own else (GREY, COLOUR)))
+    """Names of `CASES` with the data that each is trained on; colour comes last."""
+    names = [name for name in (*sorted(recipes.catalogue()), *VARIANTS) if words in name]
+    yield from ((name, DATA.get(CASES[name][0], GREY)) for name in names)
+    yield from ((name, COLOUR) for name in names if CASES[name][0] not in DATA)
 
 
 def trained(name: str, data: str, folder: Path, steps: int) -> genarium.Trained:
