@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -95,10 +98,81 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_files_for_other_programs_are_whole() -> None:
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
     assert container["postCreateCommand"] == "make install"
-    flow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
-    assert flow[True] == {"push": {"tags": ["v*"]}}  # YAML reads `on` as a truth value
-    for job in flow["jobs"].values():
-        for step in job["steps"]:
-            for script in re.findall(r"\b\w+/\w+\.py\b", step.get("run", "")):
-                assert (ROOT / script).is_file(), script
-    assert flow["jobs"]["publish"]["needs"] == "build"
+    flows = {
+        file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))
+        for file in (ROOT / ".github/workflows").glob("*.yml")
+    }
+    release, check = flows["release"], flows["check"]
+    assert release[True] == {"push": {"tags": ["v*"]}}  # YAML reads `on` as a truth value
+    assert release["jobs"]["publish"]["needs"] == "build"
+    steps = [
+        (job, step)
+        for flow in flows.values()
+        for job in flow["jobs"].values()
+        for step in job["steps"]
+    ]
+    for job, step in steps:
+        for script in re.findall(r"(?<![\w/])[.\w]+/(?:\w+\.py|run)\b", step.get("run", "")):
+            assert (ROOT / script).is_file(), script
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+        assert "secrets." not in json.dumps([job, step])
+    assert all(flow["permissions"] == {"contents": "read"} for flow in flows.values())
+    ran = " ".join(step.get("run", "") for job in check["jobs"].values() for step in job["steps"])
+    for each in (".ci/run", "make docs", "tools/install_check.py", "--extras features,hub,onnx"):
+        assert each in ran
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked; built without a network."""
+    pytest.importorskip("hatchling")
+    home = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(home)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (file,) = home.glob("*.whl")
+    with zipfile.ZipFile(file) as content:
+        content.extractall(home / "content")
+    return home / "content"
+
+
+def test_the_wheel_holds_every_file_of_the_package_and_no_other(wheel: Path) -> None:
+    def files(home: Path) -> set[str]:
+        every = (file.relative_to(home) for file in home.rglob("*") if file.is_file())
+        return {str(file) for file in every if file.suffix != ".pyc"}
+
+    there = files(wheel)
+    (about,) = {name.partition("/")[0] for name in there if ".dist-info/" in name}
+    assert {name for name in there if not name.startswith(about)} == {
+        f"genarium/{name}" for name in files(ROOT / "src" / "genarium")
+    }
+    for ending in (".xz", ".safetensors", ".html", ".js", ".css", ".json", ".png", ".typed"):
+        assert any(name.startswith("genarium/") and name.endswith(ending) for name in there), ending
+    for pattern in PROJECT["project"]["license-files"]:
+        for file in ROOT.glob(pattern):
+            assert f"{about}/licenses/{file.relative_to(ROOT)}" in there
+    entry = (wheel / about / "entry_points.txt").read_text(encoding="utf-8")
+    assert "genarium = genarium.cli:main" in entry
+
+
+def test_the_wheel_alone_says_what_is_in_it(wheel: Path, tmp_path: Path) -> None:
+    """The command from the wheel's files, of which each of the zoo is as its sum says."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(wheel)!r})
+import genarium
+from genarium.cli import main
+from genarium.zoo import files
+from genarium.zoo.catalogue import catalogue
+assert genarium.__file__.startswith({str(wheel)!r})
+assert main(["zoo", "list"]) == 0
+for entry in catalogue().entries.values():
+    assert not entry.shipped or files.wrong(files.own(entry), entry.files) == "", entry.name
+sys.exit(main(["demo", "--help"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "vae-digits" in done.stdout
+    assert "usage: genarium demo" in done.stdout

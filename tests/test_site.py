@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,12 @@ def test_the_sources_can_be_written(site, tmp_path: Path) -> None:
     text = (tmp_path / "source" / "gallery.md").read_text(encoding="utf-8")
     assert "](docs/comparison.md)" in text
     assert "](comparison.md)" not in text
+    library = (tmp_path / "source" / "reference" / "library.md").read_text(encoding="utf-8")
+    assert "resume(path, *, data=None," in library
+    assert "Annotated[" not in library
+    assert "ForwardRef" not in library
+    fences = re.findall(r"^```python\n(.*?)^```", library, re.DOTALL | re.MULTILINE)
+    assert max(len(line) for text in fences for line in text.splitlines()) <= 88
 
 
 def test_what_is_broken_in_built_pages_is_seen(site, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@ repository: what a stranger does. Says what was installed, how large it is and h
 
     python -m hatchling build -d dist
     python tools/install_check.py --wheel dist/genarium-0.2.0-py3-none-any.whl
-    python tools/install_check.py --wheel dist/... --extras features,hub --demo --json check.json
+    python tools/install_check.py --wheel dist/... --extras features,hub,onnx --demo --json out.json
     python tools/install_check.py --wheel dist/... --find-links wheels/     # without a network
 
 With the extra `hub` a run is pushed to and loaded from a hub on this machine (tools/local_hub.py).
+With the extra `onnx` it is written as an ONNX file, which the script of docs/export.md samples from
+where torch cannot be imported.
 """
 
 from __future__ import annotations
@@ -36,12 +38,23 @@ ERRANDS = (
     "evaluate vae -n 200 --out scores.json --device cpu --quiet",
     "train dcgan --data digits --steps 20 --width 8 --out dcgan --quiet --device cpu",
     "compare vae dcgan -n 200 --out report.html --device cpu --quiet",
+    "zoo list",
+    "sample zoo:vae-digits --out zoo.png --device cpu",
 )
 OF_EXTRA = {
     "features": ("probe vae --labels 200 --device cpu", "map vae -n 200 --device cpu"),
     "hub": ("push vae someone/vae-digits --scores scores.json",),
+    "onnx": ("export vae --onnx model.onnx", "export vae --onnx small.onnx --int8"),
 }
 NAME = "hf://someone/vae-digits@"
+SCRIPT = re.compile(r"<!-- runnable: draw.py -->\n```python\n(.*?)```", re.DOTALL)
+"""The script of docs/export.md that samples from an ONNX file with NumPy and ONNX Runtime alone."""
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None  # whoever imports it now fails
+sys.argv = ["draw.py", "model.onnx"]
+runpy.run_path("draw.py")
+"""
 
 
 class Place:
@@ -108,6 +121,8 @@ def errands(place: Place, extras: Sequence[str], demo: bool) -> dict[str, float]
         if extra != "hub":
             for words in OF_EXTRA.get(extra, ()):
                 _, done[words] = place.genarium(words)
+    if "onnx" in extras:
+        done["draw.py model.onnx"] = drawn(place)
     if "hub" in extras:
         sys.path.insert(0, str(ROOT / "tools"))
         from local_hub import LocalHub
@@ -123,6 +138,17 @@ def errands(place: Place, extras: Sequence[str], demo: bool) -> dict[str, float]
         if one.read_bytes() != other.read_bytes():
             sys.exit("samples of the run from the hub are not those of the run")
     return done
+
+
+def drawn(place: Place) -> float:
+    """Seconds of sampling from the ONNX file, without torch."""
+    script = SCRIPT.search((ROOT / "docs" / "export.md").read_text(encoding="utf-8"))
+    assert script is not None
+    (place.work / "draw.py").write_text(script[1], encoding="utf-8")
+    said, seconds = place.run(str(place.bin / "python"), "-c", WITHOUT_TORCH)
+    if not said.startswith("(16, 1, 28, 28) uint8 "):
+        sys.exit(f"draw.py: {said}")
+    return seconds
 
 
 def main() -> None:
@@ -149,6 +175,7 @@ def main() -> None:
         result: dict[str, Any] = {
             "wheel": args.wheel.name,
             "extras": extras,
+            "wheel MB": round(args.wheel.stat().st_size / 1e6, 2),
             "packages": len(sizes),
             "megabytes": round(sum(sizes.values())),
             "without torch": round(sum(v for k, v in sizes.items() if k != "torch")),

@@ -4,6 +4,7 @@
     python tools/zoo.py --work build/zoo --only vae-digits      # one; packed again if it was there
     python tools/zoo.py --work build/zoo --from fashion-mnist=DIR
     python tools/zoo.py --work build/zoo --run dcgan-mnist=RUN  # trained by families_over_time.py
+    python tools/zoo.py --thin                                  # the histories of those packed
     python tools/zoo.py --describe                              # docs/zoo.md and its pictures alone
 
 Entries are those of src/genarium/zoo/catalogue.json and those of PLANNED here that are not in it
@@ -64,21 +65,30 @@ LICENCES = {
 """Of the weights: that of what they were learnt from."""
 DATA = {
     "digits": "--data digits",
-    "emoji": "--data openmoji --size 32",
     "fashion": "--data fashion-mnist",
+    "emoji": "--data openmoji --size 32",
 }
 SETTINGS = {
-    "vae": "--steps 3000 --schedule cosine --ema 0.998",
-    "autoencoder": "--steps 800 --schedule cosine",
-    "dcgan": "--steps 1200 --schedule linear --ema 0.99",
-    "flow-matching": "--patch 2 --condition class --batch 64 --steps 3000 --lr 0.002 --ema 0.998 "
-    "--warmup 50",
-    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch 32 --steps 1000 --schedule cosine "
-    "--warmup 50 --clip 1 --ema 0.998",
-    "spline-flow": "--steps 1000 --batch 64 --schedule cosine --ema 0.998",
+    "vae": "--steps {vae} --schedule cosine --ema 0.998",
+    "autoencoder": "--steps {autoencoder} --schedule cosine",
+    "dcgan": "--steps {dcgan} --schedule linear --ema {ema}",
+    "flow-matching": "--patch 2{condition} --batch {batch} --steps 1500 --lr 0.002 "
+    "--schedule cosine --ema 0.998 --warmup 50",
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch_pixelcnn} --steps 1600 "
+    "--schedule cosine --warmup 50 --clip 1 --ema 0.998",
+    "spline-flow": "--batch 32 --steps {spline} --schedule cosine --ema 0.995",
 }
+SIZES = {
+    "digits": {"vae": 3000, "autoencoder": 800, "dcgan": 1200, "ema": 0.99, "spline": 700},
+    "fashion": {"vae": 6000, "autoencoder": 2000, "dcgan": 2000, "ema": 0.995, "spline": 700},
+    "emoji": {"vae": 4000, "autoencoder": 1500, "dcgan": 1200, "ema": 0.995, "spline": 500},
+}
+"""What fits one to two processor minutes."""
+OTHERS = {"condition": " --condition class", "batch": 64, "batch_pixelcnn": 32}
+SMALL = {"condition": "", "batch": 32, "batch_pixelcnn": 16}  # colour: more to compute a step
 PLANNED = {
-    f"{recipe}-{name}": f"{recipe} {data} {settings}"
+    f"{recipe}-{name}": f"{recipe} {data} "
+    + settings.format(**SIZES[name], **(SMALL if name == "emoji" else OTHERS))
     for name, data in DATA.items()
     for recipe, settings in SETTINGS.items()
 }
@@ -95,6 +105,8 @@ SCORES = ("FID", "reconstruction MSE", "bits/dim", "nats", "precision", "recall"
 MOVED = 0.1
 """Of half of the interval: a score that moves by less does not move."""
 SHOWN = 12  # pictures an entry, in the documentation
+ROWS = 200
+"""Rows of a kind (losses, readings of the monitor, ...) that a packed history has at most."""
 
 
 def main() -> None:
@@ -105,11 +117,14 @@ def main() -> None:
     parser.add_argument(
         "--run", dest="runs", action="append", default=[], metavar="NAME=RUN", help="a trained one"
     )
+    parser.add_argument("--thin", action="store_true", help="thin the histories that are packed")
     parser.add_argument("--describe", action="store_true", help="write docs/zoo.md alone")
     args = parser.parse_args()
+    if args.thin:
+        thin_packed()
     known = zoo.catalogue().entries
     programme = {**PLANNED, **{name: entry.train for name, entry in known.items()}}
-    if not args.describe:
+    if not (args.describe or args.thin):
         if args.work is None:
             parser.error("--work: name a folder for the trainings")
         homes = dict(text.split("=", 1) for text in args.homes)
@@ -124,7 +139,7 @@ def main() -> None:
             data = words_of(train)["--data"]
             trained = training(args.work, name, train, homes.get(data))
             enter(name, packed(args.work, name, train, trained, data))
-    describe()
+    describe(pictures=not args.thin)
 
 
 def words_of(train: str) -> dict[str, str]:
@@ -210,6 +225,7 @@ def packed(work: Path, name: str, train: str, run: Trained, data: str) -> dict[s
     stage(run, target, Zoo(name), licence=licence, half=half, scores=scores)
     for file in target.rglob("*.safetensors"):
         file.chmod(0o644)  # which safetensors writes for its owner alone
+    thin(target / "metrics.jsonl")
     about = json.loads((target / "run.json").read_text())
     info = about["data"].get("info", {})
     core = "one core with bf16 matrix units" if has_fast_bf16(torch.device("cpu")) else "one core"
@@ -233,8 +249,40 @@ def packed(work: Path, name: str, train: str, run: Trained, data: str) -> dict[s
         "scores": [_row(row) for row in chosen(scores.rows)],
         "context": scores.context,
         "shipped": data in SHIPPED,
-        "files": {str(f.relative_to(target)): _sum(f) for f in sorted(target.rglob("*.*"))},
+        "files": sums(target),
     }
+
+
+def thin(file: Path) -> None:
+    """Leave out rows of a history: of each kind `ROWS` stay, evenly spaced, the first and the last
+    among them, to the byte as they were written."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    kinds: dict[str, list[int]] = {}
+    for index, line in enumerate(lines):
+        kinds.setdefault(json.loads(line).get("event", ""), []).append(index)
+    kept = {index for indices in kinds.values() for index in spaced(indices)}
+    file.write_bytes(b"".join(line for index, line in enumerate(lines) if index in kept))
+
+
+def spaced(items: list[int]) -> list[int]:
+    """At most `ROWS` of them."""
+    if len(items) <= ROWS:
+        return items
+    return [items[round(i * (len(items) - 1) / (ROWS - 1))] for i in range(ROWS)]
+
+
+def thin_packed() -> None:
+    """Thin the histories of all entries that are here; all else of them stays as it is."""
+    record = json.loads(zoo.FILE.read_text(encoding="utf-8"))
+    for entry in zoo.catalogue().entries.values():
+        thin(files.own(entry) / "metrics.jsonl")
+        record["entries"][entry.name]["files"] = sums(files.own(entry))
+    written(record)
+
+
+def sums(home: Path) -> dict[str, Any]:
+    """Sum and size of each file of an entry."""
+    return {str(f.relative_to(home)): _sum(f) for f in sorted(home.rglob("*.*"))}
 
 
 def chosen(rows: list[Any]) -> list[Any]:
@@ -260,6 +308,18 @@ def enter(name: str, entry: Mapping[str, Any]) -> None:
     """Put an entry into the catalogue."""
     record = json.loads(zoo.FILE.read_text(encoding="utf-8"))
     record["entries"][name] = entry
+    written(record)
+
+
+def written(record: dict[str, Any]) -> None:
+    """The catalogue's file: by data, then by recipe."""
+    data, made = [*LICENCES], [*SETTINGS]
+    record["entries"] = dict(
+        sorted(
+            record["entries"].items(),
+            key=lambda item: (data.index(item[1]["data"]), made.index(item[1]["recipe"])),
+        )
+    )
     zoo.FILE.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     zoo.catalogue.cache_clear()
 
@@ -267,10 +327,12 @@ def enter(name: str, entry: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------------------- describing
 
 
-def describe() -> None:
+def describe(pictures: bool) -> None:
     """docs/zoo.md: its table, and a picture a data set."""
     entries = [*zoo.catalogue().entries.values()]
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), entries), encoding="utf-8")
+    if not pictures:
+        return
     for data in dict.fromkeys(entry.data for entry in entries):
         own = [entry for entry in entries if entry.data == data]
         rows = [drawn(genarium.load(f"zoo:{entry.name}", device="cpu")) for entry in own]
@@ -302,9 +364,7 @@ def table(entries: list[zoo.Entry]) -> str:
     for entry in entries:
         row = entry.headline
         single, narrow = entry.precision["single"], entry.precision["half"]
-        change = (
-            f"{'half' if entry.half else 'single'}: {narrow:.4g} in half, {single:.4g} in single"
-        )
+        change = f"{'half' if entry.half else 'single, half'}: {narrow - single:+.1g}"
         lines.append(
             f"| `{entry.name}` | {' / '.join(entry.taxonomy)} | {entry.data} | {row['name']} "
             f"{zoo.interval(row)} | {entry.minutes:.1f} | {entry.size / 1000:,.0f} | {change} |"

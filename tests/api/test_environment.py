@@ -62,7 +62,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_said(
     driver.unlink()
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     (line,) = genarium.environment().advice
-    assert "the CPU build takes 2 GB less" in line
+    assert "the CPU build takes 4 GB less" in line
 
 
 def test_a_device_that_computes_wrongly_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ from torch import nn
 
 from genarium.contract import Model, Spec, from_uint8
 from genarium.errors import UserError
+from genarium.evaluation import plan
 from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors.extractor import from_module
+from genarium.evaluation.images import as_images
 from genarium.evaluation.scores.score import Score, Scores, number, require_comparable
 
 SPEC = Spec(1, 8, 8, ("dark", "middle", "bright"))
@@ -434,3 +436,20 @@ def test_the_metric_of_the_documentation():
     assert row.value == pytest.approx(row.reference, rel=0.02)
     assert row.basis["samples"] == 60
     assert "extractor" not in row.basis
+
+
+def test_several_sets_against_one_reference_that_is_measured_once(monkeypatch):
+    """Each FID is that of `score_images`, whose calls would measure the reference each."""
+    seen: list[int] = []
+    extractor = brightness()
+    extractor.network.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    monkeypatch.setattr(plan.by_name, "extractor", lambda name, **_: extractor)
+    images, _ = made(40)
+    reference = as_images(images)
+    sets = [as_images(made(50, seed)[0]) for seed in (1, 2)]
+    both = plan.fid_of_each(sets, reference, split="test", data="", n=30)
+    assert seen == [30, 30, 30]
+    for score, own in zip(both, sets, strict=True):
+        (alone,) = plan.score_images(own, reference, split="test", n=30, metrics="fid").rows
+        assert (score.value, score.interval) == (alone.value, alone.interval)
+    assert both[0].value != both[1].value

@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
 import genarium
+from genarium.api.export import FunctionName
 from genarium.contract import capabilities
 from genarium.errors import UserError
 from genarium.exports import eight_bit
@@ -24,7 +25,7 @@ from genarium.exports import onnx as written
 from genarium.models.row_noise import RowNoise
 from genarium.nn.patches import plain_convolutions
 from genarium.runs.trained import Trained
-from tests.conftest import tiny_dataset
+from tests.conftest import RECIPES, tiny_dataset
 from tests.export.models import functions_of, model_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
@@ -92,6 +93,11 @@ def test_any_batch_gives_what_the_library_gives(
     assert code["condition"] == [{"name": "class", "one_hot": ["dark", "light"]}]
 
 
+def test_every_function_of_every_recipe_can_be_asked_for() -> None:
+    for name in RECIPES:
+        assert {*functions_of(name)} - {"text"} <= {*get_args(FunctionName)}, name
+
+
 def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -108,9 +114,12 @@ def test_the_script_of_the_page_samples_without_torch(run: Trained, tmp_path: Pa
 
 
 # (recipe, function): what a length in Python once fixed, and what else a family has
-LENGTHS = (("realnvp", "encode"), ("pix2pix", "translate"), ("cyclegan", "translate_b2a"))
+LENGTHS = (
+    *(("realnvp", "encode"), ("pix2pix", "translate"), ("cyclegan", "translate_b2a")),
+    *(("mean-flow", "decode"), ("ddpm", "decode")),
+)
 FUNCTIONS = (
-    *LENGTHS,
+    *LENGTHS[:3],
     *(("spline-flow", "decode"), ("realnvp", "log_prob"), ("glow-conditional", "log_prob")),
     *(("tarflow", "encode"), ("pixelcnn", "log_prob"), ("flow-matching", "denoise")),
 )
@@ -121,6 +130,7 @@ def test_a_graph_takes_any_number_of_rows(name: str, function: str) -> None:
     """PyTorch's own graph, which needs no extra: a `len` of a batch would fix its rows."""
     asked = functions_of(name)[function]
     with torch.no_grad(), plain_convolutions():
+        asked.call(*asked.inputs.values())  # as an export does, which records it first
         graph = written.traced(asked, model_of(name)).module()
     for rows in (1, 3):
         given = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import shutil
 import sys
@@ -89,6 +90,28 @@ def test_every_file_is_in_the_catalogue_and_is_as_it_says() -> None:
             assert "/work" not in text
             assert "/tmp" not in text
     assert sum(entry.size for entry in ENTRIES.values()) < LARGEST
+
+
+def test_histories_are_thinned_rows_stay_as_they_were_written(tmp_path: Path) -> None:
+    zoo, file = tool("zoo"), tmp_path / "metrics.jsonl"
+    rows = [{"step": n, "crc32": n * 7} for n in range(1, 1002)]
+    rows += [{"step": n, "event": "reading"} for n in range(100, 300)]
+    lines = [json.dumps(row) + "\n" for row in sorted(rows, key=lambda row: row["step"])]
+    file.write_text("".join(lines))
+    zoo.thin(file)
+    kept = file.read_text().splitlines(keepends=True)
+    assert [line for line in lines if line in {*kept}] == kept, "whole rows, in their order"
+    plain = [row["step"] for row in map(json.loads, kept) if "event" not in row]
+    assert (len(plain), plain[0], plain[-1]) == (zoo.ROWS, 1, 1001)
+    assert {b - a for a, b in itertools.pairwise(plain)} == {5, 6}
+    assert len(kept) == zoo.ROWS + 200
+    zoo.thin(file)
+    assert file.read_text() == "".join(kept)
+    for entry in ENTRIES.values():
+        text = (files.own(entry) / "metrics.jsonl").read_text(encoding="utf-8")
+        steps = [row["step"] for row in map(json.loads, text.splitlines()) if "losses" in row]
+        assert len(steps) <= zoo.ROWS
+        assert (steps[0] <= 50, steps[-1]) == (True, entry.step)
 
 
 def test_the_page_has_the_table_of_the_catalogue() -> None:

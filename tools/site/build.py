@@ -100,6 +100,13 @@ def index(known: set[str]) -> str:
         "[a folder of pictures, from start to finish](docs/pictures.md) · "
         "[notebooks](docs/notebooks.md) · "
         "[what the theory says and what was measured](theory.md).",
+        "",
+        "```sh",
+        "pip install genarium",
+        "genarium demo             # five families on handwritten digits, in minutes",
+        "```",
+        "",
+        "![Samples of the five families side by side](docs/images/demo.png)",
     ]
     named = {name for _, names in SECTIONS for name in names}
     rest = tuple(sorted(known - named))

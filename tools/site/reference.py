@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from genarium.cli import verbs as command
 from genarium.cli.parser import Parser
 from genarium.runs.configuration import common_fields, recipe_fields
 from genarium.signatures import Field
+
+WIDTH = 88
+"""Characters of a line of code that the page shows without scrolling."""
 
 
 def escaped(text: str) -> str:
@@ -38,7 +42,7 @@ def _wide(parser: Any) -> str:
     import argparse
     import functools
 
-    parser.formatter_class = functools.partial(argparse.RawDescriptionHelpFormatter, width=88)
+    parser.formatter_class = functools.partial(argparse.RawDescriptionHelpFormatter, width=WIDTH)
     return str(parser.format_help())
 
 
@@ -56,7 +60,8 @@ def of_library() -> str:
     lines += ["## Verbs", ""]
     for entry in verbs.catalogue().values():
         verb = entry.load()
-        lines += [f"### genarium.{entry.function}", "", *_signature(entry.function, entry.call())]
+        lines += [f"### genarium.{entry.function}", ""]
+        lines += _signature(entry.function, entry.call(), typed=False)
         lines += [escaped(verb.summary), "", f"On the command line: `genarium {entry.name}`.", ""]
         lines += _table(verb.arguments.values())
         if verb.out:
@@ -69,12 +74,25 @@ def of_library() -> str:
     return "\n".join(lines)
 
 
-def _signature(name: str, function: Any) -> list[str]:
+def _signature(name: str, function: Any, typed: bool = True) -> list[str]:
+    """How it is called, in lines that fit the page. typed: with the types of its arguments."""
     try:
-        signature = str(inspect.signature(function))
+        signature = inspect.signature(function)
     except (TypeError, ValueError):
-        signature = "(...)"
-    return ["```python", f"{name}{signature}", "```", ""]
+        text = "(...)"
+    else:
+        if not typed:
+            bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+            signature = signature.replace(
+                parameters=bare, return_annotation=inspect.Signature.empty
+            )
+        # types that were written as text, without its quotes
+        text = re.sub(r"ForwardRef\('(.*?)'\)", r"\1", str(signature))
+        text = re.sub(r"((?:: |-> ))(['\"])(.*?)\2(?=[,)=]| =|$)", r"\1\3", text)
+    wrapped = textwrap.wrap(
+        name + text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    return ["```python", *wrapped, "```", ""]
 
 
 def _thing(name: str, value: Any) -> list[str]:

@@ -113,7 +113,7 @@ def environment() -> Environment:
         )
     elif device.type == "cpu" and torch.version.cuda is not None:
         advice.append(
-            "this PyTorch has CUDA and no GPU is here; the CPU build takes 2 GB less: "
+            "this PyTorch has CUDA and no GPU is here; the CPU build takes 4 GB less: "
             f"pip install torch --index-url {CPU_INDEX}"
         )
     return Environment(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 JUDGED = 1000
 """Codes that 8-bit weights are judged by."""
-FunctionName = Literal["decode", "encode", "reconstruct", "translate", "denoise", "log_prob"]
+FunctionName = Literal[
+    "decode", "encode", "reconstruct", "translate", "translate_b2a", "denoise", "log_prob"
+]
 
 
 @dataclass(repr=False)
@@ -170,16 +172,12 @@ def _judged(trained: Trained, graph: OnnxFile) -> dict[str, Any]:
         return result
     data, codes = trained.dataset(), prior.codes(trained, 0, JUDGED)
     (made,) = session_of(graph.content).run(None, {"codes": codes.numpy()})
-    scores = []
-    for images in (torch.from_numpy(made), trained.decode(codes)):
-        held, ours = (
-            Stored(x, values=data.spec.values) for x in (data.test.images, trained.stored(images))
-        )
-        rows = plan.score_images(
-            ours, held, split="test", data=data.name, n=JUDGED, metrics="fid"
-        ).rows
-        scores.append(rows[0])
-    eight_bit, single = scores
+    sets = [
+        Stored(trained.stored(images), values=data.spec.values)
+        for images in (torch.from_numpy(made), trained.decode(codes))
+    ]
+    held = Stored(data.test.images, values=data.spec.values)
+    eight_bit, single = plan.fid_of_each(sets, held, split="test", data=data.name, n=JUDGED)
     assert single.interval is not None
     return {
         **result,

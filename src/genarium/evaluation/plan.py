@@ -27,13 +27,14 @@ from genarium.evaluation.evaluate import evaluate_images, evaluate_model
 from genarium.evaluation.extractors import by_name
 from genarium.evaluation.extractors.extractor import Extractor
 from genarium.evaluation.extractors.shipped import PICTURES
-from genarium.evaluation.images import Images, Stored, as_images, shape_of
+from genarium.evaluation.images import Images, Stored, as_images, shape_of, thin
 from genarium.evaluation.scores import modes
 from genarium.evaluation.scores.asked import ASKED
+from genarium.evaluation.scores.features import fid
 from genarium.evaluation.scores.heldout import Progress
-from genarium.evaluation.scores.measured import Metric
+from genarium.evaluation.scores.measured import Measured, Metric
 from genarium.evaluation.scores.registry import choose
-from genarium.evaluation.scores.score import Scores
+from genarium.evaluation.scores.score import Score, Scores
 
 Named: TypeAlias = str | os.PathLike[str]
 
@@ -217,16 +218,7 @@ def score_images(
     how a model that the images are of sampled them. The rest as for `of_data`.
     """
     chosen = choose(metrics)
-    if extractor is None:
-        shape = shape_of(reference) if data else None
-        extractor = PICTURES
-        if shape is not None:
-            channels, height, width = shape
-            extractor = by_name.default_for(data, Spec(channels, height, width))
-    if not isinstance(extractor, Extractor):
-        name = os.fspath(extractor)
-        extractor = by_name.extractor(name, shape=shape_of(reference), weights=weights)
-    extractor = _stated(extractor, chosen, n, reference)
+    extractor = _stated(_known(extractor, reference, data, weights), chosen, n, reference)
     watcher = None if train is None else watch.for_images(train, as_images(reference))
     return evaluate_images(
         images,
@@ -239,3 +231,40 @@ def score_images(
         settings=settings,
         progress=progress,
     )
+
+
+def fid_of_each(
+    sets: Sequence[Images], reference: Images, *, split: str, data: str, n: int
+) -> list[Score]:
+    """FID of each of several sets of images, as `score_images` gives it; the reference, which is
+    the same, is measured once. All are thinned to the smallest, and to `n`."""
+    metrics = choose("fid")
+    extractor = _known(None, reference, data, None)
+    count = min(n, len(reference), *map(len, sets))
+
+    def measured(name: str, images: Images) -> Measured:
+        result = Measured(name, extractor, metrics)
+        for part in thin(images, count).batches(256):
+            result.add(part)
+        return result
+
+    held = measured(split, reference)
+    return [fid(measured("sample", images), held) for images in sets]
+
+
+def _known(
+    extractor: Named | Extractor | None,
+    reference: Tensor | Images,
+    data: str,
+    weights: str | None,
+) -> Extractor:
+    """The extractor that was asked for; else that of the data, else the one for pictures."""
+    if extractor is None:
+        shape = shape_of(reference) if data else None
+        extractor = PICTURES
+        if shape is not None:
+            channels, height, width = shape
+            extractor = by_name.default_for(data, Spec(channels, height, width))
+    if isinstance(extractor, Extractor):
+        return extractor
+    return by_name.extractor(os.fspath(extractor), shape=shape_of(reference), weights=weights)

@@ -131,6 +131,11 @@ def _exported(trained: Trained, function: Function, inputs: Mapping[str, Tensor]
                 f"--function {function.name}: {trained.path} ({trained.recipe.name}) computes it "
                 "for a number of rows that is fixed when it is written: choose another"
             ) from None
+        except torch.fx.experimental.symbolic_shapes.GuardOnDataDependentSymNode:
+            raise UserError(
+                f"--function {function.name}: {trained.path} ({trained.recipe.name}) decides by "
+                "numbers that it computes, which no graph can: choose another"
+            ) from None
         program = torch.onnx.export(
             graph,
             input_names=list(inputs),
@@ -246,10 +251,27 @@ def session_of(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-@torch.no_grad()
 def _difference(trained: Trained, function: Function, content: bytes) -> float:
-    """The largest difference of the file to PyTorch over batches of several sizes."""
-    session, worst = session_of(content), 0.0
+    """The largest difference of the file to PyTorch over batches of several sizes, of the largest
+    number where that is above one."""
+    return max(each.largest / max(1.0, each.scale) for each in compared(trained, function, content))
+
+
+@dataclass
+class Compared:
+    """A file against PyTorch on a batch of so many rows: the largest difference of two numbers, and
+    the largest number (scale) of PyTorch's."""
+
+    rows: int
+    largest: float
+    scale: float
+
+
+@torch.no_grad()
+def compared(trained: Trained, function: Function, content: bytes) -> list[Compared]:
+    """The file run by ONNX Runtime on batches of `BATCHES` rows. UserError where it gives another
+    shape."""
+    session, results = session_of(content), []
     for rows in BATCHES:
         given = {
             n: _chance(x, rows, function.drawn.get(n) == "uniform")
@@ -257,14 +279,14 @@ def _difference(trained: Trained, function: Function, content: bytes) -> float:
         }
         wanted = function.call(*(x.to(trained.device) for x in given.values())).cpu().numpy()
         (made,) = session.run(None, {n: x.numpy() for n, x in given.items()})
-        scale = max(1.0, float(np.abs(wanted).max()))
-        worst = max(worst, float(np.abs(made - wanted).max()) / scale)
         if made.shape != wanted.shape:
             raise UserError(
                 f"--onnx: the file gives {list(made.shape)} for {rows} rows, PyTorch "
                 f"{list(wanted.shape)}: leave --onnx out"
             )
-    return worst
+        largest, scale = (float(np.abs(x).max()) for x in (made - wanted, wanted))
+        results.append(Compared(rows, largest, scale))
+    return results
 
 
 def _chance(example: Tensor, rows: int, uniform: bool = False) -> Tensor:

@@ -154,7 +154,7 @@ class MeanFlow(Diffusion):
         """x_r = x_t - (t - r)·u(x_t, r, t), over the whole way at once or in several steps."""
         assert isinstance(settings, sampling.MeanFlowSampler)
         for done, of, t, r in steps(times or self.path.grid(settings.steps)):
-            far, near = (torch.full((len(x),), time).to(x) for time in (t, r))
+            far, near = (torch.full((x.shape[0],), time).to(x) for time in (t, r))
             mean = evaluated(self.average, x, near, far, y, precision=settings.precision)
             x = x - (t - r) * mean
             watch(done, of, x)

@@ -18,6 +18,7 @@ trained, and how errors weigh), `pairing`, `networks`, and at sampling the `solv
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -85,7 +86,7 @@ class Diffusion(Denoiser):
         x = noise.view(-1, *self.spec.shape) * self.end_deviation
         return x, y if self.conditioning.size else None
 
-    @property
+    @functools.cached_property
     def end_deviation(self) -> float:
         """Of the noise at the path's end."""
         return float(self.path.sigma(torch.tensor(self.path.end)))

@@ -35,6 +35,18 @@ class Path(nn.Module):
     end: float = 1.0
     first: float = 0.0  # the earliest time at which a network is asked
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[float, tuple[float, float]] = {}
+
+    def alpha_sigma(self, t: float) -> tuple[float, float]:
+        """(α, σ) at a time, in double precision. Computed once: a graph that is traced afterwards
+        has the numbers as constants."""
+        if t not in self._known:
+            at = torch.tensor(t, dtype=torch.float64)
+            self._known[t] = float(self.alpha(at)), float(self.sigma(at))
+        return self._known[t]
+
     def alpha(self, t: Tensor) -> Tensor:
         """How much of the image is left."""
         raise NotImplementedError

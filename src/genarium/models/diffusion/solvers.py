@@ -60,8 +60,8 @@ class Field:
         self, x: Tensor, t: Tensor | float, *of: Quantity, rows: Tensor | None = None
     ) -> list[Tensor]:
         """The quantities at x and time t (one, or [B]), by one evaluation."""
-        t = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(len(x))
-        self.passes += len(x)
+        t = torch.as_tensor(t, dtype=x.dtype, device=x.device).expand(x.shape[0])
+        self.passes += x.shape[0]
         output = self.output(x, t, rows)
         return [self.prediction.read(self.path, output, x, t, which) for which in of]
 
@@ -73,8 +73,7 @@ class Field:
 
     def alpha_sigma(self, t: float) -> tuple[float, float]:
         """(α, σ) at a time."""
-        at = torch.tensor(t, dtype=torch.float64)
-        return float(self.path.alpha(at)), float(self.path.sigma(at))
+        return self.path.alpha_sigma(t)
 
     def times(self, steps: int) -> list[float]:
         """The path's grid of so many steps, within the times at which the network is asked."""
