@@ -57,6 +57,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
         (watch, "copying_finding"),
         (watch, "repeats_finding"),
         (watch, "thumbnails"),
+        (watch, "Originals"),
     ],
     "other scores": [(evaluation, "score_all")],
 }

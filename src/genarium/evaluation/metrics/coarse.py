@@ -2,7 +2,7 @@
 
 |q - c|² = |q|² + |c|² - 2 q·c turns distances into matrix products. Here the products are
 inexact and fast: of rows in 8-bit integers where the processor multiplies those well (x86 with
-AVX2 or more, at 256 numbers a row or more), of float32 rows elsewhere. `Coarse.near` gives the
+AVX2 or more, at 320 numbers a row or more), of float32 rows elsewhere. `Coarse.near` gives the
 pairs that may lie within a limit, and leaves out none that does; `Coarse.measured` gives their
 distances to float32.
 
@@ -49,7 +49,7 @@ from genarium.evaluation.metrics.float32 import UNIT, float32_products
 
 GROUP = 16  # columns whose largest product is looked at first
 PART = 64  # numbers of a row that are mixed at first, a power of 4
-LEAST, MOST = 256, 1 << 16  # numbers a row for which integers pay, and cannot overflow 31 bits
+LEAST, MOST = 320, 1 << 16  # numbers a row for which integers pay, and cannot overflow 31 bits
 WIDE, NARROW = 127, 64  # largest integer of 8 and of 7 bits
 NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 
