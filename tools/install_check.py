@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,9 @@ ERRANDS = (
     "compare vae dcgan -n 200 --out report.html --device cpu --quiet",
     "zoo list",
     "sample zoo:vae-digits --out zoo.png --device cpu",
+    # one that is not in the package
+    f"zoo fetch vae-fashion --from {shlex.quote(str(ROOT / 'zoo'))} --quiet",
+    "sample zoo:vae-fashion --out fetched.png --device cpu",
 )
 OF_EXTRA = {
     "features": ("probe vae --labels 200 --device cpu", "map vae -n 200 --device cpu"),
@@ -86,7 +90,7 @@ class Place:
         return done.stdout, time.monotonic() - begun
 
     def genarium(self, words: str, **env: str) -> tuple[str, float]:
-        return self.run(str(self.bin / "genarium"), *words.split(), **env)
+        return self.run(str(self.bin / "genarium"), *shlex.split(words), **env)
 
     def installed(self) -> dict[str, float]:
         """Megabytes of each package, by what its list of files names."""
@@ -116,7 +120,7 @@ def errands(place: Place, extras: Sequence[str], demo: bool) -> dict[str, float]
     """Seconds of each command."""
     done = {}
     for words in (*ERRANDS, *(("demo",) if demo else ())):
-        _, done[words] = place.genarium(words)
+        _, done[words.replace(f"{ROOT}/", "")] = place.genarium(words)
     for extra in extras:
         if extra != "hub":
             for words in OF_EXTRA.get(extra, ()):

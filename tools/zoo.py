@@ -72,16 +72,19 @@ SETTINGS = {
     "vae": "--steps {vae} --schedule cosine --ema 0.998",
     "autoencoder": "--steps {autoencoder} --schedule cosine",
     "dcgan": "--steps {dcgan} --schedule linear --ema {ema}",
-    "flow-matching": "--patch 2{condition} --batch {batch} --steps 1500 --lr 0.002 "
+    "flow-matching": "--patch 2{condition} --batch {batch} --steps {flow} --lr 0.002 "
     "--schedule cosine --ema 0.998 --warmup 50",
-    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch_pixelcnn} --steps 1600 "
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch_pixelcnn} --steps 1200 "
     "--schedule cosine --warmup 50 --clip 1 --ema 0.998",
     "spline-flow": "--batch 32 --steps {spline} --schedule cosine --ema 0.995",
 }
 SIZES = {
-    "digits": {"vae": 3000, "autoencoder": 800, "dcgan": 1200, "ema": 0.99, "spline": 700},
-    "fashion": {"vae": 6000, "autoencoder": 2000, "dcgan": 2000, "ema": 0.995, "spline": 700},
-    "emoji": {"vae": 4000, "autoencoder": 1500, "dcgan": 1200, "ema": 0.995, "spline": 500},
+    "digits": {"vae": 3000, "autoencoder": 800, "dcgan": 1200, "ema": 0.99}
+    | {"flow": 1500, "spline": 600},
+    "fashion": {"vae": 6000, "autoencoder": 1200, "dcgan": 2000, "ema": 0.995}
+    | {"flow": 1000, "spline": 600},
+    "emoji": {"vae": 4000, "autoencoder": 1000, "dcgan": 1000, "ema": 0.995}
+    | {"flow": 1200, "spline": 500},
 }
 """What fits one to two processor minutes."""
 OTHERS = {"condition": " --condition class", "batch": 64, "batch_pixelcnn": 32}
