@@ -22,7 +22,7 @@ def slopes(layer: GroupNorm, kind: torch.dtype, values: list[Tensor], back: Tens
 
 
 @pytest.mark.parametrize("modulated", [False, True])
-@pytest.mark.parametrize(("channels", "side"), [(32, 14), (64, 5), (12, 8), (4, 8)])
+@pytest.mark.parametrize(("channels", "side"), [(32, 14), (64, 5), (12, 9), (4, 8)])
 def test_norm_in_bf16_is_that_of_float64(channels: int, side: int, modulated: bool) -> None:
     generator = torch.Generator().manual_seed(0)
 
@@ -46,7 +46,7 @@ def test_norm_in_bf16_is_that_of_float64(channels: int, side: int, modulated: bo
 
 def test_norm_in_bf16_keeps_the_order_of_its_maps_and_has_no_second_derivative() -> None:
     layer = norm(32)
-    x = torch.randn(2, 32, 4, 4).bfloat16().to(memory_format=torch.channels_last).requires_grad_()
+    x = torch.randn(2, 32, 9, 9).bfloat16().to(memory_format=torch.channels_last).requires_grad_()
     out = layer(x)
     assert out.is_contiguous(memory_format=torch.channels_last)
     (slope,) = torch.autograd.grad(out.float().square().sum(), x, create_graph=True)

@@ -5,7 +5,8 @@
 Of channels-last maps in bf16 PyTorch's CPU kernel is some five times slower than a way through
 float32 (2.13), and that way costs nine casts and passes over the map. Here everything of size [B,F]
 is computed in float32, and what is left is one product and sum an element: y = x·A + D, and
-backwards dx = dy·A + x·K + L. Training takes 8 to 10 % less time, sampling in bf16 12 to 20 %.
+backwards dx = dy·A + x·K + L. In batches of 128 training takes 9 % less time and sampling in bf16
+12 to 20 %; in batches of 32 it is the same.
 
     B batch · F channels · h, w sides of a map · G groups · n numbers of a group
 """
@@ -23,6 +24,8 @@ from torch.autograd.function import once_differentiable
 from genarium.models.diffusion.networks.embedding import differentiated_forward
 
 GROUPS = 8
+SMALL = 64
+"""Places of a map up to which the kernel is as quick, where nothing scales its result."""
 
 
 class GroupNorm(nn.GroupNorm):
@@ -31,7 +34,9 @@ class GroupNorm(nn.GroupNorm):
     def forward(
         self, input: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
-        if input.dtype == torch.bfloat16 and input.is_cpu and not differentiated_forward():
+        wide = input.shape[2] * input.shape[3] > SMALL or scale is not None
+        half = input.dtype == torch.bfloat16 and input.is_cpu
+        if half and wide and not differentiated_forward():
             result: Tensor = Halved.apply(
                 input, self.weight, self.bias, scale, shift, self.num_groups, self.eps
             )
