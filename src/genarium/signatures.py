@@ -290,8 +290,10 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
     try:
         result = TypeAdapter(setting.type).validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{shown} {said(value)}: {_remedy(first)}") from None
+        remedy = _remedy(error.errors()[0])
+        if choice_of(setting.type) is not None and AUTO not in remedy:
+            remedy += f", or {AUTO}"
+        raise UserError(f"{shown} {said(value)}: {remedy}") from None
     known = choices(setting.type)
     for each in result if isinstance(result, (tuple, list)) else (result,):
         if known and isinstance(each, str) and each not in known:

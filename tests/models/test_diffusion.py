@@ -81,6 +81,8 @@ def test_patches_go_with_the_kind_of_network() -> None:
     assert recipe.chosen(Spec(1, 28, 28), {"patch": 0}) == {"network": "unet"}
     former = recipe(Spec(1, 28, 28), patch=0)
     assert former.network.patch == 1  # as in runs that say 0
+    with pytest.raises(UserError, match="patch 'x': give a whole number, or auto"):
+        genarium.train("flow-matching", tiny_dataset(), patch="x")
 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer, Dense])
