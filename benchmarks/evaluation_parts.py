@@ -5,9 +5,9 @@
 
 Three sets of as many colour pictures, samples, reference and training images, are cut from those in
 the folders: random squares of a third to the whole of their shorter side, brought to one size, half
-of them mirrored; DIR keeps them for the next time. Then they are scored as the command does it. A
-part's seconds are its own, without those of parts within it: an interval asks the distance again,
-and that counts as the interval's.
+of them mirrored, grey ones tinted; DIR keeps them for the next time. Then they are scored as the
+command does it. A part's seconds are its own, without those of parts within it: an interval asks
+the distance again, and that counts as the interval's.
 """
 
 from __future__ import annotations
@@ -115,6 +115,10 @@ def squares(folders: list[Path], out: Path, count: int, side: int, seed: int) ->
             square = picture.resize((side, side), Image.Resampling.BICUBIC, box=box)
             if draw.random() < 0.5:
                 square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            if not np.ptp(np.asarray(square), axis=2).any():
+                square = Image.fromarray(
+                    (np.asarray(square) * draw.uniform(0.5, 1, 3)).astype("u1")
+                )
             square.save(out / f"{number:06d}.png", compress_level=1)
             number += 1
 

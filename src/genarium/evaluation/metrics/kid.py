@@ -130,9 +130,9 @@ def _by_float32(x: Tensor, y: Tensor, drawn: list[tuple[Tensor, Tensor]]) -> tup
         if one == other:
             total -= w.T @ sums.itself(a)
         if shared:
-            found = sums.rest(a, b, w, v, columns=False)
-            total += (w * found.rows).sum(0)
-            mean = float(found.error.mean())
+            remaining = sums.rest(a, b, w, v, columns=False)
+            total += (w * remaining.rows).sum(0)
+            mean = float(remaining.error.mean())
         else:
             parts = [_of_subset(a, b, i, j, one == other) for i, j in zip(some, others)]
             total += torch.stack([part for part, _ in parts])
@@ -149,8 +149,8 @@ def _of_subset(
     p = a[i]
     q = p if same else b[j]
     ones = torch.ones(len(i), 1, dtype=torch.float64)
-    found = sums.rest(p, q, ones, ones, columns=False)
-    return found.rows.sum(), float(found.error)
+    remaining = sums.rest(p, q, ones, ones, columns=False)
+    return remaining.rows.sum(), float(remaining.error)
 
 
 def _rows_by_float32(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
@@ -188,11 +188,11 @@ def _row_sums(x: Tensor, y: Tensor, block: int = 2048) -> tuple[Tensor, Tensor]:
 
 
 def _checked(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not x.shape[1]:
         raise ValueError(f"features do not fit: {list(x.shape)} and {list(y.shape)}")
     if min(len(x), len(y)) < 2:
         raise ValueError(f"the distance needs at least 2 images, not {min(len(x), len(y))}")
-    ends = torch.stack([end for rows in (x, y) if rows.numel() for end in rows.aminmax()])
+    ends = torch.stack([end for rows in (x, y) for end in rows.aminmax()])
     if not torch.isfinite(ends).all():
         raise ValueError("features hold a value that is not finite")
     return x.detach().cpu(), y.detach().cpu()
