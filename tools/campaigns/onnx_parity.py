@@ -116,7 +116,10 @@ def cell(row: dict[str, Any]) -> str:
     """Differences at the sizes of the batch, grey levels where pictures come out, kilobytes."""
     if "refused" in row:
         return "refused"
-    values = " ".join(f"{value:.0e}".replace("e-0", "e-") for value in row["largest"].values())
+    values = " ".join(
+        f"{value:.0e}".replace("e-0", "e-").replace("0e+00", "0")
+        for value in row["largest"].values()
+    )
     scale = "" if row["scale"] <= 10 else f" of {row['scale']:,.0f}"
     return f"{values}{scale}, {row['bytes'] / 1000:,.0f} kB"
 
