@@ -37,6 +37,7 @@ import torch
 
 import genarium
 from genarium import recipes
+from genarium.contract import Spec
 from genarium.drawing.contact import contact_sheet
 from genarium.drawing.images import for_the_eye, save_png
 from genarium.hub.address import Zoo
@@ -183,17 +184,19 @@ def taken(work: Path, name: str, place: Path) -> tuple[Trained, str]:
     work.mkdir(parents=True, exist_ok=True)
     seconds = used["seconds"] * run.config["training"]["threads"]
     (work / f"{name}.json").write_text(json.dumps({"seconds": seconds}))
-    return run, command_of(run.folder.config())
+    return run, command_of(run.folder.config(), run.model.spec)
 
 
-def command_of(config: Config) -> str:
+def command_of(config: Config, spec: Spec) -> str:
     """What stands behind `genarium train` for these settings: those that a training with the
     recipe alone would not have, and that act on its weights."""
-    usual = resolve(recipes.get(config.recipe)).to_dict()
+    recipe = recipes.get(config.recipe)
+    usual = resolve(recipe).to_dict()
+    usual["arguments"] |= recipe.chosen(spec, usual["arguments"])
     words = [config.recipe, "--data", config.data["source"]]
     for section in ("arguments", "data", "training"):
         for key, value in getattr(config, section).items():
-            if key not in IDLE and usual[section][key] not in ("auto", value) and value not in NONE:
+            if key not in IDLE and usual[section][key] != value and value not in NONE:
                 words += [f"--{key.replace('_', '-')}", str(value)]
     return shlex.join(words)
 

@@ -129,11 +129,12 @@ class Recipe:
 
     def chosen(self, spec: Spec, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What each of the arguments that are `auto` stands for with these data, by name."""
-        results = {}
+        results: dict[str, Any] = {}
+        given = {**self.defaults(), **arguments}
         for name, parameter in self.parameters().items():
             choice = choice_of(parameter.annotation)
-            if choice is not None and arguments.get(name, parameter.default) == AUTO:
-                results[name] = choice.of(spec)
+            if choice is not None and given[name] == AUTO:
+                results[name] = given[name] = choice.of(spec, given)
         return results
 
     def __call__(self, spec: Spec, **arguments: Any) -> Model:

@@ -127,9 +127,10 @@ AUTO = "auto"
 @dataclass(frozen=True)
 class Choice:
     """What `auto` stands for where an argument's type carries this: a function of what is known at
-    the start, for a recipe its data's `Spec`; `Recipe.chosen` asks it."""
+    the start, for a recipe its data's `Spec` and the arguments, those before this one chosen;
+    `Recipe.chosen` asks it."""
 
-    of: Callable[[Any], Any]
+    of: Callable[[Any, Mapping[str, Any]], Any]
 
 
 def choice_of(kind: Any) -> Choice | None:
@@ -289,8 +290,10 @@ def check(setting: Field, value: Any, shown: str | None = None) -> Any:
     try:
         result = TypeAdapter(setting.type).validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{shown} {said(value)}: {_remedy(first)}") from None
+        remedy = _remedy(error.errors()[0])
+        if choice_of(setting.type) is not None and AUTO not in remedy:
+            remedy += f", or {AUTO}"
+        raise UserError(f"{shown} {said(value)}: {remedy}") from None
     known = choices(setting.type)
     for each in result if isinstance(result, (tuple, list)) else (result,):
         if known and isinstance(each, str) and each not in known:

@@ -1,6 +1,7 @@
 """One file of each kind that people have, made here, must decode or be refused with a reason."""
 
 import io
+import logging
 import struct
 import warnings
 import zlib
@@ -207,3 +208,14 @@ def test_pipes_missing_and_huge_files(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "LARGEST_FILE", 10)
     (tmp_path / "big.png").write_bytes(bytes(11))
     assert "larger" in inspect(tmp_path / "big.png").error
+
+
+def test_readers_are_silent_within_and_as_before_after():
+    """Their loggers' children too, which remember whether they may speak."""
+    children = [logging.getLogger(name) for name in ("PIL.PngImagePlugin", "nibabel.global")]
+    before = [child.isEnabledFor(logging.WARNING) for child in children]
+    levels = [child.level for child in children]
+    with strict():
+        assert not any(child.isEnabledFor(logging.WARNING) for child in children)
+    assert [child.isEnabledFor(logging.WARNING) for child in children] == before
+    assert [child.level for child in children] == levels

@@ -24,7 +24,7 @@ from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
 from genarium.models.diffusion.networks.transformer import Transformer
-from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_of
+from genarium.models.diffusion.networks.unet import UNet, former_patch, levels_of, patch_for
 from genarium.models.diffusion.paths import Discrete
 from genarium.models.diffusion.sampling import FlowSampler, last_part
 from genarium.models.diffusion.times import Steps
@@ -65,11 +65,24 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
 
 def test_sizes_of_a_unet() -> None:
     sides = (8, 16, 28, 32, 48, 64, 96, 128, 256)
-    assert [patch_of(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
+    assert [patch_for(n, n) for n in sides] == [1, 1, 2, 2, 2, 2, 2, 4, 4]
+    assert [former_patch(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
     assert [levels_of(n, n) for n in sides[:5]] == [2, 2, 3, 3, 4]
-    for spec in (Spec(1, 28, 28), Spec(3, 64, 64)):
+    for spec, size in ((Spec(1, 28, 28), 0.5e6), (Spec(3, 64, 64), 1.9e6)):
         model = recipes.get("flow-matching")(spec)
-        assert 1e6 < sum(p.numel() for p in model.parameters()) < 2e6
+        assert sum(p.numel() for p in model.parameters()) == pytest.approx(size, rel=0.1)
+
+
+def test_patches_go_with_the_kind_of_network() -> None:
+    recipe = recipes.get("flow-matching")
+    for given, expected in (({}, 2), ({"network": "transformer"}, 4), ({"network": "dense"}, 0)):
+        assert recipe.chosen(Spec(1, 28, 28), given)["patch"] == expected
+        recipe(Spec(1, 28, 28), **given)
+    assert recipe.chosen(Spec(1, 28, 28), {"patch": 0}) == {"network": "unet"}
+    former = recipe(Spec(1, 28, 28), patch=0)
+    assert former.network.patch == 1  # as in runs that say 0
+    with pytest.raises(UserError, match="patch 'x': give a whole number, or auto"):
+        genarium.train("flow-matching", tiny_dataset(), patch="x")
 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer, Dense])

@@ -68,16 +68,21 @@ def strict() -> Iterator[None]:
     """
     logs = [logging.getLogger(name) for name in TALKATIVE]
     before = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.CRITICAL + 1)
+    _levels(logs, [logging.CRITICAL + 1] * len(logs))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:
-        for log, level in zip(logs, before, strict=True):
-            log.setLevel(level)
+        _levels(logs, before)
+
+
+def _levels(logs: list[logging.Logger], levels: list[int]) -> None:
+    """Set them all; `setLevel` forgets what every logger of the process knows, so once only."""
+    for log, level in zip(logs, levels, strict=True):
+        log.level = level
+    logs[-1].setLevel(levels[-1])
 
 
 def quiet(data: bytes) -> None:

@@ -30,6 +30,7 @@ from genarium.data.resize import check_channels, fit_array, fit_image, to_chw
 from genarium.data.scan import ScannedFile, scan
 from genarium.errors import UserError
 
+TOGETHER = 16  # files read before the first of them is given: entering `strict` is dear
 NAMED = 3  # broken files that a warning names
 
 
@@ -113,14 +114,12 @@ class Folder:
         waiting: list[torch.Tensor] = []
         broken: list[str] = []
         facts: list[tuple[str, Facts]] = []
-        for file in self.files:
-            try:
-                with strict():
-                    images, fact = self._read(file)
-                facts.append((file.name, fact))
-            except Bad as reason:
-                broken.append(f"{shown(file.name)}: {reason}")
+        for file, result in self._results():
+            if isinstance(result, Bad):
+                broken.append(f"{shown(file.name)}: {result}")
                 continue
+            images, fact = result
+            facts.append((file.name, fact))
             for image in images:
                 alike = not waiting or (
                     image.shape == waiting[0].shape and image.dtype == waiting[0].dtype
@@ -142,6 +141,20 @@ class Folder:
         self.warnings += [f"{shown(str(self.path))}: {words}" for words in depths.said(facts)]
         if waiting:
             yield torch.stack(waiting)
+
+    def _results(self) -> Iterator[tuple[ScannedFile, tuple[Tensor, Facts] | Bad]]:
+        """What each file holds, or why it cannot be read."""
+        for start in range(0, len(self.files), TOGETHER):
+            part = self.files[start : start + TOGETHER]
+            with strict():  # not over a yield: it would be the caller's too
+                read = [self._tried(file) for file in part]
+            yield from zip(part, read, strict=True)
+
+    def _tried(self, file: ScannedFile) -> tuple[Tensor, Facts] | Bad:
+        try:
+            return self._read(file)
+        except Bad as reason:
+            return reason
 
     def _read(self, file: ScannedFile) -> tuple[Tensor, Facts]:
         reading = Reading(self.options.eight_bit)

@@ -75,15 +75,17 @@ def shipped(name: str, device: str) -> Extractor:
 def pictures(device: str) -> Extractor:
     """EfficientNet-Lite0's first five stages: for any pictures, without classes."""
     content, described = _files(PICTURES)
+    network = _load(efficientnet.EfficientNetLite0(), PICTURES, content, device)
+    assert isinstance(network, efficientnet.EfficientNetLite0)
     return Extractor(
         name=PICTURES,
         hash=described["sha256"][:12],
         classes=(),
         dims=efficientnet.DIMS,
         resize=efficientnet.RESIZE,
-        network=_load(efficientnet.EfficientNetLite0(), PICTURES, content, device),
+        network=efficientnet.Turned(network),
         prepare=efficientnet.prepare,
-        batch=32 if torch.device(device).type == "cpu" else 256,
+        batch=16 if torch.device(device).type == "cpu" else 256,
         caveat="features of photographs (ImageNet)",
         colours=True,
     )

@@ -2,7 +2,7 @@
 
 |q - c|² = |q|² + |c|² - 2 q·c turns distances into matrix products. Here the products are
 inexact and fast: of rows in 8-bit integers where the processor multiplies those well (x86 with
-AVX2 or more, at 256 numbers a row or more), of float32 rows elsewhere. `Coarse.near` gives the
+AVX2 or more, at 320 numbers a row or more), of float32 rows elsewhere. `Coarse.near` gives the
 pairs that may lie within a limit, and leaves out none that does; `Coarse.measured` gives their
 distances to float32.
 
@@ -39,18 +39,17 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-UNIT = 2.0**-24  # relative rounding error of float32
+from genarium.evaluation.metrics.float32 import UNIT, float32_products
+
 GROUP = 16  # columns whose largest product is looked at first
 PART = 64  # numbers of a row that are mixed at first, a power of 4
-LEAST, MOST = 256, 1 << 16  # numbers a row for which integers pay, and cannot overflow 31 bits
+LEAST, MOST = 320, 1 << 16  # numbers a row for which integers pay, and cannot overflow 31 bits
 WIDE, NARROW = 127, 64  # largest integer of 8 and of 7 bits
 NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 
@@ -116,7 +115,7 @@ class Coarse:
         bits = _bits() if LEAST <= dims <= MOST else None
         wide = _sorted(c, centre, scale, block)
         other = wide if same else _sorted(q, centre, scale, block)
-        with _float32():
+        with float32_products():
             codes_c = _coded(wide[0], bits and bits[1])
             alike = same and not (bits and bits[0] != bits[1])
             codes_q = codes_c if alike else _coded(other[0], bits and bits[0])
@@ -131,7 +130,7 @@ class Coarse:
         a, b = self.q.codes[one], self.c.codes[other].T
         if a.dtype == torch.int8:
             return torch._int_mm(a, b)
-        with _float32():
+        with float32_products():
             return a @ b
 
     def near(
@@ -211,18 +210,6 @@ def _bits() -> tuple[int, int] | None:
         if torch.equal(torch._int_mm(a, b.T), a.int() @ b.T.int()):
             return most
     return None
-
-
-@contextmanager
-def _float32() -> Iterator[None]:
-    """Products of float32 in float32, whatever the caller has set: the bound is one of float32."""
-    settings: Any = torch.backends.mkldnn
-    before = settings.matmul.fp32_precision
-    settings.matmul.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        settings.matmul.fp32_precision = before
 
 
 def _mean(rows: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genarium.evaluation.metrics.coarse import GROUP, UNIT, Coarse
+from genarium.evaluation.metrics.coarse import GROUP, Coarse
+from genarium.evaluation.metrics.float32 import UNIT
 
 PAIRS = 1 << 15  # numbers measured again at a time: they stay in the cache
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
 from torch import nn
@@ -9,21 +10,27 @@ from torch import nn
 from genarium.contract import Optim, Spec
 from genarium.models import arguments as shared
 from genarium.models.conditioning import Conditioning, conditioning_of
+from genarium.models.diffusion.networks import transformer, unet
 from genarium.models.diffusion.networks.dense import Dense
-from genarium.models.diffusion.networks.transformer import Transformer
-from genarium.models.diffusion.networks.unet import UNet
 from genarium.models.text_to_image.captions import NAME, Captions
 from genarium.models.text_to_image.encoders import CharacterEncoder
 from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse_unused
-from genarium.signatures import Choice, Default, Help
+from genarium.signatures import AUTO, Choice, Default, Help
 
 WIDTH, DROPPED = 32, 0.1
 BLOCKS = {"unet": 1, "transformer": 6, "dense": 3}
 
 
-def network_for(spec: Spec) -> str:
+def network_for(spec: Spec, _: Mapping[str, Any]) -> str:
     """A U-Net, but for points of the plane."""
     return "dense" if spec.planar else "unet"
+
+
+def patch_for(spec: Spec, given: Mapping[str, Any]) -> int:
+    """The side of the blocks of pixels that the network takes as one place, by its kind."""
+    _, height, width = spec.shape
+    of_kind = {"unet": unet.patch_for, "transformer": transformer.patch_for}.get(given["network"])
+    return of_kind(height, width) if of_kind else 0  # a dense one has no places
 
 
 Network = Annotated[
@@ -51,9 +58,10 @@ Blocks = Annotated[
 Patch = Annotated[
     NonNegativeInt,
     Help(
-        "pixels a side that are made into one place of the network (unet, transformer); 0: by the "
-        "size of the images, 1 up to 48 pixels for a unet, then 2 and 4."
+        "pixels a side that are made into one place of the network (unet, transformer); auto: by "
+        "the size of the images, 1 up to 20 pixels for a unet, 2 up to 96, then 4."
     ),
+    Choice(patch_for),
 ]
 ConditionName = Annotated[
     str,
@@ -75,7 +83,7 @@ class Networks(TypedDict):
     network: Annotated[Network, Default("auto")]
     width: Annotated[Width, Default(WIDTH)]
     blocks: Annotated[Blocks, Default(0)]
-    patch: Annotated[Patch, Default(0)]
+    patch: Annotated[Patch, Default(AUTO)]
     condition: Annotated[ConditionName, Default("none")]
     dropped: Annotated[Dropped, Default(DROPPED)]
     lr: Annotated[shared.LearningRate, Default(1e-3)]
@@ -101,7 +109,7 @@ def network_of(
     if name == "dense":
         refuse_unused("it is of --network unet and transformer", patch=(given["patch"], 0))
         return Dense(spec.shape, given["width"], blocks, **inputs)
-    kind = UNet if name == "unet" else Transformer
+    kind = unet.UNet if name == "unet" else transformer.Transformer
     return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
 
 

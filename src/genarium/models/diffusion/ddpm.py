@@ -206,8 +206,8 @@ def log_between(low: Tensor, high: Tensor) -> Tensor:
     family="explicit/path",
     tiny={"width": 4, "blocks": 1, "chain": 50},
     paper="Ho, Jain & Abbeel 2020",
-    batch=128,
-    steps=5000,
+    batch=32,
+    steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
 )
 def ddpm(

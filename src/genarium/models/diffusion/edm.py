@@ -32,8 +32,8 @@ class EDM(Continuous):
     family="explicit/path",
     tiny={"width": 4, "blocks": 1},
     paper="Karras et al. 2022",
-    batch=128,
-    steps=5000,
+    batch=32,
+    steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
 )
 def edm(

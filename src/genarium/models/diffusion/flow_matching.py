@@ -27,8 +27,8 @@ LAWS = {"logit-normal": LogitNormal, "uniform": Uniform}
     family="explicit/path",
     tiny={"width": 4, "blocks": 1},
     paper="Lipman et al. 2023",
-    batch=128,
-    steps=5000,
+    batch=32,
+    steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
 )
 def flow_matching(

@@ -178,8 +178,8 @@ class MeanFlow(Diffusion):
     family="explicit/path",
     tiny={"width": 4, "blocks": 1},
     paper="Geng et al. 2025",
-    batch=128,
-    steps=5000,
+    batch=32,
+    steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
     former={"tangent": "pair"},
 )

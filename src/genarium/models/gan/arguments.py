@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypedDict
+from collections.abc import Mapping
+from typing import Annotated, Any, TypedDict
 
 from genarium.contract import Spec
 from genarium.models.gan.composition import ConvolutionalName, Decay
@@ -57,7 +58,7 @@ Regularizers = Annotated[
 ]
 
 
-def regularizers_for(spec: Spec) -> tuple[str, ...]:
+def regularizers_for(spec: Spec, _: Mapping[str, Any]) -> tuple[str, ...]:
     """What keeps a discriminator from learning few colour pictures by heart; for one channel none:
     there a plain discriminator was better at equal time (docs/adversarial.md has the figures)."""
     return ("r1", "diffaugment") if spec.channels > 1 else ()

@@ -19,7 +19,7 @@ Pixels = Annotated[
         "or logistic (256 grey levels); auto: bernoulli where one channel is nearly black and "
         "white, gaussian for photographs, colour and greys."
     ),
-    Choice(likelihood_for),
+    Choice(lambda spec, _: likelihood_for(spec)),
 ]
 LAYERS = 4
 Layers = Annotated[shared.Layers, Gt(0)]

@@ -48,6 +48,11 @@ def modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return functional.layer_norm(x, x.shape[-1:]) * (1 + scale) + shift
 
 
+def patch_for(height: int, width: int) -> int:
+    """The side of a token in pixels that makes about 7 or 8 tokens a side."""
+    return max(1, round(max(height, width) / 8))
+
+
 class Transformer(nn.Module):
     """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
 
@@ -67,7 +72,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         channels, height, wide = shape
-        self.patch = patch or max(1, round(max(height, wide) / 8))
+        self.patch = patch or patch_for(height, wide)
         features = 4 * width
         heads = max(1, features // 32)
         while features % heads:

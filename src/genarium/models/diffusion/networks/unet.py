@@ -19,18 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import (
-    Embedding,
-    attend,
-    differentiated_forward,
-    zero,
-)
+from genarium.models.diffusion.networks.embedding import Embedding, attend, zero
+from genarium.models.diffusion.networks.norm import norm
 
 LARGE = 8
 """Maps are halved until their smaller side is at most this, but never below half of it."""
 
 MOST_LEVELS = 4
-GROUPS = 8
 WIDEST = 4  # no map has more than 4 × width channels
 
 
@@ -42,39 +37,20 @@ def levels_of(height: int, width: int) -> int:
     return levels
 
 
-def patch_of(height: int, width: int) -> int:
-    """The side of the pixels that become channels: 1 up to 48 pixels, 2 up to 96, then 4."""
+def patch_for(height: int, width: int) -> int:
+    """The side of the pixels that become channels: 1 up to 20 pixels, 2 up to 96, then 4.
+
+    At 28 and 32 pixels blocks of 2 let a CPU train four times as many steps in a minute, which is
+    worth more than the finer map for hours (docs/diffusion.md has the figures).
+    """
+    side = max(height, width)
+    return 1 if side <= 20 else 2 if side <= 96 else 4
+
+
+def former_patch(height: int, width: int) -> int:
+    """What 0 stood for in runs of earlier versions: 1 up to 48 pixels, 2 up to 96, then 4."""
     side = max(height, width)
     return 1 if side <= 48 else 2 if side <= 96 else 4
-
-
-class GroupNorm(nn.GroupNorm):
-    """Group norm (Wu & He 2018) in float32: of channels-last maps in bf16 PyTorch's kernel is some
-    five times slower than that, casts included (2.13, CPU)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if differentiated_forward():
-            return self._written_out(input)
-        if input.dtype != torch.bfloat16:
-            return super().forward(input)
-        return super().forward(input.float()).to(input.dtype)
-
-    def _written_out(self, x: Tensor) -> Tensor:
-        """The same; the derivative of PyTorch's kernel wants maps channels-first (2.13)."""
-        grouped = x.reshape(len(x), self.num_groups, -1)
-        mean, variance = grouped.mean(2, keepdim=True), grouped.var(2, correction=0, keepdim=True)
-        normed = ((grouped - mean) * (variance + self.eps).rsqrt()).view(x.shape)
-        gain, offset = (v[:, None, None] for v in (self.weight, self.bias))
-        return normed * gain + offset
-
-
-def norm(channels: int) -> GroupNorm:
-    """Group norm of `GROUPS` groups, or fewer: of 4 channels at least, and all alike. A channel by
-    itself would lose its mean over the image, which the layer before is to learn."""
-    groups = max(1, min(GROUPS, channels // 4))
-    while channels % groups:
-        groups -= 1
-    return GroupNorm(groups, channels)
 
 
 class Block(nn.Module):
@@ -91,8 +67,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
         h = self.first(functional.silu(self.norm_in(x)))
-        scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, 1)
-        h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
+        h = self.norm_out(h, *self.modulation(embedded).chunk(2, 1))
         result: Tensor = self.skip(x) + self.second(functional.silu(h))
         return result
 
@@ -138,7 +113,7 @@ class UNet(nn.Module):
     ):
         super().__init__()
         channels, height, wide = shape
-        self.patch = patch or patch_of(height, wide)
+        self.patch = patch or former_patch(height, wide)
         across = [-(-side // self.patch) for side in (height, wide)]
         levels = levels_of(*across)
         self.multiple = self.patch * 2 ** (levels - 1)

@@ -1,0 +1,146 @@
+"""Group norm (Wu & He 2018), and its scaling by a condition, in half the passes over the map.
+
+    y = (w·(x - m)/√(v + ε) + b)·(1 + scale) + shift,  m, v of each image's group of channels
+
+Of channels-last maps in bf16 PyTorch's CPU kernel is some five times slower than a way through
+float32 (2.13), and that way costs nine casts and passes over the map. Here everything of size [B,F]
+is computed in float32, and what is left is one product and sum an element: y = x·A + D, and
+backwards dx = dy·A + x·K + L. In batches of 128 training takes 9 % less time and sampling in bf16
+12 to 20 %; in batches of 32 it is the same.
+
+    B batch · F channels · h, w sides of a map · G groups · n numbers of a group
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from genarium.models.diffusion.networks.embedding import differentiated_forward
+
+GROUPS = 8
+SMALL = 64
+"""Places of a map up to which the kernel is as quick, where nothing scales its result."""
+
+
+class GroupNorm(nn.GroupNorm):
+    """x [B,F,h,w], scale and shift [B,F] or neither -> [B,F,h,w]; see the module's text."""
+
+    def forward(
+        self, input: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        wide = input.shape[2] * input.shape[3] > SMALL or scale is not None
+        half = input.dtype == torch.bfloat16 and input.is_cpu
+        if half and wide and not differentiated_forward():
+            result: Tensor = Halved.apply(
+                input, self.weight, self.bias, scale, shift, self.num_groups, self.eps
+            )
+            return result
+        normed = self._normed(input)
+        if scale is None or shift is None:
+            return normed
+        return torch.addcmul(shift[:, :, None, None], normed, 1 + scale[:, :, None, None])
+
+    def _normed(self, x: Tensor) -> Tensor:
+        if differentiated_forward():
+            return self._written_out(x)
+        if x.dtype == torch.bfloat16:
+            return super().forward(x.float()).to(x.dtype)
+        return super().forward(x)
+
+    def _written_out(self, x: Tensor) -> Tensor:
+        """The same; the derivative of PyTorch's kernel wants maps channels-first (2.13)."""
+        grouped = x.reshape(len(x), self.num_groups, -1)
+        mean, variance = grouped.mean(2, keepdim=True), grouped.var(2, correction=0, keepdim=True)
+        normed = ((grouped - mean) * (variance + self.eps).rsqrt()).view(x.shape)
+        gain, offset = (v[:, None, None] for v in (self.weight, self.bias))
+        return normed * gain + offset
+
+
+def norm(channels: int) -> GroupNorm:
+    """Group norm of `GROUPS` groups, or fewer: of 4 channels at least, and all alike. A channel by
+    itself would lose its mean over the image, which the layer before is to learn."""
+    groups = max(1, min(GROUPS, channels // 4))
+    while channels % groups:
+        groups -= 1
+    return GroupNorm(groups, channels)
+
+
+class Halved(Function):
+    """The norm of maps in bf16: two passes over them forwards, and four backwards.
+
+    Of size [B,G,F/G], so that what a group has, [B,G,1], goes with each of its channels. Sums are
+    accumulated in 32 bits and rounded to bf16: four times as fast as a result in float32.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        scale: Tensor | None,
+        shift: Tensor | None,
+        groups: int,
+        eps: float,
+    ) -> Tensor:
+        batch, channels, *sides = x.shape
+        size = (batch, groups, channels // groups)
+        mean = _of_groups(_sums(x).view(size), sides)
+        variance = torch.addcmul(
+            _of_groups(_sums(x.square()).view(size), sides), mean, mean, value=-1
+        )
+        rate = variance.clamp_min_(0.0).add_(eps).rsqrt_()
+        gain = weight.view(size[1:]) * rate
+        offset = torch.addcmul(bias.view(size[1:]), gain, mean, value=-1)
+        more = None
+        if scale is not None and shift is not None:
+            more = scale.float().add_(1.0).view(size)
+            gain, offset = gain * more, torch.addcmul(shift.float().view(size), offset, more)
+        ctx.save_for_backward(x, weight, bias, mean, rate, more)
+        ctx.kind = scale.dtype if scale is not None else None
+        return torch.addcmul(_wide(offset, x), x, _wide(gain, x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        x, weight, bias, mean, rate, more = ctx.saved_tensors
+        batch, channels, *sides = x.shape
+        size = (batch, *mean.shape[1:2], channels // mean.shape[1])
+        weight, bias = weight.view(size[1:]), bias.view(size[1:])
+        whole = _sums(slope).float().view(size)
+        # the sum of dy·(x - m)/√(v + ε)
+        along = torch.addcmul(_sums(slope * x).view(size), whole, mean, value=-1).mul_(rate)
+        of_scale = of_shift = None
+        if more is None:
+            gain, of_weight, of_bias = weight, along, whole
+        else:
+            gain, of_weight, of_bias = weight * more, more * along, more * whole
+            of_scale = torch.addcmul(bias * whole, weight, along).view(batch, -1).to(ctx.kind)
+            of_shift = whole.view(batch, -1).to(ctx.kind)
+        tilt = _of_groups(gain * along, sides).mul_(rate).mul_(rate)
+        level = torch.addcmul(_of_groups(gain * whole, sides).mul_(rate), tilt, mean, value=-1)
+        result = torch.addcmul(_wide((-level).expand(size), x), x, _wide((-tilt).expand(size), x))
+        result.addcmul_(slope, _wide(gain * rate, x))
+        sums = (v.sum(0).view(-1) for v in (of_weight, of_bias))
+        return result, *sums, of_scale, of_shift, None, None
+
+
+def _sums(x: Tensor) -> Tensor:
+    """Of maps [B,F,h,w] over their places, [B,F]."""
+    return x.sum((2, 3))
+
+
+def _of_groups(sums: Tensor, sides: list[int]) -> Tensor:
+    """The mean over a group's numbers, float32 [B,G,1], of sums over the places, [B,G,F/G]."""
+    return sums.mean(2, keepdim=True, dtype=torch.float32).div_(math.prod(sides))
+
+
+def _wide(v: Tensor, x: Tensor) -> Tensor:
+    """[B,G,F/G] as a number for each of x's channels, [B,F,1,1], of its type."""
+    return v.to(x.dtype).reshape(*x.shape[:2], 1, 1)
