@@ -81,14 +81,14 @@ SETTINGS = {
 }
 SIZES = {
     "digits": {"vae": 3000, "autoencoder": 800, "dcgan": 1200, "ema": 0.99}
-    | {"flow": 1500, "spline": 600},
+    | {"flow": 3000, "spline": 600},
     "fashion": {"vae": 6000, "autoencoder": 1200, "dcgan": 2000, "ema": 0.995}
-    | {"flow": 1000, "spline": 600},
+    | {"flow": 2000, "spline": 600},
     "emoji": {"vae": 4000, "autoencoder": 1000, "dcgan": 1000, "ema": 0.995}
     | {"flow": 1200, "spline": 500},
 }
 """What fits one to two processor minutes."""
-OTHERS = {"condition": " --condition class", "batch": 64, "batch_pixelcnn": 32}
+OTHERS = {"condition": " --condition class", "batch": 32, "batch_pixelcnn": 32}
 SMALL = {"condition": "", "batch": 32, "batch_pixelcnn": 16}  # colour: more to compute a step
 PLANNED = {
     f"{recipe}-{name}": f"{recipe} {data} "
