@@ -85,7 +85,7 @@ SIZES = {
     "fashion": {"vae": 6000, "autoencoder": 1200, "dcgan": 2000, "ema": 0.995}
     | {"flow": 2000, "spline": 600},
     "emoji": {"vae": 4000, "autoencoder": 1000, "dcgan": 1000, "ema": 0.995}
-    | {"flow": 1200, "spline": 500},
+    | {"flow": 5000, "spline": 500},
 }
 """What fits one to two processor minutes."""
 OTHERS = {"condition": " --condition class", "batch": 32, "batch_pixelcnn": 32}
