@@ -50,7 +50,7 @@ NETWORK: dict[str, Any] = {
 }
 TRAINING: dict[str, Any] = {
     "batch": 100,
-    "ema": 0.999,
+    "ema": 0.0,
     "schedule": "cosine",
     "checkpoint_every": 2000,
     "sample_every": 10**9,
