@@ -72,6 +72,7 @@ class Task:
 
 BINARY = {"levels": 2, "width": 32, "head": 32}
 GREY = {"levels": 256, "width": 32, "head": 64, "blocks": 8, "lr": 5e-3}
+PATHS = {"patch": 2, "width": 32}
 OWN: dict[str, Any] = {"ema": 0.999, "channels_last": True, "precision": "auto"}
 TASKS = {
     "binary": Task(
@@ -107,10 +108,10 @@ TASKS = {
             "tarflow": Net("tarflow", {"noise": 0.0}, 64, OWN),
             # uniform times come where the bits are decided: at noise as small as one level
             "flow-matching": Net(
-                "flow-matching", {"patch": 2, "times": "uniform"}, 128, OWN, (64, 512)
+                "flow-matching", {**PATHS, "times": "uniform"}, 128, OWN, (64, 512)
             ),
-            "flow-matching, logit-normal": Net("flow-matching", {"patch": 2}, 128, OWN, (64, 512)),
-            "ddpm": Net("ddpm", {"patch": 2}, 128, OWN, (256, 2000)),
+            "flow-matching, logit-normal": Net("flow-matching", PATHS, 128, OWN, (64, 512)),
+            "ddpm": Net("ddpm", PATHS, 128, OWN, (256, 2000)),
         },
         "bits/dim",
         # RealNVP and FFJORD: Grathwohl et al. 2019, table 2; Glow: the same

@@ -73,7 +73,7 @@ SETTINGS = {
     "vae": "--steps {vae} --schedule cosine --ema 0.998",
     "autoencoder": "--steps {autoencoder} --schedule cosine",
     "dcgan": "--steps {dcgan} --schedule linear --ema {ema}",
-    "flow-matching": "--patch 2{condition} --batch {batch} --steps {flow} --lr 0.002 "
+    "flow-matching": "--patch 2 --width 32{condition} --batch {batch} --steps {flow} --lr 0.002 "
     "--schedule cosine --ema 0.998 --warmup 50",
     "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch_pixelcnn} --steps 1200 "
     "--schedule cosine --warmup 50 --clip 1 --ema 0.998",

@@ -24,7 +24,7 @@ from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
 from genarium.models.diffusion.networks.transformer import Transformer
-from genarium.models.diffusion.networks.unet import UNet, former_patch, levels_of, patch_for
+from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_for
 from genarium.models.diffusion.paths import Discrete
 from genarium.models.diffusion.sampling import FlowSampler, last_part
 from genarium.models.diffusion.times import Steps
@@ -65,22 +65,25 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
 
 def test_sizes_of_a_unet() -> None:
     sides = (8, 16, 28, 32, 48, 64, 96, 128, 256)
-    assert [patch_for(n, n) for n in sides] == [1, 1, 2, 2, 2, 2, 2, 4, 4]
-    assert [former_patch(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
+    assert [patch_for(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
     assert [levels_of(n, n) for n in sides[:5]] == [2, 2, 3, 3, 4]
-    for spec, size in ((Spec(1, 28, 28), 0.5e6), (Spec(3, 64, 64), 1.9e6)):
+    for spec, size in ((Spec(1, 28, 28), 0.48e6), (Spec(3, 64, 64), 1.9e6)):
         model = recipes.get("flow-matching")(spec)
         assert sum(p.numel() for p in model.parameters()) == pytest.approx(size, rel=0.1)
 
 
-def test_patches_go_with_the_kind_of_network() -> None:
-    recipe = recipes.get("flow-matching")
-    for given, expected in (({}, 2), ({"network": "transformer"}, 4), ({"network": "dense"}, 0)):
-        assert recipe.chosen(Spec(1, 28, 28), given)["patch"] == expected
-        recipe(Spec(1, 28, 28), **given)
-    assert recipe.chosen(Spec(1, 28, 28), {"patch": 0}) == {"network": "unet"}
-    former = recipe(Spec(1, 28, 28), patch=0)
-    assert former.network.patch == 1  # as in runs that say 0
+def test_sizes_go_with_the_kind_of_network() -> None:
+    recipe, spec = recipes.get("flow-matching"), Spec(3, 64, 64)
+    sizes = {"unet": ((1, 16), (2, 32)), "transformer": ((6, 32), (8, 32)), "dense": 2 * ((0, 32),)}
+    for name, expected in sizes.items():
+        for side, (patch, width) in zip((48, 64), expected, strict=True):
+            chosen = recipe.chosen(Spec(1, side, side), {"network": name})
+            assert chosen == {"patch": patch, "width": width}
+        recipe(spec, network=name)
+    assert recipe.chosen(spec, {"patch": 0, "width": 8}) == {"network": "unet"}
+    assert recipe(spec, patch=0).network.patch == 2  # runs of earlier versions say 0
+    with pytest.raises(UserError, match=r"--patch 65: images of 64×64 pixels .* at most 64"):
+        recipe(spec, patch=65)
     with pytest.raises(UserError, match="patch 'x': give a whole number, or auto"):
         genarium.train("flow-matching", tiny_dataset(), patch="x")
 

@@ -56,7 +56,7 @@ def other(name: str, kind: Any, value: Any) -> Any:
     if name == "regularizers":
         return ("spectral-norm",) if not value else ()
     if name in ("patch", "dilation"):
-        return 4 if value == 0 else 1  # 0: by the size of the images, where that is 1 or 2
+        return 4 if value in (0, 1) else 1  # 0: by the size of the images
     if name == "interpolation":
         return 0.0 if value else 1.0
     if name == "levels":

@@ -61,6 +61,7 @@ PROGRAMME: dict[str, dict[str, Any]] = {
     # Pixels in blocks of 2×2: a quarter of the cost; a sample takes 19 evaluations.
     "flow-matching": {
         "patch": 2,
+        "width": 32,
         "condition": "class",
         "batch": 64,
         "lr": 2e-3,

@@ -14,10 +14,10 @@ from genarium.models.diffusion.networks import transformer, unet
 from genarium.models.diffusion.networks.dense import Dense
 from genarium.models.text_to_image.captions import NAME, Captions
 from genarium.models.text_to_image.encoders import CharacterEncoder
-from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse_unused
+from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse, refuse_unused
 from genarium.signatures import AUTO, Choice, Default, Help
 
-WIDTH, DROPPED = 32, 0.1
+DROPPED = 0.1
 BLOCKS = {"unet": 1, "transformer": 6, "dense": 3}
 
 
@@ -33,6 +33,12 @@ def patch_for(spec: Spec, given: Mapping[str, Any]) -> int:
     return of_kind(height, width) if of_kind else 0  # a dense one has no places
 
 
+def width_for(spec: Spec, given: Mapping[str, Any]) -> int:
+    """Few channels where a unet's largest map is as large as the image: it costs most, and at 32
+    pixels finer maps are worth more than wider ones (docs/diffusion.md has the figures)."""
+    return 16 if given["network"] == "unet" and max(spec.shape[1:]) <= unet.WHOLE else 32
+
+
 Network = Annotated[
     Literal["auto", "unet", "transformer", "dense"],
     Help(
@@ -45,8 +51,10 @@ Width = Annotated[
     PositiveInt,
     Help(
         "channels of the largest map of a unet, up to four times as many on smaller ones; a "
-        "transformer has 4 times, a dense net 8 times as many features."
+        "transformer has 4 times, a dense net 8 times as many features; auto: 16 for a "
+        "unet up to 48 pixels, else 32."
     ),
+    Choice(width_for),
 ]
 Blocks = Annotated[
     NonNegativeInt,
@@ -59,7 +67,7 @@ Patch = Annotated[
     NonNegativeInt,
     Help(
         "pixels a side that are made into one place of the network (unet, transformer); auto: by "
-        "the size of the images, 1 up to 20 pixels for a unet, 2 up to 96, then 4."
+        "the size of the images, 1 up to 48 pixels for a unet, 2 up to 96, then 4."
     ),
     Choice(patch_for),
 ]
@@ -81,7 +89,7 @@ class Networks(TypedDict):
     """What all of them take: the network, the condition and the learning rate."""
 
     network: Annotated[Network, Default("auto")]
-    width: Annotated[Width, Default(WIDTH)]
+    width: Annotated[Width, Default(AUTO)]
     blocks: Annotated[Blocks, Default(0)]
     patch: Annotated[Patch, Default(AUTO)]
     condition: Annotated[ConditionName, Default("none")]
@@ -109,6 +117,12 @@ def network_of(
     if name == "dense":
         refuse_unused("it is of --network unet and transformer", patch=(given["patch"], 0))
         return Dense(spec.shape, given["width"], blocks, **inputs)
+    sides = spec.shape[1:]
+    refuse(
+        given["patch"] > min(sides),
+        f"--patch {given['patch']}: images of {sides[0]}×{sides[1]} pixels have no such blocks: "
+        f"give at most {min(sides)}",
+    )
     kind = unet.UNet if name == "unet" else transformer.Transformer
     return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
 

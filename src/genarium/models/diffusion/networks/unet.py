@@ -26,6 +26,9 @@ LARGE = 8
 """Maps are halved until their smaller side is at most this, but never below half of it."""
 
 MOST_LEVELS = 4
+WHOLE = 48
+"""Pixels a side up to which the largest map is as large as the image."""
+
 WIDEST = 4  # no map has more than 4 × width channels
 
 
@@ -38,19 +41,9 @@ def levels_of(height: int, width: int) -> int:
 
 
 def patch_for(height: int, width: int) -> int:
-    """The side of the pixels that become channels: 1 up to 20 pixels, 2 up to 96, then 4.
-
-    At 28 and 32 pixels blocks of 2 let a CPU train four times as many steps in a minute, which is
-    worth more than the finer map for hours (docs/diffusion.md has the figures).
-    """
+    """The side of the pixels that become channels: 1 up to 48 pixels, 2 up to 96, then 4."""
     side = max(height, width)
-    return 1 if side <= 20 else 2 if side <= 96 else 4
-
-
-def former_patch(height: int, width: int) -> int:
-    """What 0 stood for in runs of earlier versions: 1 up to 48 pixels, 2 up to 96, then 4."""
-    side = max(height, width)
-    return 1 if side <= 48 else 2 if side <= 96 else 4
+    return 1 if side <= WHOLE else 2 if side <= 96 else 4
 
 
 class Block(nn.Module):
@@ -113,7 +106,7 @@ class UNet(nn.Module):
     ):
         super().__init__()
         channels, height, wide = shape
-        self.patch = patch or former_patch(height, wide)
+        self.patch = patch or patch_for(height, wide)
         across = [-(-side // self.patch) for side in (height, wide)]
         levels = levels_of(*across)
         self.multiple = self.patch * 2 ** (levels - 1)
