@@ -73,26 +73,25 @@ SETTINGS = {
     "vae": "--steps {vae} --schedule cosine --ema 0.998",
     "autoencoder": "--steps {autoencoder} --schedule cosine",
     "dcgan": "--steps {dcgan} --schedule linear --ema {ema}",
-    "flow-matching": "--patch 2 --width 32{condition} --batch {batch} --steps {flow} --lr 0.002 "
+    "flow-matching": "--patch 2 --width 32{condition} --batch 32 --steps {flow} --lr 0.002 "
     "--schedule cosine --ema 0.998 --warmup 50",
-    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch_pixelcnn} --steps 1200 "
+    "pixelcnn": "--levels 16 --blocks 6 --dilation 4 --batch {batch} --steps 1200 "
     "--schedule cosine --warmup 50 --clip 1 --ema 0.998",
     "spline-flow": "--batch 32 --steps {spline} --schedule cosine --ema 0.995",
 }
+GREY = {"condition": " --condition class", "batch": 32}
 SIZES = {
     "digits": {"vae": 3000, "autoencoder": 800, "dcgan": 1200, "ema": 0.99}
-    | {"flow": 3000, "spline": 600},
+    | {"flow": 3000, "spline": 600, **GREY},
     "fashion": {"vae": 6000, "autoencoder": 1200, "dcgan": 2000, "ema": 0.995}
-    | {"flow": 2000, "spline": 600},
+    | {"flow": 2000, "spline": 600, **GREY},
+    # colour: more to compute a step of PixelCNN
     "emoji": {"vae": 4000, "autoencoder": 1000, "dcgan": 1000, "ema": 0.995}
-    | {"flow": 5000, "spline": 500},
+    | {"flow": 5000, "spline": 500, "condition": "", "batch": 16},
 }
-"""What fits one to two processor minutes."""
-OTHERS = {"condition": " --condition class", "batch": 32, "batch_pixelcnn": 32}
-SMALL = {"condition": "", "batch": 32, "batch_pixelcnn": 16}  # colour: more to compute a step
+"""What fits one to two processor minutes; flow matching of colour takes five."""
 PLANNED = {
-    f"{recipe}-{name}": f"{recipe} {data} "
-    + settings.format(**SIZES[name], **(SMALL if name == "emoji" else OTHERS))
+    f"{recipe}-{name}": f"{recipe} {data} {settings.format(**SIZES[name])}"
     for name, data in DATA.items()
     for recipe, settings in SETTINGS.items()
 }

@@ -45,13 +45,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genarium.evaluation.metrics.float32 import UNIT, float32_products
+from genarium.evaluation.metrics.float32 import NUMBERS, UNIT, float32_products, parts
 
 GROUP = 16  # columns whose largest product is looked at first
 PART = 64  # numbers of a row that are mixed at first, a power of 4
 LEAST, MOST = 320, 1 << 16  # numbers a row for which integers pay, and cannot overflow 31 bits
 WIDE, NARROW = 127, 64  # largest integer of 8 and of 7 bits
-NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -214,18 +213,14 @@ def _bits() -> tuple[int, int] | None:
 
 def _mean(rows: Tensor) -> Tensor:
     """Mean row, to subtract; its last digits are of no matter, both sets lose the same."""
-    parts = [part.sum(dim=0, dtype=torch.float64) for part in _parts(rows)]
-    mean = torch.stack(parts).sum(0) / len(rows)
+    sums = [part.sum(dim=0, dtype=torch.float64) for part in parts(rows)]
+    mean = torch.stack(sums).sum(0) / len(rows)
     return mean if rows.dtype == torch.float64 else mean.float()
 
 
 def _farthest(rows: Tensor, centre: Tensor) -> float:
     """Largest |number| of rows - centre; NaN or infinite where they hold such a value."""
-    return float(torch.stack([(part - centre).abs_().amax() for part in _parts(rows)]).amax())
-
-
-def _parts(rows: Tensor) -> tuple[Tensor, ...]:
-    return rows.split(NUMBERS // rows.shape[1] + 1)
+    return float(torch.stack([(part - centre).abs_().amax() for part in parts(rows)]).amax())
 
 
 def _sorted(
@@ -242,7 +237,7 @@ def _sorted(
             part = part.double()
         return ((part - centre) * scale).float()
 
-    norm = torch.cat([torch.linalg.vector_norm(scaled(x), dim=1) for x in _parts(rows)]).square()
+    norm = torch.cat([torch.linalg.vector_norm(scaled(x), dim=1) for x in parts(rows)]).square()
     blocks = -(-len(rows) // block)
     order = torch.cat([norm.argsort()[b::blocks] for b in range(blocks)])
     result, start = torch.empty(rows.shape, dtype=torch.float32), 0
@@ -281,7 +276,7 @@ def _coded(rows: Tensor, most: int | None) -> _Codes:
     across = _across(blocks)
     codes, start = torch.empty(len(rows), blocks * PART, dtype=torch.int8), 0
     step, lost = torch.empty(len(rows)), torch.empty(len(rows))
-    for part in _parts(rows):
+    for part in parts(rows):
         one = slice(start, start + len(part))
         start += len(part)
         length = torch.linalg.vector_norm(part, dim=1)

@@ -1,4 +1,4 @@
-"""What a proof of the error of float32 products needs."""
+"""Products of float32 whose error is to be proven, and rows a few at a time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 UNIT = 2.0**-24  # relative rounding error of float32
+NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 
 
 @contextmanager
@@ -21,3 +23,8 @@ def float32_products() -> Iterator[None]:
         yield
     finally:
         settings.matmul.fp32_precision = before
+
+
+def parts(rows: Tensor) -> tuple[Tensor, ...]:
+    """Rows [N,D] in pieces of about `NUMBERS` numbers."""
+    return rows.split(NUMBERS // rows.shape[1] + 1)

@@ -38,11 +38,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genarium.evaluation.metrics.float32 import UNIT, float32_products
+from genarium.evaluation.metrics.float32 import UNIT, float32_products, parts
 
 BLOCK = 512
 TERMS = 512  # of a product at most
-NUMBERS = 1 << 17  # of rows treated at a time: they stay in the cache
 BINOMIAL = ((1.0,), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 3.0, 3.0, 1.0))
 
 
@@ -67,7 +66,7 @@ class Moments(NamedTuple):
 
 def centre_of(x: Tensor, y: Tensor) -> Tensor:
     """Mean row [D] of both sets, float64. Any row would do as a centre; the mean makes f small."""
-    total = sum(part.sum(0, dtype=torch.float64) for rows in (x, y) for part in _parts(rows))
+    total = sum(part.sum(0, dtype=torch.float64) for rows in (x, y) for part in parts(rows))
     return torch.as_tensor(total) / (len(x) + len(y))
 
 
@@ -78,7 +77,7 @@ def prepared(source: Tensor, centre: Tensor, weights: Tensor) -> tuple[Rows, Mom
     p, squared = torch.empty(2, count, dtype=torch.float64)
     rows = weights.new_zeros(3 * sets, dims)
     half, start = (float(centre @ centre) / dims + 1) / 2, 0
-    for part in _parts(source):
+    for part in parts(source):
         one = slice(start, start + len(part))
         start += len(part)
         a = part.double() - centre
@@ -103,7 +102,7 @@ def closed_rows(source: Tensor, centre: Tensor, a: Rows, b: Moments) -> Tensor:
     p = a.p[:, None]
     result = torch.as_tensor(sum(c * p**e * b.powers[3 - e] for e, c in enumerate(BINOMIAL[3])))
     start = 0
-    for part in _parts(source):
+    for part in parts(source):
         one = slice(start, start + len(part))
         start += len(part)
         exact = part.double() - centre
@@ -185,10 +184,6 @@ def _error(a: Rows, b: Rows, weights: Tensor, others: Tensor, squares: Tensor) -
         + largest * (3 * g**2 + 3 * g * mean + mean**2)
         + (BLOCK + 17) * UNIT * g**2 * (wide + most)
     )
-
-
-def _parts(rows: Tensor) -> tuple[Tensor, ...]:
-    return rows.split(NUMBERS // rows.shape[1] + 1)
 
 
 def _blocks(count: int) -> Iterator[slice]:

@@ -34,24 +34,22 @@ class GroupNorm(nn.GroupNorm):
     def forward(
         self, input: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
+        half = input.dtype == torch.bfloat16
         wide = input.shape[2] * input.shape[3] > SMALL or scale is not None
-        half = input.dtype == torch.bfloat16 and input.is_cpu
-        if half and wide and not differentiated_forward():
+        if differentiated_forward():
+            normed = self._written_out(input)
+        elif half and input.is_cpu and wide:
             result: Tensor = Halved.apply(
                 input, self.weight, self.bias, scale, shift, self.num_groups, self.eps
             )
             return result
-        normed = self._normed(input)
+        elif half:
+            normed = super().forward(input.float()).to(input.dtype)
+        else:
+            normed = super().forward(input)
         if scale is None or shift is None:
             return normed
         return torch.addcmul(shift[:, :, None, None], normed, 1 + scale[:, :, None, None])
-
-    def _normed(self, x: Tensor) -> Tensor:
-        if differentiated_forward():
-            return self._written_out(x)
-        if x.dtype == torch.bfloat16:
-            return super().forward(x.float()).to(x.dtype)
-        return super().forward(x)
 
     def _written_out(self, x: Tensor) -> Tensor:
         """The same; the derivative of PyTorch's kernel wants maps channels-first (2.13)."""
