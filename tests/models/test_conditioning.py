@@ -192,7 +192,9 @@ def test_the_verb_names_the_wrong_flag(
     assert re.search(words, error), error
 
 
-def test_the_verb_writes_what_was_asked(runs: dict[str, genarium.Trained], tmp_path: Path) -> None:
+def test_the_verb_writes_and_says_what_was_asked(
+    runs: dict[str, genarium.Trained], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from genarium.cli import main
 
     for name, flag, value in (("cgan", "--class", "light"), ("infogan", "--code", "2,*,1")):
@@ -201,6 +203,13 @@ def test_the_verb_writes_what_was_asked(runs: dict[str, genarium.Trained], tmp_p
             main(["sample", str(runs[name].path), "-n", "4", flag, value, "--out", str(out)]) == 0
         )
         assert out.is_file()
+        asked = flag.removeprefix("--")
+        assert f"({asked} {value}, seed 0)" in capsys.readouterr().out
+        argument = {"class": "condition"}.get(asked, asked)
+        made = genarium.sample(runs[name], n=4, **{argument: value})
+        assert made.to_dict()[asked] == value
+    each = genarium.sample(runs["cgan"], n=2, condition=torch.tensor([0, 1]))
+    assert "class" not in each.to_dict()
 
 
 def test_evaluate_scores_the_clusters(runs: dict[str, genarium.Trained]) -> None:

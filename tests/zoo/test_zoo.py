@@ -168,9 +168,20 @@ def test_show_says_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert genarium.show_zoo(NAME).to_dict()["bytes"] == ENTRY.size
 
 
+def test_show_says_where_the_weights_are(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "to be fetched once" in genarium.show_zoo(NAME).text()
+    assert genarium.show_zoo(NAME).to_dict()["here"] is False
+    genarium.fetch_zoo(NAME, from_place=str(elsewhere.parent / "place"))
+    assert "in the cache" in genarium.show_zoo(NAME).text()
+    monkeypatch.setattr(files, "PACKAGE", elsewhere)
+    assert "in the package" in genarium.show_zoo(NAME).text()
+    shown = [genarium.show_zoo(name) for name, entry in ENTRIES.items() if not entry.shipped]
+    assert all("in this copy of the source" in each.text() for each in shown)
+
+
 def test_a_name_that_is_not_there_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = NAME.replace("digits", "digit")
-    said = f"zoo:{wrong} is unknown: did you mean {NAME}?; `genarium zoo list`"
+    said = f"zoo:{wrong} is unknown: did you mean {NAME}? (all: `genarium zoo list`)"
     assert error_of(f"zoo:{wrong}") == said
     assert main(["zoo", "show", wrong]) == 2
     assert said in capsys.readouterr().err

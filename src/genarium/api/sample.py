@@ -26,8 +26,9 @@ class Samples(Made):
     """New images.
 
     images: [n,C,H,W] float32 on [-1, 1]; see `Made` for their values and pictures. captions: what
-    they were asked to show, rows of n. settings: how they were sampled, where that is not the
-    model's own way.
+    they were asked to show, rows of n. asked: the class, the attributes or the code that they were
+    asked for, by the argument's name; labels of their own an image are not repeated here. settings:
+    how they were sampled, where that is not the model's own way.
     """
 
     NAME: ClassVar[str] = "samples.png"
@@ -38,6 +39,7 @@ class Samples(Made):
     columns: int | None = None
     mixture: Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -48,10 +50,12 @@ class Samples(Made):
     def to_dict(self) -> dict[str, Any]:
         text = list(self.captions) or None
         entries = {"run": self.run, "n": len(self.images), "seed": self.seed, "text": text}
+        entries |= self.asked
         return {**entries, "settings": dict(self.settings)} if self.settings else entries
 
     def text(self) -> str:
-        how = [f"seed {self.seed}", *(f"{name} {value}" for name, value in self.settings.items())]
+        asked = {**self.asked, "seed": self.seed, **self.settings}
+        how = [f"{name} {value}" for name, value in asked.items()]
         return f"{len(self.images)} samples of {Path(self.run).name} ({', '.join(how)})"
 
     def report(self) -> str:
@@ -85,8 +89,8 @@ def sample(
     """
     from genarium.runs.loading import opened
 
-    asked = {"--class": condition, "--code": code, "--text": text}
-    given = [flag for flag, value in asked.items() if value is not None]
+    flags = {"--class": condition, "--code": code, "--text": text}
+    given = [flag for flag, value in flags.items() if value is not None]
     if len(given) > 1:
         count = "two" if len(given) == 2 else "three"
         raise UserError(f"{' and '.join(given)}: give one of the {count}")
@@ -97,5 +101,7 @@ def sample(
     images = trained.sample(many, seed, wanted, text=captions or None, progress=progress)
     columns = many if captions else None
     used = trained.settings.changed() if trained.settings is not None else {}
-    made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture, used)
+    asked = {"class": condition, "code": code}
+    plain = {name: value for name, value in asked.items() if isinstance(value, str | int)}
+    made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture, used, plain)
     return of_run(made, trained)

@@ -43,13 +43,13 @@ class Zoo(Result):
 
 @dataclass(repr=False)
 class Shown(Result):
-    """What is known of a model of the zoo. here: whether it can be loaded without a network."""
+    """What is known of a model of the zoo. where: its weights are now, in words; "": not here."""
 
     entry: Entry
-    here: bool
+    where: str
 
     def to_dict(self) -> dict[str, Any]:
-        return _facts(self.entry, self.here)
+        return _facts(self.entry, bool(self.where))
 
     def text(self) -> str:
         from genarium.zoo.catalogue import interval
@@ -70,13 +70,13 @@ class Shown(Result):
             "weights": f"step {entry.step:,}, {entry.parameters:,} parameters in "
             f"{'half' if entry.half else 'single'} precision ({moved})",
             "size": f"{entry.size / 1000:,.0f} kB in {len(entry.files)} files, "
-            + ("in the package" if entry.shipped else "fetched once"),
+            + (self.where or "to be fetched once"),
             "scores": scores,
             "scored by": f"genarium evaluate {name} {entry.evaluate}".strip(),
         }
         lines = [name, aligned({k: v for k, v in facts.items() if v}, "  "), ""]
         first = "reconstruct" if entry.recipe == "autoencoder" else "sample"
-        if not self.here:
+        if not self.where:
             lines += [f"fetch it: genarium zoo fetch {entry.name} --from PLACE"]
         lines += [f"use it:   genarium {first} {name}", f'          genarium.load("{name}")']
         return "\n".join(lines)
@@ -136,7 +136,7 @@ def show_zoo(name: Name) -> Shown:
     from genarium.zoo.catalogue import catalogue
 
     entry = catalogue().get(name.removeprefix("zoo:"))
-    return Shown(entry, files.is_here(entry))
+    return Shown(entry, files.whereabouts(entry))
 
 
 @verb("share", name="zoo fetch")

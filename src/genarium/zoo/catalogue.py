@@ -93,8 +93,8 @@ class Catalogue:
         """Raises UserError, which names the nearest one, for a name that is not there."""
         entry = self.entries.get(name)
         if entry is None:
-            error = unknown(name, [*self.entries], "zoo:")
-            raise UserError(f"{str(error).replace('zoo: ', 'zoo:', 1)}; `genarium zoo list`")
+            said = str(unknown(name, [*self.entries], "zoo:")).replace("zoo: ", "zoo:", 1)
+            raise UserError(f"{said} (all: `genarium zoo list`)")
         return entry
 
 

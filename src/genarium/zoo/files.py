@@ -61,9 +61,16 @@ def cached(entry: Entry) -> Path:
     return cache.root(DataOptions()) / "zoo" / f"{entry.name}-{digest}"
 
 
+def whereabouts(entry: Entry) -> str:
+    """Where an entry can be loaded from without a network, in words; "" where nowhere."""
+    if (own(entry) / "run.json").is_file():
+        return "in the package" if entry.shipped else "in this copy of the source"
+    return "in the cache" if (cached(entry) / "run.json").is_file() else ""
+
+
 def is_here(entry: Entry) -> bool:
     """Whether an entry can be loaded without a network."""
-    return any((home / "run.json").is_file() for home in (own(entry), cached(entry)))
+    return bool(whereabouts(entry))
 
 
 def wrong(folder: Path, files: Mapping[str, File]) -> str:
