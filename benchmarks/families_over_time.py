@@ -140,7 +140,7 @@ def main() -> None:
     families = dict(FAMILIES)
     for text in given.side:
         name, recipe, settings = side(text)
-        families[name] = Family(recipe, settings, FAMILIES[recipe].sampler)
+        families[name] = Family(recipe, settings, FAMILIES.get(recipe, Family(recipe)).sampler)
     allocator.keep_memory()
     options = DataOptions(size=given.size, channels=given.channels, from_dir=given.from_dir)
     data = load_data(given.data, options)

@@ -72,6 +72,7 @@ class Shown(Result):
             "size": f"{entry.size / 1000:,.0f} kB in {len(entry.files)} files, "
             + (self.where or "to be fetched once"),
             "scores": scores,
+            "published": _published(entry),
             "scored by": f"genarium evaluate {name} {entry.evaluate}".strip(),
         }
         lines = [name, aligned({k: v for k, v in facts.items() if v}, "  "), ""]
@@ -105,6 +106,13 @@ def cells(entry: Entry) -> tuple[str, ...]:
     score = f"{row['name']} {interval(row)}"
     size = f"{entry.size / 1000:,.0f}"
     return (entry.name, entry.recipe, entry.data, score, f"{entry.minutes:.1f}", size)
+
+
+def _published(entry: Entry) -> str:
+    if not entry.published:
+        return ""
+    what = "{value} after {epochs:,} epochs, {paper}".format(**entry.published)
+    return f"{entry.headline['name']} {what}"
 
 
 def _score(row: Any, value: str) -> str:

@@ -6,7 +6,7 @@ import functools
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Entry:
     core, for the training; machine: which. half: whether the weights are in half precision;
     precision: the score that decided that, in single and in half precision. scores: rows as
     `genarium evaluate` gives them. context: what they are of (extractor, its hash, counts).
-    shipped: whether it is in the package. files: by path in the run folder.
+    shipped: whether it is in the package. files: by path in the run folder. published: of the
+    first score: value, paper and epochs; empty where no paper has one.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Entry:
     context: Mapping[str, Any]
     shipped: bool
     files: Mapping[str, File]
+    published: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def command(self) -> str:
