@@ -52,7 +52,7 @@ FAMILIES = {
     "vae": Family("vae", {"ema": 0.999}),
     "dcgan": Family("dcgan"),
     "pixelcnn": Family("pixelcnn", {"levels": 16, "ema": 0.999}),
-    "flow-matching": Family("flow-matching", {"patch": 2, "width": 32, "batch": 128}),
+    "flow-matching": Family("flow-matching", {"patch": 2, "width": 32, "batch": 128, "lr": 1e-3}),
     "mean-flow": Family("mean-flow", {"patch": 2, "width": 32}),
     "spline-flow": Family("spline-flow"),
 }

@@ -72,7 +72,7 @@ class Task:
 
 BINARY = {"levels": 2, "width": 32, "head": 32}
 GREY = {"levels": 256, "width": 32, "head": 64, "blocks": 8, "lr": 5e-3}
-PATHS = {"patch": 2, "width": 32}
+PATHS = {"patch": 2, "width": 32, "lr": 1e-3}
 OWN: dict[str, Any] = {"ema": 0.999, "channels_last": True, "precision": "auto"}
 TASKS = {
     "binary": Task(

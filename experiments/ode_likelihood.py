@@ -44,7 +44,7 @@ def measure(seed: int, s: Settings) -> Measured:
     images = load(SOURCE).test.images[: s.points]
     training = {"batch": s.batch, "schedule": "cosine", "clip": 1.0, "ema": s.ema}
     flow = trained("spline-flow", SOURCE, seed, {**training, "steps": s.flow_steps})
-    path = trained("flow-matching", SOURCE, seed, {**training, "steps": s.path_steps})
+    path = trained("flow-matching", SOURCE, seed, {**training, "steps": s.path_steps}, lr=1e-3)
     known = truth(images)
     seconds, nats = {}, {}
     with evaluating(flow):

@@ -100,7 +100,7 @@ PLANNED = {
 LIKELIHOODS = {
     "vae-mnist-binary": (
         "vae --data mnist --binarize dynamic --net dense --activation tanh --layers 2 --hidden 200 "
-        "--latent 50 --prior fixed --batch 100 --epochs 1500 --lr 0.002 --schedule cosine "
+        "--latent 50 --prior fixed --batch 100 --epochs 1200 --lr 0.002 --schedule cosine "
         "--ema 0.999 --precision fp32",
         {"value": 86.76, "paper": "Burda, Grosse & Salakhutdinov 2016", "epochs": 3280},
     ),

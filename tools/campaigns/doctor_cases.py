@@ -287,7 +287,7 @@ DCGAN = {"latent": 16, "width": 4, "lr": 1e-3, "regularizers": ()}
 VAE = {"latent": 8, "net": "dense", "hidden": 256, "layers": 2, "lr": 3e-3, "prior": "fixed"}
 CONV = {"latent": 8, "width": 8}
 AE = {"latent": 8, "net": "dense", "hidden": 128, "lr": 1e-3}
-FLOW = {"network": "dense", "width": 64}
+FLOW = {"network": "dense", "width": 64, "lr": 1e-3}
 
 
 def gan(

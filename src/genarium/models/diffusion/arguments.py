@@ -86,7 +86,7 @@ Dropped = Annotated[
 
 
 class Networks(TypedDict):
-    """What all of them take: the network, the condition and the learning rate."""
+    """What all of them take: the network and the condition."""
 
     network: Annotated[Network, Default("auto")]
     width: Annotated[Width, Default(AUTO)]
@@ -94,6 +94,11 @@ class Networks(TypedDict):
     patch: Annotated[Patch, Default(AUTO)]
     condition: Annotated[ConditionName, Default("none")]
     dropped: Annotated[Dropped, Default(DROPPED)]
+
+
+class Common(Networks):
+    """And the learning rate, where the recipe has none of its own."""
+
     lr: Annotated[shared.LearningRate, Default(1e-3)]
 
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from genarium.contract import Condition, Estimate, Settings, Spec
 from genarium.models.diffusion import sampling
-from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
+from genarium.models.diffusion.arguments import Common, adam, conditioning_for, network_of
 from genarium.models.diffusion.denoiser import level_width
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.paths import Discrete
@@ -216,7 +216,7 @@ def ddpm(
     noise_schedule: Literal["linear", "cosine"] = "cosine",
     chain: Annotated[int, Ge(50)] = 1000,
     variance: Literal["smaller", "larger"] = "smaller",
-    **networks: Unpack[Networks],
+    **networks: Unpack[Common],
 ) -> DDPM:
     """DDPM: a chain of small steps of noise, walked back; a bound on the likelihood.
 

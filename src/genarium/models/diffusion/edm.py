@@ -14,7 +14,7 @@ from typing import ClassVar, Unpack
 
 from genarium.contract import Settings, Spec
 from genarium.models.diffusion import sampling
-from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
+from genarium.models.diffusion.arguments import Common, adam, conditioning_for, network_of
 from genarium.models.diffusion.continuous import Continuous
 from genarium.models.diffusion.paths import Exploding
 from genarium.models.diffusion.predictions import Preconditioned
@@ -41,7 +41,7 @@ def edm(
     *,
     deviation: PositiveFloat = 0.5,
     dequantize: bool = True,
-    **networks: Unpack[Networks],
+    **networks: Unpack[Common],
 ) -> EDM:
     """EDM: a denoiser for every level of noise, preconditioned; the samplers of its paper.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Literal, Unpack
 
 from genarium.contract import Spec
+from genarium.models.arguments import LearningRate
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
 from genarium.models.diffusion.continuous import FlowMatching
 from genarium.models.diffusion.paths import Cosine, Linear
@@ -39,6 +40,7 @@ def flow_matching(
     times: Literal["logit-normal", "uniform"] = "logit-normal",
     pairing: Literal["random", "optimal"] = "random",
     dequantize: bool = True,
+    lr: LearningRate = 2e-3,
     **networks: Unpack[Networks],
 ) -> FlowMatching:
     """Flow matching: a velocity that carries noise to images along nearly straight ways.
@@ -49,6 +51,7 @@ def flow_matching(
     pairing: of noise and images: random, or optimal within the batch, for straighter ways.
     dequantize: add uniform noise of one grey level to training images, so that they have a
         density.
+    lr: learning rate of Adam.
     """
     conditioning = conditioning_for(spec, networks)
     refuse(
@@ -66,5 +69,5 @@ def flow_matching(
         dropped=networks["dropped"],
         optimal_pairs=pairing == "optimal",
         dequantized=dequantize,
-        optim=adam(networks["lr"]),
+        optim=adam(lr),
     )

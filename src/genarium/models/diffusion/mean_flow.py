@@ -40,7 +40,7 @@ from torch.func import jvp
 from genarium.contract import Batch, Optim, Settings, Spec, Step
 from genarium.models.conditioning import Conditioning
 from genarium.models.diffusion import sampling
-from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
+from genarium.models.diffusion.arguments import Common, adam, conditioning_for, network_of
 from genarium.models.diffusion.denoiser import ADAM, DROPPED, evaluated
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.embedding import forward_mode
@@ -188,7 +188,7 @@ def mean_flow(
     *,
     different: Probability = 0.25,
     tangent: Literal["learned", "pair"] = "learned",
-    **networks: Unpack[Networks],
+    **networks: Unpack[Common],
 ) -> MeanFlow:
     """Mean flow: the average velocity of a way, so that one evaluation makes an image.
 
