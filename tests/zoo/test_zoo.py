@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 import json
@@ -16,6 +17,7 @@ import torch
 from safetensors import safe_open
 
 import genarium
+from genarium.api.zoo import Shown
 from genarium.cli import main
 from genarium.errors import UserError
 from genarium.hub import address as addresses
@@ -177,6 +179,17 @@ def test_show_says_where_the_weights_are(elsewhere: Path, monkeypatch: pytest.Mo
     assert "in the package" in genarium.show_zoo(NAME).text()
     shown = [genarium.show_zoo(name) for name, entry in ENTRIES.items() if not entry.shipped]
     assert all("in this copy of the source" in each.text() for each in shown)
+
+
+def test_a_published_figure_stands_beside_ours() -> None:
+    published = {"value": 86.76, "paper": "Burda et al. 2016", "epochs": 3280}
+    entry = dataclasses.replace(ENTRY, published=published)
+    text = Shown(entry, "in the package").text()
+    assert f"{ENTRY.headline['name']} 86.76 after 3,280 epochs, Burda et al. 2016" in text
+    plain = dataclasses.replace(ENTRY, published={})
+    assert "published" not in Shown(plain, "in the package").text()
+    row = next(line for line in tool("zoo").table([entry]).splitlines() if NAME in line)
+    assert " | 86.76 | " in row
 
 
 def test_a_name_that_is_not_there_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
