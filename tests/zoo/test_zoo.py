@@ -25,6 +25,7 @@ from genarium.training import checkpoint as checkpoints
 from genarium.zoo import catalogue, files
 
 ROOT = Path(__file__).parents[2]
+IMAGES = {"mnist": 55_000}  # that are trained on, of data that entries count epochs of
 LARGEST = 25_000_000  # bytes of the repository
 ENTRIES = catalogue.catalogue().entries
 NAME = next(name for name, entry in ENTRIES.items() if entry.shipped and entry.recipe == "vae")
@@ -138,7 +139,9 @@ def test_an_entry_is_what_its_command_makes() -> None:
             if flag != "--data":
                 kept = given[flag.strip("-").replace("-", "_")]
                 assert str(kept) == value or float(kept) == float(value)
-        assert entry.step == config["training"]["steps"]
+        budget = config["training"]
+        images = entry.step * budget["batch"]
+        assert entry.step == budget["steps"] or images == budget["epochs"] * IMAGES[entry.data]
 
 
 # ---------------------------------------------------------------------- seen and used
