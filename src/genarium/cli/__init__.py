@@ -35,10 +35,9 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     try:
-        from genarium.cli import interrupts, streams
+        from genarium.cli import streams
 
         streams.ensure()
-        interrupts.wait_for_torch()
         status = _main(list(sys.argv[1:] if argv is None else argv))
         return streams.flushed() or status
     except BrokenPipeError:
