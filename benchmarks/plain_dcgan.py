@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from _plain import Ours, compete
+from _plain import CHUNK, Ours, compete
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -104,7 +104,7 @@ class Plain:
     def sample(self, n: int) -> Tensor:
         self.generator.eval()
         noise = torch.randn(n, NOISE, 1, 1, generator=torch.Generator().manual_seed(0))
-        return to_uint8(torch.cat([self.generator(z) for z in noise.split(100)]))
+        return to_uint8(torch.cat([self.generator(z) for z in noise.split(CHUNK)]))
 
 
 def sides(dataset: Any, seed: int) -> dict[str, Callable[[], Any]]:

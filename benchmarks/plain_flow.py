@@ -19,13 +19,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from _plain import Ours, compete
+from _plain import CHUNK, Ours, compete
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genarium.contract import to_uint8
 
-BATCH, RATE, EVALUATIONS, CHUNK = 64, 1e-3, 20, 100
+BATCH, RATE, EVALUATIONS = 64, 1e-3, 20
 
 
 class Block(nn.Module):

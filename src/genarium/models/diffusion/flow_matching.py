@@ -51,7 +51,6 @@ def flow_matching(
     pairing: of noise and images: random, or optimal within the batch, for straighter ways.
     dequantize: add uniform noise of one grey level to training images, so that they have a
         density.
-    lr: learning rate of Adam.
     """
     conditioning = conditioning_for(spec, networks)
     refuse(
