@@ -35,10 +35,11 @@ EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives the exit status."""
     try:
-        from genarium.cli import streams
+        from genarium.cli import interrupts, streams
 
         streams.ensure()
-        status = _main(list(sys.argv[1:] if argv is None else argv))
+        with interrupts.after_torch():
+            status = _main(list(sys.argv[1:] if argv is None else argv))
         return streams.flushed() or status
     except BrokenPipeError:
         # the reader of a pipe went away: say nothing, as other commands do
