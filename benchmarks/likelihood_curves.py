@@ -106,12 +106,19 @@ TASKS = {
             "glow": Net("glow", {}, 64, OWN),
             "realnvp": Net("realnvp", {}, 64, OWN),
             "tarflow": Net("tarflow", {"noise": 0.0}, 64, OWN),
-            # uniform times come where the bits are decided: at noise as small as one level
+            # what each of the two brings is in docs/diffusion.md
             "flow-matching": Net(
+                "flow-matching",
+                {**PATHS, "times": "likelihood", "fourier": True},
+                128,
+                OWN,
+                (64, 512),
+            ),
+            "flow-matching, uniform": Net(
                 "flow-matching", {**PATHS, "times": "uniform"}, 128, OWN, (64, 512)
             ),
             "flow-matching, logit-normal": Net("flow-matching", PATHS, 128, OWN, (64, 512)),
-            "ddpm": Net("ddpm", PATHS, 128, OWN, (256, 2000)),
+            "ddpm": Net("ddpm", {**PATHS, "fourier": True}, 128, OWN, (256, 2000)),
         },
         "bits/dim",
         # RealNVP and FFJORD: Grathwohl et al. 2019, table 2; Glow: the same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 import genarium
 from genarium import recipes
-from genarium.contract import Batch, Noise, Spec
+from genarium.contract import Batch, Noise, Spec, Values
 from genarium.errors import UserError
 from genarium.evaluation.images import Stored
 from genarium.evaluation.scores.model import reconstruction
@@ -23,11 +24,12 @@ from genarium.models.diffusion.ddpm import DDPM, log_between
 from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
+from genarium.models.diffusion.networks.embedding import fourier, fourier_channels
 from genarium.models.diffusion.networks.transformer import Transformer
 from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_for
-from genarium.models.diffusion.paths import Discrete
+from genarium.models.diffusion.paths import Discrete, Linear
 from genarium.models.diffusion.sampling import FlowSampler, last_part
-from genarium.models.diffusion.times import Steps
+from genarium.models.diffusion.times import Likelihood, Steps
 from genarium.models.row_noise import RowNoise
 from tests.conftest import tiny_dataset, tiny_spec
 from tests.models.diffusion import PATHS, PREDICTIONS, gaussian
@@ -63,6 +65,40 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
     torch.testing.assert_close(network(x, torch.zeros(3, 2), y), alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [UNet, Transformer])
+def test_networks_see_a_grey_level(kind: type[torch.nn.Module]) -> None:
+    """Half a level of 256, which hardly moves a pixel, moves what `fourier` shows by a lot."""
+    grey = torch.full((1, 3, 9, 13), -1.0)
+    shown, moved = (fourier(x) for x in (grey, grey + 1 / 255))
+    assert shown.shape == (1, fourier_channels(3), 9, 13)
+    assert torch.equal(shown[:, :3], grey)
+    assert float((moved - shown).abs().amax()) > 0.5
+    torch.manual_seed(0)
+    plain, fine = (kind((3, 9, 13), 4, 1, fine=fine) for fine in (False, True))
+    for network in (plain, fine):
+        torch.nn.init.normal_(network.last.weight)  # type: ignore[attr-defined]
+    times = torch.zeros(1, 1)
+    with torch.no_grad():
+        ends = [(net(grey, times), net(grey + 1 / 255, times)) for net in (plain, fine)]
+    steps = [float((end - start).norm()) for start, end in ends]
+    assert steps[1] > 10 * steps[0]
+
+
+def test_the_likelihood_s_smallest_noise_is_of_a_grey_level() -> None:
+    recipe, spec = recipes.get("flow-matching"), tiny_spec()
+    law = recipe(spec, times="likelihood").law
+    assert law.least == pytest.approx(0.25 * 2 / 255)
+    floats = tiny_spec(values=Values("float32", (0.0,), (1.0,)))
+    assert recipe(floats, times="likelihood").law == Likelihood()
+    ratio = law.times(Linear(), Noise(0, 1000))
+    ratio = ratio / (1 - ratio)
+    assert float(ratio.min()) == pytest.approx(law.least, rel=0.02)
+    share = float((ratio < math.sqrt(law.least * law.most)).float().mean())
+    assert share == pytest.approx(0.5, abs=0.002)  # uniform in ln σ/α
+    with pytest.raises(UserError, match=r"fourier.* unet and transformer"):
+        recipe(spec, network="dense", fourier=True)
+
+
 def test_sizes_of_a_unet() -> None:
     sides = (8, 16, 28, 32, 48, 64, 96, 128, 256)
     assert [patch_for(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
@@ -88,7 +124,10 @@ def test_sizes_go_with_the_kind_of_network() -> None:
         genarium.train("flow-matching", tiny_dataset(), patch="x")
 
 
-@pytest.mark.parametrize("kind", [UNet, Transformer, Dense])
+FINE = [functools.partial(kind, fine=True) for kind in (UNet, Transformer)]
+
+
+@pytest.mark.parametrize("kind", [UNet, Transformer, Dense, *FINE])
 def test_derivative_forward_is_that_of_the_network(kind: type[torch.nn.Module]) -> None:
     """What mean-flow takes: the Jacobian-vector product against finite differences."""
     from torch.func import jvp

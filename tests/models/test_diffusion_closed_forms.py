@@ -14,7 +14,14 @@ from genarium.models.diffusion import likelihood, solvers
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.paths import Exploding, Linear, beside
 from genarium.models.diffusion.predictions import Velocity
-from genarium.models.diffusion.times import LogitNormal, LogNormal, Steps, TimeLaw, Uniform
+from genarium.models.diffusion.times import (
+    Likelihood,
+    LogitNormal,
+    LogNormal,
+    Steps,
+    TimeLaw,
+    Uniform,
+)
 from tests.models.diffusion import PAIRS, PATHS, PREDICTIONS, Mixture, gaussian, grid25, ring8
 
 DOUBLE = torch.float64
@@ -132,6 +139,8 @@ LAWS: list[tuple[TimeLaw, str, str]] = [
     (LogitNormal(), "linear", "velocity"),
     (LogitNormal(), "linear", "image"),
     (LogitNormal(), "cosine", "noise"),
+    (Likelihood(0.05), "linear", "velocity"),
+    (Likelihood(0.05), "cosine", "noise"),
     (Steps(), "discrete", "noise"),
     (LogNormal(data=0.4), "exploding", "preconditioned"),
 ]
@@ -152,6 +161,26 @@ def test_the_best_guess_has_the_least_loss(law: TimeLaw, path_name: str, name: s
     assert curve > 0
     # the slope at the best guess, in units of the parabola through the three: the vertex's place
     assert abs((above - below) / (4 * curve)) < 0.15
+
+
+@pytest.mark.parametrize("path_name", ["linear", "cosine"])
+def test_the_likelihood_s_law_is_that_of_the_entropy(path_name: str) -> None:
+    """Of y = x + rε: dh(y)/d ln r = 1 - E|ε̂ - ε|² a pixel (de Bruijn), so that between two ends
+    h changes by ln(most/least)·(1 - loss); of Gaussian images h = ½ ln 2πe(s² + r²)."""
+    law = Likelihood(least=0.02, most=50.0)
+    model = Known(gaussian(mean=0.0), law, path_name, "velocity")  # s = 0.4
+    batch = Batch(torch.zeros(30_000, 1, 1, 2, dtype=torch.uint8), None, Noise(0, 30_000))
+    loss = float(model.step(batch, "diffusion").losses["noise"])
+    first, last = (0.5 * math.log(0.4**2 + r**2) for r in (law.least, law.most))
+    gained = math.log(law.most / law.least) * (1 - loss)
+    assert last - first == pytest.approx(gained, abs=0.03)
+
+
+@pytest.mark.parametrize("path_name", ["linear", "cosine"])
+def test_the_time_of_a_ratio(path_name: str) -> None:
+    path, ratio = PATHS[path_name], torch.tensor([1e-5, 0.002, 1.0, 150.0], dtype=DOUBLE)
+    t = path.time_of(ratio)
+    torch.testing.assert_close(path.sigma(t) / path.alpha(t), ratio, rtol=1e-9, atol=0)
 
 
 def test_edm_s_network_sees_and_gives_numbers_of_variance_one() -> None:

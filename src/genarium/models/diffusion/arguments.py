@@ -85,6 +85,15 @@ Dropped = Annotated[
 ]
 
 
+Fourier = Annotated[
+    bool,
+    Help(
+        "show the network sines and cosines of the pixels beside them, down to a period of four "
+        "grey levels, for likelihoods (unet, transformer)."
+    ),
+]
+
+
 class Networks(TypedDict):
     """What all of them take: the network and the condition."""
 
@@ -92,6 +101,7 @@ class Networks(TypedDict):
     width: Annotated[Width, Default(AUTO)]
     blocks: Annotated[Blocks, Default(0)]
     patch: Annotated[Patch, Default(AUTO)]
+    fourier: Annotated[Fourier, Default(False)]
     condition: Annotated[ConditionName, Default("none")]
     dropped: Annotated[Dropped, Default(DROPPED)]
 
@@ -120,7 +130,11 @@ def network_of(
     blocks = given["blocks"] or BLOCKS[name]
     inputs: dict[str, Any] = {"times": times, "condition": conditioning.size}
     if name == "dense":
-        refuse_unused("it is of --network unet and transformer", patch=(given["patch"], 0))
+        refuse_unused(
+            "it is of --network unet and transformer",
+            patch=(given["patch"], 0),
+            fourier=(given["fourier"], False),
+        )
         return Dense(spec.shape, given["width"], blocks, **inputs)
     sides = spec.shape[1:]
     refuse(
@@ -129,7 +143,8 @@ def network_of(
         f"give at most {min(sides)}",
     )
     kind = unet.UNet if name == "unet" else transformer.Transformer
-    return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
+    fine = given["fourier"]
+    return kind(spec.shape, given["width"], blocks, given["patch"], fine=fine, **inputs)
 
 
 def adam(lr: float) -> Optim:

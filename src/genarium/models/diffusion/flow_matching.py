@@ -15,13 +15,24 @@ from genarium.contract import Spec
 from genarium.models.arguments import LearningRate
 from genarium.models.diffusion.arguments import Networks, adam, conditioning_for, network_of
 from genarium.models.diffusion.continuous import FlowMatching
+from genarium.models.diffusion.denoiser import level_width
 from genarium.models.diffusion.paths import Cosine, Linear
 from genarium.models.diffusion.predictions import PREDICTIONS
-from genarium.models.diffusion.times import LogitNormal, Uniform
+from genarium.models.diffusion.times import Likelihood, LogitNormal, TimeLaw, Uniform
 from genarium.recipes import recipe, refuse
 
 PATHS = {"linear": Linear, "cosine": Cosine}
-LAWS = {"logit-normal": LogitNormal, "uniform": Uniform}
+LAWS = {"logit-normal": LogitNormal, "uniform": Uniform, "likelihood": Likelihood}
+PART = 0.25
+"""Of a grey level: the smallest noise that `--times likelihood` trains."""
+
+
+def law_for(spec: Spec, times: str) -> TimeLaw:
+    """The law of `--times`, whose smallest noise is of the images' grey levels."""
+    level = float(level_width(spec.values).min())
+    if times == "likelihood" and level:
+        return Likelihood(PART * level)
+    return LAWS[times]()
 
 
 @recipe(
@@ -37,7 +48,7 @@ def flow_matching(
     *,
     path: Literal["linear", "cosine"] = "linear",
     prediction: Literal["velocity", "noise", "image"] = "velocity",
-    times: Literal["logit-normal", "uniform"] = "logit-normal",
+    times: Literal["logit-normal", "uniform", "likelihood"] = "logit-normal",
     pairing: Literal["random", "optimal"] = "random",
     dequantize: bool = True,
     lr: LearningRate = 2e-3,
@@ -47,7 +58,8 @@ def flow_matching(
 
     path: between image and noise: linear (rectified flow) or cosine (variance preserving).
     prediction: of the network: the velocity, the noise, or the image (JiT).
-    times: of the ways that are trained: logit-normal (most in the middle) or uniform.
+    times: of the ways that are trained: logit-normal (most in the middle), uniform, or likelihood
+        (each size of the noise alike, down to a part of a grey level; best with --fourier).
     pairing: of noise and images: random, or optimal within the batch, for straighter ways.
     dequantize: add uniform noise of one grey level to training images, so that they have a
         density.
@@ -63,7 +75,7 @@ def flow_matching(
         network_of(spec, networks, conditioning),
         PATHS[path](),
         PREDICTIONS[prediction](),
-        LAWS[times](),
+        law_for(spec, times),
         conditioning=conditioning,
         dropped=networks["dropped"],
         optimal_pairs=pairing == "optimal",

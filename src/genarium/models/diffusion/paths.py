@@ -63,6 +63,10 @@ class Path(nn.Module):
         """dσ/dt."""
         raise NotImplementedError
 
+    def time_of(self, ratio: Tensor) -> Tensor:
+        """The time at which σ/α is `ratio`, where a path can say it in closed form."""
+        raise NotImplementedError
+
     def label(self, t: Tensor) -> Tensor:
         """The time as a network gets it: a number of order 1."""
         return t
@@ -87,6 +91,9 @@ class Path(nn.Module):
 class Linear(Path):
     """The straight way, at constant velocity ε - x."""
 
+    def time_of(self, ratio: Tensor) -> Tensor:
+        return ratio / (1 + ratio)
+
     def alpha(self, t: Tensor) -> Tensor:
         return 1 - t
 
@@ -102,6 +109,9 @@ class Linear(Path):
 
 class Cosine(Path):
     """A quarter of a circle: for images of variance 1, x_t has variance 1 at all times."""
+
+    def time_of(self, ratio: Tensor) -> Tensor:
+        return 2 / math.pi * torch.atan(ratio)
 
     def alpha(self, t: Tensor) -> Tensor:
         return torch.cos(math.pi / 2 * t)

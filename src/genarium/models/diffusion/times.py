@@ -61,6 +61,28 @@ class LogitNormal(TimeLaw):
 
 
 @dataclass(frozen=True)
+class Likelihood(TimeLaw):
+    """ln σ/α uniform between two ends, the plain error of the noise: the likelihood's own weights,
+
+        d/d(ln σ/α) of -ln p  =  E|ε̂ - ε|² + what does not depend on the network
+
+    (Kingma et al. 2021, "Variational Diffusion Models"; Song et al. 2021, "Maximum Likelihood
+    Training of Score-Based Diffusion Models").
+
+    least: the smallest σ/α, some part of a grey level. most: the largest.
+    """
+
+    least: float = 1e-3
+    most: float = 150.0
+    of: Quantity = "noise"
+
+    def times(self, path: Path, noise: Noise) -> Tensor:
+        share = stratified(noise).double()
+        ratio = self.least * (self.most / self.least) ** share
+        return path.time_of(ratio).float()
+
+
+@dataclass(frozen=True)
 class Steps(TimeLaw):
     """A step of DDPM's chain, 1 .. T, uniformly, and the plain error of the noise: "L_simple"."""
 

@@ -17,6 +17,9 @@ from torch.nn import functional
 SLOWEST, FASTEST = 0.5, 100.0
 """Frequencies of the time's features, radians a unit of time."""
 
+OCTAVES = (2, 3, 4, 5, 6)
+"""The k of `fourier`'s frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
+
 
 class Embedding(nn.Module):
     """Times [B,N] and conditions [B,S] -> [B,E].
@@ -43,6 +46,22 @@ class Embedding(nn.Module):
         if self.condition is not None and y is not None:
             result = result + self.condition(y)
         return result
+
+
+def fourier(x: Tensor) -> Tensor:
+    """Images [B,C,H,W] on [-1, 1] and what is finer in them, [B,C·11,H,W] (Kingma et al. 2021):
+
+        x, sin(π·2^k·x), cos(π·2^k·x),  k = 2 .. 6
+
+    Noise as small as a grey level hardly moves a pixel, but a sine of that period by a whole swing.
+    """
+    angles = [math.pi * 2.0**k * x for k in OCTAVES]
+    return torch.cat([x, *(f(a) for a in angles for f in (torch.sin, torch.cos))], 1)
+
+
+def fourier_channels(channels: int) -> int:
+    """How many channels `fourier` makes of so many."""
+    return channels * (1 + 2 * len(OCTAVES))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, attend, zero
+from genarium.models.diffusion.networks.embedding import (
+    Embedding,
+    attend,
+    fourier,
+    fourier_channels,
+    zero,
+)
 from genarium.models.diffusion.networks.unet import padded
 
 
@@ -57,7 +63,8 @@ class Transformer(nn.Module):
     """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
 
     width: F/4, so that it is of the size of a U-Net's. blocks: layers. patch: pixels a side of a
-    token; 0 makes about 7 or 8 tokens a side. times: N. condition: S.
+    token; 0 makes about 7 or 8 tokens a side. times: N. condition: S. fine: see images as
+    `embedding.fourier` shows them.
     """
 
     def __init__(
@@ -69,9 +76,12 @@ class Transformer(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
+        fine: bool = False,
     ):
         super().__init__()
         channels, height, wide = shape
+        self.fine = fine
+        seen = fourier_channels(channels) if fine else channels
         self.patch = patch or patch_for(height, wide)
         features = 4 * width
         heads = max(1, features // 32)
@@ -79,7 +89,7 @@ class Transformer(nn.Module):
             heads -= 1
         size = -(-height // self.patch) * -(-wide // self.patch)
         self.embedding = Embedding(features, times, condition)
-        self.first = nn.Linear(channels * self.patch**2, features)
+        self.first = nn.Linear(seen * self.patch**2, features)
         self.place = nn.Parameter(0.02 * torch.randn(size, features))
         self.layers = nn.ModuleList(Layer(features, heads, features) for _ in range(blocks))
         self.modulation = zero(nn.Linear(features, 2 * features))
@@ -88,7 +98,8 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = functional.pixel_unshuffle(padded(x, self.patch), self.patch)
+        x = padded(fourier(x) if self.fine else x, self.patch)
+        x = functional.pixel_unshuffle(x, self.patch)
         rows, columns = x.shape[2:]
         tokens = self.first(x.flatten(2).transpose(1, 2)) + self.place
         for layer in self.layers:

@@ -19,7 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, attend, zero
+from genarium.models.diffusion.networks.embedding import (
+    Embedding,
+    attend,
+    fourier,
+    fourier_channels,
+    zero,
+)
 from genarium.models.diffusion.networks.norm import norm
 
 LARGE = 8
@@ -91,7 +97,8 @@ class UNet(nn.Module):
 
     width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
     each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
-    times: N. condition: S. Sides that do not divide are continued by their last pixels, and cut.
+    times: N. condition: S. fine: see images as `embedding.fourier` shows them. Sides that do not
+    divide are continued by their last pixels, and cut.
     """
 
     def __init__(
@@ -103,9 +110,12 @@ class UNet(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
+        fine: bool = False,
     ):
         super().__init__()
         channels, height, wide = shape
+        self.fine = fine
+        seen = fourier_channels(channels) if fine else channels
         self.patch = patch or patch_for(height, wide)
         across = [-(-side // self.patch) for side in (height, wide)]
         levels = levels_of(*across)
@@ -113,7 +123,7 @@ class UNet(nn.Module):
         size = 4 * width
         self.embedding = Embedding(size, times, condition)
         maps = [width * min(2**i, WIDEST) for i in range(levels)]
-        self.first = nn.Conv2d(channels * self.patch**2, width, 3, padding=1)
+        self.first = nn.Conv2d(seen * self.patch**2, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         now = width
         for level, outputs in enumerate(maps):
@@ -135,7 +145,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(x, self.multiple)
+        x = padded(fourier(x) if self.fine else x, self.multiple)
         x = self.first(functional.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         ways: list[Tensor] = []
         for layer in self.down:
