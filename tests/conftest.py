@@ -177,6 +177,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
         "flow-matching",
         {"network": "transformer", "prediction": "image", "times": "uniform"},
     ),
+    "flow-matching-likelihood": ("flow-matching", {"times": "likelihood", "fourier": True}),
     "flow-matching-optimal": ("flow-matching", {"pairing": "optimal"}),
     "flow-matching-classes": (
         "flow-matching",

@@ -34,6 +34,7 @@ VARIANTS = (
     *(
         "flow-matching-classes",
         "flow-matching-transformer",
+        "flow-matching-likelihood",
         "glow-conditional",
         "infogan-invariance",
     ),
