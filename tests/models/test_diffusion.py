@@ -24,7 +24,7 @@ from genarium.models.diffusion.ddpm import DDPM, log_between
 from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
-from genarium.models.diffusion.networks.embedding import fourier, fourier_channels
+from genarium.models.diffusion.networks.embedding import Shown
 from genarium.models.diffusion.networks.transformer import Transformer
 from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_for
 from genarium.models.diffusion.paths import Discrete, Linear
@@ -67,10 +67,11 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer])
 def test_networks_see_a_grey_level(kind: type[torch.nn.Module]) -> None:
-    """Half a level of 256, which hardly moves a pixel, moves what `fourier` shows by a lot."""
+    """Half a level of 256, which hardly moves a pixel, moves what `Shown` shows by a lot."""
     grey = torch.full((1, 3, 9, 13), -1.0)
-    shown, moved = (fourier(x) for x in (grey, grey + 1 / 255))
-    assert shown.shape == (1, fourier_channels(3), 9, 13)
+    show = Shown(3, fine=True)
+    shown, moved = (show(x) for x in (grey, grey + 1 / 255))
+    assert shown.shape == (1, show.channels, 9, 13)
     assert torch.equal(shown[:, :3], grey)
     assert float((moved - shown).abs().amax()) > 0.5
     torch.manual_seed(0)

@@ -18,7 +18,7 @@ SLOWEST, FASTEST = 0.5, 100.0
 """Frequencies of the time's features, radians a unit of time."""
 
 OCTAVES = (2, 3, 4, 5, 6)
-"""The k of `fourier`'s frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
+"""The k of `Shown`'s frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
 
 
 class Embedding(nn.Module):
@@ -48,20 +48,26 @@ class Embedding(nn.Module):
         return result
 
 
-def fourier(x: Tensor) -> Tensor:
-    """Images [B,C,H,W] on [-1, 1] and what is finer in them, [B,C·11,H,W] (Kingma et al. 2021):
+class Shown(nn.Module):
+    """What a network sees of images [B,C,H,W] on [-1, 1]: them, or, if `fine`, also what is finer
+    in them, [B,C·11,H,W] (Kingma et al. 2021):
 
         x, sin(π·2^k·x), cos(π·2^k·x),  k = 2 .. 6
 
     Noise as small as a grey level hardly moves a pixel, but a sine of that period by a whole swing.
+    channels: how many come out.
     """
-    angles = [math.pi * 2.0**k * x for k in OCTAVES]
-    return torch.cat([x, *(f(a) for a in angles for f in (torch.sin, torch.cos))], 1)
 
+    def __init__(self, channels: int, fine: bool):
+        super().__init__()
+        self.fine = fine
+        self.channels = channels * (1 + 2 * len(OCTAVES)) if fine else channels
 
-def fourier_channels(channels: int) -> int:
-    """How many channels `fourier` makes of so many."""
-    return channels * (1 + 2 * len(OCTAVES))
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.fine:
+            return x
+        angles = [math.pi * 2.0**k * x for k in OCTAVES]
+        return torch.cat([x, *(f(a) for a in angles for f in (torch.sin, torch.cos))], 1)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -13,13 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import (
-    Embedding,
-    attend,
-    fourier,
-    fourier_channels,
-    zero,
-)
+from genarium.models.diffusion.networks.embedding import Embedding, Shown, attend, zero
 from genarium.models.diffusion.networks.unet import padded
 
 
@@ -64,7 +58,7 @@ class Transformer(nn.Module):
 
     width: F/4, so that it is of the size of a U-Net's. blocks: layers. patch: pixels a side of a
     token; 0 makes about 7 or 8 tokens a side. times: N. condition: S. fine: see images as
-    `embedding.fourier` shows them.
+    `embedding.Shown` shows them.
     """
 
     def __init__(
@@ -80,8 +74,7 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         channels, height, wide = shape
-        self.fine = fine
-        seen = fourier_channels(channels) if fine else channels
+        self.shown = Shown(channels, fine)
         self.patch = patch or patch_for(height, wide)
         features = 4 * width
         heads = max(1, features // 32)
@@ -89,7 +82,7 @@ class Transformer(nn.Module):
             heads -= 1
         size = -(-height // self.patch) * -(-wide // self.patch)
         self.embedding = Embedding(features, times, condition)
-        self.first = nn.Linear(seen * self.patch**2, features)
+        self.first = nn.Linear(self.shown.channels * self.patch**2, features)
         self.place = nn.Parameter(0.02 * torch.randn(size, features))
         self.layers = nn.ModuleList(Layer(features, heads, features) for _ in range(blocks))
         self.modulation = zero(nn.Linear(features, 2 * features))
@@ -98,7 +91,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(fourier(x) if self.fine else x, self.patch)
+        x = padded(self.shown(x), self.patch)
         x = functional.pixel_unshuffle(x, self.patch)
         rows, columns = x.shape[2:]
         tokens = self.first(x.flatten(2).transpose(1, 2)) + self.place

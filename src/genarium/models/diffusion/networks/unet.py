@@ -19,13 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import (
-    Embedding,
-    attend,
-    fourier,
-    fourier_channels,
-    zero,
-)
+from genarium.models.diffusion.networks.embedding import Embedding, Shown, attend, zero
 from genarium.models.diffusion.networks.norm import norm
 
 LARGE = 8
@@ -97,7 +91,7 @@ class UNet(nn.Module):
 
     width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
     each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
-    times: N. condition: S. fine: see images as `embedding.fourier` shows them. Sides that do not
+    times: N. condition: S. fine: see images as `embedding.Shown` shows them. Sides that do not
     divide are continued by their last pixels, and cut.
     """
 
@@ -114,8 +108,7 @@ class UNet(nn.Module):
     ):
         super().__init__()
         channels, height, wide = shape
-        self.fine = fine
-        seen = fourier_channels(channels) if fine else channels
+        self.shown = Shown(channels, fine)
         self.patch = patch or patch_for(height, wide)
         across = [-(-side // self.patch) for side in (height, wide)]
         levels = levels_of(*across)
@@ -123,7 +116,7 @@ class UNet(nn.Module):
         size = 4 * width
         self.embedding = Embedding(size, times, condition)
         maps = [width * min(2**i, WIDEST) for i in range(levels)]
-        self.first = nn.Conv2d(seen * self.patch**2, width, 3, padding=1)
+        self.first = nn.Conv2d(self.shown.channels * self.patch**2, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         now = width
         for level, outputs in enumerate(maps):
@@ -145,7 +138,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(fourier(x) if self.fine else x, self.multiple)
+        x = padded(self.shown(x), self.multiple)
         x = self.first(functional.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         ways: list[Tensor] = []
         for layer in self.down:
