@@ -24,7 +24,7 @@ from genarium.models.diffusion.ddpm import DDPM, log_between
 from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
-from genarium.models.diffusion.networks.embedding import Shown
+from genarium.models.diffusion.networks.embedding import Pixels
 from genarium.models.diffusion.networks.transformer import Transformer
 from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_for
 from genarium.models.diffusion.paths import Discrete, Linear
@@ -67,15 +67,15 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer])
 def test_networks_see_a_grey_level(kind: type[torch.nn.Module]) -> None:
-    """Half a level of 256, which hardly moves a pixel, moves what `Shown` shows by a lot."""
+    """Half a level of 256, which hardly moves a pixel, moves its Fourier features by a lot."""
     grey = torch.full((1, 3, 9, 13), -1.0)
-    show = Shown(3, fine=True)
+    show = Pixels(3, fourier=True)
     shown, moved = (show(x) for x in (grey, grey + 1 / 255))
     assert shown.shape == (1, show.channels, 9, 13)
     assert torch.equal(shown[:, :3], grey)
     assert float((moved - shown).abs().amax()) > 0.5
     torch.manual_seed(0)
-    plain, fine = (kind((3, 9, 13), 4, 1, fine=fine) for fine in (False, True))
+    plain, fine = (kind((3, 9, 13), 4, 1, fourier=f) for f in (False, True))
     for network in (plain, fine):
         torch.nn.init.normal_(network.last.weight)  # type: ignore[attr-defined]
     times = torch.zeros(1, 1)
@@ -125,7 +125,7 @@ def test_sizes_go_with_the_kind_of_network() -> None:
         genarium.train("flow-matching", tiny_dataset(), patch="x")
 
 
-FINE = [functools.partial(kind, fine=True) for kind in (UNet, Transformer)]
+FINE = [functools.partial(kind, fourier=True) for kind in (UNet, Transformer)]
 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer, Dense, *FINE])

@@ -88,8 +88,8 @@ Dropped = Annotated[
 Fourier = Annotated[
     bool,
     Help(
-        "show the network sines and cosines of the pixels beside them, down to a period of four "
-        "grey levels, for likelihoods (unet, transformer)."
+        "show the network Fourier features beside the pixels, sines and cosines of them down to a "
+        "period of four grey levels, for likelihoods (unet, transformer)."
     ),
 ]
 
@@ -143,8 +143,8 @@ def network_of(
         f"give at most {min(sides)}",
     )
     kind = unet.UNet if name == "unet" else transformer.Transformer
-    fine = given["fourier"]
-    return kind(spec.shape, given["width"], blocks, given["patch"], fine=fine, **inputs)
+    inputs["fourier"] = given["fourier"]
+    return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
 
 
 def adam(lr: float) -> Optim:

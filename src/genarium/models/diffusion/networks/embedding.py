@@ -18,7 +18,7 @@ SLOWEST, FASTEST = 0.5, 100.0
 """Frequencies of the time's features, radians a unit of time."""
 
 OCTAVES = (2, 3, 4, 5, 6)
-"""The k of `Shown`'s frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
+"""The k of the Fourier features' frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
 
 
 class Embedding(nn.Module):
@@ -48,9 +48,9 @@ class Embedding(nn.Module):
         return result
 
 
-class Shown(nn.Module):
-    """What a network sees of images [B,C,H,W] on [-1, 1]: them, or, if `fine`, also what is finer
-    in them, [B,C·11,H,W] (Kingma et al. 2021):
+class Pixels(nn.Module):
+    """Images [B,C,H,W] on [-1, 1] as a network is given them: as they are or, with `fourier`, with
+    their Fourier features beside them, [B,C·11,H,W] (Kingma et al. 2021):
 
         x, sin(π·2^k·x), cos(π·2^k·x),  k = 2 .. 6
 
@@ -58,13 +58,13 @@ class Shown(nn.Module):
     channels: how many come out.
     """
 
-    def __init__(self, channels: int, fine: bool):
+    def __init__(self, channels: int, fourier: bool):
         super().__init__()
-        self.fine = fine
-        self.channels = channels * (1 + 2 * len(OCTAVES)) if fine else channels
+        self.fourier = fourier
+        self.channels = channels * (1 + 2 * len(OCTAVES)) if fourier else channels
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.fine:
+        if not self.fourier:
             return x
         angles = [math.pi * 2.0**k * x for k in OCTAVES]
         return torch.cat([x, *(f(a) for a in angles for f in (torch.sin, torch.cos))], 1)

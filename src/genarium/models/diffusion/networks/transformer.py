@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, Shown, attend, zero
+from genarium.models.diffusion.networks.embedding import Embedding, Pixels, attend, zero
 from genarium.models.diffusion.networks.unet import padded
 
 
@@ -57,8 +57,8 @@ class Transformer(nn.Module):
     """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
 
     width: F/4, so that it is of the size of a U-Net's. blocks: layers. patch: pixels a side of a
-    token; 0 makes about 7 or 8 tokens a side. times: N. condition: S. fine: see images as
-    `embedding.Shown` shows them.
+    token; 0 makes about 7 or 8 tokens a side. times: N. condition: S. fourier: see
+    `embedding.Pixels`.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Transformer(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
-        fine: bool = False,
+        fourier: bool = False,
     ):
         super().__init__()
         channels, height, wide = shape
-        self.shown = Shown(channels, fine)
+        self.pixels = Pixels(channels, fourier)
         self.patch = patch or patch_for(height, wide)
         features = 4 * width
         heads = max(1, features // 32)
@@ -82,7 +82,7 @@ class Transformer(nn.Module):
             heads -= 1
         size = -(-height // self.patch) * -(-wide // self.patch)
         self.embedding = Embedding(features, times, condition)
-        self.first = nn.Linear(self.shown.channels * self.patch**2, features)
+        self.first = nn.Linear(self.pixels.channels * self.patch**2, features)
         self.place = nn.Parameter(0.02 * torch.randn(size, features))
         self.layers = nn.ModuleList(Layer(features, heads, features) for _ in range(blocks))
         self.modulation = zero(nn.Linear(features, 2 * features))
@@ -91,7 +91,7 @@ class Transformer(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(self.shown(x), self.patch)
+        x = padded(self.pixels(x), self.patch)
         x = functional.pixel_unshuffle(x, self.patch)
         rows, columns = x.shape[2:]
         tokens = self.first(x.flatten(2).transpose(1, 2)) + self.place

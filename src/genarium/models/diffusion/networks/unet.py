@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, Shown, attend, zero
+from genarium.models.diffusion.networks.embedding import Embedding, Pixels, attend, zero
 from genarium.models.diffusion.networks.norm import norm
 
 LARGE = 8
@@ -91,8 +91,8 @@ class UNet(nn.Module):
 
     width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
     each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
-    times: N. condition: S. fine: see images as `embedding.Shown` shows them. Sides that do not
-    divide are continued by their last pixels, and cut.
+    times: N. condition: S. fourier: see `embedding.Pixels`. Sides that do not divide are continued
+    by their last pixels, and cut.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class UNet(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
-        fine: bool = False,
+        fourier: bool = False,
     ):
         super().__init__()
         channels, height, wide = shape
-        self.shown = Shown(channels, fine)
+        self.pixels = Pixels(channels, fourier)
         self.patch = patch or patch_for(height, wide)
         across = [-(-side // self.patch) for side in (height, wide)]
         levels = levels_of(*across)
@@ -116,7 +116,7 @@ class UNet(nn.Module):
         size = 4 * width
         self.embedding = Embedding(size, times, condition)
         maps = [width * min(2**i, WIDEST) for i in range(levels)]
-        self.first = nn.Conv2d(self.shown.channels * self.patch**2, width, 3, padding=1)
+        self.first = nn.Conv2d(self.pixels.channels * self.patch**2, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         now = width
         for level, outputs in enumerate(maps):
@@ -138,7 +138,7 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(self.shown(x), self.multiple)
+        x = padded(self.pixels(x), self.multiple)
         x = self.first(functional.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         ways: list[Tensor] = []
         for layer in self.down:
