@@ -178,6 +178,7 @@ CASES: dict[str, tuple[str, dict[str, object]]] = {
         {"network": "transformer", "prediction": "image", "times": "uniform"},
     ),
     "flow-matching-likelihood": ("flow-matching", {"times": "likelihood", "fourier": True}),
+    "flow-matching-refined": ("flow-matching", {"patch": 2, "refine": 4}),
     "flow-matching-optimal": ("flow-matching", {"pairing": "optimal"}),
     "flow-matching-classes": (
         "flow-matching",

@@ -21,7 +21,7 @@ FURTHER = (
     *("gan-dcgan", "gan-residual", "gan-resize", "gan-spectral-norm", "infogan-invariance"),
     *("text-to-image-fusion", "vae-dense", "vae-logistic", "glow-conditional"),
     *("flow-matching-transformer", "flow-matching-classes", "flow-matching-likelihood"),
-    "tarflow-noisy",
+    *("flow-matching-refined", "tarflow-noisy"),
 )
 NAMES = tuple(name for name in (*RECIPES, *FURTHER))
 SEQUENTIAL = {"pixelcnn", "row-lstm", "diagonal-bilstm"}

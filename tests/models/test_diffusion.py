@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 import genarium
 from genarium import recipes
-from genarium.contract import Batch, Noise, Spec, Values
+from genarium.contract import Batch, Noise, Spec
 from genarium.errors import UserError
 from genarium.evaluation.images import Stored
 from genarium.evaluation.scores.model import reconstruction
@@ -24,12 +23,9 @@ from genarium.models.diffusion.ddpm import DDPM, log_between
 from genarium.models.diffusion.mean_flow import MeanFlow
 from genarium.models.diffusion.model import Diffusion
 from genarium.models.diffusion.networks.dense import Dense
-from genarium.models.diffusion.networks.embedding import Pixels
-from genarium.models.diffusion.networks.transformer import Transformer
-from genarium.models.diffusion.networks.unet import UNet, levels_of, patch_for
-from genarium.models.diffusion.paths import Discrete, Linear
-from genarium.models.diffusion.sampling import FlowSampler, last_part
-from genarium.models.diffusion.times import Likelihood, Steps
+from genarium.models.diffusion.paths import Discrete
+from genarium.models.diffusion.sampling import FlowSampler, last_part, shifted
+from genarium.models.diffusion.times import Steps
 from genarium.models.row_noise import RowNoise
 from tests.conftest import tiny_dataset, tiny_spec
 from tests.models.diffusion import PATHS, PREDICTIONS, gaussian
@@ -47,107 +43,6 @@ def built(name: str, spec: Spec | None = None, **arguments: object):
             if not parameter.any():
                 parameter.normal_(0, 0.05)
     return model.eval()
-
-
-# ----------------------------------------------------------------------------------- the networks
-
-
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64), (2, 13, 22), (5, 9, 9), (1, 1, 2)])
-@pytest.mark.parametrize("kind", [UNet, Transformer])
-def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, int, int]) -> None:
-    network = kind(shape, 4, 1, times=2, condition=3)
-    for last in (network.last,):  # type: ignore[attr-defined]
-        torch.nn.init.normal_(last.weight)
-    x, y = torch.randn(3, *shape), torch.randn(3, 3)
-    out = network(x, torch.rand(3, 2), y)
-    assert out.shape == x.shape
-    alone = torch.cat([network(x[i : i + 1], torch.zeros(1, 2), y[i : i + 1]) for i in range(3)])
-    torch.testing.assert_close(network(x, torch.zeros(3, 2), y), alone, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", [UNet, Transformer])
-def test_networks_see_a_grey_level(kind: type[torch.nn.Module]) -> None:
-    """Half a level of 256, which hardly moves a pixel, moves its Fourier features by a lot."""
-    grey = torch.full((1, 3, 9, 13), -1.0)
-    show = Pixels(3, fourier=True)
-    shown, moved = (show(x) for x in (grey, grey + 1 / 255))
-    assert shown.shape == (1, show.channels, 9, 13)
-    assert torch.equal(shown[:, :3], grey)
-    assert float((moved - shown).abs().amax()) > 0.5
-    torch.manual_seed(0)
-    plain, fine = (kind((3, 9, 13), 4, 1, fourier=f) for f in (False, True))
-    for network in (plain, fine):
-        torch.nn.init.normal_(network.last.weight)  # type: ignore[attr-defined]
-    times = torch.zeros(1, 1)
-    with torch.no_grad():
-        ends = [(net(grey, times), net(grey + 1 / 255, times)) for net in (plain, fine)]
-    steps = [float((end - start).norm()) for start, end in ends]
-    assert steps[1] > 10 * steps[0]
-
-
-def test_the_likelihood_s_smallest_noise_is_of_a_grey_level() -> None:
-    recipe, spec = recipes.get("flow-matching"), tiny_spec()
-    law = recipe(spec, times="likelihood").law
-    assert law.least == pytest.approx(0.25 * 2 / 255)
-    floats = tiny_spec(values=Values("float32", (0.0,), (1.0,)))
-    assert recipe(floats, times="likelihood").law == Likelihood()
-    ratio = law.times(Linear(), Noise(0, 1000))
-    ratio = ratio / (1 - ratio)
-    assert float(ratio.min()) == pytest.approx(law.least, rel=0.02)
-    share = float((ratio < math.sqrt(law.least * law.most)).float().mean())
-    assert share == pytest.approx(0.5, abs=0.002)  # uniform in ln σ/α
-    with pytest.raises(UserError, match=r"fourier.* unet and transformer"):
-        recipe(spec, network="dense", fourier=True)
-
-
-def test_sizes_of_a_unet() -> None:
-    sides = (8, 16, 28, 32, 48, 64, 96, 128, 256)
-    assert [patch_for(n, n) for n in sides] == [1, 1, 1, 1, 1, 2, 2, 4, 4]
-    assert [levels_of(n, n) for n in sides[:5]] == [2, 2, 3, 3, 4]
-    for spec, size in ((Spec(1, 28, 28), 0.48e6), (Spec(3, 64, 64), 1.9e6)):
-        model = recipes.get("flow-matching")(spec)
-        assert sum(p.numel() for p in model.parameters()) == pytest.approx(size, rel=0.1)
-
-
-def test_sizes_go_with_the_kind_of_network() -> None:
-    recipe, spec = recipes.get("flow-matching"), Spec(3, 64, 64)
-    sizes = {"unet": ((1, 16), (2, 32)), "transformer": ((6, 32), (8, 32)), "dense": 2 * ((0, 32),)}
-    for name, expected in sizes.items():
-        for side, (patch, width) in zip((48, 64), expected, strict=True):
-            chosen = recipe.chosen(Spec(1, side, side), {"network": name})
-            assert chosen == {"patch": patch, "width": width}
-        recipe(spec, network=name)
-    assert recipe.chosen(spec, {"patch": 0, "width": 8}) == {"network": "unet"}
-    assert recipe(spec, patch=0).network.patch == 2  # runs of earlier versions say 0
-    with pytest.raises(UserError, match=r"--patch 65: images of 64×64 pixels .* at most 64"):
-        recipe(spec, patch=65)
-    with pytest.raises(UserError, match="patch 'x': give a whole number, or auto"):
-        genarium.train("flow-matching", tiny_dataset(), patch="x")
-
-
-FINE = [functools.partial(kind, fourier=True) for kind in (UNet, Transformer)]
-
-
-@pytest.mark.parametrize("kind", [UNet, Transformer, Dense, *FINE])
-def test_derivative_forward_is_that_of_the_network(kind: type[torch.nn.Module]) -> None:
-    """What mean-flow takes: the Jacobian-vector product against finite differences."""
-    from torch.func import jvp
-
-    from genarium.models.diffusion.networks.embedding import forward_mode
-
-    torch.manual_seed(0)
-    network = kind((1, 8, 8), 4, 1, times=2).double()
-    network = network.to(memory_format=torch.channels_last)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    x, t, v = (torch.randn(s, dtype=DOUBLE) for s in ((2, 1, 8, 8), (2, 2), (2, 1, 8, 8)))
-    x = x.to(memory_format=torch.channels_last)
-    with torch.no_grad(), forward_mode():
-        _, rate = jvp(lambda a, b: network(a, b), (x, t), (v, torch.ones_like(t)))
-    h = 1e-6
-    with torch.no_grad():
-        slope = (network(x + h * v, t + h) - network(x - h * v, t - h)) / (2 * h)
-    torch.testing.assert_close(rate, slope, rtol=1e-4, atol=1e-5)
 
 
 # --------------------------------------------------------------------------- conditions and codes
@@ -576,6 +471,49 @@ def test_an_edit_takes_its_share_of_the_steps() -> None:
     assert last_part(field, 10, 0.0) == [0.0]
     assert last_part(field, 10, 0.3) == field.times(10)[7:]
     assert last_part(field, 4, 0.6) == pytest.approx([0.6, 0.5, 0.25, 0.0])
+
+
+def test_a_shift_multiplies_noise_over_image_between_the_ends() -> None:
+    path = PATHS["linear"]
+    field = gaussian().field(path, PREDICTIONS["velocity"])
+    times = field.times(8)
+    assert shifted(field, times, FlowSampler()) == times
+    for s in (0.4, 3.0):
+        bent = shifted(field, times, FlowSampler(shift=s))
+        assert (bent[0], bent[-1], len(bent)) == (times[0], 0.0, 9)
+        ratios = [b / (1 - b) / (t / (1 - t)) for t, b in zip(times[1:-1], bent[1:-1], strict=True)]
+        assert ratios == pytest.approx([s] * 7)
+    # of a part of the way too, which begins where it did
+    part = shifted(field, last_part(field, 10, 0.5), FlowSampler(shift=2.0))
+    assert part == pytest.approx([0.5, *(0.5 * 2 * u / (1 + u) for u in (0.8, 0.6, 0.4, 0.2)), 0.0])
+    # nor is the network asked nearer to the image than it can be
+    near = gaussian().field(path, PREDICTIONS["image"])
+    near.nearest = 0.05
+    assert min(shifted(near, near.times(8), FlowSampler(shift=0.05))[:-1]) == 0.05
+
+
+def test_shifted_steps_lead_to_the_same_images() -> None:
+    """Another grid of the same equation: with many steps, the same end, and the code back."""
+    model = built("flow-matching")
+    z = model.prior(2, torch.Generator().manual_seed(0))
+    grids = ((60, 1.0), (60, 3.0), (3, 3.0))
+    with torch.no_grad():
+        even, bent, few = (model.decode(z, settings=FlowSampler(n, shift=s)) for n, s in grids)
+    near, far = (float((even - other).abs().max()) for other in (bent, few))
+    assert 10 * near < far
+    images = tiny_dataset().test.images[:2]
+    again = model.reconstruct(images, settings=FlowSampler(60, shift=3.0))
+    assert float((again - model.pixels(images)).abs().max()) < 0.02
+
+
+def test_the_shift_is_said_and_refused_where_it_does_nothing() -> None:
+    assert str(FlowSampler(shift=2.5)) == "heun, 19 evaluations, shift 2.5"
+    assert "shift" not in str(FlowSampler())
+    model = built("flow-matching")
+    keep = torch.ones(1, 16, 16, dtype=torch.bool)
+    images = tiny_dataset().test.images[:1]
+    with pytest.raises(UserError, match=r"--shift 2.0: images are completed by ancestral steps"):
+        model.complete(images, keep, settings=FlowSampler(shift=2.0))
 
 
 @pytest.mark.parametrize("name", ["flow-matching", "ddpm", "edm", "mean-flow"])

@@ -206,6 +206,7 @@ def test_flag_argument_and_setting_draw_the_same(
         ("vae", ["--temprature", "1"], "flag --temprature is unknown: did you mean --temperature"),
         ("edm", ["--tolerance", "0.1"], "--tolerance 0.1: .*dopri5, not of heun: leave it out"),
         ("edm", ["--churn", "5"], "--churn 5: .* --solver edm, not of heun: leave it out"),
+        ("edm", ["--shift", "2"], "--shift 2: .*edm"),
         ("edm", ["--solver", "dopri5", "--steps", "5"], "--steps 5: .* as many as its --tolerance"),
     ],
 )
@@ -257,7 +258,7 @@ class Mine(Settings):
 def test_the_settings_of_an_own_model_are_flags_unimported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    diffusion = {"steps", "solver", "guidance", "tolerance", "churn", "precision"}
+    diffusion = {"steps", "solver", "shift", "guidance", "tolerance", "churn", "precision"}
     others = {"temperature", "truncation", "denoise"}
     assert sampling.declared().keys() == {*others, *diffusion}
     # what several say alike is said once, with the default if they have the same
@@ -302,6 +303,7 @@ CELLS: dict[str, list[dict[str, Any]]] = {
         {"steps": 4},
         *({"solver": name} for name in ("euler", "ddim", "dpm++2m", "ancestral")),
         {"solver": "dopri5", "tolerance": 0.3},
+        {"shift": 2.0},
         {"guidance": 4.0},
         {"precision": "bf16"},
     ],

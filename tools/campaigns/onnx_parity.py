@@ -35,6 +35,7 @@ VARIANTS = (
         "flow-matching-classes",
         "flow-matching-transformer",
         "flow-matching-likelihood",
+        "flow-matching-refined",
         "glow-conditional",
         "infogan-invariance",
     ),

@@ -39,6 +39,13 @@ def width_for(spec: Spec, given: Mapping[str, Any]) -> int:
     return 16 if given["network"] == "unet" and max(spec.shape[1:]) <= unet.WHOLE else 32
 
 
+def refine_for(spec: Spec, given: Mapping[str, Any]) -> int:
+    """Where a unet takes blocks of pixels for their number, above 48 pixels: there their grid
+    would show (docs/diffusion.md has the figures)."""
+    large = given["network"] == "unet" and max(spec.shape[1:]) > unet.WHOLE
+    return unet.REFINED if large else 0
+
+
 Network = Annotated[
     Literal["auto", "unet", "transformer", "dense"],
     Help(
@@ -71,6 +78,14 @@ Patch = Annotated[
     ),
     Choice(patch_for),
 ]
+Refine = Annotated[
+    NonNegativeInt,
+    Help(
+        "features of two convolutions on whole pixels behind a unet's last map, against the grid "
+        "of its blocks; 0: none; auto: 16 for a unet above 48 pixels, else 0."
+    ),
+    Choice(refine_for),
+]
 ConditionName = Annotated[
     str,
     Help(
@@ -101,6 +116,7 @@ class Networks(TypedDict):
     width: Annotated[Width, Default(AUTO)]
     blocks: Annotated[Blocks, Default(0)]
     patch: Annotated[Patch, Default(AUTO)]
+    refine: Annotated[Refine, Default(AUTO)]
     fourier: Annotated[Fourier, Default(False)]
     condition: Annotated[ConditionName, Default("none")]
     dropped: Annotated[Dropped, Default(DROPPED)]
@@ -134,6 +150,7 @@ def network_of(
             "it is of --network unet and transformer",
             patch=(given["patch"], 0),
             fourier=(given["fourier"], False),
+            refine=(given["refine"], 0),
         )
         return Dense(spec.shape, given["width"], blocks, **inputs)
     sides = spec.shape[1:]
@@ -142,9 +159,12 @@ def network_of(
         f"--patch {given['patch']}: images of {sides[0]}×{sides[1]} pixels have no such blocks: "
         f"give at most {min(sides)}",
     )
-    kind = unet.UNet if name == "unet" else transformer.Transformer
     inputs["fourier"] = given["fourier"]
-    return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
+    sizes = (spec.shape, given["width"], blocks, given["patch"])
+    if name == "transformer":
+        refuse_unused("it is of --network unet", refine=(given["refine"], 0))
+        return transformer.Transformer(*sizes, **inputs)
+    return unet.UNet(*sizes, **inputs, refine=given["refine"])
 
 
 def adam(lr: float) -> Optim:

@@ -209,6 +209,7 @@ def log_between(low: Tensor, high: Tensor) -> Tensor:
     batch=32,
     steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
+    former={"refine": 0},
 )
 def ddpm(
     spec: Spec,

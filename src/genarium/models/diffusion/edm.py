@@ -35,6 +35,7 @@ class EDM(Continuous):
     batch=32,
     steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
+    former={"refine": 0},
 )
 def edm(
     spec: Spec,

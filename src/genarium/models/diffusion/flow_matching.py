@@ -42,6 +42,7 @@ def law_for(spec: Spec, times: str) -> TimeLaw:
     batch=32,
     steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
+    former={"refine": 0},
 )
 def flow_matching(
     spec: Spec,

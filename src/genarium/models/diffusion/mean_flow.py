@@ -165,7 +165,7 @@ class MeanFlow(Diffusion):
         as long as those of the average velocity would not lead back."""
         assert isinstance(settings, sampling.MeanFlowSampler)
         field = self.field(y, precision=settings.precision)
-        times = sampling.backwards(field, max(STEPS_BACK, settings.steps))
+        times = sampling.backwards(field, field.times(max(STEPS_BACK, settings.steps)))
         return heun(field, x, times)
 
     def steps_of_completion(self, settings: Settings | None) -> int:
@@ -181,7 +181,7 @@ class MeanFlow(Diffusion):
     batch=32,
     steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
-    former={"tangent": "pair"},
+    former={"tangent": "pair", "refine": 0},
 )
 def mean_flow(
     spec: Spec,

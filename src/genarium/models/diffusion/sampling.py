@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from genarium.contract import Settings
@@ -40,6 +41,10 @@ GUIDANCE = Help(
     "further, at twice the evaluations (classifier-free guidance)."
 )
 TOLERANCE = Help("of a diffusion model's solver dopri5, in place of steps.")
+SHIFT = Help(
+    "of flow-matching: how unevenly its steps lie, 0.05 to 20; above 1 more of them where there is "
+    "much noise and the layout is decided, 1: evenly in time."
+)
 PRECISION = Help(
     "of a diffusion model's network when it samples: bf16 is faster where the processor has matrix "
     "units for it; the solver's own sums stay in 32 bits."
@@ -58,7 +63,7 @@ class Solves:
         if capability != "complete" or self.solver == "ancestral":
             return {}
         why = "images are completed by ancestral steps: --steps, --guidance and --precision only"
-        return dict.fromkeys(("solver", "tolerance", "churn"), why)
+        return dict.fromkeys(("solver", "shift", "tolerance", "churn"), why)
 
     def __str__(self) -> str:
         assert isinstance(self, AnySampler)
@@ -73,6 +78,7 @@ class FlowSampler(Solves, Settings):
     solver: Annotated[
         Literal["euler", "heun", "ddim", "dpm++2m", "dopri5", "ancestral"], SOLVER
     ] = "heun"
+    shift: Annotated[float, Ge(0.05), Le(20), SHIFT] = 1.0
     guidance: Annotated[NonNegativeFloat, GUIDANCE] = 1.0
     tolerance: Annotated[PositiveFloat, TOLERANCE] = 1e-3
     precision: Annotated[Precision, PRECISION] = "fp32"
@@ -140,7 +146,8 @@ def unused(settings: AnySampler) -> dict[str, str]:
     """What the solver does not look at, by name, and why."""
     solver = settings.solver
     if solver == "dopri5":
-        results = {"steps": "--solver dopri5 takes as many as its --tolerance needs"}
+        why = "--solver dopri5 takes as many as its --tolerance needs"
+        results = {"steps": why, "shift": f"{why}, where it needs them"}
     else:
         results = {"tolerance": f"it is of --solver dopri5, not of {solver}"}
     if solver != "edm":
@@ -154,10 +161,14 @@ def described(settings: AnySampler) -> str:
     cost = "" if passes is None else counted(passes, "evaluation")
     if passes is None:
         cost = f"tolerance {getattr(settings, 'tolerance', 0.0):g}"
+    shift = getattr(settings, "shift", 1.0)
+    bent = f"shift {shift:g}" if shift != 1.0 and passes is not None else ""
     guided = f"guidance {settings.guidance:g}" if settings.guidance != 1.0 else ""
     churn = getattr(settings, "churn", 0.0)
     churned = f"churn {churn:g}" if settings.solver == "edm" else ""
-    return ", ".join(filter(None, (settings.solver, cost, guided, churned, rounded(settings))))
+    return ", ".join(
+        filter(None, (settings.solver, cost, bent, guided, churned, rounded(settings)))
+    )
 
 
 def solve(
@@ -170,10 +181,10 @@ def solve(
 ) -> Tensor:
     """The images at the end of the way from x [B,C,H,W], by the settings' solver.
 
-    draw: gives the noise of a stochastic solver. times: of x, then of the solver's steps; None for
-    the whole way from the path's end.
+    draw: gives the noise of a stochastic solver. times: of x, then of the solver's steps before
+    they are shifted; None for the whole way from the path's end.
     """
-    times = field.times(settings.steps) if times is None else times
+    times = shifted(field, field.times(settings.steps) if times is None else times, settings)
     if len(times) == 1:  # it has arrived
         return x
     if settings.solver == "dopri5":
@@ -189,7 +200,7 @@ def solve_back(settings: AnySampler, field: Field, x: Tensor) -> Tensor:
     Raises UserError for a solver that draws noise: its way back is not one.
     """
     expect_codes(settings)
-    times = backwards(field, settings.steps)
+    times = backwards(field, shifted(field, field.times(settings.steps), settings))
     if settings.solver == "dopri5":
         return adaptive(settings, field, x, times[0], times[-1])
     return by_name(settings, torch.zeros_like)(field, x, times)
@@ -236,9 +247,24 @@ def by_name(settings: AnySampler, draw: Draw) -> Callable[..., Tensor]:
     return named[settings.solver]
 
 
-def backwards(field: Field, steps: int) -> list[float]:
-    """The times of so many steps from an image to noise."""
-    return sorted({max(t, field.nearest) for t in field.times(steps)})
+def shifted(field: Field, times: Sequence[float], settings: AnySampler) -> list[float]:
+    """Falling times with the same ends, denser towards the noise by the settings' `shift` s:
+
+        t' = t_0·s·u/(1 + (s - 1)·u),   u = t/t_0
+
+    On the whole linear path that is σ/α multiplied by s (Esser et al. 2024, section 5.3.2).
+    """
+    shift, first = getattr(settings, "shift", 1.0), times[0]
+    if shift == 1.0:
+        return list(times)
+    shares = [t / first for t in times[1:]]
+    bent = [first * shift * u / (1 + (shift - 1) * u) for u in shares]
+    return [first, *(max(t, field.nearest) if t else t for t in bent)]
+
+
+def backwards(field: Field, times: Sequence[float]) -> list[float]:
+    """A sampler's times in the other direction, from an image to noise."""
+    return sorted({max(t, field.nearest) for t in times})
 
 
 def last_part(field: Field, steps: int, share: float) -> list[float]:

@@ -8,7 +8,8 @@ the whole image. The last layer of every block, and of the network, begins at 0.
 Large maps cost most and learn least (Hoogeboom et al. 2023): images are cut into `patch`×`patch`
 pixels, which become channels, before the first convolution, and the largest map has one block each
 way. Maps are enlarged by repeating pixels; the block behind sees the map of that size from the way
-down.
+down. Pixels of one block know each other, but those of two only by the maps, so a grid of blocks
+shows in samples; two convolutions on whole pixels behind the last map can mend that (`refine`).
 
     B batch · C channels · H, W pixels · h, w sides of a map · F its channels · E of the embedding
 """
@@ -28,6 +29,9 @@ LARGE = 8
 MOST_LEVELS = 4
 WHOLE = 48
 """Pixels a side up to which the largest map is as large as the image."""
+
+REFINED = 16
+"""Channels of the refinement, where the largest map is smaller than the image."""
 
 WIDEST = 4  # no map has more than 4 × width channels
 
@@ -86,13 +90,34 @@ class Attention(nn.Module):
         return x + self.out(seen).transpose(1, 2).reshape(batch, channels, h, w)
 
 
+class Refinement(nn.Module):
+    """Images x [B,C,H,W] that a network made of `given` [B,C,H,W], drawn over pixel by pixel:
+
+        x + conv(silu(conv[given, x]·(1 + scale) + shift))
+
+    channels: C. features: of the map between. scale and shift are of the time and the condition.
+    """
+
+    def __init__(self, channels: int, features: int, embedding: int):
+        super().__init__()
+        self.first = nn.Conv2d(2 * channels, features, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * features)
+        self.second = zero(nn.Conv2d(features, channels, 3, padding=1))
+
+    def forward(self, given: Tensor, x: Tensor, embedded: Tensor) -> Tensor:
+        scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, 1)
+        h = self.first(torch.cat([given.to(x.dtype), x], 1)) * (1 + scale) + shift
+        result: Tensor = x + self.second(functional.silu(h))
+        return result
+
+
 class UNet(nn.Module):
     """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
 
     width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
     each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
-    times: N. condition: S. fourier: see `embedding.Pixels`. Sides that do not divide are continued
-    by their last pixels, and cut.
+    times: N. condition: S. fourier: see `embedding.Pixels`. refine: features of a `Refinement`; 0:
+    none. Sides that do not divide are continued by their last pixels, and cut.
     """
 
     def __init__(
@@ -105,6 +130,7 @@ class UNet(nn.Module):
         times: int = 1,
         condition: int = 0,
         fourier: bool = False,
+        refine: int = 0,
     ):
         super().__init__()
         channels, height, wide = shape
@@ -134,11 +160,12 @@ class UNet(nn.Module):
                 self.up.append(nn.Upsample(scale_factor=2.0, mode="nearest"))
         self.norm = norm(now)
         self.last = zero(nn.Conv2d(now, channels * self.patch**2, 3, padding=1))
+        self.refinement = Refinement(channels, refine, size) if refine else None
 
     def forward(self, x: Tensor, times: Tensor, y: Tensor | None = None) -> Tensor:
         embedded = functional.silu(self.embedding(times, y))
         height, width = x.shape[2:]
-        x = padded(self.pixels(x), self.multiple)
+        given, x = x, padded(self.pixels(x), self.multiple)
         x = self.first(functional.pixel_unshuffle(x, self.patch) if self.patch > 1 else x)
         ways: list[Tensor] = []
         for layer in self.down:
@@ -155,7 +182,8 @@ class UNet(nn.Module):
                 x = layer(x)
         x = self.last(functional.silu(self.norm(x)))
         x = functional.pixel_shuffle(x, self.patch) if self.patch > 1 else x
-        return x[:, :, :height, :width]
+        x = x[:, :, :height, :width]
+        return x if self.refinement is None else self.refinement(given, x, embedded)
 
 
 def padded(x: Tensor, multiple: int) -> Tensor:
