@@ -351,6 +351,27 @@ def test_what_a_pair_adds_to_the_target(learned: bool) -> None:
     torch.testing.assert_close(found - model.average(x, r, t, None), ratio * d)
 
 
+def test_a_share_of_the_averages_reaches_back_to_the_image() -> None:
+    images = torch.zeros(20_000, 1, 1, 2, dtype=torch.uint8)
+    batch = Batch(images, None, Noise(0, 20_000))
+    model = known_average()
+    model.different, model.whole = 0.4, 0.5
+    r, t = model.two_times(batch)
+    whole, part = (r == 0) & (t > 0), (r > 0) & (r < t)
+    assert float(whole.double().mean()) == pytest.approx(0.2, abs=0.01)
+    assert float(part.double().mean()) == pytest.approx(0.2, abs=0.01)
+    # density 2t: mean 2/3, and a tenth of it above 0.95, where the others hardly come
+    assert float(t[whole].mean()) == pytest.approx(2 / 3, abs=0.01)
+    assert float((t[whole] > 0.95).double().mean()) == pytest.approx(1 - 0.95**2, abs=0.01)
+    assert float((t[part] > 0.95).double().mean()) < 0.01
+    model.whole = 0.0
+    r, t = model.two_times(Batch(images, None, Noise(0, 20_000)))
+    assert not (r == 0).any()
+    assert recipes.get("mean-flow").former["whole"] == 0.0, "runs that do not say it"
+    with pytest.raises(UserError, match=r"whole.*--different 0 trains no averages"):
+        built("mean-flow", different=0.0, whole=0.2)
+
+
 def test_one_evaluation_carries_noise_to_images() -> None:
     model = known_average()
     z = torch.randn(8, 1, 1, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))

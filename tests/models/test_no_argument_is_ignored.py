@@ -61,7 +61,7 @@ def other(name: str, kind: Any, value: Any) -> Any:
         return 0.0 if value else 1.0
     if name == "levels":
         return 128 if value is None else value // 2  # all that there are, 256, by default
-    if name == "different":
+    if name in ("different", "whole"):
         return 1.0  # every row of the small batch
     if name in ("categories",):
         return (4,)

@@ -22,8 +22,13 @@ In the tangent it would multiply the pair's deviation from the mean by the Jacob
 which is large where ways part; so the tangent has u(x_t, t, t), what the network knows of the mean
 (improved mean flow).
 
-Departures from the paper: the U-Net is this package's; the derivative is taken in a pass of its
-own, without gradients and only of the rows with r < t; no guidance is trained in.
+A sample takes u over the whole way, from t = 1 to r = 0. Two logit-normal times lie within a
+twentieth of both ends five times in a million, so a short training hardly sees the one pair that it
+is judged by. Of the rows with r < t a share has r = 0, and t with density 2t, so that what is known
+of short ways from the image is carried on up to the longest.
+
+Departures from the paper: those rows; the U-Net is this package's; the derivative is taken in a
+pass of its own, without gradients and only of the rows with r < t; no guidance is trained in.
 
     B batch · C channels · H, W pixels
 """
@@ -48,7 +53,7 @@ from genarium.models.diffusion.paths import Linear, beside
 from genarium.models.diffusion.predictions import Velocity
 from genarium.models.diffusion.solvers import Draw, Watch, heun, silent, steps
 from genarium.models.diffusion.times import LogitNormal
-from genarium.recipes import Probability, recipe
+from genarium.recipes import Probability, recipe, refuse_unused
 
 LOGIT_MEAN, LOGIT_DEVIATION = -0.4, 1.0  # of the times that are trained
 STEPS_BACK = 20
@@ -58,10 +63,11 @@ STEPS_BACK = 20
 class MeanFlow(Diffusion):
     """The average velocity u(x_t, r, t) on the linear path; the network gets t and t - r.
 
-    different: the share of the batch with r < t. learned_tangent: the derivative is taken along
-    u(x_t, t, t) and not along the velocity of the pair. power, floor: the loss of a row is
-    e/(e + floor)^p with e the squared error summed over pixels and the denominator held still: the
-    adaptive weight of the paper, with p = 1 near to a loss of the error's size relative to itself.
+    different: the share of the batch with r < t. whole: the share of those with r = 0.
+    learned_tangent: the derivative is taken along u(x_t, t, t) and not along the velocity of the
+    pair. power, floor: the loss of a row is e/(e + floor)^p with e the squared error summed over
+    pixels and the denominator held still: the adaptive weight of the paper, with p = 1 near to a
+    loss of the error's size relative to itself.
     """
 
     settings: ClassVar[type[Settings] | None] = sampling.MeanFlowSampler
@@ -72,6 +78,7 @@ class MeanFlow(Diffusion):
         network: nn.Module,
         *,
         different: float = 0.25,
+        whole: float = 0.5,
         learned_tangent: bool = True,
         power: float = 1.0,
         floor: float = 1e-3,
@@ -90,7 +97,7 @@ class MeanFlow(Diffusion):
             dequantized=False,
             optim=optim,
         )
-        self.different, self.learned_tangent = different, learned_tangent
+        self.different, self.whole, self.learned_tangent = different, whole, learned_tangent
         self.power, self.floor = power, floor
 
     def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
@@ -114,11 +121,17 @@ class MeanFlow(Diffusion):
         return Step({"average_velocity": loss}, {"error": error.detach().mean()})
 
     def two_times(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Times r ≤ t of each image, logit-normal, [B]; r = t but for the share `different`."""
+        """Times r ≤ t of each image, [B]: logit-normal, and r = t but for the share `different`, of
+        which the share `whole` has r = 0 and t = √u, u uniform."""
         pair = torch.sigmoid(LOGIT_MEAN + LOGIT_DEVIATION * batch.noise.normal(2))
         r, t = pair.amin(1), pair.amax(1)
-        unequal = batch.noise.uniform() < self.different
-        return torch.where(unequal, r, t), t
+        kind = batch.noise.uniform()
+        r = torch.where(kind < self.different, r, t)
+        if self.whole:
+            whole = kind < self.different * self.whole
+            t = torch.where(whole, batch.noise.uniform().sqrt(), t)
+            r = torch.where(whole, torch.zeros_like(r), r)
+        return r, t
 
     @torch.no_grad()
     def target(self, x_t: Tensor, v: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
@@ -181,26 +194,31 @@ class MeanFlow(Diffusion):
     batch=32,
     steps=20_000,
     training={"ema": 0.999, "schedule": "cosine", "warmup": 100, "clip": 1.0},
-    former={"tangent": "pair", "refine": 0},
+    former={"tangent": "pair", "refine": 0, "whole": 0.0},
 )
 def mean_flow(
     spec: Spec,
     *,
     different: Probability = 0.25,
+    whole: Probability = 0.5,
     tangent: Literal["learned", "pair"] = "learned",
     **networks: Unpack[Common],
 ) -> MeanFlow:
     """Mean flow: the average velocity of a way, so that one evaluation makes an image.
 
     different: share of a batch that trains average velocities; the rest trains the velocity.
+    whole: share of those averages that reach back to the image, as the one of a sample does.
     tangent: the velocity along which the derivative is taken: the one that is learnt (improved
         mean flow), or that of the pair of image and noise, as in the first paper.
     """
     conditioning = conditioning_for(spec, networks)
+    if not different:
+        refuse_unused("--different 0 trains no averages", whole=(whole, 0.5))
     return MeanFlow(
         spec,
         network_of(spec, networks, conditioning, times=2),
         different=different,
+        whole=whole,
         learned_tangent=tangent == "learned",
         conditioning=conditioning,
         dropped=networks["dropped"],
