@@ -357,6 +357,8 @@ def plain(value: Any) -> Any:
 
 def _remedy(error: Any) -> str:
     kind, context = error["type"], error.get("ctx", {})
+    if str(error.get("input")).strip().lower() in ("nan", "inf", "-inf"):
+        return "give a finite number"
     words = {
         "greater_than": "give a number above {gt}",
         "greater_than_equal": "give a number of at least {ge}",

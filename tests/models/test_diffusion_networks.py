@@ -170,5 +170,5 @@ def test_who_has_a_refinement() -> None:
         assert recipe.former["refine"] == 0, "runs that do not say it"
     recipe = recipes.get("flow-matching")
     for network in ("transformer", "dense"):
-        with pytest.raises(UserError, match=r"refine.* of --network unet"):
+        with pytest.raises(UserError, match=r"refine.* of --network unet: "):
             recipe(spec, network=network, refine=4)

@@ -201,7 +201,7 @@ def test_flag_argument_and_setting_draw_the_same(
         ("vae", ["--temperature", "-1"], "--temperature '-1': give a number of at least 0"),
         ("pixelcnn", ["--temperature", "0"], "--temperature '0': give a number above 0"),
         ("pixelcnn", ["--temperature", "warm"], "--temperature 'warm': give a number"),
-        ("pixelcnn", ["--temperature", "nan"], "--temperature 'nan': give a"),
+        ("pixelcnn", ["--temperature", "nan"], "--temperature 'nan': give a finite number"),
         ("dcgan", ["--truncation", "0"], "--truncation '0': give a number above 0"),
         ("vae", ["--temprature", "1"], "flag --temprature is unknown: did you mean --temperature"),
         ("edm", ["--tolerance", "0.1"], "--tolerance 0.1: .*dopri5, not of heun: leave it out"),

@@ -251,7 +251,10 @@ def conditioning_of(spec: Spec, name: str) -> Conditioning:
     }
     if name not in known:
         have = f"the data have {', '.join(known)}" if known else "the data have no labels either"
-        raise UserError(f"--condition {name}: {have}: put images into one sub-folder a class")
+        remedies = {"attributes": "give a table of them (--labels)"}
+        folders = "put images into one sub-folder a class"
+        remedy = remedies.get(name, "choose one of these" if known else folders)
+        raise UserError(f"--condition {name}: {have}: {remedy}")
     if name == "class":
         return Labels(len(spec.classes))
     if name == "attributes":

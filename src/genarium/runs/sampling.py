@@ -189,7 +189,7 @@ def fields_of(run: OpenedRun) -> dict[str, Field]:
 def _known(run: OpenedRun) -> str:
     known = " and ".join(f.flag for f in fields_of(run).values())
     has = f"{known} only" if known else "no settings"
-    return f"{run.path} is a {run.recipe.name}, whose sampler has {has}"
+    return f"{run.path} is a run of {run.recipe.name}, whose sampler has {has}"
 
 
 def each_with_its_own(runs: Sequence[Trained], given: Mapping[str, Any]) -> list[Trained]:

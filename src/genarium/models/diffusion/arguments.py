@@ -133,7 +133,12 @@ def conditioning_for(spec: Spec, given: Networks) -> Conditioning:
     if given["condition"] == "none":
         refuse_unused("there is no --condition to hide", dropped=(given["dropped"], DROPPED))
         return Conditioning()
-    if given["condition"] == NAME and spec.caption_bytes:
+    if given["condition"] == NAME:
+        refuse(
+            not spec.caption_bytes,
+            f"--condition {NAME}: the data have none: write them into metadata.jsonl, metadata.csv "
+            "or NAME.txt beside the images (docs/text.md)",
+        )
         return Captions(spec.caption_bytes, CharacterEncoder())
     return conditioning_of(spec, given["condition"])
 
@@ -146,11 +151,11 @@ def network_of(
     blocks = given["blocks"] or BLOCKS[name]
     inputs: dict[str, Any] = {"times": times, "condition": conditioning.size}
     if name == "dense":
+        refuse_unused("it is of --network unet", refine=(given["refine"], 0))
         refuse_unused(
             "it is of --network unet and transformer",
             patch=(given["patch"], 0),
             fourier=(given["fourier"], False),
-            refine=(given["refine"], 0),
         )
         return Dense(spec.shape, given["width"], blocks, **inputs)
     sides = spec.shape[1:]

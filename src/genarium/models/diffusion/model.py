@@ -134,8 +134,8 @@ class Diffusion(Denoiser):
         settings: Settings | None = None,
     ) -> Tensor:
         """Stored images [B,C,H,W] drawn anew, [B,C,H,W] float32 on [-1, 1] (SDEdit, Meng et al.
-        2022): noised as far as where the last share `strength` of the sampler's steps begins, and
-        carried back from there.
+        2022): noised as far as where the last share `strength` of the sampler's steps, not yet
+        shifted, begins, and carried back from there.
 
         At strength 0 the images stay as they are; at 1 nothing of them is left, and the result is
         `sample` with the same generator and condition. None is no condition.

@@ -60,10 +60,11 @@ class Solves:
 
     def idle(self, capability: str) -> dict[str, str]:
         assert isinstance(self, AnySampler)
-        if capability != "complete" or self.solver == "ancestral":
+        if capability != "complete":
             return {}
         why = "images are completed by ancestral steps: --steps, --guidance and --precision only"
-        return dict.fromkeys(("solver", "shift", "tolerance", "churn"), why)
+        others = ("shift", "tolerance", "churn")
+        return dict.fromkeys(others if self.solver == "ancestral" else ("solver", *others), why)
 
     def __str__(self) -> str:
         assert isinstance(self, AnySampler)
@@ -146,8 +147,10 @@ def unused(settings: AnySampler) -> dict[str, str]:
     """What the solver does not look at, by name, and why."""
     solver = settings.solver
     if solver == "dopri5":
-        why = "--solver dopri5 takes as many as its --tolerance needs"
-        results = {"steps": why, "shift": f"{why}, where it needs them"}
+        results = {
+            "steps": "--solver dopri5 takes as many as its --tolerance needs",
+            "shift": "--solver dopri5 takes its steps where its --tolerance needs them",
+        }
     else:
         results = {"tolerance": f"it is of --solver dopri5, not of {solver}"}
     if solver != "edm":
@@ -252,14 +255,15 @@ def shifted(field: Field, times: Sequence[float], settings: AnySampler) -> list[
 
         t' = t_0·s·u/(1 + (s - 1)·u),   u = t/t_0
 
-    On the whole linear path that is σ/α multiplied by s (Esser et al. 2024, section 5.3.2).
+    On the whole linear path that is σ/α multiplied by s (Esser et al. 2024, section 5.3.2). No time
+    is given twice.
     """
     shift, first = getattr(settings, "shift", 1.0), times[0]
     if shift == 1.0:
         return list(times)
     shares = [t / first for t in times[1:]]
     bent = [first * shift * u / (1 + (shift - 1) * u) for u in shares]
-    return [first, *(max(t, field.nearest) if t else t for t in bent)]
+    return list(dict.fromkeys([first, *(max(t, field.nearest) if t else t for t in bent)]))
 
 
 def backwards(field: Field, times: Sequence[float]) -> list[float]:

@@ -76,9 +76,11 @@ class Field:
         return self.path.alpha_sigma(t)
 
     def times(self, steps: int) -> list[float]:
-        """The path's grid of so many steps, within the times at which the network is asked."""
+        """The path's grid of so many steps, within the times at which the network is asked, none of
+        them twice."""
         first, *others = self.path.grid(steps)
-        return [min(first, self.farthest), *(max(t, self.nearest) if t else t for t in others)]
+        first = min(first, self.farthest)
+        return list(dict.fromkeys([first, *(max(t, self.nearest) if t else t for t in others)]))
 
 
 def steps(times: Sequence[float]) -> Iterator[tuple[int, int, float, float]]:
