@@ -18,6 +18,8 @@ import pytest
 import torch
 
 import genarium
+from genarium.training import files
+from tests.conftest import tiny_dataset
 
 ROOT = Path(__file__).parents[1]
 PACKED = ROOT / "tests" / "fixtures" / "runs-0.1.zip"
@@ -88,3 +90,22 @@ def test_an_old_run_is_what_it_was_and_goes_on_as_it_did(folder: Path) -> None:
         for name, value in then["now"]["scores"].items():
             assert scores[name] == pytest.approx(value, rel=1e-9 if EXACT else 0.02), name
     check(genarium.resume(folder, steps=5), then["resumed"], later)
+
+
+def test_a_configuration_of_then_is_trained_as_it_was(tmp_path: Path) -> None:
+    """What a run's file lacks came later; what a file by hand lacks is at its default."""
+    text = "recipe: mean-flow\narguments:\n  width: 4\n  blocks: 1\n"
+    ours, hers = tmp_path / "config.yaml", tmp_path / "mine.yaml"
+    ours.write_text(files.marked(text))
+    hers.write_text(text)
+    chosen = {}
+    for file in (ours, hers):
+        run = genarium.train(config=file, data=tiny_dataset(), out=tmp_path / file.stem, steps=1)
+        chosen[file] = {k: run.config["arguments"][k] for k in ("whole", "tangent")}
+    assert chosen == {
+        ours: {"whole": 0.0, "tangent": "pair"},
+        hers: {"whole": 0.5, "tangent": "learned"},
+    }
+    hers.write_text(files.marked(text).replace("width: 4", "width: 8"))  # changed by hand
+    run = genarium.train(config=hers, data=tiny_dataset(), out=tmp_path / "changed", steps=1)
+    assert run.config["arguments"]["whole"] == 0.5

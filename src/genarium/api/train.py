@@ -85,7 +85,7 @@ def _resolved(
 ) -> tuple[Recipe, Config]:
     """The same; under: a layer of settings beneath those that are given."""
     if isinstance(config, str | os.PathLike):
-        config = configuration.read_yaml(Path(config))
+        config = configuration.read_given(Path(config))
     layers = dict(config or {})
     of_file = layers.pop("recipe", None)
     for section, values in layers.items():
@@ -139,7 +139,7 @@ def _preset(
     from genarium.training.engine import on_cpu
 
     if isinstance(config, str | os.PathLike):
-        config = configuration.read_yaml(Path(config))
+        config = configuration.read_given(Path(config))
     layers: dict[str, Any] = dict(config or {})
     given = {**layers.get("arguments", {}), **layers.get("training", {}), **settings}
     checked = {**resolved.arguments, **resolved.training}

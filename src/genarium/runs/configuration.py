@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genarium.data.options import FORMER
 from genarium.errors import UserError
 from genarium.signatures import (
     Field,
@@ -146,6 +147,29 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if key != "recipe" and not isinstance(value, dict):
             raise UserError(f"{where}: {key} must hold `name: value` lines")
     return content
+
+
+def read_given(path: Path) -> dict[str, Any]:
+    """What `--config FILE` says.
+
+    A file that a run wrote, and nobody changed, names every setting that there was: what it lacks
+    came later, and is as it was then, so that training it again is the same training.
+    """
+    content = read_yaml(path)
+    return as_it_was(content) if files.intact(path.read_bytes()) else content
+
+
+def as_it_was(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's configuration with the values, at its time, of the settings that are newer."""
+    from genarium.recipes import catalogue
+
+    entry = catalogue().get(content.get("recipe", ""))
+    former = entry.former if entry is not None else {}
+    return {
+        **content,
+        "arguments": {**former, **content.get("arguments", {})},
+        "data": {**FORMER, **content.get("data", {})},
+    }
 
 
 def _loader(where: str) -> Any:

@@ -21,15 +21,14 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from genarium import extras, recipes
-from genarium.data.options import FORMER
+from genarium import extras
 from genarium.errors import RunError, UserError, unwritable
 from genarium.hub import address
-from genarium.runs.configuration import Config, read_yaml, write_yaml
+from genarium.runs.configuration import Config, as_it_was, read_yaml, write_yaml
 from genarium.training import files
 
 FORMAT = 1
@@ -236,11 +235,7 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
             )
         content = read_yaml(file)
         try:
-            result = Config(**content)
-            entry = recipes.catalogue().get(result.recipe)
-            former = entry.former if entry is not None else {}
-            data = {**FORMER, **result.data}
-            return replace(result, arguments={**former, **result.arguments}, data=data)
+            return Config(**as_it_was(content))
         except TypeError:
             raise UserError(f"{file} lacks sections: restore it") from None
 

@@ -51,3 +51,8 @@ def changed(content: bytes) -> bool:
     if match is None:
         return False
     return hashlib.sha256(content[: match.start()]).hexdigest() != match[1].decode()
+
+
+def intact(content: bytes) -> bool:
+    """Is this a text with a checksum that matches?"""
+    return MARK.search(content) is not None and not changed(content)
