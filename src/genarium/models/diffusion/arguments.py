@@ -150,8 +150,11 @@ def network_of(
     name = given["network"]
     blocks = given["blocks"] or BLOCKS[name]
     inputs: dict[str, Any] = {"times": times, "condition": conditioning.size}
-    if name == "dense":
+    if name == "unet":
+        inputs["refine"] = given["refine"]
+    else:
         refuse_unused("it is of --network unet", refine=(given["refine"], 0))
+    if name == "dense":
         refuse_unused(
             "it is of --network unet and transformer",
             patch=(given["patch"], 0),
@@ -164,12 +167,9 @@ def network_of(
         f"--patch {given['patch']}: images of {sides[0]}×{sides[1]} pixels have no such blocks: "
         f"give at most {min(sides)}",
     )
+    kind = unet.UNet if name == "unet" else transformer.Transformer
     inputs["fourier"] = given["fourier"]
-    sizes = (spec.shape, given["width"], blocks, given["patch"])
-    if name == "transformer":
-        refuse_unused("it is of --network unet", refine=(given["refine"], 0))
-        return transformer.Transformer(*sizes, **inputs)
-    return unet.UNet(*sizes, **inputs, refine=given["refine"])
+    return kind(spec.shape, given["width"], blocks, given["patch"], **inputs)
 
 
 def adam(lr: float) -> Optim:

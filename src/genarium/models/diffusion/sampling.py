@@ -255,15 +255,14 @@ def shifted(field: Field, times: Sequence[float], settings: AnySampler) -> list[
 
         t' = t_0·s·u/(1 + (s - 1)·u),   u = t/t_0
 
-    On the whole linear path that is σ/α multiplied by s (Esser et al. 2024, section 5.3.2). No time
-    is given twice.
+    On the whole linear path that is σ/α multiplied by s (Esser et al. 2024, section 5.3.2).
     """
     shift, first = getattr(settings, "shift", 1.0), times[0]
     if shift == 1.0:
         return list(times)
     shares = [t / first for t in times[1:]]
     bent = [first * shift * u / (1 + (shift - 1) * u) for u in shares]
-    return list(dict.fromkeys([first, *(max(t, field.nearest) if t else t for t in bent)]))
+    return field.within([first, *bent])
 
 
 def backwards(field: Field, times: Sequence[float]) -> list[float]:

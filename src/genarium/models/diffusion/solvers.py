@@ -76,9 +76,13 @@ class Field:
         return self.path.alpha_sigma(t)
 
     def times(self, steps: int) -> list[float]:
-        """The path's grid of so many steps, within the times at which the network is asked, none of
-        them twice."""
-        first, *others = self.path.grid(steps)
+        """The path's grid of so many steps, within the times at which the network is asked."""
+        return self.within(self.path.grid(steps))
+
+    def within(self, times: Sequence[float]) -> list[float]:
+        """Falling times, brought within those at which the network is asked (0 stays); none of
+        them twice, since a step of no length has no slope."""
+        first, *others = times
         first = min(first, self.farthest)
         return list(dict.fromkeys([first, *(max(t, self.nearest) if t else t for t in others)]))
 
