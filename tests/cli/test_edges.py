@@ -55,6 +55,24 @@ def test_misspelt_flags_of_every_verb_and_action_get_the_right_one(
         assert "is unknown: did you mean --" in line
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("train vae --shift 2", "flag --shift is not taken here, it is of `genarium "),
+        (
+            "sample x --schedule cosine",
+            "is not taken here, it is of `genarium train`: see `genariu",
+        ),
+        ("train vae --bins 3", "it is of the recipe spline-flow, in training: see `genarium train"),
+        ("sample x --patch 2", "--patch is not taken here, it is of the recipes ddpm, edm, flow-"),
+    ],
+)
+def test_a_flag_of_another_verb_or_recipe_is_not_taken_for_a_misspelt_one(
+    capsys: pytest.CaptureFixture[str], command: str, line: str
+) -> None:
+    assert line in fails(capsys, *command.split())
+
+
 @pytest.mark.parametrize("verb", [v for v, p in PARSERS.items() if "--seed" in str(vars(p))])
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**64, 10**40])
 def test_seeds_that_no_generator_takes_are_refused(

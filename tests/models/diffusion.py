@@ -1,4 +1,4 @@
-"""Data whose best guesses are known: Gaussian, and a mixture of Gaussians.
+"""Data whose best guesses are known: Gaussian, and a mixture of Gaussians; and tiny models.
 
 B points · D numbers of one · K components
 """
@@ -10,6 +10,10 @@ import math
 import torch
 from torch import Tensor
 
+from genarium import recipes
+from genarium.contract import Spec
+from genarium.models.diffusion.mean_flow import MeanFlow
+from genarium.models.diffusion.networks.dense import Dense
 from genarium.models.diffusion.paths import Cosine, Discrete, Exploding, Linear, Path, beside
 from genarium.models.diffusion.predictions import (
     Image,
@@ -19,6 +23,7 @@ from genarium.models.diffusion.predictions import (
     Velocity,
 )
 from genarium.models.diffusion.solvers import Field
+from tests.conftest import tiny_spec
 
 PATHS: dict[str, Path] = {
     "linear": Linear(),
@@ -116,3 +121,35 @@ def grid25(deviation: float = 0.02, side: float = 0.35) -> Mixture:
     axis = side * torch.arange(-2, 3, dtype=torch.float64)
     turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]], dtype=torch.float64)
     return Mixture(torch.cartesian_prod(axis, axis) @ turn, deviation)
+
+
+def built(name: str, spec: Spec | None = None, **arguments: object):
+    """A model of a recipe at its tiny size, its zero-initialised layers stirred."""
+    recipe = recipes.get(name)
+    torch.manual_seed(0)
+    model = recipe(spec or tiny_spec(), **{**recipe.tiny, **arguments})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+    return model.eval()
+
+
+class KnownAverage(MeanFlow):
+    """x ~ N(0, s²): the flow is x_t = x_1·d(t), d² = (s(1 - t))² + t², and u follows from it."""
+
+    S = 0.4
+
+    def deviation(self, t: Tensor) -> Tensor:
+        return ((self.S * (1 - t)).square() + t.square()).sqrt()
+
+    def average(self, x_t: Tensor, r: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        ratio = self.deviation(r) / self.deviation(t)
+        slope = (t - self.S**2 * (1 - t)) / self.deviation(t).square()
+        unequal = (t - r).abs() > 1e-9
+        safe = torch.where(unequal, t - r, torch.ones_like(t))
+        return torch.where(unequal, (1 - ratio) / safe, slope).view(-1, 1, 1, 1) * x_t
+
+
+def known_average() -> KnownAverage:
+    return KnownAverage(Spec(1, 1, 2), Dense((1, 1, 2), 1, times=2))

@@ -253,7 +253,7 @@ def test_log_prob_belongs_to_the_image_alone(dequantization: str) -> None:
 @pytest.mark.parametrize("name", FLOWS)
 def test_classes_change_what_is_said_and_drawn(name: str) -> None:
     spec = Spec(1, 8, 8, ("a", "b", "c"))
-    model, images = built(name, spec, 0.2, condition="class"), pictures(spec, 4)
+    model, images = built(name, spec, condition="class"), pictures(spec, 4)
     assert model.conditional
     each = [model.log_prob(images, torch.full((4,), y)) for y in range(3)]
     assert (each[0] - each[1]).abs().min() > 1e-3
@@ -354,6 +354,7 @@ def test_denoising_is_a_step_along_the_score() -> None:
         ("realnvp", Spec(1, 8, 8, binarized="static"), {}, "--binarize static .* grey levels"),
         ("tarflow", Spec(1, 8, 8, binarized="dynamic"), {}, "--binarize dynamic"),
         ("tarflow", Spec(1, 30, 30), {}, "--patch 4: it does not divide the height of 30x30.*3"),
+        ("tarflow", Spec(3, 64, 64), {"patch": 5}, "choose 1 or 2 or 4 or 8 or 16 or 32, or"),
         ("tarflow", Spec(1, 1, 1), {"patch": 1}, "one patch"),
         ("spline-flow", Spec(1, 8, 8), {"condition": "class"}, "--condition class"),
         ("spline-flow", Spec(1, 8, 8, ("a", "b")), {"condition": "age"}, "have class"),

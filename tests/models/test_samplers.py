@@ -417,7 +417,11 @@ def test_guidance_of_images_needs_their_condition(name: str) -> None:
     [
         ("complete", ["--solver", "heun"], "--solver heun: images are completed by ancestral"),
         ("interpolate", ["--solver", "edm"], "--solver edm: it draws noise on its way"),
-        ("sample", ["--strength", "0.5"], "--strength is unknown"),
+        (
+            "sample",
+            ["--strength", "0.5"],
+            "--strength is not taken here, it is of `genarium translate`",
+        ),
         ("translate", ["--direction", "a2b"], "--direction a2b: .*edm.* draws images of its own"),
         ("translate", ["--strength", "1.5"], "--strength '1.5': give a number of at most 1"),
         ("translate", ["--tolerance", "1"], "--tolerance 1: it is of --solver dopri5"),

@@ -9,6 +9,7 @@ import re
 import typing
 from typing import Any, NoReturn
 
+from genarium.cli import elsewhere
 from genarium.errors import UserError
 
 
@@ -39,6 +40,10 @@ class Parser(argparse.ArgumentParser):
         name = argument.split("=")[0]
         if not name.startswith("-"):
             return UserError(f"argument {argument!r} is not expected: see `{where.prog} --help`")
+        if place := elsewhere.place_of(name):  # a guess would lead away
+            return UserError(
+                f"flag {name} is not taken here, {place}: see `{where.prog} --help` for what is"
+            )
         flags = [o for action in where._actions for o in action.option_strings]
         close = difflib.get_close_matches(name, flags, n=1)
         hint = f"did you mean {close[0]}?" if close else f"see `{where.prog} --help`"

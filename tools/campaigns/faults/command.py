@@ -38,8 +38,8 @@ FAULTS = (
         ),
         (
             "groups: deviation",
-            "return codes.mean(0), codes.std(0, correction=0)",
-            "return codes.mean(0), codes.var(0, correction=0)",
+            "codes.mean(0), codes.std(0, correction=0)",
+            "codes.mean(0), codes.var(0, correction=0)",
             "walks in variances, not in deviations",
         ),
     ),

@@ -98,7 +98,7 @@ FAULTS = (
         ),
         (
             "passes: once a call",
-            "self.passes += len(x)",
+            "self.passes += x.shape[0]",
             "self.passes += 1",
             "evaluations are miscounted",
         ),
@@ -120,7 +120,7 @@ FAULTS = (
         ),
     ),
     *of(
-        ROOM + "model.py",
+        ROOM + "denoiser.py",
         MODELS,
         (
             "guidance: swapped",
@@ -165,7 +165,7 @@ FAULTS = (
     ),
     *of(
         ROOM + "mean_flow.py",
-        MODELS,
+        "tests/models/test_mean_flow.py",
         (
             "mean flow: sign",
             "return v.index_copy(0, unequal, moving - beside(t - r, moving) * rate)",
@@ -174,9 +174,15 @@ FAULTS = (
         ),
         (
             "mean flow: tangent",
-            "(moving, torch.ones_like(t)),",
-            "(moving, torch.zeros_like(t)),",
+            "(tangent, torch.ones_like(t)),",
+            "(tangent, torch.zeros_like(t)),",
             "the derivative without its part in time",
+        ),
+        (
+            "mean flow: whole ways",
+            "r = torch.where(whole, torch.zeros_like(r), r)",
+            "r = torch.where(whole, t / 2, r)",
+            "no average reaches back to the image",
         ),
     ),
     *of(
@@ -197,12 +203,44 @@ FAULTS = (
     ),
     *of(
         ROOM + "completion.py",
-        MODELS,
+        "tests/models/test_diffusion_sampling.py",
         (
             "completion: not repeated",
             "turns = repeats if s > 0 else 1",
             "turns = 1",
             "the two parts do not fit",
+        ),
+    ),
+    *of(
+        ROOM + "sampling.py",
+        "tests/models/test_diffusion_sampling.py",
+        (
+            "shift: towards the image",
+            "bent = [first * shift * u / (1 + (shift - 1) * u) for u in shares]",
+            "bent = [first * u / (shift + (1 - shift) * u) for u in shares]",
+            "steps are denser at the other end",
+        ),
+        (
+            "edit: its share",
+            "if len(times) == 1:  # it has arrived",
+            "if len(times) == 0:  # it has arrived",
+            "a picture at strength 0 is not given back",
+        ),
+    ),
+    *of(
+        ROOM + "networks/unet.py",
+        "tests/models/test_diffusion_networks.py",
+        (
+            "refinement: without what it was given",
+            "h = self.first(torch.cat([given.to(x.dtype), x], 1)) * (1 + scale) + shift",
+            "h = self.first(torch.cat([x, x], 1)) * (1 + scale) + shift",
+            "it does not see the noise",
+        ),
+        (
+            "unet: corners",
+            "x = x[:, :, :height, :width]",
+            "x = x[:, :, -height:, -width:]",
+            "images are moved by what was added",
         ),
     ),
 )

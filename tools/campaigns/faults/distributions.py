@@ -56,8 +56,8 @@ FAULTS = (
         ),
         (
             "bernoulli: sign",
-            "return x * logits - F.softplus(logits)",
-            "return x * logits - F.softplus(-logits)",
+            "return (x * logits).sub_(F.softplus(logits))",
+            "return (x * logits).sub_(F.softplus(-logits))",
             "the wrong side's logarithm",
         ),
         ("logistic: bins", LOGISTIC_HALF, "half = 1.0 / n", "n bins where there are n - 1 steps"),

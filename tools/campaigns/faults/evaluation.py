@@ -262,14 +262,14 @@ FAULTS = (
         ),
         (
             "repeats: at least",
-            "p = float(bdtrc(repeated - 1, n, MOST)) if repeated else 1.0",
-            "p = float(bdtrc(repeated, n, MOST)) if repeated else 1.0",
+            "p = tails.more_than(repeated - 1, n, MOST) if repeated else 1.0",
+            "p = tails.more_than(repeated, n, MOST) if repeated else 1.0",
             "the chance of more, not of as many",
         ),
         (
             "poisson: upper end",
-            "return low, float(gammaincinv(count + 1, 0.975))",
-            "return low, float(gammaincinv(count, 0.975)) if count else 0.0",
+            "return low, tails.gamma_quantile(count + 1, 0.975)",
+            "return low, tails.gamma_quantile(count, 0.975) if count else 0.0",
             "the upper end of one event fewer",
         ),
     ),
@@ -309,7 +309,7 @@ FAULTS = (
     ),
     *of(
         "evaluation/diagnostics/lookalikes.py",
-        (COPYING, FLAT),
+        (*COPYING, FLAT),
         (
             "align: window",
             "c_norm = (squares - total.square() / area).clamp(min=0).sqrt()",
@@ -336,8 +336,8 @@ FAULTS = (
         ),
         (
             "lookalikes: places in a piece",
-            "index = torch.cat([self.index[rows], found.indices + start], dim=1)",
-            "index = torch.cat([self.index[rows], found.indices], dim=1)",
+            "index = torch.cat([self.index[rows], best.indices + start], dim=1)",
+            "index = torch.cat([self.index[rows], best.indices], dim=1)",
             "what a further piece proposes is taken for an image of the first",
         ),
         (

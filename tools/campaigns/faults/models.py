@@ -74,6 +74,10 @@ FAULTS = (
             "z = torch.cat([CONDITION_SCALE * z[:, : self.latent], z[:, self.latent :]], 1)",
             "the latents are made louder, not the condition",
         ),
+    ),
+    *of(
+        "models/vae/terms.py",
+        VAE_TESTS,
         (
             "active units: standard deviation",
             "return (means.var(0, correction=0) > threshold).sum().float()",

@@ -43,8 +43,8 @@ FAULTS = (
         SERVER,
         (
             "studio: order of effects",
-            "found = sorted(self._found.items(), key=lambda item: -item[1])",
-            "found = sorted(self._found.items(), key=lambda item: item[1])",
+            "ordered = sorted(self._found.items(), key=lambda item: -item[1])",
+            "ordered = sorted(self._found.items(), key=lambda item: item[1])",
             "the slider that does nothing comes first",
         ),
     ),

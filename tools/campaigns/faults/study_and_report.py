@@ -17,8 +17,8 @@ FAULTS = (
         STATISTICS,
         (
             "study: width of few",
-            "return float(np.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 + LEVEL) / 2) / scores.Z)",
-            "return float(np.sqrt(n / (n - 1)))",
+            "* tails.student_quantile(n - 1, (1 + LEVEL) / 2) / scores.Z)",
+            ")",
             "no Student's t for few participants",
         ),
         (

@@ -135,21 +135,25 @@ FAULTS = (
         "contract/batch.py",
         ("tests/test_pixels_by_hand.py",),
         (
+            "dequantize: ends",
+            "return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0",
+            "return levels.to(torch.float32) * (2.0 / n) - 1.0",
+            "white is not 1",
+        ),
+    ),
+    *of(
+        "contract/values.py",
+        ("tests/test_pixels_by_hand.py",),
+        (
             "quantize: levels",
             "return (images.to(torch.int64) * levels) >> 8",
             "return (images.to(torch.int64) * (levels - 1)) >> 8",
             "the highest level is never reached",
         ),
         (
-            "dequantize: ends",
-            "return levels.to(torch.float32) * (2.0 / (n - 1)) - 1.0",
-            "return levels.to(torch.float32) * (2.0 / n) - 1.0",
-            "white is not 1",
-        ),
-        (
             "to_uint8: rounding",
-            "return x.detach().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)",
-            "return x.detach().add(1.0).mul(127.5).clamp(0, 255).to(torch.uint8)",
+            "return x.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)",
+            "return x.add(1.0).mul(127.5).clamp(0, 255).to(torch.uint8)",
             "cut off, not rounded",
         ),
     ),

@@ -36,14 +36,19 @@ def patch_for(spec: Spec, given: Mapping[str, Any]) -> int:
 def width_for(spec: Spec, given: Mapping[str, Any]) -> int:
     """Few channels where a unet's largest map is as large as the image: it costs most, and at 32
     pixels finer maps are worth more than wider ones (docs/diffusion.md has the figures)."""
-    return 16 if given["network"] == "unet" and max(spec.shape[1:]) <= unet.WHOLE else 32
+    return 32 if given["network"] != "unet" or _in_blocks(spec) else 16
 
 
 def refine_for(spec: Spec, given: Mapping[str, Any]) -> int:
     """Where a unet takes blocks of pixels for their number, above 48 pixels: there their grid
     would show (docs/diffusion.md has the figures)."""
-    large = given["network"] == "unet" and max(spec.shape[1:]) > unet.WHOLE
-    return unet.REFINED if large else 0
+    return unet.REFINED if given["network"] == "unet" and _in_blocks(spec) else 0
+
+
+def _in_blocks(spec: Spec) -> bool:
+    """Whether a unet takes blocks of pixels for their number, unless it is told otherwise."""
+    _, height, width = spec.shape
+    return unet.patch_for(height, width) > 1
 
 
 Network = Annotated[

@@ -72,10 +72,11 @@ def _block(spec: Spec, patch: int) -> tuple[int, int]:
     block = [patch if side >= 2 * patch else 1 for side in sides.values()]
     for (name, side), of in zip(sides.items(), block):
         if side % of:
-            divisors = [str(n) for n in range(1, 9) if spec.height % n == spec.width % n == 0]
+            least = min(spec.height, spec.width)
+            common = [str(n) for n in range(1, least) if spec.height % n == spec.width % n == 0]
             raise UserError(
                 f"--patch {patch}: it does not divide the {name} of {spec.height}x{spec.width} "
-                f"images: choose {' or '.join(divisors)}, or another --size"
+                f"images: choose {' or '.join(common)}, or another --size"
             )
     if block == [spec.height, spec.width]:
         raise UserError("images of one patch: nothing comes before it: choose a larger --size")

@@ -1,0 +1,45 @@
+"""Where a flag belongs that the verb at hand does not take."""
+
+from __future__ import annotations
+
+import functools
+
+from genarium import recipes, verbs
+
+SHOWN = 3
+"""Verbs or recipes that are named, at most."""
+
+
+def place_of(flag: str) -> str:
+    """ "it is of `genarium sample`, ...", "it is of the recipe tarflow, ...", or nothing.
+
+    Read from the signatures. Recipes are imported only where no verb has the flag.
+    """
+    of_verbs = [name for name in verbs.catalogue() if flag in _of_verb(name)]
+    if of_verbs:
+        return f"it is of {_some([f'`genarium {name}`' for name in of_verbs])}"
+    of_recipes = [name for name in recipes.catalogue() if flag in _of_recipe(name)]
+    if of_recipes:
+        several = "s" if len(of_recipes) > 1 else ""
+        return f"it is of the recipe{several} {_some(of_recipes)}, in training"
+    return ""
+
+
+@functools.cache
+def _of_verb(name: str) -> frozenset[str]:
+    verb = verbs.catalogue()[name].load()
+    own = [argument for argument in verb.arguments.values() if not argument.place]
+    more = verb.settings([]).values() if verb.settings else ()
+    return frozenset(one.flag for one in (*own, *(field for fields in more for field in fields)))
+
+
+@functools.cache
+def _of_recipe(name: str) -> frozenset[str]:
+    from genarium.runs.configuration import recipe_fields
+
+    return frozenset(one.flag for one in recipe_fields(recipes.catalogue()[name].load()))
+
+
+def _some(names: list[str]) -> str:
+    shown, rest = names[:SHOWN], len(names) - SHOWN
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")
