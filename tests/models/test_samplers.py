@@ -28,7 +28,7 @@ from genarium.models.vae.model import VAE
 from genarium.models.vae.prior import Prior
 from genarium.runs import sampling
 from genarium.runs.building import build
-from tests.conftest import short_runs, tiny_spec
+from tests.conftest import short_runs, tiny_dataset, tiny_spec
 
 FLAGS = {"pixelcnn": "temperature", "vae": "temperature", "vae-gan": "temperature"}
 FLAGS |= {"dcgan": "truncation"}
@@ -451,3 +451,17 @@ def test_settings_of_decoding_hold_for_given_images(runs: dict[str, Any]) -> Non
     assert not torch.equal(plain, coarse)
     with pytest.raises(UserError, match=r"^temperature .*no name is that of samples"):
         genarium.interpolate(runs["vae"], start="test:0", end="test:1", temperature=0.5)
+
+
+def test_what_is_drawn_anew_or_completed_says_for_which_class(tmp_path: Path) -> None:
+    arguments = {**recipes.get("edm").tiny, "condition": "class", "batch": 2, "steps": 1}
+    made = genarium.train("edm", tiny_dataset(), out=tmp_path, progress=False, **arguments)
+    anew = genarium.translate(made, "test:0,1", condition=1, strength=0.4, steps=2)
+    assert anew.text() == f"2 images drawn anew (strength 0.4, class 1, steps 2) by {tmp_path.name}"
+    assert anew.to_dict()["class"] == 1
+    whole = genarium.complete(made, "test:0", keep="top", draws=1, condition="1", steps=2)
+    assert whole.text() == "1 images, 1 completions each, class 1, steps 2"
+    assert whole.to_dict()["class"] == "1"
+    plain = genarium.translate(made, "test:0", strength=0.4, steps=2)
+    assert "class" not in plain.text()
+    assert "class" not in plain.to_dict()

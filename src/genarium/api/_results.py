@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -174,3 +175,8 @@ def aligned(entries: dict[str, Any], indent: str = "") -> str:
         short = text if len(text) <= 300 else text[:297] + "..."
         lines.append(f"{indent}{key:<{width}}  {short}")
     return "\n".join(lines)
+
+
+def said(asked: Mapping[str, object]) -> dict[str, str | int]:
+    """What was asked for in a word or a number, as a result repeats it; not lists and tensors."""
+    return {name: value for name, value in asked.items() if isinstance(value, str | int)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from genarium.api._made import IMAGES, Made
-from genarium.api._results import of_run
+from genarium.api._results import of_run, said
 from genarium.api._types import (
     AcceptChanges,
     Condition,
@@ -38,7 +38,7 @@ class Completions(Made):
 
     images: the completions, [n,draws,C,H,W] float32 on [-1, 1]; see `Made`. originals: [n,C,H,W] as
     stored. keep: what stayed, bool [H,W] or [n,1 or C,H,W]. names: of the originals. settings: how
-    they were drawn, where that is not the model's own way.
+    they were drawn, where that is not the model's own way. asked: for which class, by name.
     """
 
     NAME: ClassVar[str] = "completions.png"
@@ -49,6 +49,7 @@ class Completions(Made):
     kept: str
     names: list[str] = field(default_factory=list)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -64,10 +65,13 @@ class Completions(Made):
     def to_dict(self) -> dict[str, Any]:
         n, draws = self.images.shape[:2]
         facts = {"run": self.run, "n": n, "draws": draws, "keep": self.kept, "images": self.names}
+        facts |= self.asked
         return {**facts, "settings": dict(self.settings)} if self.settings else facts
 
     def text(self) -> str:
-        how = "".join(f", {name} {value}" for name, value in self.settings.items())
+        how = "".join(
+            f", {name} {value}" for name, value in {**self.asked, **self.settings}.items()
+        )
         return f"{len(self.images)} images, {self.images.shape[1]} completions each{how}"
 
 
@@ -115,9 +119,9 @@ def complete(
     kept = str(keep) if isinstance(keep, str | Path) else "a mask"
     drawn = drawn.unflatten(0, (len(originals), draws))
     used = trained.settings.changed() if trained.settings is not None else {}
-    return of_run(
-        Completions(drawn, originals, mask, str(trained.path), kept, names, used), trained
-    )
+    place = str(trained.path)
+    made = Completions(drawn, originals, mask, place, kept, names, used, said({"class": condition}))
+    return of_run(made, trained)
 
 
 def _mask(text: str | Path, spec: Spec) -> Tensor:

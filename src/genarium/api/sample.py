@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from genarium.api._made import IMAGES, Made
-from genarium.api._results import of_run
+from genarium.api._results import of_run, said
 from genarium.api._types import Condition, Count, Device, Run, Seed, Step
 from genarium.errors import UserError
 from genarium.verbs import Flag, verb
@@ -101,7 +101,6 @@ def sample(
     images = trained.sample(many, seed, wanted, text=captions or None, progress=progress)
     columns = many if captions else None
     used = trained.settings.changed() if trained.settings is not None else {}
-    asked = {"class": condition, "code": code}
-    plain = {name: value for name, value in asked.items() if isinstance(value, str | int)}
+    plain = said({"class": condition, "code": code})
     made = Samples(images, str(trained.path), seed, captions, columns, trained.mixture, used, plain)
     return of_run(made, trained)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Le
 
 from genarium.api._made import IMAGES, Made
-from genarium.api._results import of_run
+from genarium.api._results import of_run, said
 from genarium.api._types import (
     AcceptChanges,
     Condition,
@@ -45,7 +45,7 @@ class Translations(Made):
     back (a cycle), as third_is says, as stored; None: there is none. folders: those among what was
     given, which the names of files are relative to. strength: of images that were drawn anew, by a
     model of one domain; None: of a translator. settings: how they were sampled, where that is not
-    the model's default.
+    the model's default. asked: for which class, by name.
     """
 
     NAME: ClassVar[str] = "translated"
@@ -61,6 +61,7 @@ class Translations(Made):
     folders: tuple[str, ...] = ()
     strength: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def image(self) -> Tensor:
@@ -113,15 +114,15 @@ class Translations(Made):
         if self.strength is None:
             facts |= {"direction": self.direction}
         else:
-            facts |= {"strength": self.strength}
+            facts |= {"strength": self.strength, **self.asked}
         facts |= {"settings": dict(self.settings)} if self.settings else {}
         return {**facts, "n": len(self.images), "seed": self.seed}
 
     def text(self) -> str:
         done = f"translated {self.direction}"
         if self.strength is not None:
-            how = [f"strength {self.strength:g}", *(f"{n} {v}" for n, v in self.settings.items())]
-            done = f"drawn anew ({', '.join(how)})"
+            asked = {"strength": f"{self.strength:g}", **self.asked, **self.settings}
+            done = f"drawn anew ({', '.join(f'{name} {value}' for name, value in asked.items())})"
         return f"{len(self.images)} images {done} by {Path(self.run).name}"
 
 
@@ -188,6 +189,7 @@ def translate(
         folders=tuple(text for text in texts if Path(text).is_dir()),
         strength=strength,
         settings=trained.settings.changed() if trained.settings is not None else {},
+        asked=said({"class": condition}),
     )
     if not edits:
         _beside(trained, texts, made)
