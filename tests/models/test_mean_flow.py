@@ -69,3 +69,25 @@ def test_one_evaluation_carries_noise_to_images() -> None:
         settings = model.settings(steps=steps)
         made = model.carried(z, None, settings, torch.zeros_like, solvers.silent)
         torch.testing.assert_close(made, 0.4 * z)
+
+
+def test_a_compiled_network_keeps_its_derivative() -> None:
+    model = built("mean-flow", patch=2)
+    x, v = torch.randn(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    t, r = torch.tensor([0.9, 0.5, 0.4]), torch.tensor([0.1, 0.3, 0.4])
+    plain = model.target(x, v, r, t, None)
+    assert not torch.equal(plain[:2], v[:2])
+    model.network.compile(backend="eager")
+    torch.testing.assert_close(model.target(x, v, r, t, None), plain)
+
+
+def test_the_times_of_earlier_runs_had_faster_features() -> None:
+    """A derivative by the time multiplies each feature by its frequency."""
+
+    def fastest(name: str, **arguments: object) -> float:
+        return float(built(name, **arguments).network.embedding.rates.max())
+
+    assert fastest("mean-flow") == pytest.approx(8)
+    former = recipes.get("mean-flow").former["frequency"]
+    others = {fastest(name) for name in ("flow-matching", "ddpm", "edm")}
+    assert others == {fastest("mean-flow", frequency=former)}

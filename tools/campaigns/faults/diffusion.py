@@ -174,8 +174,8 @@ FAULTS = (
         ),
         (
             "mean flow: tangent",
-            "(tangent, torch.ones_like(t)),",
-            "(tangent, torch.zeros_like(t)),",
+            "along = make_dual(t, torch.ones_like(t))",
+            "along = make_dual(t, torch.zeros_like(t))",
             "the derivative without its part in time",
         ),
         (
@@ -225,6 +225,22 @@ FAULTS = (
             "if len(times) == 1:  # it has arrived",
             "if len(times) == 0:  # it has arrived",
             "a picture at strength 0 is not given back",
+        ),
+    ),
+    *of(
+        ROOM + "networks/norm.py",
+        "tests/models/test_diffusion_networks.py",
+        (
+            "norm: derivative of the rate",
+            "turned = -rate.pow(3) * torch.addcmul(both, mean, moved, value=-1)  # dr",
+            "turned = -rate * torch.addcmul(both, mean, moved, value=-1)  # dr",
+            "the derivative of a root",
+        ),
+        (
+            "norm: derivative of its scaling",
+            "gain, change = gain * more, torch.addcmul(change * more, gain, of_scale)",
+            "gain, change = gain * more, change * more",
+            "the scale is taken for a constant of time",
         ),
     ),
     *of(

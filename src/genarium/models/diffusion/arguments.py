@@ -12,6 +12,7 @@ from genarium.models import arguments as shared
 from genarium.models.conditioning import Conditioning, conditioning_of
 from genarium.models.diffusion.networks import transformer, unet
 from genarium.models.diffusion.networks.dense import Dense
+from genarium.models.diffusion.networks.embedding import FASTEST
 from genarium.models.text_to_image.captions import NAME, Captions
 from genarium.models.text_to_image.encoders import CharacterEncoder
 from genarium.recipes import NonNegativeInt, PositiveInt, Probability, refuse, refuse_unused
@@ -149,12 +150,17 @@ def conditioning_for(spec: Spec, given: Networks) -> Conditioning:
 
 
 def network_of(
-    spec: Spec, given: Networks, conditioning: Conditioning, times: int = 1
+    spec: Spec,
+    given: Networks,
+    conditioning: Conditioning,
+    times: int = 1,
+    fastest: float = FASTEST,
 ) -> nn.Module:
-    """The network that the arguments describe, with `times` times and the condition."""
+    """The network that the arguments describe, with `times` times, whose features have frequencies
+    up to `fastest`, and the condition."""
     name = given["network"]
     blocks = given["blocks"] or BLOCKS[name]
-    inputs: dict[str, Any] = {"times": times, "condition": conditioning.size}
+    inputs: dict[str, Any] = {"times": times, "condition": conditioning.size, "fastest": fastest}
     if name == "unet":
         inputs["refine"] = given["refine"]
     else:

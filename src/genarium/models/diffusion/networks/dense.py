@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, zero
+from genarium.models.diffusion.networks.embedding import FASTEST, Embedding, zero
 
 FREQUENCIES = 3
 """π, 2π and 4π radians a unit."""
@@ -31,7 +31,7 @@ class Dense(nn.Module):
     """Noised images [B,C,H,W], times [B,N] and conditions [B,S] -> [B,C,H,W].
 
     width: an eighth of the units of a layer. blocks: hidden layers, each of which sees the
-    embedding. times: N. condition: S.
+    embedding. times: N. condition: S. fastest: see `Embedding`.
     """
 
     def __init__(
@@ -42,10 +42,11 @@ class Dense(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
+        fastest: float = FASTEST,
     ):
         super().__init__()
         units, numbers = 8 * width, math.prod(shape)
-        self.embedding = Embedding(units, times, condition)
+        self.embedding = Embedding(units, times, condition, fastest)
         self.first = nn.Linear(numbers * (1 + 2 * FREQUENCIES), units)
         self.layers = nn.ModuleList(nn.Linear(units, units) for _ in range(blocks))
         self.last = zero(nn.Linear(units, numbers))

@@ -12,10 +12,11 @@ from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.forward_ad import dual_level
 from torch.nn import functional
 
 SLOWEST, FASTEST = 0.5, 100.0
-"""Frequencies of the time's features, radians a unit of time."""
+"""Frequencies of the time's features, radians a unit of time, unless another fastest is given."""
 
 OCTAVES = (2, 3, 4, 5, 6)
 """The k of the Fourier features' frequencies π·2^k: periods of 64 to 4 of 256 grey levels."""
@@ -26,13 +27,20 @@ class Embedding(nn.Module):
 
         e = W₂ silu(W₁ [cos ω_k t, sin ω_k t]_k) + V y
 
-    The frequencies ω are a geometric row. The times of one image are embedded side by side. A
-    condition of zeros adds nothing: that is how a network knows of none.
+    The frequencies ω are a geometric row up to `fastest`. The times of one image are embedded side
+    by side. A condition of zeros adds nothing: that is how a network knows of none.
     """
 
-    def __init__(self, size: int, times: int = 1, condition: int = 0, frequencies: int = 32):
+    def __init__(
+        self,
+        size: int,
+        times: int = 1,
+        condition: int = 0,
+        fastest: float = FASTEST,
+        frequencies: int = 32,
+    ):
         super().__init__()
-        rates = torch.linspace(math.log(SLOWEST), math.log(FASTEST), frequencies).exp()
+        rates = torch.linspace(math.log(SLOWEST), math.log(fastest), frequencies).exp()
         self.register_buffer("rates", rates, persistent=False)
         self.rates: Tensor
         self.first = nn.Linear(2 * frequencies * times, size)
@@ -85,10 +93,12 @@ _forward: ContextVar[bool] = ContextVar("_forward", default=False)
 
 @contextmanager
 def forward_mode() -> Iterator[None]:
-    """Within, layers whose kernels have no forward-mode derivative are written out."""
+    """Within, tensors may carry a derivative forwards (`torch.autograd.forward_ad`), and layers
+    whose kernels have none of their own take a way that has one."""
     token = _forward.set(True)
     try:
-        yield
+        with dual_level():
+            yield
     finally:
         _forward.reset(token)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, Pixels, attend, zero
+from genarium.models.diffusion.networks.embedding import FASTEST, Embedding, Pixels, attend, zero
 from genarium.models.diffusion.networks.unet import padded
 
 
@@ -58,7 +58,7 @@ class Transformer(nn.Module):
 
     width: F/4, so that it is of the size of a U-Net's. blocks: layers. patch: pixels a side of a
     token; 0 makes about 7 or 8 tokens a side. times: N. condition: S. fourier: see
-    `embedding.Pixels`.
+    `embedding.Pixels`. fastest: see `Embedding`.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Transformer(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
+        fastest: float = FASTEST,
         fourier: bool = False,
     ):
         super().__init__()
@@ -81,7 +82,7 @@ class Transformer(nn.Module):
         while features % heads:
             heads -= 1
         size = -(-height // self.patch) * -(-wide // self.patch)
-        self.embedding = Embedding(features, times, condition)
+        self.embedding = Embedding(features, times, condition, fastest)
         self.first = nn.Linear(self.pixels.channels * self.patch**2, features)
         self.place = nn.Parameter(0.02 * torch.randn(size, features))
         self.layers = nn.ModuleList(Layer(features, heads, features) for _ in range(blocks))

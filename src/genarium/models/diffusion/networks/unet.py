@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.embedding import Embedding, Pixels, attend, zero
+from genarium.models.diffusion.networks.embedding import FASTEST, Embedding, Pixels, attend, zero
 from genarium.models.diffusion.networks.norm import norm
 
 LARGE = 8
@@ -117,7 +117,8 @@ class UNet(nn.Module):
     width: channels of the largest map; each next has twice as many, at most 4 × width. blocks: on
     each way of the levels below the first, which has one. patch: see above; 0 chooses by the size.
     times: N. condition: S. fourier: see `embedding.Pixels`. refine: features of a `Refinement`; 0:
-    none. Sides that do not divide are continued by their last pixels, and cut.
+    none. fastest: see `Embedding`. Sides that do not divide are continued by their last pixels, and
+    cut.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class UNet(nn.Module):
         *,
         times: int = 1,
         condition: int = 0,
+        fastest: float = FASTEST,
         fourier: bool = False,
         refine: int = 0,
     ):
@@ -140,7 +142,7 @@ class UNet(nn.Module):
         levels = levels_of(*across)
         self.multiple = self.patch * 2 ** (levels - 1)
         size = 4 * width
-        self.embedding = Embedding(size, times, condition)
+        self.embedding = Embedding(size, times, condition, fastest)
         maps = [width * min(2**i, WIDEST) for i in range(levels)]
         self.first = nn.Conv2d(self.pixels.channels * self.patch**2, width, 3, padding=1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
