@@ -243,6 +243,10 @@ def test_differences_of_normal_tails_do_not_cancel() -> None:
     assert bool(result.isfinite().all())
     torch.testing.assert_close(result[1:3], middle.log(), rtol=1e-9, atol=0)
     torch.testing.assert_close(log_between(-high, -low), result)
+    # Φ(-x) = φ(x)/x·(1 - 1/x² + 3/x⁴ - ...), of which Φ(-40) is no part in 10¹⁷
+    x = 39.0
+    tail = -x * x / 2 - math.log(x * math.sqrt(2 * math.pi)) + math.log1p(-1 / x**2 + 3 / x**4)
+    assert float(result[0]) == pytest.approx(tail, rel=1e-9)
 
 
 class Ignorant(KnownChain):

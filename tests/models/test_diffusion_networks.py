@@ -37,6 +37,17 @@ def test_networks_take_any_shape(kind: type[torch.nn.Module], shape: tuple[int, 
 
 
 @pytest.mark.parametrize("kind", [UNet, Transformer])
+def test_sides_are_continued_at_the_end_where_they_are_cut(kind: type[torch.nn.Module]) -> None:
+    torch.manual_seed(0)
+    network = kind((1, 9, 6), 4, 1, 4)
+    torch.nn.init.normal_(network.last.weight)  # type: ignore[attr-defined]
+    x, t = torch.randn(2, 1, 9, 6), torch.rand(2, 1)
+    whole = network(torch.nn.functional.pad(x, (0, 2, 0, 3), mode="replicate"), t)
+    assert whole.shape == (2, 1, 12, 8)
+    torch.testing.assert_close(network(x, t), whole[:, :, :9, :6])
+
+
+@pytest.mark.parametrize("kind", [UNet, Transformer])
 def test_networks_see_a_grey_level(kind: type[torch.nn.Module]) -> None:
     """Half a level of 256, which hardly moves a pixel, moves its Fourier features by a lot."""
     grey = torch.full((1, 3, 9, 13), -1.0)

@@ -117,6 +117,11 @@ def test_a_layer_that_changes_nothing_is_no_test() -> None:
             assert logdet.abs().min() > 1e-3, name
 
 
+def test_a_logit_ends_at_alpha_and_one_minus_alpha() -> None:
+    ends, _ = b.Logit(256, 0.05)(torch.tensor([0.0, 128.0, 256.0], dtype=torch.float64)[None])
+    torch.testing.assert_close(ends.sigmoid(), torch.tensor([[0.05, 0.5, 0.95]]).double())
+
+
 def test_squeeze_puts_one_colour_of_the_checkerboard_first() -> None:
     board = (torch.arange(4)[:, None] + torch.arange(6)) % 2
     x = torch.stack([board, board + 10]).float()[None]
