@@ -25,6 +25,16 @@ class Adversarial:
 
 
 @dataclass(frozen=True)
+class Averages:
+    """Mean flow's settings: its recipe's. Of earlier versions `tangent="pair", whole=0.0,
+    frequency=100.0`, with which it had ten times flow matching's FID."""
+
+    tangent: str = "learned"
+    whole: float = 0.5
+    frequency: float = 8.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """Sizes of the experiment.
 
@@ -35,8 +45,9 @@ class Settings:
     training: Training = field(default_factory=Training)
     network: Network = field(default_factory=Network)
     adversarial: Adversarial = Adversarial()
+    averages: Averages = Averages()
     gan_batch: int = 32
-    mean_flow: float = 2.7
+    mean_flow: float = 2.0
     gan: float = 0.9
     samples: int = 400
 
@@ -46,7 +57,7 @@ def measure(seed: int, s: Settings) -> Measured:
     flow = learnt("flow-matching", seed, s.training, s.network)
     seconds.append(time.process_time())
     shorter = replace(s.training, steps=max(2, round(s.training.steps / s.mean_flow)))
-    mean = learnt("mean-flow", seed, shorter, s.network)
+    mean = learnt("mean-flow", seed, shorter, s.network, **asdict(s.averages))
     seconds.append(time.process_time())
     steps = max(2, round(s.training.steps / s.gan))
     training = {"steps": steps, "batch": s.gan_batch, "ema": s.training.ema}
