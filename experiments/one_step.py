@@ -27,7 +27,7 @@ class Adversarial:
 @dataclass(frozen=True)
 class Averages:
     """Mean flow's settings: its recipe's. Of earlier versions `tangent="pair", whole=0.0,
-    frequency=100.0`, with which it had ten times flow matching's FID."""
+    frequency=100.0`, with which it had nine times flow matching's FID."""
 
     tangent: str = "learned"
     whole: float = 0.5
