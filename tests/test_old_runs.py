@@ -101,10 +101,10 @@ def test_a_configuration_of_then_is_trained_as_it_was(tmp_path: Path) -> None:
     chosen = {}
     for file in (ours, hers):
         run = genarium.train(config=file, data=tiny_dataset(), out=tmp_path / file.stem, steps=1)
-        chosen[file] = {k: run.config["arguments"][k] for k in ("whole", "tangent")}
+        chosen[file] = {k: run.config["arguments"][k] for k in ("whole", "tangent", "frequency")}
     assert chosen == {
-        ours: {"whole": 0.0, "tangent": "pair"},
-        hers: {"whole": 0.5, "tangent": "learned"},
+        ours: {"whole": 0.0, "tangent": "pair", "frequency": 100.0},
+        hers: {"whole": 0.5, "tangent": "learned", "frequency": 8.0},
     }
     hers.write_text(files.marked(text).replace("width: 4", "width: 8"))  # changed by hand
     run = genarium.train(config=hers, data=tiny_dataset(), out=tmp_path / "changed", steps=1)
