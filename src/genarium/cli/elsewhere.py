@@ -28,16 +28,19 @@ def place_of(flag: str) -> str:
 @functools.cache
 def _of_verb(name: str) -> frozenset[str]:
     verb = verbs.catalogue()[name].load()
-    own = [argument for argument in verb.arguments.values() if not argument.place]
-    more = verb.settings([]).values() if verb.settings else ()
-    return frozenset(one.flag for one in (*own, *(field for fields in more for field in fields)))
+    own = {argument.flag for argument in verb.arguments.values() if not argument.place}
+    return frozenset(own | _settings(name, []))
 
 
 @functools.cache
 def _of_recipe(name: str) -> frozenset[str]:
-    from genarium.runs.configuration import recipe_fields
+    return frozenset(_settings("train", [name]))
 
-    return frozenset(one.flag for one in recipe_fields(recipes.catalogue()[name].load()))
+
+def _settings(verb: str, words: list[str]) -> set[str]:
+    """The flags of the further settings that a verb takes with these words behind it."""
+    of = verbs.catalogue()[verb].load().settings
+    return {field.flag for fields in of(words).values() for field in fields} if of else set()
 
 
 def _some(names: list[str]) -> str:
