@@ -9,7 +9,6 @@ import re
 import typing
 from typing import Any, NoReturn
 
-from genarium.cli import elsewhere
 from genarium.errors import UserError
 
 
@@ -40,6 +39,8 @@ class Parser(argparse.ArgumentParser):
         name = argument.split("=")[0]
         if not name.startswith("-"):
             return UserError(f"argument {argument!r} is not expected: see `{where.prog} --help`")
+        from genarium.cli import elsewhere  # only an error needs it
+
         if place := elsewhere.place_of(name):  # a guess would lead away
             return UserError(
                 f"flag {name} is not taken here, {place}: see `{where.prog} --help` for what is"
