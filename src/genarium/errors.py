@@ -18,6 +18,23 @@ def unwritable(out: object, error: OSError, what: str = "place") -> UserError:
 class RunError(Exception):
     """A run that had to stop: one line with the cause. Exit status 1."""
 
+    status = 1
+
+
+class PeerGone(RunError):
+    """A process that stopped because another of its run is gone, which alone knows the cause.
+
+    Its exit status tells whoever started them so: `EX_TEMPFAIL` of sysexits.h.
+    """
+
+    status = 75
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another process of this run ended or cannot be reached; its own message says why: "
+            "go on with `genarium resume`"
+        )
+
 
 class Interrupted(Exception):
     """A run that was asked to stop and saved its state: exit status 128 + the signal's number."""

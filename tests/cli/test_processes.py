@@ -113,6 +113,10 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
 
 
 RANK = "import os, sys, time; rank = os.environ['RANK']\n"
+DIE = "os.kill(os.getpid(),"
+LATE = "rank == '1' and time.sleep(0.5); "
+KILLED = "genarium: stopped: process 2 of 3 was killed by "
+GO_ON = ": go on with `genarium resume`\n"
 
 
 @pytest.mark.parametrize(
@@ -127,12 +131,13 @@ RANK = "import os, sys, time; rank = os.environ['RANK']\n"
         # the others hang: ended after the grace
         ("sys.exit(1) if rank == '0' else time.sleep(100000)", 1, ""),
         ("sys.exit('x') if rank == '2' else time.sleep(100000)", 1, "process 3 of 3: x\n"),
-        (
-            "os.kill(os.getpid(), 9) if rank == '1' else time.sleep(100000)",
-            137,
-            "genarium: stopped: process 2 of 3 was killed by SIGKILL: go on with "
-            "`genarium resume`\n",
-        ),
+        (f"{DIE} 9) if rank == '1' else time.sleep(100000)", 137, f"{KILLED}SIGKILL{GO_ON}"),
+        # one that was lost is the cause, though those that lost it may be over before it is
+        (f"{DIE} 9 if rank == '1' else 6)", 137, f"{KILLED}SIGKILL{GO_ON}"),
+        (f"{LATE}{DIE} 9) if rank == '1' else sys.exit(75)", 137, f"{KILLED}SIGKILL{GO_ON}"),
+        (f"{LATE}sys.exit('x') if rank == '1' else {DIE} 6)", 1, "process 2 of 3: x\n"),
+        (f"{LATE}{DIE} 6) if rank == '1' else sys.exit(75)", 134, f"{KILLED}SIGABRT{GO_ON}"),
+        ("sys.exit(75)", 1, ""),
     ],
 )
 def test_how_they_end(
@@ -142,7 +147,7 @@ def test_how_they_end(
     status: int,
     said: str,
 ) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.2 if "sleep" in program else 1000.0)
+    monkeypatch.setattr(processes, "GRACE", 0.2 if "100000" in program else 1000.0)
     assert launch(3, [RANK + program], PYTHON) == status
     assert capsys.readouterr().err == said
 

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from genarium.contract import Batch, Step
-from genarium.errors import Interrupted, RunError
+from genarium.errors import Interrupted, PeerGone
 from genarium.training import checkpoint as checkpoints
 from genarium.training import progress
 from genarium.training.options import TrainOptions
@@ -251,5 +251,5 @@ def test_a_lost_process_in_a_model_s_own_meeting_is_one_line() -> None:
         raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer")
 
     made.model.poison = poison
-    with pytest.raises(RunError, match="another process of this run ended"):
+    with pytest.raises(PeerGone, match="another process of this run ended"):
         made.fit()

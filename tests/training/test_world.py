@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genarium.cli import main
-from genarium.errors import RunError, UserError
+from genarium.errors import PeerGone, UserError
 from genarium.training import engine, world
 from genarium.training.engine import Engine
 
@@ -114,7 +114,7 @@ def test_another_process_that_is_gone_is_one_line(call: str) -> None:
     given = {"mean": torch.zeros(1), "any": 0, "average": [torch.zeros(1)], "broadcast": ""}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("accelerate.utils.broadcast_object_list", Gone().any)
-        with pytest.raises(RunError, match="another process of this run ended"):
+        with pytest.raises(PeerGone, match="another process of this run ended"):
             getattr(engine, call)(*[given[call]] if call in given else ())
 
 

@@ -64,7 +64,7 @@ def _main(arguments: list[str]) -> int:
         return 2
     except errors.RunError as error:
         say(f"genarium: stopped: {error}")
-        return 1
+        return error.status
     except errors.Interrupted as stop:
         say(f"genarium: {stop}")
         return stop.status

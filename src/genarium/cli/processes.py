@@ -20,7 +20,7 @@ from annotated_types import Ge
 
 from genarium import extras
 from genarium.cli.streams import say
-from genarium.errors import UserError
+from genarium.errors import PeerGone, RunError, UserError
 from genarium.signatures import Field, check
 from genarium.training import world
 
@@ -31,6 +31,11 @@ PROCESSES = Field("verb", "processes", Annotated[int, Ge(1)], None)
 GRACE = 20.0  # seconds in which the others may end by themselves after one has failed
 LIFELINE = "GENARIUM_LIFELINE"  # the file descriptor that ends when the starting process does
 GENARIUM = (sys.executable, "-m", "genarium")
+LOST = {-signal.SIGABRT: 1, PeerGone.status: 2}
+"""How a process ends that lost another, so that it is named as the cause after all others: with one
+line, or aborted by a thread of gloo that met the closed connection before Python did. Either may be
+over before the lost one is.
+"""
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -120,24 +125,27 @@ def launch(count: int, command: Sequence[str], program: Sequence[str] = GENARIUM
                 worker.wait()
             os.close(reader)
             os.close(writer)
-        if failed is None:
+        if not failed:
             return 0
-        return _explain(failed, workers, texts[failed])
+        cause = min(failed, key=lambda number: LOST.get(workers[number].returncode, 0))
+        return _explain(cause, workers, texts[cause])
 
 
-def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    """Until all have ended; the number of the first that failed, if one did."""
-    failed, deadline = None, float("inf")
+def _wait(workers: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Until all have ended; the numbers of those that failed by themselves, the first first.
+
+    Of several that failed between two looks none is known to be the first, so their order does
+    not tell the cause alone.
+    """
+    failed: list[int] = []
+    deadline = float("inf")
     while True:
         statuses = [worker.poll() for worker in workers]
-        if failed is None and any(statuses):
-            failed = next(n for n, status in enumerate(statuses) if status)
-            deadline = time.monotonic() + GRACE
-        if None not in statuses:
-            return failed
-        if time.monotonic() > deadline:
-            for worker in workers:
-                worker.kill()
+        failed += [n for n, status in enumerate(statuses) if status and n not in failed]
+        if None not in statuses or time.monotonic() > deadline:
+            return failed  # what is left is killed
+        if failed:
+            deadline = min(deadline, time.monotonic() + GRACE)
         time.sleep(0.05)
 
 
@@ -156,7 +164,7 @@ def _explain(
         text.seek(0)
         for line in text.read().decode(errors="replace").splitlines():
             say(f"{name}: {line}")
-    return status
+    return RunError.status if status == PeerGone.status else status
 
 
 @contextmanager

@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from genarium import extras
-from genarium.errors import RunError, UserError
+from genarium.errors import PeerGone, UserError
 from genarium.training import world
 from genarium.training.device import expect_device
-from genarium.training.interruption import PEER_GONE
 
 ISA = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 """oneDNN's newest instructions, by its present and its former name."""
@@ -85,13 +84,13 @@ class Engine:
 
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
-        """A meeting of all processes: one that is gone is a RunError for the others."""
+        """A meeting of all processes: one that is gone is a PeerGone for the others."""
         try:
             yield
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            raise RunError(PEER_GONE) from error
+            raise PeerGone from error
 
     @property
     def main(self) -> bool:

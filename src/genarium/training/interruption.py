@@ -8,13 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genarium.errors import RunError, out_of_memory
+from genarium.errors import PeerGone, RunError, out_of_memory
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PEER_GONE = (
-    "another process of this run ended or cannot be reached; its own message says why: go on with "
-    "`genarium resume`"
-)
 
 
 class Interruption:
@@ -69,5 +65,5 @@ def explained(step: Callable[[], int], batch: int, folder: Path | None) -> Itera
             ) from error
         # batch norm meets the other processes within a model's turn
         if any(word in str(error) for word in ("gloo", "NCCL", "by peer")):
-            raise RunError(PEER_GONE) from error
+            raise PeerGone from error
         raise

@@ -6,6 +6,22 @@ from faults.fault import of
 
 FAULTS = (
     *of(
+        "cli/processes.py",
+        ("tests/cli/test_processes.py",),
+        (
+            "processes: cause",
+            "LOST.get(workers[number].returncode, 0)",
+            "0",
+            "a process that lost another is named as the cause",
+        ),
+        (
+            "processes: abort",
+            "{-signal.SIGABRT: 1, PeerGone.status: 2}",
+            "{-signal.SIGABRT: 2, PeerGone.status: 1}",
+            "one that was aborted is no cause to those that lost it",
+        ),
+    ),
+    *of(
         "signatures.py",
         ("tests/cli/test_flags_by_hand.py",),
         (
