@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genarium.models.diffusion.networks.norm import GROUPS, GroupNorm, norm
+from genarium.models.diffusion.networks.norm import GROUPS, GroupNorm, norm, wide
 
 
 def slopes(layer: GroupNorm, kind: torch.dtype, values: list[Tensor], back: Tensor) -> list[Tensor]:
@@ -52,6 +52,22 @@ def test_norm_in_bf16_keeps_the_order_of_its_maps_and_has_no_second_derivative()
     (slope,) = torch.autograd.grad(out.float().square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         slope.float().sum().backward()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_number_for_each_channel_goes_with_it_in_either_order(
+    kind: torch.dtype, order: torch.memory_format
+) -> None:
+    x = torch.randn(3, 8, 5, 7).to(kind).to(memory_format=order)
+    v = torch.randn(3, 8)
+    for cut in (x, x[:, :, 1:4, 2:6]):
+        for shaped in (v, v.view(3, 4, 2)):
+            out = cut * wide(shaped, cut)
+            assert torch.equal(out, cut * v.to(kind)[:, :, None, None])
+        assert out.is_contiguous(memory_format=order)
+    rows = wide(v, x).shape[3]
+    assert rows == (7 if order is torch.channels_last else 1)  # long loops
 
 
 def test_constant_maps_in_bf16_have_no_rate_below_that_of_epsilon() -> None:

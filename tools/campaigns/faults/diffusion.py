@@ -229,7 +229,13 @@ FAULTS = (
     ),
     *of(
         ROOM + "networks/norm.py",
-        "tests/models/test_diffusion_networks.py",
+        ("tests/models/test_diffusion_networks.py", "tests/models/test_diffusion_norm.py"),
+        (
+            "norm: channels of a channels-last map",
+            ".contiguous().movedim(3, 1)",
+            ".reshape(batch, channels, 1, across)",
+            "the numbers of channels lie along the rows",
+        ),
         (
             "norm: derivative of the rate",
             "turned = -rate.pow(3) * torch.addcmul(both, mean, moved, value=-1)  # dr",
@@ -248,8 +254,8 @@ FAULTS = (
         "tests/models/test_diffusion_networks.py",
         (
             "refinement: without what it was given",
-            "h = self.first(torch.cat([given.to(x.dtype), x], 1)) * (1 + scale) + shift",
-            "h = self.first(torch.cat([x, x], 1)) * (1 + scale) + shift",
+            "h = self.first(torch.cat([given.to(x.dtype), x], 1))",
+            "h = self.first(torch.cat([x, x], 1))",
             "it does not see the noise",
         ),
         (

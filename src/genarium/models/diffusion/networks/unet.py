@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from genarium.models.diffusion.networks.embedding import FASTEST, Embedding, Pixels, attend, zero
-from genarium.models.diffusion.networks.norm import norm
+from genarium.models.diffusion.networks.norm import norm, wide
 
 LARGE = 8
 """Maps are halved until their smaller side is at most this, but never below half of it."""
@@ -105,8 +105,9 @@ class Refinement(nn.Module):
         self.second = zero(nn.Conv2d(features, channels, 3, padding=1))
 
     def forward(self, given: Tensor, x: Tensor, embedded: Tensor) -> Tensor:
-        scale, shift = self.modulation(embedded)[:, :, None, None].chunk(2, 1)
-        h = self.first(torch.cat([given.to(x.dtype), x], 1)) * (1 + scale) + shift
+        h = self.first(torch.cat([given.to(x.dtype), x], 1))
+        scale, shift = (wide(v, h) for v in self.modulation(embedded).chunk(2, 1))
+        h = h * (1 + scale) + shift
         result: Tensor = x + self.second(functional.silu(h))
         return result
 
