@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -390,6 +391,7 @@ def test_killed_and_resumed_equals_unbroken(name: str, tmp_path: Path) -> None:
     metrics = tmp_path / "broken" / "metrics.jsonl"
     while not (metrics.is_file() and '"step": 6,' in metrics.read_text()):
         assert process.poll() is None, process.stderr.read().decode()
+        time.sleep(0.01)  # the processor is the training's
     process.kill()
     process.communicate()
     newest = sorted(p.name for p in (tmp_path / "broken" / "checkpoints").glob("0*"))[-1]

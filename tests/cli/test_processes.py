@@ -92,6 +92,7 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
     process = start(folder, [*again, "--steps", "1000000", "--checkpoint-every", "10"])
     while '"step": 12,' not in log.read_text():
         assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
     workers = children(process.pid)
     assert len(workers) == 2
     os.kill(workers[1], signal.SIGKILL)
@@ -103,6 +104,7 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
     process = start(folder, [*again, "--steps", "1000000"])
     while '"step": 25,' not in log.read_text():
         assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 143

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,7 @@ COMMAND += ["--width", "2", "--checkpoint-every", "100000", "--log-every", "1", 
 def begun(folder: Path, process: subprocess.Popen[bytes]) -> None:
     while not (folder / "run" / "metrics.jsonl").is_file():
         assert process.poll() is None
+        time.sleep(0.01)
 
 
 def test_a_terminal_that_closes(tmp_path: Path) -> None:
