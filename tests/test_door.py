@@ -405,6 +405,12 @@ def test_images_go_to_the_model_s_device(
     assert {*asked} == {"meta"}
 
 
+@pytest.mark.parametrize("strength", ["half", None, True, float("nan"), -0.1, 1.5])
+def test_a_strength_is_a_number_from_0_to_1(strength: Any, runs: dict[str, Trained]) -> None:
+    with pytest.raises(UserError, match=r"edit: strength .*: give a number from 0 to 1"):
+        runs["flow-matching"].edit(three(1), strength)
+
+
 NOTHING_TO_COMPUTE = {
     "data list",
     "data prepare",

@@ -32,7 +32,7 @@ class PeerGone(RunError):
     def __init__(self) -> None:
         super().__init__(
             "another process of this run ended or cannot be reached; its own message says why: "
-            "go on with `genarium resume`"
+            "go on with `genarium resume`, in as many processes"
         )
 
 

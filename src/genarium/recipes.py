@@ -37,7 +37,7 @@ from annotated_types import Ge, Gt, Le
 
 from genarium import plugins
 from genarium.errors import UserError
-from genarium.signatures import AUTO, choice_of, parameters_of
+from genarium.signatures import AUTO, as_given, choice_of, parameters_of
 
 if TYPE_CHECKING:
     from genarium.contract import Model, Spec
@@ -81,10 +81,7 @@ def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
     """
     for name, (value, default) in given.items():
         shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        flag = f"--{name.replace('_', '-')} {shown}"
-        if isinstance(value, bool):
-            flag = f"--{'' if value else 'no-'}{name.replace('_', '-')}"
-        refuse(value != default, f"{flag}: {reason}: leave it out")
+        refuse(value != default, f"{as_given(name, shown)}: {reason}: leave it out")
 
 
 @dataclass(frozen=True)

@@ -175,11 +175,18 @@ def flag_of(name: str) -> str:
     return {"n": "-n", "from_dir": "--from"}.get(name) or "--" + name.replace("_", "-")
 
 
+def as_given(name: str, value: Any) -> str:
+    """An argument and its value as the command line has it: `--steps 8`, `--denoise`."""
+    if isinstance(value, bool):
+        return flag_of(name) if value else flag_of(f"no_{name}")
+    return f"{flag_of(name)} {value}"
+
+
 def refuse_idle(given: Mapping[str, Any], reasons: Mapping[str, str]) -> None:
     """Raise UserError for a setting that was given, by name, and does nothing. reasons: why."""
     for name, reason in reasons.items():
         if name in given:
-            raise UserError(f"{flag_of(name)} {given[name]}: {reason}: leave it out")
+            raise UserError(f"{as_given(name, given[name])}: {reason}: leave it out")
 
 
 def name_of(flag: str) -> str:

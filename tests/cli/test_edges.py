@@ -63,6 +63,12 @@ def test_misspelt_flags_of_every_verb_and_action_get_the_right_one(
             "sample x --schedule cosine",
             "is not taken here, it is of `genarium train`: see `genariu",
         ),
+        ("sample x --processes 2", "it is of `genarium resume`, `genarium train`: see"),
+        ("sample x --lr 3", "it is of `genarium train`, `genarium invert`, "),
+        (
+            "train tarflow --width 16",
+            "more, in training, and of `genarium features train`: see `genarium train",
+        ),
         ("train vae --bins 3", "it is of the recipe spline-flow, in training: see `genarium train"),
         ("sample x --patch 2", "--patch is not taken here, it is of the recipes ddpm, edm, flow-"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -237,6 +238,23 @@ def test_traverse_each_dimension_one_dimension_and_a_turn(go, runs: Path) -> Non
     end = codes[8] + codes[3:5].mean(0) - codes[1:3].mean(0)
     image = ((trained.decode(end[None])[0, 0] + 1) * 127.5).round().to(torch.uint8).numpy()
     assert near(cell(picture, 0, 8), image)
+
+
+def test_traverse_of_codes_as_large_as_an_image_walks_along_some_of_them(tmp_path: Path) -> None:
+    """All 784 of an image's noise would be as many rows, of each nine pictures."""
+    arguments = ["--data", "digits", "--steps", "1", "--batch", "2", "--width", "4", "--quiet"]
+    run = str(tmp_path / "path")
+    assert main(["train", "mean-flow", *arguments, "--out", run]) == 0
+    made = genarium.traverse(run, steps=2, range=(-1, 1))
+    assert made.images.shape == (32, 2, 1, 28, 28)
+    assert made.along == "32 of 784 dimensions"
+    columns = [int(name) for name in made.variance]
+    assert {b - a for a, b in itertools.pairwise(columns)} <= {24, 25}, "evenly over the image"
+    assert (columns[0], 783 - columns[-1]) == (12, 12)
+    for row, column in enumerate(columns):
+        moved = (made.codes[row, 1] - made.codes[row, 0]).nonzero().flatten().tolist()
+        assert moved == [column]
+    assert "dimensions that change the image most" in made.report()
 
 
 def test_traverse_without_a_prior_counts_in_standard_deviations(go, runs: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,16 @@ def test_the_score_tells_two_sets_apart(
     names = [row["name"] for row in json.loads(capsys.readouterr().out)["scores"]]
     assert "shapes:0" in names
     assert main([*command, "--against", str(folder)]) == 0
-    assert "the chance that one of the 20 images is likelier" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "the chance that one of the 20 images is likelier" in said
+    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    means = {}
+    for name in ("images", "against"):
+        bits = [float(row["bits_per_dim"]) for row in rows if row["set"] == name]
+        means[name] = f"{sum(bits) / len(bits):.4f}"
+    assert means["images"] != means["against"]
+    expected = f"of 20 images, .*: {means['images']} bits/dim on average; of the 3 others "
+    assert re.search(expected + means["against"], said), said
 
 
 def test_images_are_binarized_as_the_run_s_data_were(tmp_path: Path) -> None:

@@ -98,7 +98,10 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
     os.kill(workers[1], signal.SIGKILL)
     _, errors = process.communicate()
     assert process.returncode == 128 + signal.SIGKILL
-    assert "process 2 of 2 was killed by SIGKILL: go on with `genarium resume" in errors
+    assert (
+        "process 2 of 2 was killed by SIGKILL: go on with `genarium resume RUN --processes 2`"
+        in errors
+    )
     assert "Traceback" not in errors
     assert not any(map(alive, workers))
     process = start(folder, [*again, "--steps", "1000000"])
@@ -109,6 +112,8 @@ def test_all_end_when_one_is_killed_and_the_run_goes_on(
     _, errors = process.communicate()
     assert process.returncode == 143
     assert errors.count("stopped by SIGTERM") == 1, errors
+    assert "go on with `genarium resume run --processes 2`" in errors
+    assert "genarium resume run --processes 2 " in (folder / "run" / "README.md").read_text()
 
 
 # ------------------------------------------------------------------ with stand-ins for trainings
@@ -118,7 +123,8 @@ RANK = "import os, sys, time; rank = os.environ['RANK']\n"
 DIE = "os.kill(os.getpid(),"
 LATE = "rank == '1' and time.sleep(0.5); "
 KILLED = "genarium: stopped: process 2 of 3 was killed by "
-GO_ON = ": go on with `genarium resume`\n"
+GO_ON = ": go on with `genarium resume RUN --processes 3`; where there is no RUN yet, "
+GO_ON += "give the same command again\n"
 
 
 @pytest.mark.parametrize(

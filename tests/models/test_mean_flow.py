@@ -60,6 +60,9 @@ def test_a_share_of_the_averages_reaches_back_to_the_image() -> None:
     assert recipes.get("mean-flow").former["whole"] == 0.0, "runs that do not say it"
     with pytest.raises(UserError, match=r"whole.*--different 0 trains no averages"):
         built("mean-flow", different=0.0, whole=0.2)
+    with pytest.raises(UserError, match=r"tangent pair: --different 0 trains no averages"):
+        built("mean-flow", different=0.0, tangent="pair")
+    built("mean-flow", different=0.0, **recipes.get("mean-flow").former)  # an old run
 
 
 def test_one_evaluation_carries_noise_to_images() -> None:

@@ -143,9 +143,11 @@ class Likelihoods(Picture):
             "elbo": f"lower bound on ln p(x) ({bound})",
             "estimate_log_prob": f"estimate of ln p(x) ({self.estimator}, {draws})",
         }[self.kind]
-        mean = f"{sum(b for _, _, b in rows) / len(rows):.4f} bits/dim on average"
-        lines = [f"{kind} of {len(rows)} images, {self.density}: {mean}"]
+        bits = self.bits_per_dim
+        mean = f"{bits[: self.own].mean():.4f} bits/dim on average"
+        lines = [f"{kind} of {self.own} images, {self.density}: {mean}"]
         if self.against:
+            lines[0] += f"; of the {len(rows) - self.own} others {bits[self.own :].mean():.4f}"
             lines.append(
                 f"AUROC {self.auroc:.4f}: the chance that one of the {self.own} images is likelier "
                 f"than one of the {len(rows) - self.own} others ({' '.join(self.against)})"

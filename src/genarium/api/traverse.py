@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from genarium.runs.trained import Trained
 
 ROWS = 6
+MOST, SPREAD = 256, 32
+"""Of codes of more than so many numbers (a diffusion model's are as large as an image), so many are
+walked along, evenly spread over all of them."""
 
 
 @dataclass(repr=False)
@@ -80,7 +83,7 @@ class Traversal(Walk):
         return f"{len(self.images)} rows along {self.along}, {low:g} to {high:g}"
 
     def report(self) -> str:
-        if self.along != "every dimension":
+        if not self.along.endswith(("every dimension", " dimensions")):
             return super().report()
         most = sorted(self.variance, key=lambda row: -self.variance[row])[:5]
         return f"{super().report()}\ndimensions that change the image most: {', '.join(most)}"
@@ -115,7 +118,7 @@ def traverse(
 
     run: a run folder whose model decodes.
     dimension: this number of the code, a row for each code of --from; all: each in turn, of one
-        code (default).
+        code (default); of codes as large as an image 32 of them.
     toward: instead: along the difference between the means of two groups (the paper's turn vector).
     classes: instead: every class in turn while the code stays, for a conditional model (or every
         value of the attribute that it is conditioned on).
@@ -176,9 +179,12 @@ def _walk(
     middle, unit = named.scale(size)
     if one:
         # the columns of a category are not traversed
-        some = getattr(named.trained.model, "continuous_columns", range(size))
+        some = list(getattr(named.trained.model, "continuous_columns", range(size)))
+        if len(some) > MOST:
+            some = [some[(2 * k + 1) * len(some) // (2 * SPREAD)] for k in range(SPREAD)]
         each = [moved(first.rows[:1], d, middle[d] + unit[d] * values) for d in some]
-        return torch.cat(each), "every dimension", [str(d) for d in some]
+        what = "every dimension" if len(some) == size else f"{len(some)} of {size:,} dimensions"
+        return torch.cat(each), what, [str(d) for d in some]
     text = str(dimension)
     if not text.isdecimal() or int(text) >= size:
         raise UserError(f"--dimension {text}: say 0 to {size - 1}, or all")

@@ -11,24 +11,29 @@ SHOWN = 3
 
 
 def place_of(flag: str) -> str:
-    """ "it is of `genarium sample`, ...", "it is of the recipe tarflow, ...", or nothing.
+    """ "it is of `genarium sample`, ...", "it is of the recipe tarflow, ...", both, or nothing.
 
-    Read from the signatures. Recipes are imported only where no verb has the flag.
+    Read from the signatures, which imports the recipes.
     """
+    parts = []
     of_verbs = [name for name in verbs.catalogue() if flag in _of_verb(name)]
+    if "train" not in of_verbs:
+        of_recipes = [name for name in recipes.catalogue() if flag in _of_recipe(name)]
+        if len(of_recipes) == len(recipes.catalogue()):
+            of_verbs = ["train", *of_verbs]
+        elif of_recipes:
+            several = "s" if len(of_recipes) > 1 else ""
+            parts = [f"of the recipe{several} {_some(of_recipes)}, in training"]
     if of_verbs:
-        return f"it is of {_some([f'`genarium {name}`' for name in of_verbs])}"
-    of_recipes = [name for name in recipes.catalogue() if flag in _of_recipe(name)]
-    if of_recipes:
-        several = "s" if len(of_recipes) > 1 else ""
-        return f"it is of the recipe{several} {_some(of_recipes)}, in training"
-    return ""
+        parts.append(f"of {_some([f'`genarium {name}`' for name in of_verbs])}")
+    return f"it is {', and '.join(parts)}" if parts else ""
 
 
 @functools.cache
 def _of_verb(name: str) -> frozenset[str]:
     verb = verbs.catalogue()[name].load()
     own = {argument.flag for argument in verb.arguments.values() if not argument.place}
+    own |= {"--processes"} if verb.processes else set()
     return frozenset(own | _settings(name, []))
 
 

@@ -157,7 +157,11 @@ def _explain(
     name = f"process {failed + 1} of {len(workers)}"
     if status < 0:
         cause = signal.Signals(-status).name
-        say(f"genarium: stopped: {name} was killed by {cause}: go on with `genarium resume`")
+        again = f"`genarium resume RUN{world.flag(len(workers))}`"
+        say(
+            f"genarium: stopped: {name} was killed by {cause}: go on with {again}; where there is "
+            "no RUN yet, give the same command again"
+        )
         return 128 - status
     # a mistake or a signal that all have met is reported by the first
     if text is not None and not (status == first and status != 1):

@@ -29,7 +29,7 @@ from genarium import extras
 from genarium.errors import RunError, UserError, unwritable
 from genarium.hub import address
 from genarium.runs.configuration import Config, as_it_was, read_yaml, write_yaml
-from genarium.training import files
+from genarium.training import files, world
 
 FORMAT = 1
 OURS = {
@@ -215,7 +215,7 @@ A **{config.recipe}** ({" / ".join(about["taxonomy"])}; {about["paper"]}), train
 | `checkpoints/` | weights and optimizer state (safetensors, with SHA-256 manifests) |
 | `samples/` | image grids over the steps |
 
-    genarium resume {name}      # go on exactly where it stopped
+    genarium resume {name}{world.flag(world.size())}      # go on exactly where it stopped
     genarium sample {name}      # new images, if this model can draw any
     genarium evaluate {name}    # its scores
 """

@@ -22,9 +22,9 @@ from genarium.recipes import MODELS
 from genarium.signatures import (
     Field,
     argument_help,
+    as_given,
     check,
     dataclass_fields,
-    flag_of,
     refuse_idle,
 )
 
@@ -173,7 +173,7 @@ def settings_of(run: OpenedRun, given: Mapping[str, Any] | Settings | None) -> S
     fields = fields_of(run)
     for name, value in given.items():
         if name not in fields:
-            raise UserError(f"{flag_of(name)} {value}: {_known(run)}: leave it out")
+            raise UserError(f"{as_given(name, value)}: {_known(run)}: leave it out")
     assert kind is not None
     result = kind(**{name: check(fields[name], value) for name, value in given.items()})
     refuse_idle(given, result.unused())
@@ -201,9 +201,17 @@ def each_with_its_own(runs: Sequence[Trained], given: Mapping[str, Any]) -> list
     for name, value in given.items():
         if not any(name in fields_of(run) for run in runs):
             has = "; ".join(dict.fromkeys(map(_known, runs)))
-            raise UserError(f"{flag_of(name)} {value}: {has}: leave it out")
+            raise UserError(f"{as_given(name, value)}: {has}: leave it out")
     mine = ({n: v for n, v in given.items() if n in fields_of(run)} for run in runs)
-    return [run.with_settings(own) if own else run for run, own in zip(runs, mine)]
+    return [_with(run, own) if own else run for run, own in zip(runs, mine)]
+
+
+def _with(run: Trained, own: Mapping[str, Any]) -> Trained:
+    """Raises UserError for a wrong value, and names the run: for another it may be right."""
+    try:
+        return run.with_settings(own)
+    except UserError as error:
+        raise UserError(f"{run.path}: {error}") from error
 
 
 def expect_used(run: OpenedRun, given: Mapping[str, Any], capability: str) -> None:
@@ -216,4 +224,4 @@ def expect_used(run: OpenedRun, given: Mapping[str, Any], capability: str) -> No
 def expect_none(given: Mapping[str, Any], reason: str) -> None:
     """Raise UserError for settings where nothing is sampled; reason: why that is so."""
     for name, value in given.items():
-        raise UserError(f"{flag_of(name)} {value}: {reason}: leave it out")
+        raise UserError(f"{as_given(name, value)}: {reason}: leave it out")

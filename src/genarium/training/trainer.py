@@ -22,6 +22,7 @@ from torch import Tensor
 from genarium.contract import Batch, Model, Step
 from genarium.errors import Interrupted, RunError
 from genarium.training import checkpoint as checkpoints
+from genarium.training import world
 from genarium.training.batches import Batches, TrainingData
 from genarium.training.best import Best, Scorer
 from genarium.training.checkpoint import Checkpoint, on_cpu
@@ -307,5 +308,6 @@ class Trainer:
             self._keep()
         self.engine.wait()  # none ends before the first has saved
         name = signal.Signals(number).name
-        where = f"; go on with `genarium resume {self.folder}`" if self.folder else ""
+        again = f"genarium resume {self.folder}{world.flag(self.engine.world)}"
+        where = f"; go on with `{again}`" if self.folder else ""
         raise Interrupted(f"stopped by {name} at step {self.step}{where}", 128 + number)

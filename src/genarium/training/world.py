@@ -35,6 +35,11 @@ def size() -> int:
     return count
 
 
+def flag(count: int) -> str:
+    """What the command that goes on with a run needs, so that as many processes do."""
+    return f" --processes {count}" if count > 1 else ""
+
+
 def rank() -> int:
     """Which of the processes this is, from 0."""
     return (_number(RANKS) or 0) if size() > 1 else 0

@@ -218,7 +218,9 @@ def mean_flow(
     """
     conditioning = conditioning_for(spec, networks)
     if not different:
-        refuse_unused("--different 0 trains no averages", whole=(whole, 0.5))
+        reason = "--different 0 trains no averages"
+        if whole:  # runs of earlier versions, which did not have these, are rebuilt as they were
+            refuse_unused(reason, whole=(whole, 0.5), tangent=(tangent, "learned"))
     return MeanFlow(
         spec,
         network_of(spec, networks, conditioning, times=2, fastest=frequency),

@@ -32,9 +32,9 @@ STEPS = Help(
     "(flow-matching: 10, ddpm: 50, edm: 18, mean-flow: 1)."
 )
 SOLVER = Help(
-    "of a diffusion model: euler, heun (of flow-matching and edm), ddim (of ddpm), dpm++2m (second "
-    "order, one evaluation a step), dopri5 (adaptive), ancestral (DDPM's own, random) or edm "
-    "(random, of the recipe edm)."
+    "of a diffusion model: euler, heun (these of flow-matching and edm), ddim, dpm++2m (second "
+    "order, one evaluation a step), dopri5 (adaptive, not of ddpm), ancestral (DDPM's own, random) "
+    "or edm (random, of the recipe edm)."
 )
 GUIDANCE = Help(
     "of a conditional diffusion model: 1 samples what was learnt, more follows the condition "
