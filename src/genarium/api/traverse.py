@@ -118,7 +118,7 @@ def traverse(
 
     run: a run folder whose model decodes.
     dimension: this number of the code, a row for each code of --from; all: each in turn, of one
-        code (default); of codes as large as an image 32 of them.
+        code (default); of more than 256 numbers 32 of them.
     toward: instead: along the difference between the means of two groups (the paper's turn vector).
     classes: instead: every class in turn while the code stays, for a conditional model (or every
         value of the attribute that it is conditioned on).
