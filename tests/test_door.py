@@ -409,6 +409,9 @@ def test_images_go_to_the_model_s_device(
 def test_a_strength_is_a_number_from_0_to_1(strength: Any, runs: dict[str, Trained]) -> None:
     with pytest.raises(UserError, match=r"edit: strength .*: give a number from 0 to 1"):
         runs["flow-matching"].edit(three(1), strength)
+    for kind in (np.float32, torch.tensor):
+        same = runs["flow-matching"].edit(three(1), kind(0.25))
+        assert torch.equal(same, runs["flow-matching"].edit(three(1), 0.25))
 
 
 NOTHING_TO_COMPUTE = {

@@ -80,8 +80,7 @@ def refuse_unused(reason: str, **given: tuple[Any, Any]) -> None:
     given: (value, default) by the argument's name. reason: why it does nothing.
     """
     for name, (value, default) in given.items():
-        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        refuse(value != default, f"{as_given(name, shown)}: {reason}: leave it out")
+        refuse(value != default, f"{as_given(name, value)}: {reason}: leave it out")
 
 
 @dataclass(frozen=True)

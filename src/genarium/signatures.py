@@ -179,7 +179,8 @@ def as_given(name: str, value: Any) -> str:
     """An argument and its value as the command line has it: `--steps 8`, `--denoise`."""
     if isinstance(value, bool):
         return flag_of(name) if value else flag_of(f"no_{name}")
-    return f"{flag_of(name)} {value}"
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"{flag_of(name)} {shown}"
 
 
 def refuse_idle(given: Mapping[str, Any], reasons: Mapping[str, str]) -> None:

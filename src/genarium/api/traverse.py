@@ -83,9 +83,10 @@ class Traversal(Walk):
         return f"{len(self.images)} rows along {self.along}, {low:g} to {high:g}"
 
     def report(self) -> str:
-        if not self.along.endswith(("every dimension", " dimensions")):
+        each = [row for row in self.variance if row.isdecimal()]  # a dimension a row
+        if not each:
             return super().report()
-        most = sorted(self.variance, key=lambda row: -self.variance[row])[:5]
+        most = sorted(each, key=lambda row: -self.variance[row])[:5]
         return f"{super().report()}\ndimensions that change the image most: {', '.join(most)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from genarium import recipes, verbs
+from genarium.cli.processes import PROCESSES
 
 SHOWN = 3
 """Verbs or recipes that are named, at most."""
@@ -33,7 +34,7 @@ def place_of(flag: str) -> str:
 def _of_verb(name: str) -> frozenset[str]:
     verb = verbs.catalogue()[name].load()
     own = {argument.flag for argument in verb.arguments.values() if not argument.place}
-    own |= {"--processes"} if verb.processes else set()
+    own |= {PROCESSES.flag} if verb.processes else set()
     return frozenset(own | _settings(name, []))
 
 

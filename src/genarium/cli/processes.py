@@ -42,7 +42,7 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def add_arguments(parser: argparse.ArgumentParser, command: Sequence[str]) -> None:
     """The flag; command: the arguments that start this verb again."""
     parser.add_argument(
-        "--processes",
+        PROCESSES.flag,
         metavar="N",
         type=lambda text: check(PROCESSES, text),
         help="train with N processes on this machine, each with a GPU of its own or on the CPU",

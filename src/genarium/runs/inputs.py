@@ -23,6 +23,7 @@ beyond ±1.5 (a model's output), values that are not finite, other types.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -287,6 +288,17 @@ def count(value: Any, where: str, least: int = 0) -> int:
         raise UserError(f"{where} {value!r}: give a whole number") from None
     if result < least:
         raise UserError(f"{where} {result}: give a number of at least {least}")
+    return result
+
+
+def share(value: Any, where: str) -> float:
+    """A number from 0 to 1. UserError for anything else."""
+    try:
+        result = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        result = math.nan
+    if not 0 <= result <= 1:
+        raise UserError(f"{where} {value}: give a number from 0 to 1")
     return result
 
 

@@ -268,9 +268,7 @@ class Trained(OpenedRun):
         """Images [N,C,H,W] drawn anew, float32 on [-1, 1]: at strength 0 they stay as they are, at
         1 they are new samples; the same for the same seed."""
         self.can("edit")
-        number = isinstance(strength, int | float) and not isinstance(strength, bool)
-        if not (number and 0 <= strength <= 1):
-            raise UserError(f"edit: strength {strength}: give a number from 0 to 1")
+        strength = inputs.share(strength, "edit: strength")
         pixels = given.pictures(self, images, "edit: images")
         labels = self.labels(condition, len(pixels))
         generator = torch.Generator().manual_seed(derive(seed, "edit"))

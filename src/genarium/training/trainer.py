@@ -308,6 +308,8 @@ class Trainer:
             self._keep()
         self.engine.wait()  # none ends before the first has saved
         name = signal.Signals(number).name
-        again = f"genarium resume {self.folder}{world.flag(self.engine.world)}"
-        where = f"; go on with `{again}`" if self.folder else ""
-        raise Interrupted(f"stopped by {name} at step {self.step}{where}", 128 + number)
+        said = f"stopped by {name} at step {self.step}"
+        if self.folder:
+            again = f"genarium resume {self.folder}{world.flag(self.engine.world)}"
+            said += f"; go on with `{again}`"
+        raise Interrupted(said, 128 + number)
